@@ -1,0 +1,95 @@
+/*
+ * kernel.h
+ *    The arithmetic of vecx: distances, code products and sketch scores, each
+ *    in several instruction sets behind one table of function pointers.
+ *
+ * Pure C: no PostgreSQL header, no allocation, no error.  The scalar version
+ * in kernel_scalar.c defines every answer.  Operations on integers (everything
+ * that returns an integer) agree with it bit for bit; operations on floats may
+ * sum in another order and agree within
+ *        |a - b| <= 4 * FLT_EPSILON * sum of the |terms|  (n <= 16,000)
+ * None reads past its inputs, needs alignment, or changes the floating-point
+ * mode.  A NaN or an infinity in an input gives what scalar IEEE arithmetic
+ * gives.
+ */
+#ifndef VECX_KERNEL_H
+#define VECX_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct VecxKernels
+{
+	const char *name;			/* "scalar", "avx2", "avx512", "neon" */
+
+	/* float32 against float32, n elements */
+	float		(*l2sq_f32) (const float *a, const float *b, size_t n);
+	float		(*ip_f32) (const float *a, const float *b, size_t n);
+	float		(*l1_f32) (const float *a, const float *b, size_t n);
+	/* <a,b>, <a,a> and <b,b> in one pass */
+	void		(*cosine_f32) (const float *a, const float *b, size_t n,
+							   float *ab, float *aa, float *bb);
+
+	/* float32 query against IEEE half-precision data */
+	float		(*l2sq_f16) (const float *q, const uint16_t *x, size_t n);
+	float		(*ip_f16) (const float *q, const uint16_t *x, size_t n);
+	float		(*l1_f16) (const float *q, const uint16_t *x, size_t n);
+	/* conversions: round to nearest even, subnormals kept, overflow to infinity */
+	void		(*f16_to_f32) (const uint16_t *x, float *y, size_t n);
+	void		(*f32_to_f16) (const float *x, uint16_t *y, size_t n);
+
+	/* 8-bit codes.  Products of u8 and u8 fit uint32 up to 66,051 elements. */
+	uint32_t	(*ip_u8u8) (const uint8_t *a, const uint8_t *b, size_t n);
+	float		(*ip_f32u8) (const float *q, const uint8_t *x, size_t n);
+	/* sum of |q[i] - (offset + scale * x[i])| */
+	float		(*l1_f32u8) (const float *q, const uint8_t *x, size_t n,
+							 float scale, float offset);
+
+	/* bit strings of nbytes bytes */
+	uint64_t	(*hamming) (const uint8_t *a, const uint8_t *b, size_t nbytes);
+	/* population counts of a & b and of a | b */
+	void		(*jaccard) (const uint8_t *a, const uint8_t *b, size_t nbytes,
+							uint64_t *and_count, uint64_t *or_count);
+
+	/*
+	 * Sketch scores.  n sketches, the first at *first, each stride bytes after
+	 * the one before it.  A sketch is nplanes bit planes of ndims / 8 bytes
+	 * each (ndims a multiple of 64), most significant plane first; bit i of a
+	 * plane is bit (i % 8) of byte i / 8.  Sketch j's element i is the integer
+	 * u[j][i] its planes spell.  out[j] = sum over i of u[j][i] * q[i].
+	 * nplanes <= 8 and ndims <= 16,384, so int32 holds every sum.
+	 */
+	void		(*sketch_dot) (const int8_t *q, size_t ndims, size_t nplanes,
+							   const uint8_t *first, size_t stride, size_t n,
+							   int32_t *out);
+	/*
+	 * Hamming distances of n bit strings of nbytes bytes, laid out with a
+	 * stride as above, to q.
+	 */
+	void		(*hamming_many) (const uint8_t *q, size_t nbytes,
+								 const uint8_t *first, size_t stride, size_t n,
+								 uint32_t *out);
+
+	/* y[nrows] = M x, M half-precision, row-major nrows x n */
+	void		(*gemv_f16) (const uint16_t *m, size_t nrows, size_t n,
+							 const float *x, float *y);
+	/*
+	 * Y = X M^T for nvecs float vectors X (row-major nvecs x n) and M as
+	 * above; Y is row-major nvecs x nrows.  Reads M once for several vectors.
+	 */
+	void		(*gemm_f16) (const uint16_t *m, size_t nrows, size_t n,
+							 const float *x, size_t nvecs, float *y);
+} VecxKernels;
+
+/* The table in use: never NULL.  Before vecx_kernels_choose it is the best
+ * that this processor has. */
+extern const VecxKernels *vecx_kernels;
+
+/* The table of that name, or NULL if this processor or build lacks it. */
+extern const VecxKernels *vecx_kernels_named(const char *name);
+
+/* Uses the table of that name ("auto": the best).  Returns 0, or -1 and
+ * changes nothing when it is not to be had. */
+extern int	vecx_kernels_choose(const char *name);
+
+#endif							/* VECX_KERNEL_H */

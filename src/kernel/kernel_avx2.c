@@ -1,0 +1,662 @@
+/*
+ * kernel_avx2.c
+ *    Kernels for AVX2 with FMA, F16C and POPCNT.
+ *
+ * Tails of float sums: the last eight elements are loaded again and those
+ * already summed are masked to zero; inputs of fewer than eight elements are
+ * copied to a zeroed buffer first.
+ */
+#include "kernel_impl.h"
+
+#ifdef VECX_KERNEL_X86
+
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx2,fma,f16c,popcnt")))
+
+#define NSUMS 4					/* covers the multiply-add's latency */
+
+/* ---- floats ---- */
+
+/* Eight of these from [8 - k] have the first k set, from [8 + k] the last 8 - k. */
+static const int32_t mask_window[24] = {
+	0, 0, 0, 0, 0, 0, 0, 0,
+	-1, -1, -1, -1, -1, -1, -1, -1,
+	0, 0, 0, 0, 0, 0, 0, 0
+};
+
+VECX_KERNEL_INLINE TARGET __m256
+load_elems(const void *x, size_t i, VecxKernelElem elem)
+{
+	switch (elem)
+	{
+		case VECX_ELEM_F32:
+			return _mm256_loadu_ps((const float *) x + i);
+		case VECX_ELEM_F16:
+			return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) ((const uint16_t *) x + i)));
+		case VECX_ELEM_U8:
+		default:
+			return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *) ((const uint8_t *) x + i))));
+	}
+}
+
+VECX_KERNEL_INLINE size_t
+elem_size(VecxKernelElem elem)
+{
+	return elem == VECX_ELEM_F32 ? 4 : elem == VECX_ELEM_F16 ? 2 : 1;
+}
+
+VECX_KERNEL_INLINE TARGET __m256
+load_mask(const int32_t *window)
+{
+	return _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *) window));
+}
+
+/* The n % 8 > 0 last elements of x, the rest zero; *mask tells which. */
+VECX_KERNEL_INLINE TARGET __m256
+load_tail(const void *x, size_t n, VecxKernelElem elem, __m256 *mask)
+{
+	float		copy[8] = {0};
+	__m256		v;
+
+	if (n >= 8)
+	{
+		*mask = load_mask(mask_window + 8 + (8 - n % 8));
+		v = load_elems(x, n - 8, elem);
+	}
+	else
+	{
+		*mask = load_mask(mask_window + 8 - n);
+		memcpy(copy, x, n * elem_size(elem));
+		v = load_elems(copy, 0, elem);
+	}
+	return _mm256_and_ps(v, *mask);
+}
+
+VECX_KERNEL_INLINE TARGET __m256
+add_term(__m256 sum, __m256 q, __m256 x, VecxKernelTerm term,
+		 __m256 scale, __m256 offset)
+{
+	__m256		diff;
+
+	if (term == VECX_TERM_IP)
+		return _mm256_fmadd_ps(q, x, sum);
+	if (term == VECX_TERM_L1_SCALED)
+		x = _mm256_fmadd_ps(scale, x, offset);
+	diff = _mm256_sub_ps(q, x);
+	if (term == VECX_TERM_L2SQ)
+		return _mm256_fmadd_ps(diff, diff, sum);
+	return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), diff));
+}
+
+VECX_KERNEL_INLINE TARGET float
+reduce_ps(const __m256 *sum)
+{
+	__m256		all = _mm256_add_ps(_mm256_add_ps(sum[0], sum[1]),
+									_mm256_add_ps(sum[2], sum[3]));
+	__m128		v = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+
+	v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+	return _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)));
+}
+
+VECX_KERNEL_INLINE TARGET float
+sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
+		  VecxKernelTerm term, float scale, float offset)
+{
+	__m256		sum[NSUMS];
+	__m256		scales = _mm256_set1_ps(scale);
+	__m256		offsets = _mm256_set1_ps(offset);
+	size_t		i = 0;
+
+	VECX_KERNEL_UNROLL
+	for (int j = 0; j < NSUMS; j++)
+		sum[j] = _mm256_setzero_ps();
+	for (; i + 8 * NSUMS <= n; i += 8 * NSUMS)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < NSUMS; j++)
+			sum[j] = add_term(sum[j], _mm256_loadu_ps(q + i + 8 * j),
+							  load_elems(x, i + 8 * j, elem), term, scales, offsets);
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < NSUMS - 1; j++, i += 8)
+	{
+		if (i + 8 > n)
+			break;
+		sum[j] = add_term(sum[j], _mm256_loadu_ps(q + i), load_elems(x, i, elem),
+						  term, scales, offsets);
+	}
+	if (i < n)
+	{
+		__m256		mask;
+		__m256		tail_q = load_tail(q, n, VECX_ELEM_F32, &mask);
+		__m256		tail_x = load_tail(x, n, elem, &mask);
+
+		sum[NSUMS - 1] = add_term(sum[NSUMS - 1], tail_q, tail_x, term,
+								  _mm256_and_ps(scales, mask), _mm256_and_ps(offsets, mask));
+	}
+	return reduce_ps(sum);
+}
+
+static TARGET float
+l2sq_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
+}
+
+static TARGET float
+ip_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
+}
+
+static TARGET float
+l1_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
+}
+
+static TARGET float
+l2sq_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+}
+
+static TARGET float
+ip_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+}
+
+static TARGET float
+l1_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static TARGET float
+ip_f32u8(const float *q, const uint8_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
+}
+
+static TARGET float
+l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
+{
+	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
+}
+
+VECX_KERNEL_INLINE TARGET void
+add_cosine(__m256 *ab, __m256 *aa, __m256 *bb, __m256 a, __m256 b)
+{
+	*ab = _mm256_fmadd_ps(a, b, *ab);
+	*aa = _mm256_fmadd_ps(a, a, *aa);
+	*bb = _mm256_fmadd_ps(b, b, *bb);
+}
+
+static TARGET void
+cosine_f32(const float *a, const float *b, size_t n,
+		   float *ab, float *aa, float *bb)
+{
+	__m256		sum_ab[NSUMS];
+	__m256		sum_aa[NSUMS];
+	__m256		sum_bb[NSUMS];
+	size_t		i = 0;
+
+	VECX_KERNEL_UNROLL
+	for (int j = 0; j < NSUMS; j++)
+		sum_ab[j] = sum_aa[j] = sum_bb[j] = _mm256_setzero_ps();
+	for (; i + 8 * NSUMS <= n; i += 8 * NSUMS)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < NSUMS; j++)
+			add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
+					   _mm256_loadu_ps(a + i + 8 * j), _mm256_loadu_ps(b + i + 8 * j));
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < NSUMS - 1; j++, i += 8)
+	{
+		if (i + 8 > n)
+			break;
+		add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
+				   _mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i));
+	}
+	if (i < n)
+	{
+		__m256		mask;
+		__m256		tail_a = load_tail(a, n, VECX_ELEM_F32, &mask);
+		__m256		tail_b = load_tail(b, n, VECX_ELEM_F32, &mask);
+
+		add_cosine(&sum_ab[NSUMS - 1], &sum_aa[NSUMS - 1], &sum_bb[NSUMS - 1],
+				   tail_a, tail_b);
+	}
+	*ab = reduce_ps(sum_ab);
+	*aa = reduce_ps(sum_aa);
+	*bb = reduce_ps(sum_bb);
+}
+
+static TARGET void
+f16_to_f32(const uint16_t *x, float *y, size_t n)
+{
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		_mm256_storeu_ps(y + i, load_elems(x, i, VECX_ELEM_F16));
+	for (; i < n; i++)
+		y[i] = vecx_half_to_float(x[i]);
+}
+
+static TARGET void
+f32_to_f16(const float *x, uint16_t *y, size_t n)
+{
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		_mm_storeu_si128((__m128i *) (y + i),
+						 _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+	for (; i < n; i++)
+		y[i] = vecx_float_to_half(x[i]);
+}
+
+/* ---- bytes ---- */
+
+VECX_KERNEL_INLINE TARGET int32_t
+reduce_epi32(__m256i sum)
+{
+	__m128i		v = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+
+	v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
+	v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0xb1));
+	return _mm_cvtsi128_si32(v);
+}
+
+/* Products fit 16 bits unsigned, pairs of them 32 bits signed. */
+static TARGET uint32_t
+ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	__m256i		sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+	uint32_t	tail = 0;
+	size_t		i = 0;
+
+	for (; i + 32 <= n; i += 32)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 2; j++)
+		{
+			__m256i		va = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (a + i + 16 * j)));
+			__m256i		vb = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (b + i + 16 * j)));
+
+			sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(va, vb));
+		}
+	for (; i < n; i++)
+		tail += (uint32_t) a[i] * b[i];
+	return tail + (uint32_t) reduce_epi32(_mm256_add_epi32(sum[0], sum[1]));
+}
+
+/* ---- bits ---- */
+
+/* Shorter strings are counted by the POPCNT instruction alone. */
+#define BITS_VECTOR_BYTES 128
+
+typedef enum BitsOp
+{
+	BITS_XOR,
+	BITS_AND,
+	BITS_OR
+} BitsOp;
+
+/* Counts of set bits in the 64-bit lanes. */
+VECX_KERNEL_INLINE TARGET __m256i
+popcount_epi64(__m256i v)
+{
+	const __m256i of_nibble = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+											   0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+	const __m256i low = _mm256_set1_epi8(0x0f);
+	__m256i		count = _mm256_add_epi8(_mm256_shuffle_epi8(of_nibble, _mm256_and_si256(v, low)),
+										_mm256_shuffle_epi8(of_nibble,
+															_mm256_and_si256(_mm256_srli_epi16(v, 4), low)));
+
+	return _mm256_sad_epu8(count, _mm256_setzero_si256());
+}
+
+VECX_KERNEL_INLINE uint64_t
+combine_words(uint64_t a, uint64_t b, BitsOp op)
+{
+	return op == BITS_XOR ? a ^ b : op == BITS_AND ? a & b : a | b;
+}
+
+VECX_KERNEL_INLINE TARGET uint64_t
+count_bits(const uint8_t *a, const uint8_t *b, size_t nbytes, BitsOp op)
+{
+	uint64_t	count = 0;
+	size_t		i = 0;
+
+	if (nbytes >= BITS_VECTOR_BYTES)
+	{
+		__m256i		sum = _mm256_setzero_si256();
+		__m128i		half;
+
+		for (; i + 32 <= nbytes; i += 32)
+		{
+			__m256i		va = _mm256_loadu_si256((const __m256i *) (a + i));
+			__m256i		vb = _mm256_loadu_si256((const __m256i *) (b + i));
+
+			sum = _mm256_add_epi64(sum, popcount_epi64(op == BITS_XOR ? _mm256_xor_si256(va, vb) :
+													   op == BITS_AND ? _mm256_and_si256(va, vb) :
+													   _mm256_or_si256(va, vb)));
+		}
+		half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+		count = (uint64_t) _mm_cvtsi128_si64(half) + (uint64_t) _mm_extract_epi64(half, 1);
+	}
+	for (; i + 8 <= nbytes; i += 8)
+		count += (uint64_t) __builtin_popcountll(combine_words(vecx_load64(a + i),
+															   vecx_load64(b + i), op));
+	for (; i < nbytes; i++)
+		count += (uint64_t) __builtin_popcountll(combine_words(a[i], b[i], op));
+	return count;
+}
+
+static TARGET uint64_t
+hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	return count_bits(a, b, nbytes, BITS_XOR);
+}
+
+static TARGET void
+jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
+		uint64_t *and_count, uint64_t *or_count)
+{
+	*and_count = count_bits(a, b, nbytes, BITS_AND);
+	*or_count = count_bits(a, b, nbytes, BITS_OR);
+}
+
+static TARGET void
+hamming_many(const uint8_t *q, size_t nbytes,
+			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
+{
+	for (size_t j = 0; j < n; j++)
+		out[j] = (uint32_t) count_bits(q, first + j * stride, nbytes, BITS_XOR);
+}
+
+/* ---- sketches ---- */
+
+/*
+ * 64 bits of a plane are broadcast to the four 64-bit lanes.  Lane l keeps bit
+ * l of every byte and, after a shift, bit 4 + l: bytes that are 0 or 2^l,
+ * ready as the unsigned side of a byte product, with no expansion of bits.  q
+ * is laid out to match: byte m of lane l = element 8 m + l (or 8 m + 4 + l) of
+ * the 64.
+ *
+ * Two products of at most 8 * 127, twice, in 16 bits: SKETCH_STEPS = 8 times
+ * that is 32,512.  The lanes are then brought to the common scale of 8; an
+ * element of the 32-bit sums gets 16,384 / 64 * 8 * 127 * 8 at most from a
+ * plane, 255 times that (531 million) from eight planes.
+ */
+#define SKETCH_MAX_DIMS 16384
+#define SKETCH_STEPS 8
+#define SKETCH_ROWS 4
+
+/* The layout of q above: transposes each 64 bytes as an 8 x 8 matrix. */
+VECX_KERNEL_INLINE TARGET void
+transpose_query(const int8_t *q, size_t ndims, int8_t *t)
+{
+	const __m128i pairs = _mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+
+	for (size_t i = 0; i < ndims; i += 64)
+	{
+		__m128i    *to = (__m128i *) (t + i);
+		__m128i		two[4];
+		__m128i		low[2];
+		__m128i		high[2];
+
+		VECX_KERNEL_UNROLL
+		for (size_t k = 0; k < 4; k++)
+			two[k] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *) (q + i + 16 * k)), pairs);
+		VECX_KERNEL_UNROLL
+		for (size_t k = 0; k < 2; k++)
+		{
+			low[k] = _mm_unpacklo_epi16(two[2 * k], two[2 * k + 1]);
+			high[k] = _mm_unpackhi_epi16(two[2 * k], two[2 * k + 1]);
+		}
+		_mm_store_si128(to, _mm_unpacklo_epi32(low[0], low[1]));
+		_mm_store_si128(to + 1, _mm_unpackhi_epi32(low[0], low[1]));
+		_mm_store_si128(to + 2, _mm_unpacklo_epi32(high[0], high[1]));
+		_mm_store_si128(to + 3, _mm_unpackhi_epi32(high[0], high[1]));
+	}
+}
+
+/* Adds steps * 64 elements of one plane of each row to acc. */
+VECX_KERNEL_INLINE TARGET void
+sketch_steps(__m256i *acc, const int8_t *t, size_t steps,
+			 const uint8_t *first, size_t stride)
+{
+	const __m256i bit_of_lane = _mm256_setr_epi64x(0x0101010101010101, 0x0202020202020202,
+												   0x0404040404040404, 0x0808080808080808);
+	const __m256i to_scale_8 = _mm256_setr_epi64x(0x0008000800080008, 0x0004000400040004,
+												  0x0002000200020002, 0x0001000100010001);
+	__m256i		sum[SKETCH_ROWS];
+
+	VECX_KERNEL_UNROLL
+	for (int r = 0; r < SKETCH_ROWS; r++)
+		sum[r] = _mm256_setzero_si256();
+	for (size_t s = 0; s < steps; s++)
+	{
+		__m256i		low = _mm256_load_si256((const __m256i *) (t + 64 * s));
+		__m256i		high = _mm256_load_si256((const __m256i *) (t + 64 * s + 32));
+		const uint8_t *word = first + 8 * s;
+
+		VECX_KERNEL_UNROLL
+		for (int r = 0; r < SKETCH_ROWS; r++, word += stride)
+		{
+			__m256i		bits = _mm256_set1_epi64x((long long) vecx_load64(word));
+			__m256i		low_bits = _mm256_and_si256(bits, bit_of_lane);
+			__m256i		high_bits = _mm256_and_si256(_mm256_srli_epi64(bits, 4), bit_of_lane);
+
+			sum[r] = _mm256_add_epi16(sum[r], _mm256_maddubs_epi16(low_bits, low));
+			sum[r] = _mm256_add_epi16(sum[r], _mm256_maddubs_epi16(high_bits, high));
+		}
+	}
+	VECX_KERNEL_UNROLL
+	for (int r = 0; r < SKETCH_ROWS; r++)
+		acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(sum[r], to_scale_8));
+}
+
+VECX_KERNEL_INLINE TARGET __m128i
+sketch_rows(const int8_t *t, size_t ndims, size_t nplanes,
+			const uint8_t *first, size_t stride)
+{
+	__m256i		acc[SKETCH_ROWS];
+	__m256i		sums;
+
+	VECX_KERNEL_UNROLL
+	for (int r = 0; r < SKETCH_ROWS; r++)
+		acc[r] = _mm256_setzero_si256();
+	for (size_t p = 0; p < nplanes; p++, first += ndims / 8)
+	{
+		VECX_KERNEL_UNROLL
+		for (int r = 0; r < SKETCH_ROWS; r++)
+			acc[r] = _mm256_add_epi32(acc[r], acc[r]);
+		for (size_t i = 0; i < ndims; i += 64 * SKETCH_STEPS)
+		{
+			size_t		left = (ndims - i) / 64;
+
+			sketch_steps(acc, t + i, left < SKETCH_STEPS ? left : SKETCH_STEPS,
+						 first + i / 8, stride);
+		}
+	}
+	VECX_KERNEL_UNROLL
+	for (int r = 0; r < SKETCH_ROWS; r++)
+		acc[r] = _mm256_srai_epi32(acc[r], 3);
+	sums = _mm256_hadd_epi32(_mm256_hadd_epi32(acc[0], acc[1]),
+							 _mm256_hadd_epi32(acc[2], acc[3]));
+	return _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+}
+
+/*
+ * A last group that would be short starts earlier, on rows already done; if
+ * there are fewer than a group, each is scored alone (its stride is 0).
+ */
+static TARGET void
+sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
+		   const uint8_t *first, size_t stride, size_t n, int32_t *out)
+{
+	__attribute__((aligned(32))) int8_t t[SKETCH_MAX_DIMS];
+
+	transpose_query(q, ndims, t);
+	if (n < SKETCH_ROWS)
+	{
+		for (size_t j = 0; j < n; j++)
+			out[j] = _mm_cvtsi128_si32(sketch_rows(t, ndims, nplanes, first + j * stride, 0));
+		return;
+	}
+	for (size_t j = 0; j < n; j += SKETCH_ROWS)
+	{
+		if (j > n - SKETCH_ROWS)
+			j = n - SKETCH_ROWS;
+		_mm_storeu_si128((__m128i *) (out + j),
+						 sketch_rows(t, ndims, nplanes, first + j * stride, stride));
+	}
+}
+
+/* ---- matrices ---- */
+
+/*
+ * A tile of nr rows by nv vectors, 8 products at once, each with one sum in
+ * a register.  Every product is summed in the same order whatever the tile,
+ * so that a vector's image does not depend on its neighbours.
+ */
+
+/* Bytes of the matrix that are used for all vectors before going on. */
+#define GEMM_BLOCK_BYTES 131072
+
+/* acc[v * nr + r] += row r times vector v. */
+VECX_KERNEL_INLINE TARGET void
+tile_step(__m256 *acc, const __m256 *row, size_t nr, const __m256 *vec, size_t nv)
+{
+	VECX_KERNEL_UNROLL
+	for (size_t v = 0; v < nv; v++)
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < nr; r++)
+			acc[v * nr + r] = _mm256_fmadd_ps(row[r], vec[v], acc[v * nr + r]);
+}
+
+VECX_KERNEL_INLINE TARGET __m256
+tile(const uint16_t *m, size_t row_stride, size_t nr,
+	 const float *x, size_t vec_stride, size_t nv, size_t n)
+{
+	__m256		acc[8];
+	__m256		row[8];
+	__m256		vec[4];
+	__m256		low;
+	__m256		high;
+	size_t		i = 0;
+
+	VECX_KERNEL_UNROLL
+	for (int a = 0; a < 8; a++)
+		acc[a] = _mm256_setzero_ps();
+	for (; i + 8 <= n; i += 8)
+	{
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < nr; r++)
+			row[r] = load_elems(m + r * row_stride, i, VECX_ELEM_F16);
+		VECX_KERNEL_UNROLL
+		for (size_t v = 0; v < nv; v++)
+			vec[v] = load_elems(x + v * vec_stride, i, VECX_ELEM_F32);
+		tile_step(acc, row, nr, vec, nv);
+	}
+	if (i < n)
+	{
+		__m256		mask;
+
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < nr; r++)
+			row[r] = load_tail(m + r * row_stride, n, VECX_ELEM_F16, &mask);
+		VECX_KERNEL_UNROLL
+		for (size_t v = 0; v < nv; v++)
+			vec[v] = load_tail(x + v * vec_stride, n, VECX_ELEM_F32, &mask);
+		tile_step(acc, row, nr, vec, nv);
+	}
+	/* 128-bit lane k: part k of the sums 0 to 3, and of 4 to 7. */
+	low = _mm256_hadd_ps(_mm256_hadd_ps(acc[0], acc[1]), _mm256_hadd_ps(acc[2], acc[3]));
+	high = _mm256_hadd_ps(_mm256_hadd_ps(acc[4], acc[5]), _mm256_hadd_ps(acc[6], acc[7]));
+	return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
+						 _mm256_permute2f128_ps(low, high, 0x31));
+}
+
+static TARGET void
+gemv_f16(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y)
+{
+	if (nrows < 8)
+	{
+		/* One row, eight times over. */
+		for (size_t r = 0; r < nrows; r++)
+			y[r] = _mm256_cvtss_f32(tile(m + r * n, 0, 8, x, 0, 1, n));
+		return;
+	}
+	for (size_t r = 0; r < nrows; r += 8)
+	{
+		if (r > nrows - 8)
+			r = nrows - 8;
+		_mm256_storeu_ps(y + r, tile(m + r * n, n, 8, x, 0, 1, n));
+	}
+}
+
+/* Rows begin to end of M times four vectors; end - begin >= 2. */
+static TARGET void
+gemm_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y,
+		  size_t begin, size_t end)
+{
+	for (size_t r = begin; r < end; r += 2)
+	{
+		__m256		sums;
+		__m128		upper;
+
+		if (r > end - 2)
+			r = end - 2;
+		sums = tile(m + r * n, n, 2, x, n, 4, n);
+		upper = _mm256_extractf128_ps(sums, 1);
+		_mm_storel_pi((__m64 *) (y + r), _mm256_castps256_ps128(sums));
+		_mm_storeh_pi((__m64 *) (y + nrows + r), _mm256_castps256_ps128(sums));
+		_mm_storel_pi((__m64 *) (y + 2 * nrows + r), upper);
+		_mm_storeh_pi((__m64 *) (y + 3 * nrows + r), upper);
+	}
+}
+
+static TARGET void
+gemm_f16(const uint16_t *m, size_t nrows, size_t n,
+		 const float *x, size_t nvecs, float *y)
+{
+	size_t		in_fours = nrows < 2 ? 0 : nvecs / 4 * 4;
+	size_t		block = GEMM_BLOCK_BYTES / (sizeof(*m) * (n + 1)) + 2;
+	size_t		end;
+
+	for (size_t begin = 0; begin < nrows; begin = end)
+	{
+		/* What remains after a block must not be less than a tile. */
+		end = nrows - begin < block + 2 ? nrows : begin + block;
+		for (size_t v = 0; v < in_fours; v += 4)
+			gemm_rows(m, nrows, n, x + v * n, y + v * nrows, begin, end);
+	}
+	for (size_t v = in_fours; v < nvecs; v++)
+		gemv_f16(m, nrows, n, x + v * n, y + v * nrows);
+}
+
+const VecxKernels vecx_kernels_avx2 = {
+	.name = "avx2",
+	.l2sq_f32 = l2sq_f32,
+	.ip_f32 = ip_f32,
+	.l1_f32 = l1_f32,
+	.cosine_f32 = cosine_f32,
+	.l2sq_f16 = l2sq_f16,
+	.ip_f16 = ip_f16,
+	.l1_f16 = l1_f16,
+	.f16_to_f32 = f16_to_f32,
+	.f32_to_f16 = f32_to_f16,
+	.ip_u8u8 = ip_u8u8,
+	.ip_f32u8 = ip_f32u8,
+	.l1_f32u8 = l1_f32u8,
+	.hamming = hamming,
+	.jaccard = jaccard,
+	.sketch_dot = sketch_dot,
+	.hamming_many = hamming_many,
+	.gemv_f16 = gemv_f16,
+	.gemm_f16 = gemm_f16,
+};
+
+#endif							/* VECX_KERNEL_X86 */

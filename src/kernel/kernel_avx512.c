@@ -1,0 +1,671 @@
+/*
+ * kernel_avx512.c
+ *    Kernels for AVX-512 F, BW, DQ and VL; those on bytes and bits also need
+ *    VNNI or VPOPCNTDQ (kernel_choose.c replaces them where these lack).
+ *
+ * Tails are masked: a masked-off element is neither read nor counted.
+ */
+#include "kernel_impl.h"
+
+#ifdef VECX_KERNEL_X86
+
+#include <immintrin.h>
+
+#define TARGET \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,popcnt")))
+#define TARGET_VNNI \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c,popcnt")))
+#define TARGET_POPCNT \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,fma,f16c,popcnt")))
+
+#define NSUMS 4					/* covers the multiply-add's latency */
+#define ALL16 ((__mmask16) 0xffff)
+#define ALL64 (~(__mmask64) 0)
+
+/* Masks of the first n elements, or of all if n is more than a register. */
+VECX_KERNEL_INLINE TARGET __mmask16
+mask16(size_t n)
+{
+	return n >= 16 ? ALL16 : (__mmask16) ((1u << n) - 1);
+}
+
+VECX_KERNEL_INLINE TARGET __mmask64
+mask64(size_t n)
+{
+	return n >= 64 ? ALL64 : ((__mmask64) 1 << n) - 1;
+}
+
+/* ---- floats ---- */
+
+VECX_KERNEL_INLINE TARGET __m512
+load_elems(const void *x, size_t i, __mmask16 mask, VecxKernelElem elem)
+{
+	switch (elem)
+	{
+		case VECX_ELEM_F32:
+			return _mm512_maskz_loadu_ps(mask, (const float *) x + i);
+		case VECX_ELEM_F16:
+			return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *) x + i));
+		case VECX_ELEM_U8:
+		default:
+			return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask,
+																				(const uint8_t *) x + i)));
+	}
+}
+
+/* sum + term; q and x are zero where the mask is, and so the products are. */
+VECX_KERNEL_INLINE TARGET __m512
+add_term(__m512 sum, __m512 q, __m512 x, __mmask16 mask, VecxKernelTerm term,
+		 __m512 scale, __m512 offset)
+{
+	__m512		diff;
+
+	if (term == VECX_TERM_IP)
+		return _mm512_fmadd_ps(q, x, sum);
+	if (term == VECX_TERM_L1_SCALED)
+		x = _mm512_maskz_fmadd_ps(mask, scale, x, offset);
+	diff = _mm512_sub_ps(q, x);
+	if (term == VECX_TERM_L2SQ)
+		return _mm512_fmadd_ps(diff, diff, sum);
+	return _mm512_add_ps(sum, _mm512_abs_ps(diff));
+}
+
+VECX_KERNEL_INLINE TARGET float
+sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
+		  VecxKernelTerm term, float scale, float offset)
+{
+	__m512		sum[NSUMS];
+	__m512		scales = _mm512_set1_ps(scale);
+	__m512		offsets = _mm512_set1_ps(offset);
+	size_t		i = 0;
+
+	VECX_KERNEL_UNROLL
+	for (int j = 0; j < NSUMS; j++)
+		sum[j] = _mm512_setzero_ps();
+	for (; i + 16 * NSUMS <= n; i += 16 * NSUMS)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < NSUMS; j++)
+			sum[j] = add_term(sum[j], _mm512_loadu_ps(q + i + 16 * j),
+							  load_elems(x, i + 16 * j, ALL16, elem),
+							  ALL16, term, scales, offsets);
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < NSUMS; j++, i += 16)
+	{
+		__mmask16	mask;
+
+		if (i >= n)
+			break;
+		mask = mask16(n - i);
+		sum[j] = add_term(sum[j], _mm512_maskz_loadu_ps(mask, q + i),
+						  load_elems(x, i, mask, elem), mask, term, scales, offsets);
+	}
+	return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]),
+											  _mm512_add_ps(sum[2], sum[3])));
+}
+
+static TARGET float
+l2sq_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
+}
+
+static TARGET float
+ip_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
+}
+
+static TARGET float
+l1_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
+}
+
+static TARGET float
+l2sq_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+}
+
+static TARGET float
+ip_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+}
+
+static TARGET float
+l1_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static TARGET float
+ip_f32u8(const float *q, const uint8_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
+}
+
+static TARGET float
+l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
+{
+	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
+}
+
+static TARGET void
+cosine_f32(const float *a, const float *b, size_t n,
+		   float *ab, float *aa, float *bb)
+{
+	__m512		sum_ab[NSUMS];
+	__m512		sum_aa[NSUMS];
+	__m512		sum_bb[NSUMS];
+
+	VECX_KERNEL_UNROLL
+	for (int j = 0; j < NSUMS; j++)
+		sum_ab[j] = sum_aa[j] = sum_bb[j] = _mm512_setzero_ps();
+	for (size_t i = 0; i < n; i += 16 * NSUMS)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < NSUMS; j++)
+		{
+			size_t		at = i + 16 * j;
+			__mmask16	mask;
+			__m512		va;
+			__m512		vb;
+
+			if (at >= n)
+				break;
+			mask = mask16(n - at);
+			va = _mm512_maskz_loadu_ps(mask, a + at);
+			vb = _mm512_maskz_loadu_ps(mask, b + at);
+			sum_ab[j] = _mm512_fmadd_ps(va, vb, sum_ab[j]);
+			sum_aa[j] = _mm512_fmadd_ps(va, va, sum_aa[j]);
+			sum_bb[j] = _mm512_fmadd_ps(vb, vb, sum_bb[j]);
+		}
+	*ab = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum_ab[0], sum_ab[1]),
+											 _mm512_add_ps(sum_ab[2], sum_ab[3])));
+	*aa = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum_aa[0], sum_aa[1]),
+											 _mm512_add_ps(sum_aa[2], sum_aa[3])));
+	*bb = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum_bb[0], sum_bb[1]),
+											 _mm512_add_ps(sum_bb[2], sum_bb[3])));
+}
+
+static TARGET void
+f16_to_f32(const uint16_t *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__mmask16	mask = mask16(n - i);
+
+		_mm512_mask_storeu_ps(y + i, mask, load_elems(x, i, mask, VECX_ELEM_F16));
+	}
+}
+
+static TARGET void
+f32_to_f16(const float *x, uint16_t *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__mmask16	mask = mask16(n - i);
+		__m512		v = _mm512_maskz_loadu_ps(mask, x + i);
+
+		_mm256_mask_storeu_epi16(y + i, mask,
+								 _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+	}
+}
+
+/* ---- bytes ---- */
+
+/*
+ * VNNI multiplies unsigned by signed, so b is biased by -128:
+ * sum a b = sum a (b - 128) + 128 sum a, exact modulo 2^32.
+ */
+static TARGET_VNNI uint32_t
+ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	const __m512i bias = _mm512_set1_epi8(-128);
+	const __m512i ones = _mm512_set1_epi8(1);
+	__m512i		products[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+	__m512i		sums[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+
+	for (size_t i = 0; i < n; i += 128)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 2; j++)
+		{
+			size_t		at = i + 64 * j;
+			__mmask64	mask;
+			__m512i		va;
+			__m512i		vb;
+
+			if (at >= n)
+				break;
+			mask = mask64(n - at);
+			va = _mm512_maskz_loadu_epi8(mask, a + at);
+			vb = _mm512_maskz_loadu_epi8(mask, b + at);
+			products[j] = _mm512_dpbusd_epi32(products[j], va, _mm512_xor_si512(vb, bias));
+			sums[j] = _mm512_dpbusd_epi32(sums[j], va, ones);
+		}
+	products[0] = _mm512_add_epi32(products[0], products[1]);
+	sums[0] = _mm512_slli_epi32(_mm512_add_epi32(sums[0], sums[1]), 7);
+	return (uint32_t) _mm512_reduce_add_epi32(_mm512_add_epi32(products[0], sums[0]));
+}
+
+/* ---- bits ---- */
+
+/* Rows handled together, so that they share loads and the final reduction. */
+#define HAMMING_ROWS 8
+
+static TARGET_POPCNT uint64_t
+hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	__m512i		count[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+
+	for (size_t i = 0; i < nbytes; i += 128)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 2; j++)
+		{
+			size_t		at = i + 64 * j;
+			__mmask64	mask;
+
+			if (at >= nbytes)
+				break;
+			mask = mask64(nbytes - at);
+			count[j] = _mm512_add_epi64(count[j],
+										_mm512_popcnt_epi64(_mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, a + at),
+																			 _mm512_maskz_loadu_epi8(mask, b + at))));
+		}
+	return (uint64_t) _mm512_reduce_add_epi64(_mm512_add_epi64(count[0], count[1]));
+}
+
+static TARGET_POPCNT void
+jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
+		uint64_t *and_count, uint64_t *or_count)
+{
+	__m512i		both = _mm512_setzero_si512();
+	__m512i		any = _mm512_setzero_si512();
+
+	for (size_t i = 0; i < nbytes; i += 64)
+	{
+		__mmask64	mask = mask64(nbytes - i);
+		__m512i		va = _mm512_maskz_loadu_epi8(mask, a + i);
+		__m512i		vb = _mm512_maskz_loadu_epi8(mask, b + i);
+
+		both = _mm512_add_epi64(both, _mm512_popcnt_epi64(_mm512_and_si512(va, vb)));
+		any = _mm512_add_epi64(any, _mm512_popcnt_epi64(_mm512_or_si512(va, vb)));
+	}
+	*and_count = (uint64_t) _mm512_reduce_add_epi64(both);
+	*or_count = (uint64_t) _mm512_reduce_add_epi64(any);
+}
+
+/* Element i of the result is the sum of v[i]'s eight elements. */
+VECX_KERNEL_INLINE TARGET __m512i
+reduce_8_epi64(const __m512i *v)
+{
+	__m512i		pair[4];
+	__m512i		quad[2];
+
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 4; i++)
+		pair[i] = _mm512_add_epi64(_mm512_unpacklo_epi64(v[2 * i], v[2 * i + 1]),
+								   _mm512_unpackhi_epi64(v[2 * i], v[2 * i + 1]));
+	/* 128-bit lane k of pair[i] now holds part k of the sums 2 i and 2 i + 1. */
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 2; i++)
+		quad[i] = _mm512_add_epi64(_mm512_shuffle_i64x2(pair[2 * i], pair[2 * i + 1], 0x88),
+								   _mm512_shuffle_i64x2(pair[2 * i], pair[2 * i + 1], 0xdd));
+	return _mm512_add_epi64(_mm512_shuffle_i64x2(quad[0], quad[1], 0x88),
+							_mm512_shuffle_i64x2(quad[0], quad[1], 0xdd));
+}
+
+VECX_KERNEL_INLINE TARGET_POPCNT void
+hamming_rows(const uint8_t *q, size_t nbytes, const uint8_t *first, size_t stride,
+			 uint32_t *out)
+{
+	__m512i		count[HAMMING_ROWS];
+
+	VECX_KERNEL_UNROLL
+	for (int r = 0; r < HAMMING_ROWS; r++)
+		count[r] = _mm512_setzero_si512();
+	for (size_t i = 0; i < nbytes; i += 64)
+	{
+		__mmask64	mask = mask64(nbytes - i);
+		__m512i		vq = _mm512_maskz_loadu_epi8(mask, q + i);
+
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < HAMMING_ROWS; r++)
+		{
+			__m512i		row = _mm512_maskz_loadu_epi8(mask, first + r * stride + i);
+
+			count[r] = _mm512_add_epi64(count[r],
+										_mm512_popcnt_epi64(_mm512_xor_si512(vq, row)));
+		}
+	}
+	_mm256_storeu_si256((__m256i *) out, _mm512_cvtepi64_epi32(reduce_8_epi64(count)));
+}
+
+/* The last rows are counted a second time with rows before them. */
+static TARGET_POPCNT void
+hamming_many(const uint8_t *q, size_t nbytes,
+			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
+{
+	if (n < HAMMING_ROWS)
+	{
+		for (size_t j = 0; j < n; j++)
+			out[j] = (uint32_t) hamming(q, first + j * stride, nbytes);
+		return;
+	}
+	for (size_t j = 0; j < n; j += HAMMING_ROWS)
+	{
+		if (j > n - HAMMING_ROWS)
+			j = n - HAMMING_ROWS;
+		hamming_rows(q, nbytes, first + j * stride, stride, out + j);
+	}
+}
+
+/* ---- sketches ---- */
+
+/*
+ * 64 bits of a plane are broadcast to the eight 64-bit lanes, and lane l keeps
+ * bit l of every byte: 64 bytes that are 0 or 2^l, ready as the unsigned side
+ * of a byte product, with no expansion of bits.  q must be laid out to match
+ * (byte m of lane l = element 8 m + l of the 64), and lane l's sums are 2^l
+ * times too large, which a shift undoes exactly in the end.
+ *
+ * A 32-bit element sums 4 products of 64: at most 4 * 127 * 2^7 by plane,
+ * 255 times that over eight planes, so 4,096 elements stay below 2^30; the
+ * first step of the reduction doubles that.
+ */
+#define SKETCH_MAX_DIMS 16384
+#define SKETCH_SEGMENT 4096
+
+/* The layout of q above: transposes each 64 bytes as an 8 x 8 matrix. */
+VECX_KERNEL_INLINE TARGET void
+transpose_query(const int8_t *q, size_t ndims, int8_t *t)
+{
+	/* Two rows of eight lie in a 128-bit lane: pairs column by column ... */
+	const __m512i pairs = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11,
+															   4, 12, 5, 13, 6, 14, 7, 15));
+
+	/* ... then column c collects its pair from each of the four lanes. */
+	const __m512i columns = _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6,
+											 29, 21, 13, 5, 28, 20, 12, 4,
+											 27, 19, 11, 3, 26, 18, 10, 2,
+											 25, 17, 9, 1, 24, 16, 8, 0);
+
+	for (size_t i = 0; i < ndims; i += 64)
+		_mm512_store_si512(t + i,
+						   _mm512_permutexvar_epi16(columns,
+													_mm512_shuffle_epi8(_mm512_loadu_si512(q + i), pairs)));
+}
+
+/*
+ * 32-bit element k of the result's 128-bit lane l is row k's sum over the two
+ * 64-bit lanes in lane l of acc[k], in units of 2^(2 l).  The right one
+ * counts double.
+ */
+VECX_KERNEL_INLINE TARGET __m512i
+reduce_lanes(const __m512i *acc)
+{
+#define EVEN(a, b) _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(a), \
+														 _mm512_castsi512_ps(b), 0x88))
+#define ODD(a, b) _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(a), \
+														_mm512_castsi512_ps(b), 0xdd))
+	const __m512i weights = _mm512_setr_epi32(0, 0, 0, 0, 2, 2, 2, 2,
+											  4, 4, 4, 4, 6, 6, 6, 6);
+	__m512i		left = _mm512_add_epi32(EVEN(acc[0], acc[1]), ODD(acc[0], acc[1]));
+	__m512i		right = _mm512_add_epi32(EVEN(acc[2], acc[3]), ODD(acc[2], acc[3]));
+	__m512i		sum = _mm512_add_epi32(EVEN(left, right),
+									   _mm512_srai_epi32(ODD(left, right), 1));
+
+	return _mm512_srav_epi32(sum, weights);
+#undef EVEN
+#undef ODD
+}
+
+/* Sums of nrows (4 or 16) rows, in the first nrows elements. */
+VECX_KERNEL_INLINE TARGET __m512i
+reduce_sketches(const __m512i *acc, size_t nrows)
+{
+	__m512i		sum[4];
+	__m512i		half[2];
+
+	VECX_KERNEL_UNROLL
+	for (size_t i = 0; i < 4; i++)
+		sum[i] = i < nrows / 4 ? reduce_lanes(acc + 4 * i) : _mm512_setzero_si512();
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 2; i++)
+		half[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[2 * i], sum[2 * i + 1], 0x88),
+								   _mm512_shuffle_i32x4(sum[2 * i], sum[2 * i + 1], 0xdd));
+	return _mm512_add_epi32(_mm512_shuffle_i32x4(half[0], half[1], 0x88),
+							_mm512_shuffle_i32x4(half[0], half[1], 0xdd));
+}
+
+/* Scores of nrows rows, in units of 1; t is the query, transposed. */
+VECX_KERNEL_INLINE TARGET_VNNI __m512i
+sketch_rows(const int8_t *t, size_t ndims, size_t nplanes,
+			const uint8_t *first, size_t stride, size_t nrows)
+{
+	const __m512i bit_of_lane = _mm512_set_epi64((long long) 0x8080808080808080,
+												 0x4040404040404040, 0x2020202020202020,
+												 0x1010101010101010, 0x0808080808080808,
+												 0x0404040404040404, 0x0202020202020202,
+												 0x0101010101010101);
+	__m512i		total = _mm512_setzero_si512();
+
+	for (size_t begin = 0; begin < ndims; begin += SKETCH_SEGMENT)
+	{
+		size_t		end = ndims - begin < SKETCH_SEGMENT ? ndims : begin + SKETCH_SEGMENT;
+		const uint8_t *plane = first;
+		__m512i		acc[16];
+
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < nrows; r++)
+			acc[r] = _mm512_setzero_si512();
+		for (size_t p = 0; p < nplanes; p++, plane += ndims / 8)
+		{
+			VECX_KERNEL_UNROLL
+			for (size_t r = 0; r < nrows; r++)
+				acc[r] = _mm512_add_epi32(acc[r], acc[r]);
+			for (size_t i = begin; i < end; i += 64)
+			{
+				__m512i		vt = _mm512_load_si512(t + i);
+				const uint8_t *word = plane + i / 8;
+
+				VECX_KERNEL_UNROLL
+				for (size_t r = 0; r < nrows; r++, word += stride)
+				{
+					__m512i		bits = _mm512_set1_epi64((long long) vecx_load64(word));
+
+					acc[r] = _mm512_dpbusd_epi32(acc[r], _mm512_and_si512(bits, bit_of_lane), vt);
+				}
+			}
+		}
+		total = _mm512_add_epi32(total, reduce_sketches(acc, nrows));
+	}
+	return total;
+}
+
+/*
+ * A last group that would be short starts earlier, on rows already done; if
+ * there are fewer than four, each is scored alone (its stride is 0).
+ */
+static TARGET_VNNI void
+sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
+		   const uint8_t *first, size_t stride, size_t n, int32_t *out)
+{
+	__attribute__((aligned(64))) int8_t t[SKETCH_MAX_DIMS];
+	size_t		j = 0;
+
+	transpose_query(q, ndims, t);
+	while (j < n)
+	{
+		size_t		left = n - j;
+		size_t		nrows = n >= 16 && left > 8 ? 16 : n >= 4 ? 4 : 1;
+		const uint8_t *row;
+
+		if (nrows > left)
+			j = n - nrows;
+		row = first + j * stride;
+		if (nrows == 16)
+			_mm512_storeu_si512(out + j, sketch_rows(t, ndims, nplanes, row, stride, 16));
+		else
+			_mm512_mask_storeu_epi32(out + j, mask16(nrows),
+									 sketch_rows(t, ndims, nplanes, row,
+												 nrows == 1 ? 0 : stride, 4));
+		j += nrows;
+	}
+}
+
+/* ---- matrices ---- */
+
+/*
+ * A tile of nr rows by nv vectors, 16 products at once, each with one sum in
+ * a register.  Every product is summed in the same order whatever the tile,
+ * so that a vector's image does not depend on its neighbours.
+ */
+
+/* Bytes of the matrix that are used for all vectors before going on. */
+#define GEMM_BLOCK_BYTES 131072
+
+VECX_KERNEL_INLINE TARGET __m512
+reduce_16_ps(const __m512 *acc)
+{
+	__m512		sum[4];
+	__m512		half[2];
+
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 4; i++)
+	{
+		const __m512 *a = acc + 4 * i;
+		__m512		left = _mm512_add_ps(_mm512_shuffle_ps(a[0], a[1], 0x88),
+										 _mm512_shuffle_ps(a[0], a[1], 0xdd));
+		__m512		right = _mm512_add_ps(_mm512_shuffle_ps(a[2], a[3], 0x88),
+										  _mm512_shuffle_ps(a[2], a[3], 0xdd));
+
+		sum[i] = _mm512_add_ps(_mm512_shuffle_ps(left, right, 0x88),
+							   _mm512_shuffle_ps(left, right, 0xdd));
+	}
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 2; i++)
+		half[i] = _mm512_add_ps(_mm512_shuffle_f32x4(sum[2 * i], sum[2 * i + 1], 0x88),
+								_mm512_shuffle_f32x4(sum[2 * i], sum[2 * i + 1], 0xdd));
+	return _mm512_add_ps(_mm512_shuffle_f32x4(half[0], half[1], 0x88),
+						 _mm512_shuffle_f32x4(half[0], half[1], 0xdd));
+}
+
+/* acc[v * nr + r] += row r of m times vector v of x, elements i to i + 15. */
+VECX_KERNEL_INLINE TARGET void
+tile_step(__m512 *acc, const uint16_t *m, size_t row_stride, size_t nr,
+		  const float *x, size_t vec_stride, size_t nv, size_t i, __mmask16 mask)
+{
+	__m512		vx[4];
+
+	VECX_KERNEL_UNROLL
+	for (size_t v = 0; v < nv; v++)
+		vx[v] = _mm512_maskz_loadu_ps(mask, x + v * vec_stride + i);
+	VECX_KERNEL_UNROLL
+	for (size_t r = 0; r < nr; r++)
+	{
+		__m512		row = load_elems(m + r * row_stride, i, mask, VECX_ELEM_F16);
+
+		VECX_KERNEL_UNROLL
+		for (size_t v = 0; v < nv; v++)
+			acc[v * nr + r] = _mm512_fmadd_ps(row, vx[v], acc[v * nr + r]);
+	}
+}
+
+VECX_KERNEL_INLINE TARGET __m512
+tile(const uint16_t *m, size_t row_stride, size_t nr,
+	 const float *x, size_t vec_stride, size_t nv, size_t n)
+{
+	__m512		acc[16];
+	size_t		i = 0;
+
+	VECX_KERNEL_UNROLL
+	for (int a = 0; a < 16; a++)
+		acc[a] = _mm512_setzero_ps();
+	for (; i + 16 <= n; i += 16)
+		tile_step(acc, m, row_stride, nr, x, vec_stride, nv, i, ALL16);
+	if (i < n)
+		tile_step(acc, m, row_stride, nr, x, vec_stride, nv, i, mask16(n - i));
+	return reduce_16_ps(acc);
+}
+
+static TARGET void
+gemv_f16(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y)
+{
+	if (nrows < 16)
+	{
+		/* One row, sixteen times over. */
+		for (size_t r = 0; r < nrows; r++)
+			_mm512_mask_storeu_ps(y + r, 1, tile(m + r * n, 0, 16, x, 0, 1, n));
+		return;
+	}
+	for (size_t r = 0; r < nrows; r += 16)
+	{
+		if (r > nrows - 16)
+			r = nrows - 16;
+		_mm512_storeu_ps(y + r, tile(m + r * n, n, 16, x, 0, 1, n));
+	}
+}
+
+/* Rows begin to end of M times four vectors; end - begin >= 4. */
+static TARGET void
+gemm_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y,
+		  size_t begin, size_t end)
+{
+	for (size_t r = begin; r < end; r += 4)
+	{
+		__m512		sums;
+
+		if (r > end - 4)
+			r = end - 4;
+		sums = tile(m + r * n, n, 4, x, n, 4, n);
+		_mm_storeu_ps(y + r, _mm512_castps512_ps128(sums));
+		_mm_storeu_ps(y + nrows + r, _mm512_extractf32x4_ps(sums, 1));
+		_mm_storeu_ps(y + 2 * nrows + r, _mm512_extractf32x4_ps(sums, 2));
+		_mm_storeu_ps(y + 3 * nrows + r, _mm512_extractf32x4_ps(sums, 3));
+	}
+}
+
+static TARGET void
+gemm_f16(const uint16_t *m, size_t nrows, size_t n,
+		 const float *x, size_t nvecs, float *y)
+{
+	size_t		in_fours = nrows < 4 ? 0 : nvecs / 4 * 4;
+	size_t		block = GEMM_BLOCK_BYTES / (sizeof(*m) * (n + 1)) + 4;
+
+	size_t		end;
+
+	for (size_t begin = 0; begin < nrows; begin = end)
+	{
+		/* What remains after a block must not be less than a tile. */
+		end = nrows - begin < block + 4 ? nrows : begin + block;
+		for (size_t v = 0; v < in_fours; v += 4)
+			gemm_rows(m, nrows, n, x + v * n, y + v * nrows, begin, end);
+	}
+	for (size_t v = in_fours; v < nvecs; v++)
+		gemv_f16(m, nrows, n, x + v * n, y + v * nrows);
+}
+
+const VecxKernels vecx_kernels_avx512 = {
+	.name = "avx512",
+	.l2sq_f32 = l2sq_f32,
+	.ip_f32 = ip_f32,
+	.l1_f32 = l1_f32,
+	.cosine_f32 = cosine_f32,
+	.l2sq_f16 = l2sq_f16,
+	.ip_f16 = ip_f16,
+	.l1_f16 = l1_f16,
+	.f16_to_f32 = f16_to_f32,
+	.f32_to_f16 = f32_to_f16,
+	.ip_u8u8 = ip_u8u8,
+	.ip_f32u8 = ip_f32u8,
+	.l1_f32u8 = l1_f32u8,
+	.hamming = hamming,
+	.jaccard = jaccard,
+	.sketch_dot = sketch_dot,
+	.hamming_many = hamming_many,
+	.gemv_f16 = gemv_f16,
+	.gemm_f16 = gemm_f16,
+};
+
+#endif							/* VECX_KERNEL_X86 */

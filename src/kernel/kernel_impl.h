@@ -1,0 +1,114 @@
+/*
+ * kernel_impl.h
+ *    What the files of src/kernel share among themselves: the tables, and the
+ *    conversions that tails need.
+ */
+#ifndef VECX_KERNEL_IMPL_H
+#define VECX_KERNEL_IMPL_H
+
+#include <string.h>
+
+#include "kernel.h"
+
+#if defined(__x86_64__)
+#define VECX_KERNEL_X86 1
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
+#define VECX_KERNEL_NEON 1
+#endif
+
+extern const VecxKernels vecx_kernels_scalar;
+#ifdef VECX_KERNEL_X86
+extern const VecxKernels vecx_kernels_avx2;
+extern const VecxKernels vecx_kernels_avx512;
+#endif
+#ifdef VECX_KERNEL_NEON
+extern const VecxKernels vecx_kernels_neon;
+#endif
+
+/* Small steps of one algorithm text; its constant arguments must fold away. */
+#define VECX_KERNEL_INLINE static inline __attribute__((always_inline))
+
+/* Loops over arrays of registers: they stay registers only when unrolled. */
+#if defined(__clang__)
+#define VECX_KERNEL_UNROLL _Pragma("unroll")
+#else
+#define VECX_KERNEL_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* Element types and terms that one summation text serves. */
+typedef enum VecxKernelElem
+{
+	VECX_ELEM_F32,
+	VECX_ELEM_F16,
+	VECX_ELEM_U8
+} VecxKernelElem;
+
+typedef enum VecxKernelTerm
+{
+	VECX_TERM_IP,				/* q * x */
+	VECX_TERM_L2SQ,				/* (q - x)^2 */
+	VECX_TERM_L1,				/* |q - x| */
+	VECX_TERM_L1_SCALED			/* |q - (offset + scale * x)| */
+} VecxKernelTerm;
+
+/* Signalling NaNs become quiet, payloads stay, as processors do it. */
+VECX_KERNEL_INLINE float
+vecx_half_to_float(uint16_t h)
+{
+	uint32_t	sign = (uint32_t) (h & 0x8000) << 16;
+	uint32_t	exponent = (h >> 10) & 31;
+	uint32_t	fraction = h & 0x3ff;
+	uint32_t	bits;
+	float		f;
+
+	if (exponent == 31)
+		bits = 0x7f800000 | fraction << 13 | (fraction ? 0x400000 : 0);
+	else if (exponent == 0)
+	{
+		f = (float) fraction * 0x1p-24f;
+		memcpy(&bits, &f, sizeof(bits));
+	}
+	else
+		bits = (exponent + 112) << 23 | fraction << 13;
+	bits |= sign;
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+VECX_KERNEL_INLINE uint16_t
+vecx_float_to_half(float f)
+{
+	uint32_t	bits;
+	uint32_t	sign;
+	uint32_t	half;
+
+	memcpy(&bits, &f, sizeof(bits));
+	sign = bits >> 16 & 0x8000;
+	bits &= 0x7fffffff;
+	if (bits > 0x7f800000)
+		half = 0x7e00 | (bits >> 13 & 0x3ff);
+	else if (bits >= 0x47800000)	/* 65,536 */
+		half = 0x7c00;
+	else if (bits >= 0x38800000)	/* 2^-14, the smallest normal half */
+		half = (bits - 0x38000000 + 0xfff + (bits >> 13 & 1)) >> 13;
+	else
+	{
+		/* From 0.5 to 1 a float's step is 2^-24, as a subnormal half's is. */
+		memcpy(&f, &bits, sizeof(f));
+		f += 0.5f;
+		memcpy(&half, &f, sizeof(half));
+		half -= 0x3f000000;
+	}
+	return (uint16_t) (sign | half);
+}
+
+VECX_KERNEL_INLINE uint64_t
+vecx_load64(const uint8_t *p)
+{
+	uint64_t	word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+#endif							/* VECX_KERNEL_IMPL_H */

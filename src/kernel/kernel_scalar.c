@@ -1,0 +1,244 @@
+/*
+ * kernel_scalar.c
+ *    The definition of every kernel's answer, in plain C.
+ *
+ * Floats are summed in double precision, so that a sum's error here is nothing
+ * beside the last rounding to float, and the bound in kernel.h is all the
+ * other instruction sets' own.
+ */
+#include "kernel_impl.h"
+
+#include <math.h>
+
+/* An addition takes about four cycles: four sums keep the adder busy. */
+#define NSUMS 4
+
+VECX_KERNEL_INLINE double
+load_elem(const void *x, size_t i, VecxKernelElem elem)
+{
+	switch (elem)
+	{
+		case VECX_ELEM_F32:
+			return ((const float *) x)[i];
+		case VECX_ELEM_F16:
+			return vecx_half_to_float(((const uint16_t *) x)[i]);
+		case VECX_ELEM_U8:
+		default:
+			return ((const uint8_t *) x)[i];
+	}
+}
+
+VECX_KERNEL_INLINE double
+one_term(double q, double x, VecxKernelTerm term, double scale, double offset)
+{
+	switch (term)
+	{
+		case VECX_TERM_IP:
+			return q * x;
+		case VECX_TERM_L2SQ:
+			return (q - x) * (q - x);
+		case VECX_TERM_L1:
+			return fabs(q - x);
+		case VECX_TERM_L1_SCALED:
+		default:
+			return fabs(q - (offset + scale * x));
+	}
+}
+
+VECX_KERNEL_INLINE float
+sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
+		  VecxKernelTerm term, float scale, float offset)
+{
+	double		sum[NSUMS] = {0};
+	size_t		i = 0;
+
+	for (; i + NSUMS <= n; i += NSUMS)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < NSUMS; j++)
+			sum[j] += one_term(q[i + j], load_elem(x, i + j, elem), term,
+							   scale, offset);
+	for (; i < n; i++)
+		sum[0] += one_term(q[i], load_elem(x, i, elem), term, scale, offset);
+	return (float) ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+static float
+l2sq_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
+}
+
+static float
+ip_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
+}
+
+static float
+l1_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
+}
+
+static void
+cosine_f32(const float *a, const float *b, size_t n,
+		   float *ab, float *aa, float *bb)
+{
+	*ab = ip_f32(a, b, n);
+	*aa = ip_f32(a, a, n);
+	*bb = ip_f32(b, b, n);
+}
+
+static float
+l2sq_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+}
+
+static float
+ip_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+}
+
+static float
+l1_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static void
+f16_to_f32(const uint16_t *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = vecx_half_to_float(x[i]);
+}
+
+static void
+f32_to_f16(const float *x, uint16_t *y, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = vecx_float_to_half(x[i]);
+}
+
+static uint32_t
+ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	uint32_t	sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (uint32_t) a[i] * b[i];
+	return sum;
+}
+
+static float
+ip_f32u8(const float *q, const uint8_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
+}
+
+static float
+l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
+{
+	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
+}
+
+static uint64_t
+hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint64_t	count = 0;
+	size_t		i = 0;
+
+	for (; i + 8 <= nbytes; i += 8)
+		count += (uint64_t) __builtin_popcountll(vecx_load64(a + i) ^
+												 vecx_load64(b + i));
+	for (; i < nbytes; i++)
+		count += (uint64_t) __builtin_popcount((unsigned) (a[i] ^ b[i]));
+	return count;
+}
+
+static void
+jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
+		uint64_t *and_count, uint64_t *or_count)
+{
+	uint64_t	both = 0;
+	uint64_t	any = 0;
+
+	for (size_t i = 0; i < nbytes; i++)
+	{
+		both += (uint64_t) __builtin_popcount((unsigned) (a[i] & b[i]));
+		any += (uint64_t) __builtin_popcount((unsigned) (a[i] | b[i]));
+	}
+	*and_count = both;
+	*or_count = any;
+}
+
+static int32_t
+plane_dot(const int8_t *q, size_t ndims, const uint8_t *plane)
+{
+	int32_t		sum = 0;
+
+	for (size_t i = 0; i < ndims; i++)
+		sum += (plane[i / 8] >> (i % 8) & 1) * q[i];
+	return sum;
+}
+
+static void
+sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
+		   const uint8_t *first, size_t stride, size_t n, int32_t *out)
+{
+	for (size_t j = 0; j < n; j++)
+	{
+		const uint8_t *plane = first + j * stride;
+		int32_t		sum = 0;
+
+		for (size_t p = 0; p < nplanes; p++, plane += ndims / 8)
+			sum = 2 * sum + plane_dot(q, ndims, plane);
+		out[j] = sum;
+	}
+}
+
+static void
+hamming_many(const uint8_t *q, size_t nbytes,
+			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
+{
+	for (size_t j = 0; j < n; j++)
+		out[j] = (uint32_t) hamming(q, first + j * stride, nbytes);
+}
+
+static void
+gemv_f16(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y)
+{
+	for (size_t r = 0; r < nrows; r++)
+		y[r] = ip_f16(x, m + r * n, n);
+}
+
+static void
+gemm_f16(const uint16_t *m, size_t nrows, size_t n,
+		 const float *x, size_t nvecs, float *y)
+{
+	for (size_t v = 0; v < nvecs; v++)
+		gemv_f16(m, nrows, n, x + v * n, y + v * nrows);
+}
+
+const VecxKernels vecx_kernels_scalar = {
+	.name = "scalar",
+	.l2sq_f32 = l2sq_f32,
+	.ip_f32 = ip_f32,
+	.l1_f32 = l1_f32,
+	.cosine_f32 = cosine_f32,
+	.l2sq_f16 = l2sq_f16,
+	.ip_f16 = ip_f16,
+	.l1_f16 = l1_f16,
+	.f16_to_f32 = f16_to_f32,
+	.f32_to_f16 = f32_to_f16,
+	.ip_u8u8 = ip_u8u8,
+	.ip_f32u8 = ip_f32u8,
+	.l1_f32u8 = l1_f32u8,
+	.hamming = hamming,
+	.jaccard = jaccard,
+	.sketch_dot = sketch_dot,
+	.hamming_many = hamming_many,
+	.gemv_f16 = gemv_f16,
+	.gemm_f16 = gemm_f16,
+};
