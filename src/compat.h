@@ -1,0 +1,32 @@
+/*
+ * compat.h
+ *    What differs between PostgreSQL's major versions.  No other file mentions
+ *    PG_VERSION_NUM.  Call sites are written for the newest version; this file
+ *    supplies the newer spelling where the server is older.
+ */
+#ifndef VECX_COMPAT_H
+#define VECX_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "vecx needs PostgreSQL 15 or later"
+#endif
+
+/* varlena macros left postgres.h, and input functions got soft errors, in 16 */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#else
+#define errsave(context, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define VECX_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "vecx", .version = VECX_VERSION)
+#else
+#define VECX_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#endif							/* VECX_COMPAT_H */
