@@ -1,0 +1,194 @@
+/*
+ * bench.h
+ *    What the parts of vecx_bench share: engines, sessions, results.
+ */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include <libpq-fe.h>
+#include <stdio.h>
+
+#include "data.h"
+
+#define BENCH_MAX_ENGINES	8
+#define BENCH_MAX_WIDTHS	32
+#define BENCH_MAX_ROUNDS	20
+#define BENCH_FIXED_WIDTH	100 /* recall at this width is always reported */
+
+/* One way to build and search; two of them may belong to one extension. */
+typedef struct BenchEngineDef
+{
+	const char *name;			/* on the command line and in the reports */
+	const char *extension;
+	const char *schema;			/* where CREATE EXTENSION puts it */
+	const char *am;
+	const char *options;		/* of CREATE INDEX, "" for the defaults */
+	const char *width;			/* the setting that holds the search width */
+	bool		half;			/* index the column cast to halfvec */
+} BenchEngineDef;
+
+/*
+ * The figures of timed passes.  Wall time is what counts; on a machine that
+ * does other work too, the last two show how much of it was that.
+ */
+typedef struct BenchTimes
+{
+	double		qps;
+	double		mean_us;
+	double		p50_us;
+	double		p99_us;
+	double		best_us;		/* mean over the queries of each one's best round */
+	double		server_us;		/* processor time of the backend a query, 0 if unknown */
+} BenchTimes;
+
+typedef struct BenchPoint
+{
+	int			width;
+	BenchScore	score;
+	double		index_blocks;	/* of the index alone, a query */
+	double		statement_blocks;	/* heap, TOAST and index, a query */
+	BenchTimes	times;
+	int			nrounds;
+	double		round_qps[BENCH_MAX_ROUNDS];
+	double	   *latency;		/* round after round, seconds */
+	double		cpu;			/* of the backend, all rounds, seconds */
+} BenchPoint;
+
+typedef struct BenchCurve
+{
+	int			npoints;
+	BenchPoint	point[BENCH_MAX_WIDTHS];
+	BenchTimes	floor;			/* the same statement over ten rows */
+	char	   *plan;			/* the node that EXPLAIN shows */
+	bool		auto_indexed;	/* the first, custom plan uses the index */
+	bool		generic_indexed;	/* the forced generic plan uses the index */
+	long		ngeneric;		/* executions by kind of plan, all passes */
+	long		ncustom;
+} BenchCurve;
+
+typedef struct BenchInserts
+{
+	bool		done;
+	int			nbefore;		/* rows in the index at the start */
+	int			nrows;			/* rows inserted, one statement each */
+	double		seconds;
+	double		wal_per_row;	/* no checkpoint in between */
+	int			nafter;			/* rows inserted right after a checkpoint */
+	double		wal_per_row_after;
+	double		first_recall;	/* at BENCH_FIXED_WIDTH, first pass */
+	BenchTimes	first;			/* times of that first pass */
+} BenchInserts;
+
+typedef struct BenchEngine
+{
+	const BenchEngineDef *def;
+	char	   *options;		/* def's, or those of the command line */
+	char	   *version;		/* of the extension */
+	char	   *table;			/* with its schema */
+	char	   *index;
+	bool		rebuild;
+	double		load_seconds;	/* 0 when the table was kept */
+	double		build_seconds;
+	double		build_cpu;		/* processor time of the backend, seconds */
+	double		build_wal;
+	char	   *built_at;
+	long		index_bytes;
+	long		table_bytes;	/* heap and TOAST, no indexes */
+	BenchCurve	curve[BENCH_MAX_ROWSETS];
+	BenchInserts inserts;
+} BenchEngine;
+
+typedef struct BenchRowset
+{
+	const BenchRowsetDef *def;
+	BenchMatrix queries;
+	BenchTruth	truth;
+	char	   *wire;			/* every query as a binary parameter */
+} BenchRowset;
+
+typedef struct BenchRun
+{
+	/* from the command line */
+	const char *conninfo;
+	const char *data;
+	const char *out;
+	const char *vecx_set;		/* more settings for vecx's sessions, SQL */
+	bool		load;
+	bool		build;
+	bool		sweep;
+	bool		insert;
+	int			nrounds;
+	int			nqueries;		/* 0 for all */
+	int			nwidths;
+	int			width[BENCH_MAX_WIDTHS];
+
+	/* the set at hand */
+	const BenchSetDef *set;
+	BenchMatrix base;
+	int			nrowsets;
+	BenchRowset rowset[BENCH_MAX_ROWSETS];
+	PGconn	   *admin;
+	int			nengines;
+	BenchEngine engine[BENCH_MAX_ENGINES];
+	char	   *notes[BENCH_MAX_ENGINES];	/* engines left out, and why */
+	int			nnotes;
+	BenchInserts bare;			/* inserts into a table without an index */
+} BenchRun;
+
+/* A connection with the statement prepared. */
+typedef struct BenchSession
+{
+	PGconn	   *conn;
+	const BenchEngine *engine;
+	int			pid;			/* of the backend */
+	Oid			type;			/* of the parameter */
+	int			nwire;			/* bytes of one parameter */
+} BenchSession;
+
+/* pg.c */
+extern PGconn *bench_connect(const BenchRun *run, const BenchEngineDef *def);
+extern void bench_exec(PGconn *conn, const char *fmt,...) __attribute__((format(printf, 2, 3)));
+extern char *bench_value(PGconn *conn, const char *fmt,...) __attribute__((format(printf, 2, 3)));
+extern char *bench_format(const char *fmt,...) __attribute__((format(printf, 1, 2)));
+extern void bench_copy_rows(PGconn *conn, const char *table, const BenchMatrix *m, int first, int n);
+extern size_t bench_wire_size(int dim);
+extern void bench_wire_encode(char *to, const float *x, int dim);
+extern char *bench_wire_all(const BenchMatrix *m);
+extern double bench_wal_position(PGconn *conn);
+extern double bench_backend_cpu(int pid);
+extern BenchSession bench_session_open(const BenchRun *run, const BenchEngine *engine,
+									   const char *table, int dim);
+extern void bench_session_close(BenchSession *s);
+extern int	bench_search(BenchSession *s, const char *wire, int32_t *id);
+extern void bench_set_width(BenchSession *s, int width);
+extern double bench_index_blocks(PGconn *conn, const char *index);
+extern double bench_statement_blocks(BenchSession *s, const BenchMatrix *queries, int n);
+extern char *bench_plan(BenchSession *s, const float *query, int dim, const char *mode);
+
+/* engine.c */
+extern const BenchEngineDef *bench_engine_find(const char *name);
+extern void bench_engines_prepare(BenchRun *run, char **names, int nnames, const char *fresh);
+extern char *bench_column(const BenchEngineDef *def, int dim);
+extern const char *bench_operator(const BenchRun *run);
+extern void bench_table_create(BenchRun *run, const BenchEngineDef *def, const char *table);
+extern void bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
+							   const char *table, const char *index);
+extern void bench_load(BenchRun *run, bool reload);
+extern void bench_build(BenchRun *run);
+extern void bench_sizes(BenchRun *run);
+
+/* sweep.c */
+extern BenchTimes bench_times(double *latency, int nqueries, int nrounds, double cpu);
+extern void bench_pass(BenchSession *s, const BenchRowset *rs, int nqueries, double *latency,
+					   const BenchRun *run, BenchScore *score);
+extern int	bench_nqueries(const BenchRun *run, const BenchRowset *rs);
+extern void bench_sweep(BenchRun *run);
+
+/* insert.c */
+extern void bench_insert(BenchRun *run);
+
+/* report.c */
+extern void bench_report_json(const BenchRun *run);
+extern void bench_report_print(const BenchRun *run);
+
+#endif							/* BENCH_BENCH_H */

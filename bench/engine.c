@@ -1,0 +1,264 @@
+/*
+ * engine.c
+ *    The engines, and their tables and indexes.  Every engine has a table of
+ *    its own with the same rows in the same order, so that the planner never
+ *    has two indexes to choose from.
+ *
+ *    What a build cost is kept in the table bench.built, because a cluster may
+ *    be kept for later runs that build nothing.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+static const BenchEngineDef engines[] = {
+	{"vecx", "vecx", "vecx", "vecx", "", "vecx.ef_search", false},
+	{"pgvector-64", "vector", "pgv", "hnsw", "m = 16, ef_construction = 64", "hnsw.ef_search", false},
+	{"pgvector-200", "vector", "pgv", "hnsw", "m = 16, ef_construction = 200", "hnsw.ef_search", false},
+	{"pgvector-half", "vector", "pgv", "hnsw", "m = 16, ef_construction = 200", "hnsw.ef_search", true},
+};
+
+const BenchEngineDef *
+bench_engine_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
+		if (strcmp(engines[i].name, name) == 0)
+			return &engines[i];
+	bench_die("no engine is named \"%s\"", name);
+}
+
+const char *
+bench_operator(const BenchRun *run)
+{
+	return run->set->metric == BENCH_L2 ? "<->" : "<=>";
+}
+
+char *
+bench_column(const BenchEngineDef *def, int dim)
+{
+	return bench_format("%s.vector(%d)", def->schema, dim);
+}
+
+/* Names in SQL: a hyphen becomes an underscore. */
+static char *
+table_name(const char *set, const char *engine)
+{
+	char	   *name = bench_format("bench.%s_%s", set, engine);
+
+	for (char *c = name; *c; c++)
+		if (*c == '-')
+			*c = '_';
+	return name;
+}
+
+/*
+ * Creates the extension; returns its version, or NULL if the server has none.
+ * pg_available_extensions cannot tell: it overlooks extension_destdir.
+ */
+static char *
+extension_ready(PGconn *conn, const BenchEngineDef *def)
+{
+	char	   *sql = bench_format("CREATE EXTENSION IF NOT EXISTS %s SCHEMA %s", def->extension, def->schema);
+	PGresult   *res;
+	const char *state;
+	bool		missing;
+
+	bench_exec(conn, "CREATE SCHEMA IF NOT EXISTS %s", def->schema);
+	res = PQexec(conn, sql);
+	state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+	missing = state && (strcmp(state, "0A000") == 0 || strcmp(state, "58P01") == 0);
+	if (PQresultStatus(res) != PGRES_COMMAND_OK && !missing)
+		bench_die("%s\n%s", sql, PQerrorMessage(conn));
+	PQclear(res);
+	free(sql);
+	if (missing)
+		return NULL;
+	return bench_value(conn, "SELECT extversion FROM pg_extension WHERE extname = '%s'", def->extension);
+}
+
+/*
+ * Fills run->engine with those named that can be used.  fresh names an
+ * extension to be dropped first with all that was loaded for it.
+ */
+void
+bench_engines_prepare(BenchRun *run, char **names, int nnames, const char *fresh)
+{
+	run->admin = bench_connect(run, NULL);
+	bench_exec(run->admin, "CREATE SCHEMA IF NOT EXISTS bench");
+	bench_exec(run->admin, "CREATE TABLE IF NOT EXISTS bench.built (tbl text PRIMARY KEY, options text, "
+			   "seconds float8, cpu float8, wal float8, at text)");
+	if (fresh)
+		bench_exec(run->admin, "DROP EXTENSION IF EXISTS %s CASCADE", fresh);
+	for (int i = 0; i < nnames; i++)
+	{
+		const BenchEngineDef *def = bench_engine_find(names[i]);
+		BenchEngine *e = &run->engine[run->nengines];
+		char	   *version = extension_ready(run->admin, def);
+
+		if (version == NULL)
+		{
+			run->notes[run->nnotes++] =
+				bench_format("%s is left out: the server has no extension \"%s\"", def->name, def->extension);
+			continue;
+		}
+		e->def = def;
+		e->version = version;
+		if (e->options == NULL)
+			e->options = bench_format("%s", def->options);
+		e->table = table_name(run->set->name, def->name);
+		e->index = bench_format("%s_idx", e->table);
+		run->nengines++;
+	}
+}
+
+/* Plain storage of large vectors out of line: that is the types' default. */
+void
+bench_table_create(BenchRun *run, const BenchEngineDef *def, const char *table)
+{
+	char	   *type = bench_column(def, run->base.dim);
+
+	bench_exec(run->admin, "DROP TABLE IF EXISTS %s", table);
+	bench_exec(run->admin, "CREATE TABLE %s (id int PRIMARY KEY, embedding %s) WITH (autovacuum_enabled = off)",
+			   table, type);
+	free(type);
+}
+
+void
+bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
+				   const char *table, const char *index)
+{
+	const BenchEngineDef *def = engine->def;
+	char	   *column = def->half ? bench_format("(embedding::halfvec(%d))", run->base.dim) :
+		bench_format("embedding");
+	const char *name = strchr(index, '.') + 1;	/* CREATE INDEX takes no schema */
+
+	bench_exec(conn, "CREATE INDEX %s ON %s USING %s (%s %s_%s_ops)%s%s%s",
+			   name, table, def->am, column, def->half ? "halfvec" : "vector",
+			   run->set->metric == BENCH_L2 ? "l2" : "cosine",
+			   engine->options[0] ? " WITH (" : "", engine->options, engine->options[0] ? ")" : "");
+	free(column);
+}
+
+static bool
+loaded(BenchRun *run, const char *table)
+{
+	char	   *column = bench_value(run->admin, "SELECT 1 FROM pg_attribute WHERE attname = 'embedding' "
+									 "AND NOT attisdropped AND attrelid = to_regclass('%s')", table);
+	char	   *count;
+	bool		ok;
+
+	if (column == NULL)
+		return false;
+	count = bench_value(run->admin, "SELECT count(*) FROM %s", table);
+	ok = atoi(count) == run->base.nrows;
+	free(count);
+	free(column);
+	return ok;
+}
+
+void
+bench_load(BenchRun *run, bool reload)
+{
+	for (int i = 0; i < run->nengines; i++)
+	{
+		BenchEngine *e = &run->engine[i];
+		double		start;
+
+		if (!reload && loaded(run, e->table))
+			continue;
+		printf("%s: loading %d rows for %s\n", run->set->name, run->base.nrows, e->def->name);
+		fflush(stdout);
+		bench_table_create(run, e->def, e->table);
+		start = bench_seconds();
+		bench_copy_rows(run->admin, e->table, &run->base, 0, run->base.nrows);
+		e->load_seconds = bench_seconds() - start;
+		bench_exec(run->admin, "VACUUM (ANALYZE, FREEZE) %s", e->table);
+	}
+}
+
+static bool
+index_stands(BenchRun *run, const BenchEngine *e)
+{
+	char	   *valid = bench_value(run->admin, "SELECT 1 FROM pg_index WHERE indisvalid AND "
+									"indexrelid = to_regclass('%s')", e->index);
+	char	   *same = bench_value(run->admin, "SELECT 1 FROM bench.built WHERE tbl = '%s' AND options = $o$%s$o$",
+								   e->table, e->options);
+	bool		stands = valid && same;
+
+	free(valid);
+	free(same);
+	return stands;
+}
+
+static void
+build_one(BenchRun *run, BenchEngine *e)
+{
+	PGconn	   *conn = bench_connect(run, e->def);
+	double		start;
+	double		cpu;
+	double		wal;
+
+	printf("%s: building the index of %s\n", run->set->name, e->def->name);
+	fflush(stdout);
+	bench_exec(conn, "DROP INDEX IF EXISTS %s", e->index);
+	bench_exec(conn, "DELETE FROM bench.built WHERE tbl = '%s'", e->table);
+	bench_exec(conn, "CHECKPOINT");
+	wal = bench_wal_position(conn);
+	cpu = bench_backend_cpu(PQbackendPID(conn));
+	start = bench_seconds();
+	bench_index_create(run, e, conn, e->table, e->index);
+	e->build_seconds = bench_seconds() - start;
+	e->build_cpu = bench_backend_cpu(PQbackendPID(conn)) - cpu;
+	e->build_wal = bench_wal_position(conn) - wal;
+	bench_exec(conn, "INSERT INTO bench.built VALUES ('%s', $o$%s$o$, %.3f, %.3f, %.0f, "
+			   "to_char(now(), 'YYYY-MM-DD HH24:MI:SSOF'))",
+			   e->table, e->options, e->build_seconds, e->build_cpu, e->build_wal);
+	printf("%s: %s built in %.1f s (%.1f s of processor)\n", run->set->name, e->def->name,
+		   e->build_seconds, e->build_cpu);
+	PQfinish(conn);
+}
+
+/* Builds what is missing or was asked for, one after the other. */
+void
+bench_build(BenchRun *run)
+{
+	for (int i = 0; i < run->nengines; i++)
+	{
+		BenchEngine *e = &run->engine[i];
+
+		if (!loaded(run, e->table))
+			bench_die("%s is not loaded", e->table);
+		if (e->rebuild || !index_stands(run, e))
+			build_one(run, e);
+	}
+}
+
+static double
+built(BenchRun *run, const BenchEngine *e, const char *column)
+{
+	char	   *value = bench_value(run->admin, "SELECT %s FROM bench.built WHERE tbl = '%s'", column, e->table);
+	double		number = atof(value);
+
+	free(value);
+	return number;
+}
+
+/* Reads back what is known of each index; it has to exist. */
+void
+bench_sizes(BenchRun *run)
+{
+	for (int i = 0; i < run->nengines; i++)
+	{
+		BenchEngine *e = &run->engine[i];
+
+		if (!index_stands(run, e))
+			bench_die("%s has no index built with (%s)", e->table, e->options);
+		e->build_seconds = built(run, e, "seconds");
+		e->build_cpu = built(run, e, "cpu");
+		e->build_wal = built(run, e, "wal");
+		e->built_at = bench_value(run->admin, "SELECT at FROM bench.built WHERE tbl = '%s'", e->table);
+		e->index_bytes = atol(bench_value(run->admin, "SELECT pg_relation_size('%s')", e->index));
+		e->table_bytes = atol(bench_value(run->admin, "SELECT pg_table_size('%s')", e->table));
+	}
+}

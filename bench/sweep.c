@@ -1,0 +1,278 @@
+/*
+ * sweep.c
+ *    Recall, block counts and times over the search widths.
+ *
+ *    A first pass of every width warms the caches, gives the recall and counts
+ *    the blocks.  The timed rounds come after it and alternate between the
+ *    engines at every width, so that noise of the machine meets all of them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+#define ENOUGH_RECALL		0.997	/* no wider searches beyond this */
+#define NSTATEMENTS			100 /* queries explained per width */
+#define NFLOOR				10	/* rows of the table that shows SQL's floor */
+
+int
+bench_nqueries(const BenchRun *run, const BenchRowset *rs)
+{
+	int			n = rs->queries.nrows;
+
+	return run->nqueries > 0 && run->nqueries < n ? run->nqueries : n;
+}
+
+/*
+ * latency holds all queries of the first round, then those of the next; it is
+ * sorted on return.
+ */
+BenchTimes
+bench_times(double *latency, int nqueries, int nrounds, double cpu)
+{
+	BenchTimes	t = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+	long		n = (long) nqueries * nrounds;
+	double		sum = 0.0;
+	double		best = 0.0;
+
+	if (n == 0)
+		return t;
+	for (int i = 0; i < nqueries; i++)
+	{
+		double		least = latency[i];
+
+		for (int r = 1; r < nrounds; r++)
+			if (latency[(long) r * nqueries + i] < least)
+				least = latency[(long) r * nqueries + i];
+		best += least;
+	}
+	bench_sort(latency, n);
+	for (long i = 0; i < n; i++)
+		sum += latency[i];
+	t.qps = (double) n / sum;
+	t.mean_us = 1e6 * sum / (double) n;
+	t.p50_us = 1e6 * bench_percentile(latency, n, 0.50);
+	t.p99_us = 1e6 * bench_percentile(latency, n, 0.99);
+	t.best_us = 1e6 * best / nqueries;
+	t.server_us = 1e6 * cpu / (double) n;
+	return t;
+}
+
+/* All queries once; latency (seconds) and score may be NULL. */
+void
+bench_pass(BenchSession *s, const BenchRowset *rs, int nqueries, double *latency,
+		   const BenchRun *run, BenchScore *score)
+{
+	int32_t		id[BENCH_K];
+	size_t		dim = (size_t) rs->queries.dim;
+
+	for (int i = 0; i < nqueries; i++)
+	{
+		double		start = bench_seconds();
+		int			n = bench_search(s, rs->wire + (size_t) i * (size_t) s->nwire, id);
+
+		if (latency)
+			latency[i] = bench_seconds() - start;
+		if (score)
+			bench_score_add(score, run->set->metric, &run->base, rs->queries.x + (size_t) i * dim,
+							rs->truth.id + (size_t) i * (size_t) rs->truth.k, id, n);
+	}
+}
+
+/* Both kinds of plan have to use the index, or the figures mean nothing. */
+static void
+check_plans(BenchSession *s, const BenchRowset *rs, const char *index, BenchCurve *curve)
+{
+	const char *name = strchr(index, '.') + 1;
+	char	   *wanted = bench_format("Index Scan using %s ", name);
+	char	   *plan = bench_plan(s, rs->queries.x, rs->queries.dim, "force_custom_plan");
+
+	curve->auto_indexed = strstr(plan, wanted) != NULL;
+	free(plan);
+	plan = bench_plan(s, rs->queries.x, rs->queries.dim, "force_generic_plan");
+	curve->generic_indexed = strstr(plan, wanted) != NULL;
+	curve->plan = plan;
+	if (!curve->auto_indexed || !curve->generic_indexed)
+		bench_die("%s: the %s plan does not use the index:\n%s", s->engine->def->name,
+				  curve->auto_indexed ? "generic" : "custom", plan);
+	free(wanted);
+}
+
+static void
+measure_point(BenchRun *run, BenchSession *s, const BenchRowset *rs, BenchPoint *p)
+{
+	int			n = bench_nqueries(run, rs);
+	const char *index = s->engine->index;
+	double		before;
+
+	bench_set_width(s, p->width);
+	before = bench_index_blocks(s->conn, index);
+	bench_pass(s, rs, n, NULL, run, &p->score);
+	p->index_blocks = (bench_index_blocks(s->conn, index) - before) / n;
+	p->statement_blocks = bench_statement_blocks(s, &rs->queries, n < NSTATEMENTS ? n : NSTATEMENTS);
+}
+
+/* The widths up to the first that is good enough, and BENCH_FIXED_WIDTH. */
+static void
+measure_untimed(BenchRun *run, BenchSession *s, const BenchRowset *rs, BenchCurve *curve)
+{
+	bool		enough = false;
+
+	for (int i = 0; i < run->nwidths; i++)
+	{
+		BenchPoint *p = &curve->point[curve->npoints];
+
+		if (enough && run->width[i] != BENCH_FIXED_WIDTH)
+			continue;
+		p->width = run->width[i];
+		measure_point(run, s, rs, p);
+		enough |= bench_recall(&p->score) > ENOUGH_RECALL;
+		p->latency = bench_alloc(sizeof(double) * (size_t) run->nrounds * (size_t) bench_nqueries(run, rs));
+		curve->npoints++;
+	}
+}
+
+static BenchPoint *
+point_of_width(BenchCurve *curve, int width)
+{
+	for (int i = 0; i < curve->npoints; i++)
+		if (curve->point[i].width == width)
+			return &curve->point[i];
+	return NULL;
+}
+
+static void
+time_point(BenchRun *run, BenchSession *s, const BenchRowset *rs, BenchPoint *p)
+{
+	int			n = bench_nqueries(run, rs);
+	double	   *latency = p->latency + (long) n * p->nrounds;
+	double		sum = 0.0;
+	double		cpu;
+
+	bench_set_width(s, p->width);
+	cpu = bench_backend_cpu(s->pid);
+	bench_pass(s, rs, n, latency, run, NULL);
+	p->cpu += bench_backend_cpu(s->pid) - cpu;
+	for (int i = 0; i < n; i++)
+		sum += latency[i];
+	p->round_qps[p->nrounds++] = n / sum;
+}
+
+/* Every round starts with another engine. */
+static void
+time_rounds(BenchRun *run, BenchSession *s, int rowset)
+{
+	for (int round = 0; round < run->nrounds; round++)
+		for (int w = 0; w < run->nwidths; w++)
+			for (int j = 0; j < run->nengines; j++)
+			{
+				int			e = (j + round) % run->nengines;
+				BenchPoint *p = point_of_width(&run->engine[e].curve[rowset], run->width[w]);
+
+				if (p)
+					time_point(run, &s[e], &run->rowset[rowset], p);
+			}
+}
+
+/* The same statement over an index of ten rows: what SQL itself costs. */
+static void
+measure_floors(BenchRun *run, int rowset)
+{
+	const BenchRowset *rs = &run->rowset[rowset];
+	int			n = bench_nqueries(run, rs);
+	BenchSession s[BENCH_MAX_ENGINES];
+	double	   *latency[BENCH_MAX_ENGINES];
+	double		cpu[BENCH_MAX_ENGINES] = {0.0};
+
+	for (int i = 0; i < run->nengines; i++)
+	{
+		BenchEngine *e = &run->engine[i];
+		char	   *table = bench_format("%s_ten", e->table);
+		char	   *index = bench_format("%s_idx", table);
+		BenchCurve	ignored;
+
+		bench_table_create(run, e->def, table);
+		bench_copy_rows(run->admin, table, &run->base, 0, NFLOOR);
+		s[i] = bench_session_open(run, e, table, run->base.dim);
+		bench_index_create(run, e, s[i].conn, table, index);
+		bench_exec(s[i].conn, "VACUUM ANALYZE %s", table);
+		bench_exec(s[i].conn, "SET enable_seqscan = off");
+		check_plans(&s[i], rs, index, &ignored);
+		free(ignored.plan);
+		bench_pass(&s[i], rs, n, NULL, run, NULL);
+		latency[i] = bench_alloc(sizeof(double) * (size_t) n * (size_t) run->nrounds);
+		free(table);
+		free(index);
+	}
+	for (int round = 0; round < run->nrounds; round++)
+		for (int j = 0; j < run->nengines; j++)
+		{
+			int			i = (j + round) % run->nengines;
+
+			cpu[i] -= bench_backend_cpu(s[i].pid);
+			bench_pass(&s[i], rs, n, latency[i] + (size_t) round * (size_t) n, run, NULL);
+			cpu[i] += bench_backend_cpu(s[i].pid);
+		}
+	for (int i = 0; i < run->nengines; i++)
+	{
+		run->engine[i].curve[rowset].floor = bench_times(latency[i], n, run->nrounds, cpu[i]);
+		bench_session_close(&s[i]);
+		bench_exec(run->admin, "DROP TABLE %s_ten", run->engine[i].table);
+		free(latency[i]);
+	}
+}
+
+static void
+count_plans(BenchSession *s, BenchCurve *curve)
+{
+	char	   *generic = bench_value(s->conn, "SELECT generic_plans FROM pg_prepared_statements");
+	char	   *custom = bench_value(s->conn, "SELECT custom_plans FROM pg_prepared_statements");
+
+	curve->ngeneric = atol(generic);
+	curve->ncustom = atol(custom);
+	free(generic);
+	free(custom);
+}
+
+static void
+sweep_rowset(BenchRun *run, int rowset)
+{
+	const BenchRowset *rs = &run->rowset[rowset];
+	BenchSession s[BENCH_MAX_ENGINES];
+
+	measure_floors(run, rowset);
+	for (int i = 0; i < run->nengines; i++)
+	{
+		BenchEngine *e = &run->engine[i];
+
+		printf("%s: recall and blocks of %s\n", rs->def->name, e->def->name);
+		fflush(stdout);
+		s[i] = bench_session_open(run, e, e->table, run->base.dim);
+		check_plans(&s[i], rs, e->index, &e->curve[rowset]);
+		measure_untimed(run, &s[i], rs, &e->curve[rowset]);
+	}
+	printf("%s: %d timed rounds\n", rs->def->name, run->nrounds);
+	fflush(stdout);
+	time_rounds(run, s, rowset);
+	for (int i = 0; i < run->nengines; i++)
+	{
+		BenchCurve *curve = &run->engine[i].curve[rowset];
+
+		for (int j = 0; j < curve->npoints; j++)
+		{
+			BenchPoint *p = &curve->point[j];
+
+			p->times = bench_times(p->latency, bench_nqueries(run, rs), p->nrounds, p->cpu);
+			free(p->latency);
+		}
+		count_plans(&s[i], curve);
+		bench_session_close(&s[i]);
+	}
+}
+
+void
+bench_sweep(BenchRun *run)
+{
+	for (int i = 0; i < run->nrowsets; i++)
+		sweep_rowset(run, i);
+}
