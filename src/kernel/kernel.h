@@ -5,12 +5,19 @@
  *
  * Pure C: no PostgreSQL header, no allocation, no error.  The scalar version
  * in kernel_scalar.c defines every answer.  Operations on integers (everything
- * that returns an integer) agree with it bit for bit; operations on floats may
- * sum in another order and agree within
- *        |a - b| <= 4 * FLT_EPSILON * sum of the |terms|  (n <= 16,000)
- * None reads past its inputs, needs alignment, or changes the floating-point
- * mode.  A NaN or an infinity in an input gives what scalar IEEE arithmetic
- * gives.
+ * that returns an integer, and the conversions) agree with it bit for bit.
+ *
+ * Sums of floats are the scalar version's in double precision, rounded once.
+ * The others sum in float, in 8 or more parts, and agree within
+ *        |a - b| <= (4 + n / 16) * FLT_EPSILON * sum of the |terms| + n * 2^-149
+ * (l1_f32u8: |offset| + |scale * x[i]| counts as a term as well).  That is the
+ * worst case, all roundings to one side, as among equal terms; for data that
+ * vary the n / 16 is nearer to the root of it.  Where the sum of |terms| is
+ * beyond FLT_MAX, answers may differ.
+ *
+ * None reads past its inputs, changes the floating-point mode, or needs more
+ * alignment than its elements' own.  A NaN or an infinity in an input gives
+ * what scalar IEEE arithmetic gives.
  */
 #ifndef VECX_KERNEL_H
 #define VECX_KERNEL_H
@@ -75,7 +82,8 @@ typedef struct VecxKernels
 							 const float *x, float *y);
 	/*
 	 * Y = X M^T for nvecs float vectors X (row-major nvecs x n) and M as
-	 * above; Y is row-major nvecs x nrows.  Reads M once for several vectors.
+	 * above; Y is row-major nvecs x nrows.  Reads M once for several vectors,
+	 * and gives each bit for bit what gemv_f16 gives.
 	 */
 	void		(*gemm_f16) (const uint16_t *m, size_t nrows, size_t n,
 							 const float *x, size_t nvecs, float *y);

@@ -18,7 +18,7 @@
 
 /* ---- floats ---- */
 
-/* Eight of these from [8 - k] have the first k set, from [8 + k] the last 8 - k. */
+/* Eight of these from [16 - k] have the first k set, from [k] the last k. */
 static const int32_t mask_window[24] = {
 	0, 0, 0, 0, 0, 0, 0, 0,
 	-1, -1, -1, -1, -1, -1, -1, -1,
@@ -61,12 +61,12 @@ load_tail(const void *x, size_t n, VecxKernelElem elem, __m256 *mask)
 
 	if (n >= 8)
 	{
-		*mask = load_mask(mask_window + 8 + (8 - n % 8));
+		*mask = load_mask(mask_window + n % 8);
 		v = load_elems(x, n - 8, elem);
 	}
 	else
 	{
-		*mask = load_mask(mask_window + 8 - n);
+		*mask = load_mask(mask_window + 16 - n);
 		memcpy(copy, x, n * elem_size(elem));
 		v = load_elems(copy, 0, elem);
 	}

@@ -214,6 +214,18 @@ f32_to_f16(const float *x, uint16_t *y, size_t n)
 
 /* ---- bytes ---- */
 
+/* Modulo 2^32, which _mm512_reduce_add_epi32 leaves undefined. */
+VECX_KERNEL_INLINE TARGET uint32_t
+reduce_epu32(__m512i v)
+{
+	__m256i		half = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+	__m128i		sum = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+
+	sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+	sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+	return (uint32_t) _mm_cvtsi128_si32(sum);
+}
+
 /*
  * VNNI multiplies unsigned by signed, so b is biased by -128:
  * sum a b = sum a (b - 128) + 128 sum a, exact modulo 2^32.
@@ -245,7 +257,7 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 		}
 	products[0] = _mm512_add_epi32(products[0], products[1]);
 	sums[0] = _mm512_slli_epi32(_mm512_add_epi32(sums[0], sums[1]), 7);
-	return (uint32_t) _mm512_reduce_add_epi32(_mm512_add_epi32(products[0], sums[0]));
+	return reduce_epu32(_mm512_add_epi32(products[0], sums[0]));
 }
 
 /* ---- bits ---- */
