@@ -1,0 +1,266 @@
+/*
+ * code.h
+ *    How vecx makes vectors small: a vector's own code (quantiser), sketches
+ *    of its neighbours, and the basis (model) the sketches are taken in.
+ *
+ * Pure C over kernel.h: no PostgreSQL header, no error exits.  Functions that
+ * need scratch memory take it from the caller; training takes an allocator.
+ *
+ * Distances here are *navigation distances*, the smaller the nearer, cheap to
+ * compute and ordered like the operator's (but for L1, see below):
+ *
+ *     metric    navigation distance            operator in these units
+ *     L2        |q - x|^2                      d^2
+ *     COSINE    |q' - x'|^2 of unit vectors    2 d
+ *     IP        -<q, x>                        d
+ *     L1        |q - x|^2 (L2, the links')     none: vecx_code_rank gives L1
+ *     HAMMING   number of differing bits       d
+ *     JACCARD   1 - |q & x| / |q | x|          d   (1 when both are empty)
+ */
+#ifndef VECX_CODE_H
+#define VECX_CODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum VecxMetric
+{
+	VECX_METRIC_L2 = 1,
+	VECX_METRIC_COSINE,
+	VECX_METRIC_IP,
+	VECX_METRIC_L1,
+	VECX_METRIC_HAMMING,
+	VECX_METRIC_JACCARD
+} VecxMetric;
+
+/* What a vector's own code is.  Values are on disk. */
+typedef enum VecxCodeKind
+{
+	VECX_CODE_NONE = 1,			/* float32 as it is */
+	VECX_CODE_HALF,				/* float16 of x / scale, one scale a vector */
+	VECX_CODE_SQ8,				/* 8 bits a dimension, scale and offset a vector */
+	VECX_CODE_SQ4,				/* the same with 4, 2 and 1 bits, for vectors */
+	VECX_CODE_SQ2,				/* too wide for a page */
+	VECX_CODE_SQ1,
+	VECX_CODE_BITS,				/* the bits of a bit vector */
+	VECX_CODE_BITS_SAMPLE		/* every k-th bit of one too wide for a page */
+} VecxCodeKind;
+
+/*
+ * 1. Own codes.
+ *
+ * A coder is plain data derived from (kind, metric, dim); copy it freely.
+ * Input vectors are float32[dim], or for the two BITS kinds bytes with the
+ * first bit in the most significant bit of byte 0 (PostgreSQL's bit strings),
+ * unused trailing bits zero.  Under COSINE the caller passes unit vectors.
+ */
+typedef struct VecxCoder
+{
+	VecxCodeKind kind;
+	VecxMetric	metric;
+	uint32_t	dim;
+	uint32_t	nbytes;			/* size of a code, a multiple of 4 */
+	uint32_t	step;			/* BITS_SAMPLE keeps every step-th bit, else 1 */
+} VecxCoder;
+
+extern const char *vecx_code_name(VecxCodeKind kind);
+
+/* Fills *coder.  code_limit (bytes) matters to BITS_SAMPLE only: the largest
+ * power-of-two sample that fits is taken. */
+extern void vecx_coder_init(VecxCoder *coder, VecxCodeKind kind, VecxMetric metric,
+							uint32_t dim, uint32_t code_limit);
+
+/* code[coder->nbytes] from a vector of finite elements with finite norm^2.
+ * Every byte of code is written, equal vectors give equal bytes. */
+extern void vecx_code_encode(const VecxCoder *coder, const void *vec, uint8_t *code);
+
+/* float32[dim] (or the bit bytes) back from a code.  Bits that BITS_SAMPLE left
+ * out come back as zeros. */
+extern void vecx_code_decode(const VecxCoder *coder, const uint8_t *code, void *vec);
+
+/* True if a code holds nothing but plausible numbers (finite factors, sums that
+ * match): vecx_check calls it for bytes it does not trust. */
+extern bool vecx_code_check(const VecxCoder *coder, const uint8_t *code);
+
+/*
+ * A query ready to be compared with codes.  vec (or code) and scratch are kept
+ * by reference; scratch must hold vecx_code_query_scratch() bytes, 8-aligned.
+ */
+typedef struct VecxCodeQuery
+{
+	const float *x;				/* the query as floats, when there is one */
+	const uint8_t *bits;		/* the query as bit bytes, for BITS kinds */
+	const uint8_t *code;		/* the query as a code, when made from one */
+	float		norm2;			/* |x|^2 of what x or code stands for */
+	uint32_t	popcount;		/* bits set, for BITS kinds */
+
+	/* Private to the coders. */
+	float		mean;			/* of the elements */
+	float		rest;			/* sum of the centred elements: rounding's */
+	float		dev2;			/* |centred|^2 */
+	float	   *centred;		/* elements less their mean */
+	float	   *work;			/* room for a copy of x, where a code needs it */
+	const uint8_t *levels;		/* code's elements, one byte each */
+	uint8_t    *unpacked;		/* room for the other code's elements */
+} VecxCodeQuery;
+
+extern size_t vecx_code_query_scratch(const VecxCoder *coder);
+extern void vecx_code_query_init(const VecxCoder *coder, VecxCodeQuery *query,
+								 const void *vec, void *scratch);
+/* The same from a code.  Code against code is as precise as decoding both. */
+extern void vecx_code_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
+									  const uint8_t *code, void *scratch);
+
+/* Navigation distance of a query to a code. */
+extern float vecx_code_distance(const VecxCoder *coder, const VecxCodeQuery *query,
+								const uint8_t *code);
+/* The distance that orders results: L1 under L1, else the navigation distance
+ * nav, which the caller has already. */
+extern float vecx_code_rank(const VecxCoder *coder, const VecxCodeQuery *query,
+							const uint8_t *code, float nav);
+/*
+ * Radius of the likely error of rank against the true vector, three standard
+ * deviations of the quantisation noise (0 for codes that are exact up to
+ * rounding: NONE and BITS).  True rank is within +- this in all but rare cases.
+ */
+extern float vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query,
+							 const uint8_t *code, float rank);
+/* |x|^2 of what a float code stands for; number of bits set for BITS kinds. */
+extern float vecx_code_norm2(const VecxCoder *coder, const uint8_t *code);
+
+/*
+ * 2. The basis: what sketches are taken in (a model).
+ *
+ * For float vectors: y = M (H x - mean), where H is the identity or, above
+ * VECX_BASIS_DIRECT_DIM dims, a seeded fast-Hadamard projection to that many;
+ * M's ndims rows are principal directions turned by a seeded random rotation
+ * among themselves (or random orthonormal directions when untrained).  Under
+ * IP the mean is zero.  y is padded with zeros to pdims, a multiple of 64.
+ *
+ * For bit vectors: y is the bits at ndims chosen positions (all of them up to
+ * 512 bits), kept as bytes.
+ *
+ * The serialised form is self-describing, little-endian, versioned, and is
+ * what the index stores; vecx_basis_bind makes it usable in place, without
+ * copying.  It is at most VECX_BASIS_MAX_BYTES.
+ */
+#define VECX_BASIS_MAX_BYTES	(1024 * 1024 + 65536)
+#define VECX_BASIS_DIRECT_DIM	2048
+
+typedef struct VecxBasis
+{
+	VecxMetric	metric;
+	uint32_t	dim;			/* of the vectors */
+	uint32_t	hdim;			/* after H; == dim when there is no H */
+	uint32_t	ndims;			/* dimensions kept; bits kept for bit vectors */
+	uint32_t	pdims;			/* ndims rounded up to a multiple of 64 */
+	uint32_t	nplanes;		/* bits a dimension: 1, 2, 4 or 8 */
+	uint32_t	sketch_bytes;	/* pdims / 8 * nplanes */
+	uint64_t	seed;
+	bool		trained;
+	float		energy;			/* share of the sample's variance in the kept dims */
+	const float *mean;			/* [hdim] */
+	const uint16_t *matrix;		/* [ndims][hdim] half precision */
+	const uint32_t *positions;	/* [ndims] for bit vectors, else NULL */
+} VecxBasis;
+
+/* Memory and progress for training.  alloc never returns NULL (it may longjmp);
+ * poll is called at least every some 10 ms of work and may longjmp.
+ * sgemm, if not NULL, computes C = A B^T (A m x k, B n x k, C m x n, row-major,
+ * leading dimensions k, k, n); NULL: the kernels do it. */
+typedef struct VecxTrainEnv
+{
+	void	   *(*alloc) (void *arg, size_t nbytes);
+	void		(*release) (void *arg, void *ptr);
+	void		(*poll) (void *arg);
+	void		(*sgemm) (size_t m, size_t n, size_t k,
+						  const float *a, const float *b, float *c);
+	void	   *arg;
+} VecxTrainEnv;
+
+/* Sketch size for an index without data to look at: bytes a sketch takes, with
+ * sketch_bits as asked for (0: the default for dim and metric). */
+extern uint32_t vecx_sketch_default_bytes(VecxMetric metric, uint32_t dim, uint32_t sketch_bits);
+
+/*
+ * Trains a basis on nrows sample vectors (float32 rows of dim, unit vectors
+ * under COSINE; bit bytes of (dim + 7) / 8 for bit vectors) and returns its
+ * serialised form, allocated by env, *nbytes long.
+ *
+ * sketch_bytes > 0 fixes the sketch size: dimensions and planes are then the
+ * best that use at most so much.  sketch_bytes == 0: the sample decides, see
+ * code_train.c.  nrows may be 0: the basis is then a seeded rotation.
+ */
+extern uint8_t *vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
+								 const void *sample, size_t nrows,
+								 uint32_t sketch_bytes, uint64_t seed, size_t *nbytes);
+
+/* Returns NULL, or what is wrong with the bytes (a static string). */
+extern const char *vecx_basis_bind(VecxBasis *basis, const uint8_t *bytes, size_t nbytes);
+
+/* y = float32[pdims], or bytes [pdims / 8] for bit vectors.  scratch: float32
+ * [vecx_basis_scratch_floats()] (may be 0). */
+extern size_t vecx_basis_scratch_floats(const VecxBasis *basis);
+extern size_t vecx_basis_proj_bytes(const VecxBasis *basis);	/* of one y */
+extern void vecx_basis_project(const VecxBasis *basis, const void *vec, void *y, float *scratch);
+/* The same for nvecs vectors at once (row-major, dims of the basis); faster. */
+extern void vecx_basis_project_many(const VecxBasis *basis, const void *vecs, size_t nvecs,
+									void *y, float *scratch);
+
+/*
+ * 3. Sketches: neighbour n of vertex v, relative to v (RaBitQ with v as the
+ * centroid; see docs/design.md for the formulas), as stored behind the
+ * neighbour's id in a link:
+ *
+ *     uint16 add, uint16 rescale (bfloat16), then sketch_bytes of bit planes
+ *
+ * For bit vectors: uint16 bits set in n, uint16 zero, then the bits.
+ * vecx_sketch_size() is all of that.
+ */
+#define VECX_SKETCH_FACTOR_BYTES	4
+
+extern size_t vecx_sketch_size(const VecxBasis *basis);
+
+/*
+ * pv and pn are the projections of v and n.  norm_v2 is |v|^2, dist_vn the
+ * navigation distance of v and n (both from their own codes).  For bit vectors
+ * pv, norm_v2 and dist_vn are ignored and popcount_n is used instead.
+ */
+extern void vecx_sketch_encode(const VecxBasis *basis, const void *pv, const void *pn,
+							   float norm_v2, float dist_vn, uint32_t popcount_n,
+							   uint8_t *sketch);
+
+/* A query ready to be compared with sketches: 8-bit integers. */
+typedef struct VecxSketchQuery
+{
+	const int8_t *q;			/* [pdims], or the bit bytes */
+	float		delta;			/* q[i] * delta is about y[i] */
+	float		half_sum;		/* (2^nplanes - 1) / 2 * sum of q[i], times delta */
+	uint32_t	popcount;		/* bits set in the whole query, for bit vectors */
+} VecxSketchQuery;
+
+/* y is the query's projection; codes [pdims] is kept by reference. */
+extern void vecx_sketch_query_init(const VecxBasis *basis, const void *y, uint32_t popcount,
+								   int8_t *codes, VecxSketchQuery *query);
+
+/*
+ * Estimated navigation distances of a query to n neighbours of v, whose links
+ * lie stride bytes apart, the first one's sketch at *first.  dist_qv is the
+ * query's navigation distance to v, norm_v2 is |v|^2 (used under IP only).
+ * est[n]; scratch int32[n].  Estimates of distances that cannot be negative
+ * are not clamped.
+ */
+extern void vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *query,
+								 float dist_qv, float norm_v2,
+								 const uint8_t *first, size_t stride, size_t n,
+								 int32_t *scratch, float *est);
+
+/*
+ * True if two sketches of the same pair agree up to what different summation
+ * orders may do to them: factors within bound, planes equal but for elements
+ * whose value lies within rounding of a boundary (at most 1 in 32 differ).
+ */
+extern bool vecx_sketch_agrees(const VecxBasis *basis, const uint8_t *a, const uint8_t *b);
+
+#endif							/* VECX_CODE_H */

@@ -1,0 +1,112 @@
+/*
+ * code_int.h
+ *    What the files of src/code share among themselves.
+ */
+#ifndef VECX_CODE_INT_H
+#define VECX_CODE_INT_H
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "code.h"
+#include "../kernel/kernel.h"
+
+static inline uint32_t
+vecx_round_up(uint32_t n, uint32_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+static inline bool
+vecx_metric_is_bits(VecxMetric metric)
+{
+	return metric == VECX_METRIC_HAMMING || metric == VECX_METRIC_JACCARD;
+}
+
+/* Distances go into comparisons and into pages: always a number. */
+static inline float
+vecx_finite(double d)
+{
+	if (d >= (double) FLT_MAX)
+		return FLT_MAX;
+	if (d <= -(double) FLT_MAX)
+		return -FLT_MAX;
+	return d == d ? (float) d : FLT_MAX;
+}
+
+/* splitmix64: one 64-bit state, every seed good. */
+static inline uint64_t
+vecx_random(uint64_t *state)
+{
+	uint64_t	z = (*state += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return z ^ (z >> 31);
+}
+
+/* [0, n) for n up to 2^32; the bias of at most n / 2^32 is of no matter here. */
+static inline uint32_t
+vecx_random_below(uint64_t *state, uint32_t n)
+{
+	return (uint32_t) (((vecx_random(state) >> 32) * n) >> 32);
+}
+
+/* Standard normal, by Box and Muller. */
+static inline double
+vecx_random_normal(uint64_t *state)
+{
+	double		u = ((double) (vecx_random(state) >> 11) + 1.0) / 9007199254740993.0;
+	double		v = (double) (vecx_random(state) >> 11) / 9007199254740992.0;
+
+	return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
+}
+
+/* code_sq.c: the scalar quantisers SQ8, SQ4, SQ2 and SQ1. */
+extern uint32_t vecx_sq_nbytes(VecxCodeKind kind, uint32_t dim);
+extern void vecx_sq_encode(const VecxCoder *coder, const float *x, uint8_t *code);
+extern void vecx_sq_decode(const VecxCoder *coder, const uint8_t *code, float *x);
+extern bool vecx_sq_check(const VecxCoder *coder, const uint8_t *code);
+extern size_t vecx_sq_query_scratch(const VecxCoder *coder);
+extern void vecx_sq_query_init(const VecxCoder *coder, VecxCodeQuery *query,
+							   const float *x, void *scratch);
+extern void vecx_sq_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
+									const uint8_t *code, void *scratch);
+extern double vecx_sq_l2sq(const VecxCoder *coder, const VecxCodeQuery *query,
+						   const uint8_t *code);
+extern double vecx_sq_ip(const VecxCoder *coder, const VecxCodeQuery *query,
+						 const uint8_t *code);
+extern double vecx_sq_l1(const VecxCoder *coder, const VecxCodeQuery *query,
+						 const uint8_t *code);
+extern double vecx_sq_norm2(const VecxCoder *coder, const uint8_t *code);
+/* Squared length of the quantisation error, and the step. */
+extern void vecx_sq_noise(const VecxCoder *coder, const uint8_t *code,
+						  double *err2, double *step);
+
+/* code_rotate.c: seeded orthogonal transforms. */
+extern void vecx_fht(float *x, uint32_t n);
+extern void vecx_random_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows);
+extern void vecx_rotate_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows,
+							 float *scratch);
+
+/* code_basis.c */
+#define VECX_BASIS_MATRIX_MAX	(1024 * 1024)
+
+extern uint32_t vecx_basis_hdim(VecxMetric metric, uint32_t dim);
+extern uint32_t vecx_basis_max_ndims(VecxMetric metric, uint32_t dim);
+/* Dimensions and bits of a sketch of so many bytes, without data to look at. */
+extern void vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes,
+							 uint32_t *ndims, uint32_t *nplanes);
+/* H x of basis.h, out[hdim]; work holds vecx_hadamard_floats(dim). */
+extern size_t vecx_hadamard_floats(uint32_t dim);
+extern void vecx_hadamard(uint32_t dim, uint64_t seed, const float *x, float *out, float *work);
+/* Bytes of the serialised form; fills in everything but the three arrays, whose
+ * places it returns, and then vecx_basis_seal adds the checksum. */
+extern size_t vecx_basis_nbytes(VecxMetric metric, uint32_t dim, uint32_t ndims);
+extern void vecx_basis_format(uint8_t *bytes, const VecxBasis *basis, float **mean,
+							  uint16_t **matrix, uint32_t **positions);
+extern void vecx_basis_seal(uint8_t *bytes);
+
+
+#endif							/* VECX_CODE_INT_H */

@@ -1,0 +1,309 @@
+/*
+ * code_sketch.c
+ *    Sketches: a neighbour's residual in a few bits, and the distances that
+ *    may be estimated from it.
+ *
+ * With v the vertex, n its neighbour, pv and pn their projections, and
+ *    r = pn - pv,   u[i] the code of r[i],   s[i] = u[i] - (2^B - 1) / 2,
+ *    A = <r, s>,   C = <pv, s>,   y the projection of the query q,
+ * the estimate of <y - pv, r> is |r|^2 / A * (<s, y> - C), hence
+ *    L2:  |q - n|^2  = |q - v|^2 + |v - n|^2 - 2 <q - v, n - v>
+ *                    = |q - v|^2 + add + rescale * <s, y>
+ *         rescale = -2 |r|^2 / A,  add = |v - n|^2 - rescale * C
+ *    IP:  with a = <q, v> / |v|^2, so that q - a v carries no part along v,
+ *         -<q, n> = -<q, v> + a * add + rescale * <s, y>
+ *         rescale = -|r|^2 / A,  add = -<v, n - v> - rescale * C
+ * (RaBitQ, Gao and Long 2024; the form for IP is in docs/design.md.)
+ */
+#include "code_int.h"
+
+/* The upper half of a float32, rounded to nearest even; never infinite. */
+static uint16_t
+bf16_from_float(double x)
+{
+	float		f = vecx_finite(x);
+	uint32_t	bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	bits += 0x7FFF + ((bits >> 16) & 1);
+	if ((bits & 0x7F800000) == 0x7F800000)
+		bits -= 0x10000;
+	return (uint16_t) (bits >> 16);
+}
+
+static inline float
+bf16_to_float(uint16_t half)
+{
+	uint32_t	bits = (uint32_t) half << 16;
+	float		f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+size_t
+vecx_sketch_size(const VecxBasis *basis)
+{
+	return VECX_SKETCH_FACTOR_BYTES + basis->sketch_bytes;
+}
+
+/*
+ * Step of the code of r, whose mean square is var: that of the best uniform
+ * quantiser of a normal variable (Max 1960), which is what a random rotation
+ * makes of a residual; but not wider than the largest element needs.
+ */
+static float
+sketch_step(double var, float max, uint32_t nplanes)
+{
+	float		sigma = (float) sqrt(var);
+	float		step = sigma * (nplanes == 2 ? 0.9957f : nplanes == 4 ? 0.3352f : 0.0308f);
+	float		full = max / (float) (1u << (nplanes - 1));
+
+	return step < full ? step : full;
+}
+
+static inline uint32_t
+sketch_level(float r, float inverse, uint32_t nplanes)
+{
+	int			half = 1 << (nplanes - 1);
+	float		t;
+	int			level;
+
+	if (nplanes == 1)
+		return r > 0.0f;
+	t = floorf(r * inverse);
+	level = t >= (float) half ? half - 1 : t < (float) -half ? -half : (int) t;
+	return (uint32_t) (level + half);
+}
+
+static void
+sketch_encode_floats(const VecxBasis *basis, const float *pv, const float *pn,
+					 float norm_v2, float dist_vn, uint8_t *sketch)
+{
+	uint8_t    *planes = sketch + VECX_SKETCH_FACTOR_BYTES;
+	uint32_t	plane_bytes = basis->pdims / 8;
+	double		centre = (double) ((1u << basis->nplanes) - 1) / 2.0;
+	bool		ip = basis->metric == VECX_METRIC_IP;
+	double		n2 = 0.0;
+	double		a = 0.0;
+	double		c = 0.0;
+	float		max = 0.0f;
+	float		inverse = 0.0f;
+	double		rescale = 0.0;
+	double		add;
+	uint16_t	factors[2];
+
+	for (uint32_t i = 0; i < basis->ndims; i++)
+	{
+		float		r = pn[i] - pv[i];
+
+		n2 += (double) r * (double) r;
+		max = fabsf(r) > max ? fabsf(r) : max;
+	}
+	if (basis->nplanes > 1)
+	{
+		inverse = 1.0f / sketch_step(n2 / (double) basis->ndims, max, basis->nplanes);
+		if (!isfinite(inverse))
+			inverse = 0.0f;
+	}
+	memset(planes, 0, basis->sketch_bytes);
+	for (uint32_t i = 0; i < basis->ndims; i++)
+	{
+		float		r = pn[i] - pv[i];
+		uint32_t	u = sketch_level(r, inverse, basis->nplanes);
+		double		s = (double) u - centre;
+
+		a += (double) r * s;
+		c += (double) pv[i] * s;
+		for (uint32_t plane = 0; plane < basis->nplanes; plane++)
+		{
+			uint8_t    *byte = planes + plane * plane_bytes + i / 8;
+			uint32_t	bit = (u >> (basis->nplanes - 1 - plane)) & 1;
+
+			*byte = (uint8_t) (*byte | (bit << i % 8));
+		}
+	}
+	if (a > 0.0)
+		rescale = (ip ? -1.0 : -2.0) * n2 / a;
+	/* add takes up what rounding does to rescale. */
+	factors[1] = bf16_from_float(rescale);
+	add = ip ? (double) dist_vn + (double) norm_v2 : (double) dist_vn;
+	factors[0] = bf16_from_float(add - (double) bf16_to_float(factors[1]) * c);
+	memcpy(sketch, factors, sizeof(factors));
+}
+
+void
+vecx_sketch_encode(const VecxBasis *basis, const void *pv, const void *pn,
+				   float norm_v2, float dist_vn, uint32_t popcount_n, uint8_t *sketch)
+{
+	if (basis->positions != NULL)
+	{
+		uint16_t	factors[2] = {(uint16_t) (popcount_n > 65535 ? 65535 : popcount_n), 0};
+
+		memcpy(sketch, factors, sizeof(factors));
+		memcpy(sketch + VECX_SKETCH_FACTOR_BYTES, pn, basis->sketch_bytes);
+	}
+	else
+		sketch_encode_floats(basis, pv, pn, norm_v2, dist_vn, sketch);
+}
+
+void
+vecx_sketch_query_init(const VecxBasis *basis, const void *y, uint32_t popcount,
+					   int8_t *codes, VecxSketchQuery *query)
+{
+	const float *x = y;
+	float		max = 0.0f;
+	float		inverse;
+	int32_t		sum = 0;
+
+	query->q = codes;
+	query->delta = 0.0f;
+	query->half_sum = 0.0f;
+	query->popcount = popcount;
+	if (basis->positions != NULL)
+	{
+		memcpy(codes, y, basis->pdims / 8);
+		return;
+	}
+	for (uint32_t i = 0; i < basis->ndims; i++)
+		max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
+	memset(codes, 0, basis->pdims);
+	if (!(max >= 127.0f * FLT_MIN) || !isfinite(max))
+		return;
+	query->delta = max / 127.0f;
+	inverse = 127.0f / max;
+	for (uint32_t i = 0; i < basis->ndims; i++)
+	{
+		int			level = (int) lrintf(x[i] * inverse);
+
+		codes[i] = (int8_t) level;
+		sum += level;
+	}
+	query->half_sum = (float) ((1u << basis->nplanes) - 1) / 2.0f * (float) sum * query->delta;
+}
+
+static inline void
+read_factors(const uint8_t *sketch, uint16_t factors[2])
+{
+	memcpy(factors, sketch, VECX_SKETCH_FACTOR_BYTES);
+}
+
+/*
+ * Hamming distance of the kept bits, divided by the share of the distance that
+ * they carry.  Jaccard from it and the two popcounts: with h = |q ^ n|,
+ * |q & n| = (|q| + |n| - h) / 2.
+ */
+static void
+estimate_bits(const VecxBasis *basis, const VecxSketchQuery *query, const uint8_t *first,
+			  size_t stride, size_t n, int32_t *scratch, float *est)
+{
+	uint32_t   *counts = (uint32_t *) scratch;
+	float		scale = basis->energy > 0.0f ? 1.0f / basis->energy : 1.0f;
+
+	vecx_kernels->hamming_many((const uint8_t *) query->q, basis->sketch_bytes,
+							   first + VECX_SKETCH_FACTOR_BYTES, stride, n, counts);
+	for (size_t j = 0; j < n; j++)
+	{
+		float		hamming = (float) counts[j] * scale;
+		uint16_t	factors[2];
+		float		sum;
+		float		least;
+		float		both;
+
+		if (basis->metric == VECX_METRIC_HAMMING)
+		{
+			est[j] = hamming;
+			continue;
+		}
+		read_factors(first + j * stride, factors);
+		sum = (float) query->popcount + (float) factors[0];
+		least = (float) (query->popcount < factors[0] ? query->popcount : factors[0]);
+		both = (sum - hamming) / 2.0f;
+		both = both < 0.0f ? 0.0f : both > least ? least : both;
+		est[j] = sum > 0.0f ? 1.0f - both / (sum - both) : 1.0f;
+	}
+}
+
+void
+vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *query,
+					 float dist_qv, float norm_v2,
+					 const uint8_t *first, size_t stride, size_t n,
+					 int32_t *scratch, float *est)
+{
+	float		alpha = 1.0f;
+
+	if (basis->positions != NULL)
+	{
+		estimate_bits(basis, query, first, stride, n, scratch, est);
+		return;
+	}
+	if (basis->metric == VECX_METRIC_IP)
+	{
+		alpha = norm_v2 > 0.0f ? -dist_qv / norm_v2 : 0.0f;
+		if (!isfinite(alpha))
+			alpha = 0.0f;
+	}
+	vecx_kernels->sketch_dot(query->q, basis->pdims, basis->nplanes,
+							 first + VECX_SKETCH_FACTOR_BYTES, stride, n, scratch);
+	for (size_t j = 0; j < n; j++)
+	{
+		uint16_t	factors[2];
+		float		product = query->delta * (float) scratch[j] - query->half_sum;
+		float		d;
+
+		read_factors(first + j * stride, factors);
+		d = dist_qv + alpha * bf16_to_float(factors[0]) + bf16_to_float(factors[1]) * product;
+		/* False for a NaN, which saturated factors may give, and infinities. */
+		est[j] = fabsf(d) <= FLT_MAX ? d : FLT_MAX;
+	}
+}
+
+static bool
+nearly_equal(float a, float b, float share, float slack)
+{
+	return fabsf(a - b) <= share * (fabsf(a) + fabsf(b)) + slack;
+}
+
+bool
+vecx_sketch_agrees(const VecxBasis *basis, const uint8_t *a, const uint8_t *b)
+{
+	const uint8_t *bits_a = a + VECX_SKETCH_FACTOR_BYTES;
+	const uint8_t *bits_b = b + VECX_SKETCH_FACTOR_BYTES;
+	uint32_t	plane_bytes = basis->pdims / 8;
+	uint32_t	differ = 0;
+	uint16_t	fa[2];
+	uint16_t	fb[2];
+	float		rescale;
+
+	if (basis->positions != NULL)
+		return memcmp(a, b, vecx_sketch_size(basis)) == 0;
+	read_factors(a, fa);
+	read_factors(b, fb);
+	for (uint32_t i = 0; i < plane_bytes; i++)
+	{
+		uint32_t	any = 0;
+
+		for (uint32_t plane = 0; plane < basis->nplanes; plane++)
+			any |= (uint32_t) (bits_a[plane * plane_bytes + i] ^ bits_b[plane * plane_bytes + i]);
+		for (; any != 0; any &= any - 1)
+			differ++;
+	}
+	if (differ * 32 > basis->ndims)
+		return false;
+	if (!isfinite(bf16_to_float(fa[0])) || !isfinite(bf16_to_float(fb[0])))
+		return false;
+	rescale = bf16_to_float(fa[1]);
+	if (!nearly_equal(rescale, bf16_to_float(fb[1]), 1.0f / 32, 0.0f))
+		return false;
+
+	/*
+	 * add holds <pv, s>, in which every differing element counts with pv[i],
+	 * however small its r[i] is: nothing can be said then.  Otherwise rounding
+	 * may leave some share of |r|^2, which is about rescale^2 * ndims / 25 at
+	 * one bit and more at more bits.
+	 */
+	if (differ > 0)
+		return true;
+	return nearly_equal(bf16_to_float(fa[0]), bf16_to_float(fb[0]), 1.0f / 32,
+						rescale * rescale * (float) basis->ndims / 64);
+}

@@ -1,0 +1,428 @@
+/*
+ * code_train.c
+ *    Training of a basis: principal directions of a sample by randomised
+ *    subspace iteration (Halko, Martinsson and Tropp 2011), turned by a random
+ *    rotation among themselves so that every bit carries an equal share; for
+ *    bit vectors, the positions of highest entropy.
+ *
+ * When all dimensions are kept there are no directions to choose, and the
+ * basis is a random rotation.
+ */
+#include "code_train.h"
+
+/* Sample floats worked on: 10,000 rows of 784 dims. */
+#define TRAIN_MAX_FLOATS	((size_t) 8 * 1024 * 1024)
+/* Rounds of the iteration.  More gain nothing measurable in recall. */
+#define TRAIN_ROUNDS		3
+#define TRAIN_POLL_FLOPS	((size_t) 20 * 1000 * 1000)
+
+void *
+vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size)
+{
+	return env->alloc(env->arg, nelems * size > 0 ? nelems * size : 1);
+}
+
+void
+vecx_train_free(const VecxTrainEnv *env, void *ptr)
+{
+	if (ptr != NULL)
+		env->release(env->arg, ptr);
+}
+
+/* C = A B^T: A m x k, B n x k, C m x n. */
+static void
+train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+		   const float *a, const float *b, float *c)
+{
+	/* Rows of A at once: bounds the time between two polls. */
+	size_t		rows = TRAIN_POLL_FLOPS / (n * k + 1) + 1;
+	/* Rows of B at once: what stays in the second-level cache. */
+	size_t		block = 65536 / k + 1;
+
+	for (size_t i0 = 0; i0 < m; i0 += rows)
+	{
+		size_t		i1 = i0 + rows < m ? i0 + rows : m;
+
+		env->poll(env->arg);
+		if (env->sgemm != NULL)
+		{
+			env->sgemm(i1 - i0, n, k, a + i0 * k, b, c + i0 * n);
+			continue;
+		}
+		for (size_t j0 = 0; j0 < n; j0 += block)
+			for (size_t i = i0; i < i1; i++)
+				for (size_t j = j0; j < j0 + block && j < n; j++)
+					c[i * n + j] = vecx_kernels->ip_f32(a + i * k, b + j * k, k);
+	}
+}
+
+/* to[ncols][nrows] = from[nrows][ncols]^T, by blocks that fit the cache. */
+static void
+train_transpose(const float *from, size_t nrows, size_t ncols, float *to)
+{
+	for (size_t r0 = 0; r0 < nrows; r0 += 16)
+		for (size_t c0 = 0; c0 < ncols; c0 += 16)
+			for (size_t r = r0; r < r0 + 16 && r < nrows; r++)
+				for (size_t c = c0; c < c0 + 16 && c < ncols; c++)
+					to[c * nrows + r] = from[r * ncols + c];
+}
+
+static void
+subtract_multiple(float *restrict y, const float *restrict x, float factor, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] -= factor * x[i];
+}
+
+/*
+ * Gram-Schmidt, twice over.  A row that turns out to depend on those before it
+ * (constant columns, fewer sample rows than directions) is replaced by a random
+ * one.
+ */
+static void
+train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t nrows, size_t n)
+{
+	for (size_t r = 0; r < nrows; r++)
+	{
+		float	   *row = rows + r * n;
+		float		norm2 = vecx_kernels->ip_f32(row, row, n);
+		bool		done = false;
+
+		if (r * n > TRAIN_POLL_FLOPS / 16 || r % 64 == 0)
+			env->poll(env->arg);
+		while (!done)
+		{
+			float		before = norm2;
+
+			if (before > 0.0f)
+			{
+				/* Scaling first keeps tiny and huge rows within range. */
+				float		scale = 1.0f / sqrtf(before);
+
+				for (size_t i = 0; i < n; i++)
+					row[i] *= scale;
+				for (int pass = 0; pass < 2; pass++)
+					for (size_t p = 0; p < r; p++)
+						subtract_multiple(row, rows + p * n,
+										  vecx_kernels->ip_f32(row, rows + p * n, n), n);
+				norm2 = vecx_kernels->ip_f32(row, row, n);
+				done = norm2 > 1e-6f;
+			}
+			if (!done)
+			{
+				for (size_t i = 0; i < n; i++)
+					row[i] = (float) vecx_random_normal(rng);
+				norm2 = vecx_kernels->ip_f32(row, row, n);
+			}
+		}
+		norm2 = 1.0f / sqrtf(norm2);
+		for (size_t i = 0; i < n; i++)
+			row[i] *= norm2;
+	}
+}
+
+/* Copies the sample, a share of it if there is very much, through H. */
+static void
+train_load(VecxTrainer *t, const float *sample, size_t nrows)
+{
+	const VecxTrainEnv *env = t->env;
+	float	   *work = vecx_train_alloc(env, vecx_hadamard_floats(t->dim), sizeof(float));
+	size_t		most = TRAIN_MAX_FLOATS / t->hdim;
+	double		step;
+
+	t->nrows = nrows < most ? nrows : most;
+	t->rows = vecx_train_alloc(env, t->nrows * t->hdim, sizeof(float));
+	step = (double) nrows / (double) (t->nrows > 0 ? t->nrows : 1);
+	for (size_t r = 0; r < t->nrows; r++)
+	{
+		const float *from = sample + (size_t) ((double) r * step) * t->dim;
+
+		if (r % 64 == 0)
+			env->poll(env->arg);
+		if (t->hdim == t->dim)
+			memcpy(t->rows + r * t->hdim, from, t->hdim * sizeof(float));
+		else
+			vecx_hadamard(t->dim, t->seed, from, t->rows + r * t->hdim, work);
+	}
+	vecx_train_free(env, work);
+}
+
+/*
+ * The mean, and the rows less it, scaled by a power of two so that their
+ * squares neither overflow nor vanish.
+ */
+static void
+train_centre(VecxTrainer *t)
+{
+	size_t		n = t->hdim;
+	double	   *sum = vecx_train_alloc(t->env, n, sizeof(double));
+	float		max = 0.0f;
+	int			exponent = 0;
+	float		scale;
+
+	memset(sum, 0, n * sizeof(double));
+	if (t->metric != VECX_METRIC_IP)
+		for (size_t r = 0; r < t->nrows; r++)
+			for (size_t i = 0; i < n; i++)
+				sum[i] += (double) t->rows[r * n + i];
+	for (size_t i = 0; i < n; i++)
+		t->mean[i] = t->nrows > 0 ? (float) (sum[i] / (double) t->nrows) : 0.0f;
+	vecx_train_free(t->env, sum);
+	for (size_t r = 0; r < t->nrows; r++)
+		for (size_t i = 0; i < n; i++)
+		{
+			t->rows[r * n + i] -= t->mean[i];
+			max = fabsf(t->rows[r * n + i]) > max ? fabsf(t->rows[r * n + i]) : max;
+		}
+	t->varied = max > 0.0f;
+	if (!t->varied)
+		return;
+	(void) frexpf(max, &exponent);
+	scale = ldexpf(1.0f, exponent < -120 ? 120 : -exponent);
+	for (size_t i = 0; i < t->nrows * n; i++)
+		t->rows[i] *= scale;
+}
+
+/*
+ * Makes t->dirs the ndims leading directions, in about descending order of
+ * variance: the first j rows are what training for j directions would give.
+ * Directions found before are kept as a start.
+ */
+static void
+train_directions(VecxTrainer *t, uint32_t ndims)
+{
+	const VecxTrainEnv *env = t->env;
+	size_t		n = t->hdim;
+	float	   *dirs = vecx_train_alloc(env, (size_t) ndims * n, sizeof(float));
+	float	   *proj = vecx_train_alloc(env, (size_t) ndims * t->nrows, sizeof(float));
+	float	   *turned = vecx_train_alloc(env, (size_t) ndims * t->nrows, sizeof(float));
+
+	if (t->columns == NULL)
+	{
+		t->columns = vecx_train_alloc(env, t->nrows * n, sizeof(float));
+		train_transpose(t->rows, t->nrows, n, t->columns);
+	}
+	for (size_t i = 0; i < ndims * n; i++)
+		dirs[i] = i < t->ndirs * n ? t->dirs[i] :
+			(float) (int32_t) (vecx_random(&t->rng) >> 32) * 0x1p-31f;
+	for (int round = 0; round < TRAIN_ROUNDS; round++)
+	{
+		train_gemm(env, t->nrows, ndims, n, t->rows, dirs, proj);
+		train_transpose(proj, t->nrows, ndims, turned);
+		train_gemm(env, ndims, n, t->nrows, turned, t->columns, dirs);
+		train_orthonormalise(env, &t->rng, dirs, ndims, n);
+	}
+	vecx_train_free(env, t->dirs);
+	vecx_train_free(env, proj);
+	vecx_train_free(env, turned);
+	t->dirs = dirs;
+	t->ndirs = ndims;
+}
+
+/* Share of the sample's variance within the rows of m, from some 500 rows. */
+static float
+train_energy(const VecxTrainer *t, const float *m, uint32_t ndims)
+{
+	size_t		step = t->nrows / 500 + 1;
+	double		total = 0.0;
+	double		kept = 0.0;
+
+	for (size_t r = 0; r < t->nrows; r += step)
+	{
+		const float *row = t->rows + r * t->hdim;
+
+		t->env->poll(t->env->arg);
+		total += (double) vecx_kernels->ip_f32(row, row, t->hdim);
+		for (uint32_t i = 0; i < ndims; i++)
+		{
+			double		p = (double) vecx_kernels->ip_f32(row, m + (size_t) i * t->hdim, t->hdim);
+
+			kept += p * p;
+		}
+	}
+	return total > 0.0 ? (float) fmin(kept / total, 1.0) : 1.0f;
+}
+
+uint8_t *
+vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbytes)
+{
+	const VecxTrainEnv *env = t->env;
+	size_t		n = t->hdim;
+	float	   *m = vecx_train_alloc(env, (size_t) ndims * n, sizeof(float));
+	uint64_t	rng = t->seed ^ UINT64_C(0x526F74617465);
+	VecxBasis	basis;
+	uint8_t    *bytes;
+	float	   *mean;
+	uint16_t   *matrix;
+	uint32_t   *positions;
+
+	memset(&basis, 0, sizeof(basis));
+	basis.metric = t->metric;
+	basis.dim = t->dim;
+	basis.ndims = ndims;
+	basis.nplanes = nplanes;
+	basis.seed = t->seed;
+	basis.trained = t->varied;
+	basis.energy = ndims == t->hdim ? 1.0f : (float) ndims / (float) t->hdim;
+	env->poll(env->arg);
+	if (t->varied && ndims < t->hdim)
+	{
+		float	   *scratch = vecx_train_alloc(env, ndims, sizeof(float));
+
+		if (t->ndirs < ndims)
+			train_directions(t, ndims);
+		memcpy(m, t->dirs, (size_t) ndims * n * sizeof(float));
+		basis.energy = train_energy(t, m, ndims);
+		vecx_rotate_rows(&rng, ndims, (uint32_t) n, m, scratch);
+		vecx_train_free(env, scratch);
+	}
+	else
+		vecx_random_rows(&rng, ndims, (uint32_t) n, m);
+
+	*nbytes = vecx_basis_nbytes(t->metric, t->dim, ndims);
+	bytes = vecx_train_alloc(env, *nbytes, 1);
+	vecx_basis_format(bytes, &basis, &mean, &matrix, &positions);
+	memcpy(mean, t->mean, n * sizeof(float));
+	vecx_kernels->f32_to_f16(m, matrix, (size_t) ndims * n);
+	vecx_basis_seal(bytes);
+	vecx_train_free(env, m);
+	return bytes;
+}
+
+/* Orders positions by descending variance, then ascending position. */
+static bool
+bit_before(const uint32_t *count, size_t nrows, uint32_t a, uint32_t b)
+{
+	uint64_t	va = (uint64_t) count[a] * (nrows - count[a]);
+	uint64_t	vb = (uint64_t) count[b] * (nrows - count[b]);
+
+	return va != vb ? va > vb : a < b;
+}
+
+/* Heap sort: no allocation, no worst case. */
+static void
+sort_positions(uint32_t *positions, uint32_t n, const uint32_t *count, size_t nrows)
+{
+	for (uint32_t step = 0; step < n + n / 2; step++)
+	{
+		uint32_t	end = step < n / 2 ? n : n - 1 - (step - n / 2);
+		uint32_t	root = step < n / 2 ? n / 2 - 1 - step : 0;
+		uint32_t	moved;
+
+		if (step >= n / 2)
+		{
+			moved = positions[0];
+			positions[0] = positions[end];
+			positions[end] = moved;
+		}
+		moved = positions[root];
+		for (uint32_t child = 2 * root + 1; child < end; child = 2 * root + 1)
+		{
+			if (child + 1 < end && bit_before(count, nrows, positions[child], positions[child + 1]))
+				child++;
+			if (!bit_before(count, nrows, moved, positions[child]))
+				break;
+			positions[root] = positions[child];
+			root = child;
+		}
+		positions[root] = moved;
+	}
+}
+
+/*
+ * Bit vectors: the positions whose bits vary most, and as energy the share of
+ * the mean Hamming distance that they carry.
+ */
+static uint8_t *
+train_bits(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim, const uint8_t *sample,
+		   size_t nrows, uint32_t ndims, uint64_t seed, size_t *nbytes)
+{
+	uint32_t   *count = vecx_train_alloc(env, dim, sizeof(uint32_t));
+	uint32_t   *order = vecx_train_alloc(env, dim, sizeof(uint32_t));
+	size_t		row_bytes = (dim + 7) / 8;
+	uint64_t	rng = seed;
+	double		total = 0.0;
+	double		kept = 0.0;
+	VecxBasis	basis;
+	uint8_t    *bytes;
+	float	   *mean;
+	uint16_t   *matrix;
+	uint32_t   *positions;
+
+	memset(count, 0, dim * sizeof(uint32_t));
+	for (size_t r = 0; r < nrows; r++)
+	{
+		if (r % 64 == 0)
+			env->poll(env->arg);
+		for (uint32_t i = 0; i < dim; i++)
+			count[i] += (sample[r * row_bytes + i / 8] >> (7 - i % 8)) & 1u;
+	}
+	/* Shuffled first, so that equals are taken from everywhere. */
+	for (uint32_t i = 0; i < dim; i++)
+	{
+		uint32_t	j = vecx_random_below(&rng, i + 1);
+
+		order[i] = order[j];
+		order[j] = i;
+	}
+	for (uint32_t i = 0; i < dim; i++)
+		total += (double) count[i] * (double) (nrows - count[i]);
+	if (total > 0.0 && ndims < dim)
+		sort_positions(order, dim, count, nrows);
+	for (uint32_t i = 0; i < ndims; i++)
+		kept += (double) count[order[i]] * (double) (nrows - count[order[i]]);
+
+	memset(&basis, 0, sizeof(basis));
+	basis.metric = metric;
+	basis.dim = dim;
+	basis.ndims = ndims;
+	basis.nplanes = 1;
+	basis.seed = seed;
+	basis.trained = total > 0.0;
+	basis.energy = ndims == dim ? 1.0f :
+		total > 0.0 ? (float) fmin(kept / total, 1.0) : (float) ndims / (float) dim;
+	*nbytes = vecx_basis_nbytes(metric, dim, ndims);
+	bytes = vecx_train_alloc(env, *nbytes, 1);
+	vecx_basis_format(bytes, &basis, &mean, &matrix, &positions);
+	for (uint32_t i = 0; i < ndims; i++)
+		positions[i] = ndims == dim ? i : order[i];
+	vecx_basis_seal(bytes);
+	vecx_train_free(env, count);
+	vecx_train_free(env, order);
+	return bytes;
+}
+
+uint8_t *
+vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
+				 const void *sample, size_t nrows,
+				 uint32_t sketch_bytes, uint64_t seed, size_t *nbytes)
+{
+	VecxTrainer t;
+	uint32_t	ndims;
+	uint32_t	nplanes;
+	uint8_t    *bytes;
+
+	vecx_basis_shape(metric, dim, sketch_bytes > 0 ? sketch_bytes :
+					 vecx_sketch_default_bytes(metric, dim, 0), &ndims, &nplanes);
+	if (vecx_metric_is_bits(metric))
+		return train_bits(env, metric, dim, sample, nrows, ndims, seed, nbytes);
+
+	memset(&t, 0, sizeof(t));
+	t.env = env;
+	t.metric = metric;
+	t.dim = dim;
+	t.hdim = vecx_basis_hdim(metric, dim);
+	t.seed = seed;
+	t.rng = seed ^ UINT64_C(0x547261696E);
+	t.mean = vecx_train_alloc(env, t.hdim, sizeof(float));
+	train_load(&t, sample, nrows);
+	train_centre(&t);
+	bytes = vecx_train_choose(&t, sample, nrows, sketch_bytes, nbytes);
+	if (bytes == NULL)
+		bytes = vecx_train_basis(&t, ndims, nplanes, nbytes);
+	vecx_train_free(env, t.mean);
+	vecx_train_free(env, t.rows);
+	vecx_train_free(env, t.columns);
+	vecx_train_free(env, t.dirs);
+	return bytes;
+}
