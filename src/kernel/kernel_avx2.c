@@ -292,14 +292,7 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 /* ---- bits ---- */
 
 /* Shorter strings are counted by the POPCNT instruction alone. */
-#define BITS_VECTOR_BYTES 128
-
-typedef enum BitsOp
-{
-	BITS_XOR,
-	BITS_AND,
-	BITS_OR
-} BitsOp;
+#define BITS_VECTOR_BYTES 64
 
 /* Counts of set bits in the 64-bit lanes. */
 VECX_KERNEL_INLINE TARGET __m256i
@@ -315,14 +308,16 @@ popcount_epi64(__m256i v)
 	return _mm256_sad_epu8(count, _mm256_setzero_si256());
 }
 
-VECX_KERNEL_INLINE uint64_t
-combine_words(uint64_t a, uint64_t b, BitsOp op)
+VECX_KERNEL_INLINE TARGET uint64_t
+reduce_epi64(__m256i sum)
 {
-	return op == BITS_XOR ? a ^ b : op == BITS_AND ? a & b : a | b;
+	__m128i		half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+
+	return (uint64_t) _mm_cvtsi128_si64(half) + (uint64_t) _mm_extract_epi64(half, 1);
 }
 
 VECX_KERNEL_INLINE TARGET uint64_t
-count_bits(const uint8_t *a, const uint8_t *b, size_t nbytes, BitsOp op)
+hamming_inline(const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
 	uint64_t	count = 0;
 	size_t		i = 0;
@@ -330,40 +325,23 @@ count_bits(const uint8_t *a, const uint8_t *b, size_t nbytes, BitsOp op)
 	if (nbytes >= BITS_VECTOR_BYTES)
 	{
 		__m256i		sum = _mm256_setzero_si256();
-		__m128i		half;
 
 		for (; i + 32 <= nbytes; i += 32)
 		{
 			__m256i		va = _mm256_loadu_si256((const __m256i *) (a + i));
 			__m256i		vb = _mm256_loadu_si256((const __m256i *) (b + i));
 
-			sum = _mm256_add_epi64(sum, popcount_epi64(op == BITS_XOR ? _mm256_xor_si256(va, vb) :
-													   op == BITS_AND ? _mm256_and_si256(va, vb) :
-													   _mm256_or_si256(va, vb)));
+			sum = _mm256_add_epi64(sum, popcount_epi64(_mm256_xor_si256(va, vb)));
 		}
-		half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-		count = (uint64_t) _mm_cvtsi128_si64(half) + (uint64_t) _mm_extract_epi64(half, 1);
+		count = reduce_epi64(sum);
 	}
-	for (; i + 8 <= nbytes; i += 8)
-		count += (uint64_t) __builtin_popcountll(combine_words(vecx_load64(a + i),
-															   vecx_load64(b + i), op));
-	for (; i < nbytes; i++)
-		count += (uint64_t) __builtin_popcountll(combine_words(a[i], b[i], op));
-	return count;
+	return count + vecx_hamming_words(a + i, b + i, nbytes - i);
 }
 
 static TARGET uint64_t
 hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
-	return count_bits(a, b, nbytes, BITS_XOR);
-}
-
-static TARGET void
-jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
-		uint64_t *and_count, uint64_t *or_count)
-{
-	*and_count = count_bits(a, b, nbytes, BITS_AND);
-	*or_count = count_bits(a, b, nbytes, BITS_OR);
+	return hamming_inline(a, b, nbytes);
 }
 
 static TARGET void
@@ -371,7 +349,33 @@ hamming_many(const uint8_t *q, size_t nbytes,
 			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
 {
 	for (size_t j = 0; j < n; j++)
-		out[j] = (uint32_t) count_bits(q, first + j * stride, nbytes, BITS_XOR);
+		out[j] = (uint32_t) hamming_inline(q, first + j * stride, nbytes);
+}
+
+static TARGET void
+jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
+		uint64_t *and_count, uint64_t *or_count)
+{
+	size_t		i = 0;
+
+	*and_count = *or_count = 0;
+	if (nbytes >= BITS_VECTOR_BYTES)
+	{
+		__m256i		both = _mm256_setzero_si256();
+		__m256i		any = _mm256_setzero_si256();
+
+		for (; i + 32 <= nbytes; i += 32)
+		{
+			__m256i		va = _mm256_loadu_si256((const __m256i *) (a + i));
+			__m256i		vb = _mm256_loadu_si256((const __m256i *) (b + i));
+
+			both = _mm256_add_epi64(both, popcount_epi64(_mm256_and_si256(va, vb)));
+			any = _mm256_add_epi64(any, popcount_epi64(_mm256_or_si256(va, vb)));
+		}
+		*and_count = reduce_epi64(both);
+		*or_count = reduce_epi64(any);
+	}
+	vecx_jaccard_words(a + i, b + i, nbytes - i, and_count, or_count);
 }
 
 /* ---- sketches ---- */

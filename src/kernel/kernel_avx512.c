@@ -151,65 +151,71 @@ l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
 	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
 }
 
+VECX_KERNEL_INLINE TARGET void
+add_cosine(__m512 *ab, __m512 *aa, __m512 *bb, __m512 a, __m512 b)
+{
+	*ab = _mm512_fmadd_ps(a, b, *ab);
+	*aa = _mm512_fmadd_ps(a, a, *aa);
+	*bb = _mm512_fmadd_ps(b, b, *bb);
+}
+
 static TARGET void
 cosine_f32(const float *a, const float *b, size_t n,
 		   float *ab, float *aa, float *bb)
 {
-	__m512		sum_ab[NSUMS];
-	__m512		sum_aa[NSUMS];
-	__m512		sum_bb[NSUMS];
+	__m512		sum_ab[2];
+	__m512		sum_aa[2];
+	__m512		sum_bb[2];
+	size_t		i = 0;
 
+	/* Two of each: six sums already keep the multiply-adders busy. */
 	VECX_KERNEL_UNROLL
-	for (int j = 0; j < NSUMS; j++)
+	for (int j = 0; j < 2; j++)
 		sum_ab[j] = sum_aa[j] = sum_bb[j] = _mm512_setzero_ps();
-	for (size_t i = 0; i < n; i += 16 * NSUMS)
+	for (; i + 32 <= n; i += 32)
 		VECX_KERNEL_UNROLL
-		for (size_t j = 0; j < NSUMS; j++)
-		{
-			size_t		at = i + 16 * j;
-			__mmask16	mask;
-			__m512		va;
-			__m512		vb;
+		for (size_t j = 0; j < 2; j++)
+			add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
+					   _mm512_loadu_ps(a + i + 16 * j), _mm512_loadu_ps(b + i + 16 * j));
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < 2; j++, i += 16)
+	{
+		__mmask16	mask;
 
-			if (at >= n)
-				break;
-			mask = mask16(n - at);
-			va = _mm512_maskz_loadu_ps(mask, a + at);
-			vb = _mm512_maskz_loadu_ps(mask, b + at);
-			sum_ab[j] = _mm512_fmadd_ps(va, vb, sum_ab[j]);
-			sum_aa[j] = _mm512_fmadd_ps(va, va, sum_aa[j]);
-			sum_bb[j] = _mm512_fmadd_ps(vb, vb, sum_bb[j]);
-		}
-	*ab = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum_ab[0], sum_ab[1]),
-											 _mm512_add_ps(sum_ab[2], sum_ab[3])));
-	*aa = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum_aa[0], sum_aa[1]),
-											 _mm512_add_ps(sum_aa[2], sum_aa[3])));
-	*bb = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum_bb[0], sum_bb[1]),
-											 _mm512_add_ps(sum_bb[2], sum_bb[3])));
+		if (i >= n)
+			break;
+		mask = mask16(n - i);
+		add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
+				   _mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i));
+	}
+	*ab = _mm512_reduce_add_ps(_mm512_add_ps(sum_ab[0], sum_ab[1]));
+	*aa = _mm512_reduce_add_ps(_mm512_add_ps(sum_aa[0], sum_aa[1]));
+	*bb = _mm512_reduce_add_ps(_mm512_add_ps(sum_bb[0], sum_bb[1]));
 }
 
 static TARGET void
 f16_to_f32(const uint16_t *x, float *y, size_t n)
 {
-	for (size_t i = 0; i < n; i += 16)
-	{
-		__mmask16	mask = mask16(n - i);
+	__mmask16	mask = mask16(n % 16);
+	size_t		i = 0;
 
-		_mm512_mask_storeu_ps(y + i, mask, load_elems(x, i, mask, VECX_ELEM_F16));
-	}
+	for (; i + 16 <= n; i += 16)
+		_mm512_storeu_ps(y + i, load_elems(x, i, ALL16, VECX_ELEM_F16));
+	_mm512_mask_storeu_ps(y + i, mask, load_elems(x, i, mask, VECX_ELEM_F16));
 }
 
 static TARGET void
 f32_to_f16(const float *x, uint16_t *y, size_t n)
 {
-	for (size_t i = 0; i < n; i += 16)
-	{
-		__mmask16	mask = mask16(n - i);
-		__m512		v = _mm512_maskz_loadu_ps(mask, x + i);
+	__mmask16	mask = mask16(n % 16);
+	size_t		i = 0;
 
-		_mm256_mask_storeu_epi16(y + i, mask,
-								 _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-	}
+	for (; i + 16 <= n; i += 16)
+		_mm256_storeu_si256((__m256i *) (y + i),
+							_mm512_cvtps_ph(_mm512_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+	_mm256_mask_storeu_epi16(y + i, mask,
+							 _mm512_cvtps_ph(_mm512_maskz_loadu_ps(mask, x + i),
+											 _MM_FROUND_TO_NEAREST_INT));
 }
 
 /* ---- bytes ---- */
@@ -265,11 +271,16 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 /* Rows handled together, so that they share loads and the final reduction. */
 #define HAMMING_ROWS 8
 
+/* For strings no longer than this the reduction costs more than it saves. */
+#define BITS_SHORT_BYTES 32
+
 static TARGET_POPCNT uint64_t
 hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
 	__m512i		count[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
 
+	if (nbytes <= BITS_SHORT_BYTES)
+		return vecx_hamming_words(a, b, nbytes);
 	for (size_t i = 0; i < nbytes; i += 128)
 		VECX_KERNEL_UNROLL
 		for (size_t j = 0; j < 2; j++)
@@ -294,6 +305,12 @@ jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
 	__m512i		both = _mm512_setzero_si512();
 	__m512i		any = _mm512_setzero_si512();
 
+	if (nbytes <= BITS_SHORT_BYTES)
+	{
+		*and_count = *or_count = 0;
+		vecx_jaccard_words(a, b, nbytes, and_count, or_count);
+		return;
+	}
 	for (size_t i = 0; i < nbytes; i += 64)
 	{
 		__mmask64	mask = mask64(nbytes - i);

@@ -111,4 +111,47 @@ vecx_load64(const uint8_t *p)
 	return word;
 }
 
+/*
+ * Bit counts of short strings and of tails; in a function whose target has a
+ * population count instruction they use it.
+ */
+VECX_KERNEL_INLINE uint64_t
+vecx_hamming_words(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint64_t	count = 0;
+	size_t		i = 0;
+
+	for (; i + 8 <= nbytes; i += 8)
+		count += (uint64_t) __builtin_popcountll(vecx_load64(a + i) ^ vecx_load64(b + i));
+	for (; i < nbytes; i++)
+		count += (uint64_t) __builtin_popcountll((uint64_t) (a[i] ^ b[i]));
+	return count;
+}
+
+/* Adds to the counts. */
+VECX_KERNEL_INLINE void
+vecx_jaccard_words(const uint8_t *a, const uint8_t *b, size_t nbytes,
+				   uint64_t *and_count, uint64_t *or_count)
+{
+	uint64_t	both = *and_count;
+	uint64_t	any = *or_count;
+	size_t		i = 0;
+
+	for (; i + 8 <= nbytes; i += 8)
+	{
+		uint64_t	wa = vecx_load64(a + i);
+		uint64_t	wb = vecx_load64(b + i);
+
+		both += (uint64_t) __builtin_popcountll(wa & wb);
+		any += (uint64_t) __builtin_popcountll(wa | wb);
+	}
+	for (; i < nbytes; i++)
+	{
+		both += (uint64_t) __builtin_popcountll((uint64_t) (a[i] & b[i]));
+		any += (uint64_t) __builtin_popcountll((uint64_t) (a[i] | b[i]));
+	}
+	*and_count = both;
+	*or_count = any;
+}
+
 #endif							/* VECX_KERNEL_IMPL_H */

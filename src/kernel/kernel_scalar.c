@@ -146,31 +146,15 @@ l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
 static uint64_t
 hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
-	uint64_t	count = 0;
-	size_t		i = 0;
-
-	for (; i + 8 <= nbytes; i += 8)
-		count += (uint64_t) __builtin_popcountll(vecx_load64(a + i) ^
-												 vecx_load64(b + i));
-	for (; i < nbytes; i++)
-		count += (uint64_t) __builtin_popcount((unsigned) (a[i] ^ b[i]));
-	return count;
+	return vecx_hamming_words(a, b, nbytes);
 }
 
 static void
 jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
 		uint64_t *and_count, uint64_t *or_count)
 {
-	uint64_t	both = 0;
-	uint64_t	any = 0;
-
-	for (size_t i = 0; i < nbytes; i++)
-	{
-		both += (uint64_t) __builtin_popcount((unsigned) (a[i] & b[i]));
-		any += (uint64_t) __builtin_popcount((unsigned) (a[i] | b[i]));
-	}
-	*and_count = both;
-	*or_count = any;
+	*and_count = *or_count = 0;
+	vecx_jaccard_words(a, b, nbytes, and_count, or_count);
 }
 
 static int32_t
