@@ -1,0 +1,562 @@
+/*
+ * kernel_neon.c
+ *    Kernels for 64-bit ARM's Advanced SIMD, without later extensions.
+ *
+ * Tails of float sums are copied to zeroed buffers of one register's size.
+ */
+#include "kernel_impl.h"
+
+#ifdef VECX_KERNEL_NEON
+
+#include <arm_neon.h>
+
+#define NSUMS 4					/* covers the multiply-add's latency */
+
+/* ---- floats ---- */
+
+VECX_KERNEL_INLINE float32x4_t
+load_elems(const void *x, size_t i, VecxKernelElem elem)
+{
+	uint8_t		bytes[8] = {0};
+
+	switch (elem)
+	{
+		case VECX_ELEM_F32:
+			return vld1q_f32((const float *) x + i);
+		case VECX_ELEM_F16:
+			return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *) x + i)));
+		case VECX_ELEM_U8:
+		default:
+			memcpy(bytes, (const uint8_t *) x + i, 4);
+			return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vld1_u8(bytes)))));
+	}
+}
+
+/* The n - i < 4 last elements of x, the rest zero. */
+VECX_KERNEL_INLINE float32x4_t
+load_tail(const void *x, size_t i, size_t n, VecxKernelElem elem)
+{
+	size_t		elem_size = elem == VECX_ELEM_F32 ? 4 : elem == VECX_ELEM_F16 ? 2 : 1;
+	float		copy[4] = {0};
+
+	memcpy(copy, (const uint8_t *) x + i * elem_size, (n - i) * elem_size);
+	return load_elems(copy, 0, elem);
+}
+
+/* A value in the first n elements. */
+VECX_KERNEL_INLINE float32x4_t
+first_elems(float value, size_t n)
+{
+	float		copy[4] = {0};
+
+	for (size_t j = 0; j < n; j++)
+		copy[j] = value;
+	return vld1q_f32(copy);
+}
+
+VECX_KERNEL_INLINE float32x4_t
+add_term(float32x4_t sum, float32x4_t q, float32x4_t x, VecxKernelTerm term,
+		 float32x4_t scale, float32x4_t offset)
+{
+	float32x4_t diff;
+
+	if (term == VECX_TERM_IP)
+		return vfmaq_f32(sum, q, x);
+	if (term == VECX_TERM_L1_SCALED)
+		x = vfmaq_f32(offset, scale, x);
+	diff = vsubq_f32(q, x);
+	if (term == VECX_TERM_L2SQ)
+		return vfmaq_f32(sum, diff, diff);
+	return vaddq_f32(sum, vabsq_f32(diff));
+}
+
+VECX_KERNEL_INLINE float
+reduce_sums(const float32x4_t *sum)
+{
+	return vaddvq_f32(vaddq_f32(vaddq_f32(sum[0], sum[1]), vaddq_f32(sum[2], sum[3])));
+}
+
+VECX_KERNEL_INLINE float
+sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
+		  VecxKernelTerm term, float scale, float offset)
+{
+	float32x4_t sum[NSUMS];
+	float32x4_t scales = vdupq_n_f32(scale);
+	float32x4_t offsets = vdupq_n_f32(offset);
+	size_t		i = 0;
+
+	VECX_KERNEL_UNROLL
+	for (int j = 0; j < NSUMS; j++)
+		sum[j] = vdupq_n_f32(0);
+	for (; i + 4 * NSUMS <= n; i += 4 * NSUMS)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < NSUMS; j++)
+			sum[j] = add_term(sum[j], vld1q_f32(q + i + 4 * j),
+							  load_elems(x, i + 4 * j, elem), term, scales, offsets);
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < NSUMS - 1; j++, i += 4)
+	{
+		if (i + 4 > n)
+			break;
+		sum[j] = add_term(sum[j], vld1q_f32(q + i), load_elems(x, i, elem),
+						  term, scales, offsets);
+	}
+	if (i < n)
+		sum[NSUMS - 1] = add_term(sum[NSUMS - 1], load_tail(q, i, n, VECX_ELEM_F32),
+								  load_tail(x, i, n, elem), term,
+								  first_elems(scale, n - i), first_elems(offset, n - i));
+	return reduce_sums(sum);
+}
+
+static float
+l2sq_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
+}
+
+static float
+ip_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
+}
+
+static float
+l1_f32(const float *a, const float *b, size_t n)
+{
+	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
+}
+
+static float
+l2sq_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+}
+
+static float
+ip_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+}
+
+static float
+l1_f16(const float *q, const uint16_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static float
+ip_f32u8(const float *q, const uint8_t *x, size_t n)
+{
+	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
+}
+
+static float
+l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
+{
+	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
+}
+
+VECX_KERNEL_INLINE void
+add_cosine(float32x4_t *ab, float32x4_t *aa, float32x4_t *bb, float32x4_t a, float32x4_t b)
+{
+	*ab = vfmaq_f32(*ab, a, b);
+	*aa = vfmaq_f32(*aa, a, a);
+	*bb = vfmaq_f32(*bb, b, b);
+}
+
+static void
+cosine_f32(const float *a, const float *b, size_t n,
+		   float *ab, float *aa, float *bb)
+{
+	float32x4_t sum_ab[NSUMS];
+	float32x4_t sum_aa[NSUMS];
+	float32x4_t sum_bb[NSUMS];
+	size_t		i = 0;
+
+	VECX_KERNEL_UNROLL
+	for (int j = 0; j < NSUMS; j++)
+		sum_ab[j] = sum_aa[j] = sum_bb[j] = vdupq_n_f32(0);
+	for (; i + 4 * NSUMS <= n; i += 4 * NSUMS)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < NSUMS; j++)
+			add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
+					   vld1q_f32(a + i + 4 * j), vld1q_f32(b + i + 4 * j));
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < NSUMS - 1; j++, i += 4)
+	{
+		if (i + 4 > n)
+			break;
+		add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j], vld1q_f32(a + i), vld1q_f32(b + i));
+	}
+	if (i < n)
+		add_cosine(&sum_ab[NSUMS - 1], &sum_aa[NSUMS - 1], &sum_bb[NSUMS - 1],
+				   load_tail(a, i, n, VECX_ELEM_F32), load_tail(b, i, n, VECX_ELEM_F32));
+	*ab = reduce_sums(sum_ab);
+	*aa = reduce_sums(sum_aa);
+	*bb = reduce_sums(sum_bb);
+}
+
+static void
+f16_to_f32(const uint16_t *x, float *y, size_t n)
+{
+	size_t		i = 0;
+
+	for (; i + 4 <= n; i += 4)
+		vst1q_f32(y + i, load_elems(x, i, VECX_ELEM_F16));
+	for (; i < n; i++)
+		y[i] = vecx_half_to_float(x[i]);
+}
+
+static void
+f32_to_f16(const float *x, uint16_t *y, size_t n)
+{
+	size_t		i = 0;
+
+	for (; i + 4 <= n; i += 4)
+		vst1_u16(y + i, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(x + i))));
+	for (; i < n; i++)
+		y[i] = vecx_float_to_half(x[i]);
+}
+
+/* ---- bytes ---- */
+
+static uint32_t
+ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	uint32x4_t	sum[2] = {vdupq_n_u32(0), vdupq_n_u32(0)};
+	uint32_t	tail = 0;
+	size_t		i = 0;
+
+	for (; i + 16 <= n; i += 16)
+	{
+		uint8x16_t	va = vld1q_u8(a + i);
+		uint8x16_t	vb = vld1q_u8(b + i);
+
+		sum[0] = vpadalq_u16(sum[0], vmull_u8(vget_low_u8(va), vget_low_u8(vb)));
+		sum[1] = vpadalq_u16(sum[1], vmull_high_u8(va, vb));
+	}
+	for (; i < n; i++)
+		tail += (uint32_t) a[i] * b[i];
+	return tail + vaddvq_u32(vaddq_u32(sum[0], sum[1]));
+}
+
+/* ---- bits ---- */
+
+/* Adds the counts of set bits to the 64-bit lanes. */
+VECX_KERNEL_INLINE uint64x2_t
+add_popcount(uint64x2_t sum, uint8x16_t v)
+{
+	return vpadalq_u32(sum, vpaddlq_u16(vpaddlq_u8(vcntq_u8(v))));
+}
+
+static uint64_t
+hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint64x2_t	sum = vdupq_n_u64(0);
+	size_t		i = 0;
+
+	for (; i + 16 <= nbytes; i += 16)
+		sum = add_popcount(sum, veorq_u8(vld1q_u8(a + i), vld1q_u8(b + i)));
+	return vaddvq_u64(sum) + vecx_hamming_words(a + i, b + i, nbytes - i);
+}
+
+static void
+jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
+		uint64_t *and_count, uint64_t *or_count)
+{
+	uint64x2_t	both = vdupq_n_u64(0);
+	uint64x2_t	any = vdupq_n_u64(0);
+	size_t		i = 0;
+
+	for (; i + 16 <= nbytes; i += 16)
+	{
+		uint8x16_t	va = vld1q_u8(a + i);
+		uint8x16_t	vb = vld1q_u8(b + i);
+
+		both = add_popcount(both, vandq_u8(va, vb));
+		any = add_popcount(any, vorrq_u8(va, vb));
+	}
+	*and_count = vaddvq_u64(both);
+	*or_count = vaddvq_u64(any);
+	vecx_jaccard_words(a + i, b + i, nbytes - i, and_count, or_count);
+}
+
+static void
+hamming_many(const uint8_t *q, size_t nbytes,
+			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
+{
+	for (size_t j = 0; j < n; j++)
+		out[j] = (uint32_t) hamming(q, first + j * stride, nbytes);
+}
+
+/* ---- sketches ---- */
+
+/*
+ * 64 bits of a plane are broadcast to both 64-bit lanes of four registers;
+ * lane l of the eight keeps, as a mask of bytes, bit l of every byte.  q is
+ * laid out to match: byte m of lane l = element 8 m + l of the 64.
+ *
+ * The four registers add 4 * 2 * 127 at most to a 16-bit sum, SKETCH_STEPS =
+ * 32 times that is 32,512.
+ */
+#define SKETCH_MAX_DIMS 16384
+#define SKETCH_STEPS 32
+#define SKETCH_ROWS 4
+
+/* The layout of q above: transposes each 64 bytes as an 8 x 8 matrix. */
+VECX_KERNEL_INLINE void
+transpose_query(const int8_t *q, size_t ndims, int8_t *t)
+{
+	static const uint8_t pairs[16] = {0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15};
+
+	for (size_t i = 0; i < ndims; i += 64)
+	{
+		int16x8_t	two[4];
+		int32x4_t	low[2];
+		int32x4_t	high[2];
+
+		VECX_KERNEL_UNROLL
+		for (size_t k = 0; k < 4; k++)
+			two[k] = vreinterpretq_s16_s8(vqtbl1q_s8(vld1q_s8(q + i + 16 * k), vld1q_u8(pairs)));
+		VECX_KERNEL_UNROLL
+		for (size_t k = 0; k < 2; k++)
+		{
+			low[k] = vreinterpretq_s32_s16(vzip1q_s16(two[2 * k], two[2 * k + 1]));
+			high[k] = vreinterpretq_s32_s16(vzip2q_s16(two[2 * k], two[2 * k + 1]));
+		}
+		vst1q_s8(t + i, vreinterpretq_s8_s32(vzip1q_s32(low[0], low[1])));
+		vst1q_s8(t + i + 16, vreinterpretq_s8_s32(vzip2q_s32(low[0], low[1])));
+		vst1q_s8(t + i + 32, vreinterpretq_s8_s32(vzip1q_s32(high[0], high[1])));
+		vst1q_s8(t + i + 48, vreinterpretq_s8_s32(vzip2q_s32(high[0], high[1])));
+	}
+}
+
+/* Adds steps * 64 elements of one plane of each row to acc. */
+VECX_KERNEL_INLINE void
+sketch_steps(int32x4_t *acc, const int8_t *t, size_t steps,
+			 const uint8_t *first, size_t stride)
+{
+	uint8x16_t	bit_of_lane[4];
+	int16x8_t	sum[SKETCH_ROWS];
+
+	VECX_KERNEL_UNROLL
+	for (size_t v = 0; v < 4; v++)
+		bit_of_lane[v] = vcombine_u8(vdup_n_u8((uint8_t) (1 << 2 * v)),
+									 vdup_n_u8((uint8_t) (2 << 2 * v)));
+	VECX_KERNEL_UNROLL
+	for (size_t r = 0; r < SKETCH_ROWS; r++)
+		sum[r] = vdupq_n_s16(0);
+	for (size_t s = 0; s < steps; s++)
+	{
+		const uint8_t *word = first + 8 * s;
+
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < SKETCH_ROWS; r++, word += stride)
+		{
+			uint8x16_t	bits = vreinterpretq_u8_u64(vdupq_n_u64(vecx_load64(word)));
+
+			VECX_KERNEL_UNROLL
+			for (size_t v = 0; v < 4; v++)
+			{
+				int8x16_t	kept = vreinterpretq_s8_u8(vtstq_u8(bits, bit_of_lane[v]));
+
+				sum[r] = vpadalq_s8(sum[r], vandq_s8(kept, vld1q_s8(t + 64 * s + 16 * v)));
+			}
+		}
+	}
+	VECX_KERNEL_UNROLL
+	for (size_t r = 0; r < SKETCH_ROWS; r++)
+		acc[r] = vpadalq_s16(acc[r], sum[r]);
+}
+
+VECX_KERNEL_INLINE void
+sketch_rows(const int8_t *t, size_t ndims, size_t nplanes,
+			const uint8_t *first, size_t stride, size_t nrows, int32_t *out)
+{
+	int32x4_t	acc[SKETCH_ROWS];
+
+	VECX_KERNEL_UNROLL
+	for (size_t r = 0; r < SKETCH_ROWS; r++)
+		acc[r] = vdupq_n_s32(0);
+	for (size_t p = 0; p < nplanes; p++, first += ndims / 8)
+	{
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < SKETCH_ROWS; r++)
+			acc[r] = vaddq_s32(acc[r], acc[r]);
+		for (size_t i = 0; i < ndims; i += 64 * SKETCH_STEPS)
+		{
+			size_t		left = (ndims - i) / 64;
+
+			sketch_steps(acc, t + i, left < SKETCH_STEPS ? left : SKETCH_STEPS,
+						 first + i / 8, stride);
+		}
+	}
+	VECX_KERNEL_UNROLL
+	for (size_t r = 0; r < nrows; r++)
+		out[r] = vaddvq_s32(acc[r]);
+}
+
+/*
+ * A last group that would be short starts earlier, on rows already done; if
+ * there are fewer than a group, each is scored alone (its stride is 0).
+ */
+static void
+sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
+		   const uint8_t *first, size_t stride, size_t n, int32_t *out)
+{
+	int8_t		t[SKETCH_MAX_DIMS];
+
+	transpose_query(q, ndims, t);
+	if (n < SKETCH_ROWS)
+	{
+		for (size_t j = 0; j < n; j++)
+			sketch_rows(t, ndims, nplanes, first + j * stride, 0, 1, out + j);
+		return;
+	}
+	for (size_t j = 0; j < n; j += SKETCH_ROWS)
+	{
+		if (j > n - SKETCH_ROWS)
+			j = n - SKETCH_ROWS;
+		sketch_rows(t, ndims, nplanes, first + j * stride, stride, SKETCH_ROWS, out + j);
+	}
+}
+
+/* ---- matrices ---- */
+
+/*
+ * A tile of nr rows by nv vectors, 8 products at once, each with two sums in
+ * registers.  Every product is summed in the same order whatever the tile,
+ * so that a vector's image does not depend on its neighbours.
+ */
+
+/* Bytes of the matrix that are used for all vectors before going on. */
+#define GEMM_BLOCK_BYTES 131072
+
+/* acc[v * nr + r] += row r times vector v. */
+VECX_KERNEL_INLINE void
+tile_step(float32x4_t *acc, const float32x4_t *row, size_t nr,
+		  const float32x4_t *vec, size_t nv)
+{
+	VECX_KERNEL_UNROLL
+	for (size_t v = 0; v < nv; v++)
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < nr; r++)
+			acc[v * nr + r] = vfmaq_f32(acc[v * nr + r], row[r], vec[v]);
+}
+
+/* Writes row r times vector v to y[v * y_stride + r]. */
+VECX_KERNEL_INLINE void
+tile(const uint16_t *m, size_t row_stride, size_t nr,
+	 const float *x, size_t vec_stride, size_t nv, size_t n, float *y, size_t y_stride)
+{
+	float32x4_t acc[2][8];
+	float32x4_t row[8];
+	float32x4_t vec[4];
+	size_t		i = 0;
+
+	VECX_KERNEL_UNROLL
+	for (size_t a = 0; a < 8; a++)
+		acc[0][a] = acc[1][a] = vdupq_n_f32(0);
+	for (; i + 8 <= n; i += 8)
+		VECX_KERNEL_UNROLL
+		for (size_t h = 0; h < 2; h++)
+		{
+			VECX_KERNEL_UNROLL
+			for (size_t r = 0; r < nr; r++)
+				row[r] = load_elems(m + r * row_stride, i + 4 * h, VECX_ELEM_F16);
+			VECX_KERNEL_UNROLL
+			for (size_t v = 0; v < nv; v++)
+				vec[v] = vld1q_f32(x + v * vec_stride + i + 4 * h);
+			tile_step(acc[h], row, nr, vec, nv);
+		}
+	for (; i < n; i += 4)
+	{
+		size_t		end = n - i < 4 ? n : i + 4;
+
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < nr; r++)
+			row[r] = load_tail(m + r * row_stride, i, end, VECX_ELEM_F16);
+		VECX_KERNEL_UNROLL
+		for (size_t v = 0; v < nv; v++)
+			vec[v] = load_tail(x + v * vec_stride, i, end, VECX_ELEM_F32);
+		tile_step(acc[0], row, nr, vec, nv);
+	}
+	VECX_KERNEL_UNROLL
+	for (size_t v = 0; v < nv; v++)
+		VECX_KERNEL_UNROLL
+		for (size_t r = 0; r < nr; r++)
+			y[v * y_stride + r] = vaddvq_f32(vaddq_f32(acc[0][v * nr + r], acc[1][v * nr + r]));
+}
+
+static void
+gemv_f16(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y)
+{
+	if (nrows < 8)
+	{
+		for (size_t r = 0; r < nrows; r++)
+			tile(m + r * n, n, 1, x, n, 1, n, y + r, nrows);
+		return;
+	}
+	for (size_t r = 0; r < nrows; r += 8)
+	{
+		if (r > nrows - 8)
+			r = nrows - 8;
+		tile(m + r * n, n, 8, x, n, 1, n, y + r, nrows);
+	}
+}
+
+/* Rows begin to end of M times four vectors; end - begin >= 2. */
+static void
+gemm_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y,
+		  size_t begin, size_t end)
+{
+	for (size_t r = begin; r < end; r += 2)
+	{
+		if (r > end - 2)
+			r = end - 2;
+		tile(m + r * n, n, 2, x, n, 4, n, y + r, nrows);
+	}
+}
+
+static void
+gemm_f16(const uint16_t *m, size_t nrows, size_t n,
+		 const float *x, size_t nvecs, float *y)
+{
+	size_t		in_fours = nrows < 2 ? 0 : nvecs / 4 * 4;
+	size_t		block = GEMM_BLOCK_BYTES / (sizeof(*m) * (n + 1)) + 2;
+	size_t		end;
+
+	for (size_t begin = 0; begin < nrows; begin = end)
+	{
+		/* What remains after a block must not be less than a tile. */
+		end = nrows - begin < block + 2 ? nrows : begin + block;
+		for (size_t v = 0; v < in_fours; v += 4)
+			gemm_rows(m, nrows, n, x + v * n, y + v * nrows, begin, end);
+	}
+	for (size_t v = in_fours; v < nvecs; v++)
+		gemv_f16(m, nrows, n, x + v * n, y + v * nrows);
+}
+
+const VecxKernels vecx_kernels_neon = {
+	.name = "neon",
+	.l2sq_f32 = l2sq_f32,
+	.ip_f32 = ip_f32,
+	.l1_f32 = l1_f32,
+	.cosine_f32 = cosine_f32,
+	.l2sq_f16 = l2sq_f16,
+	.ip_f16 = ip_f16,
+	.l1_f16 = l1_f16,
+	.f16_to_f32 = f16_to_f32,
+	.f32_to_f16 = f32_to_f16,
+	.ip_u8u8 = ip_u8u8,
+	.ip_f32u8 = ip_f32u8,
+	.l1_f32u8 = l1_f32u8,
+	.hamming = hamming,
+	.jaccard = jaccard,
+	.sketch_dot = sketch_dot,
+	.hamming_many = hamming_many,
+	.gemv_f16 = gemv_f16,
+	.gemm_f16 = gemm_f16,
+};
+
+#endif							/* VECX_KERNEL_NEON */
