@@ -1,0 +1,35 @@
+-- Operator classes of the access method vecx.
+
+CREATE OPERATOR CLASS vector_l2_ops DEFAULT FOR TYPE vector USING vecx AS
+	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_vector_l2(internal);
+CREATE OPERATOR CLASS vector_ip_ops FOR TYPE vector USING vecx AS
+	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_vector_ip(internal);
+CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING vecx AS
+	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_vector_cosine(internal);
+CREATE OPERATOR CLASS vector_l1_ops FOR TYPE vector USING vecx AS
+	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_vector_l1(internal);
+CREATE OPERATOR CLASS bitvector_hamming_ops DEFAULT FOR TYPE bitvector USING vecx AS
+	OPERATOR 1 <~> (bitvector, bitvector) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_bit_hamming(internal);
+CREATE OPERATOR CLASS bitvector_jaccard_ops FOR TYPE bitvector USING vecx AS
+	OPERATOR 1 <%> (bitvector, bitvector) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_bit_jaccard(internal);
+CREATE OPERATOR CLASS bit_hamming_ops DEFAULT FOR TYPE bit USING vecx AS
+	OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_bit_hamming(internal);
+CREATE OPERATOR CLASS bit_jaccard_ops FOR TYPE bit USING vecx AS
+	OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_bit_jaccard(internal);
+
+COMMENT ON OPERATOR CLASS vector_l2_ops USING vecx IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR CLASS vector_ip_ops USING vecx IS 'negative inner product, <#>';
+COMMENT ON OPERATOR CLASS vector_cosine_ops USING vecx IS 'cosine distance, <=>';
+COMMENT ON OPERATOR CLASS vector_l1_ops USING vecx IS 'taxicab distance, <+>';
+COMMENT ON OPERATOR CLASS bitvector_hamming_ops USING vecx IS 'Hamming distance, <~>';
+COMMENT ON OPERATOR CLASS bitvector_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
+COMMENT ON OPERATOR CLASS bit_hamming_ops USING vecx IS 'Hamming distance, <~>';
+COMMENT ON OPERATOR CLASS bit_jaccard_ops USING vecx IS 'Jaccard distance, <%>';

@@ -1,0 +1,457 @@
+/*
+ * am.h
+ *    Runtime structures of the vecx access method, and its functions grouped
+ *    by the file that defines them.
+ */
+#ifndef VECX_AM_H
+#define VECX_AM_H
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "common/pg_prng.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "utils/rel.h"
+
+#include "am/page.h"
+#include "code/code.h"
+
+/* Reloptions and settings: default, least, most. */
+#define VECX_DEFAULT_M					16
+#define VECX_MIN_M						2
+#define VECX_MAX_M						100
+#define VECX_DEFAULT_EF_CONSTRUCTION	100
+#define VECX_MIN_EF_CONSTRUCTION		4
+#define VECX_MAX_EF_CONSTRUCTION		10000
+#define VECX_DEFAULT_EF_SEARCH			40
+#define VECX_MIN_EF_SEARCH				1
+#define VECX_MAX_EF_SEARCH				100000
+#define VECX_MAX_SKETCH_BITS			8192
+
+/* Links a record may have. */
+#define VecxMaxLinks(m, level)			((level) == 0 ? 2 * (m) : (m))
+
+/* Highest level of a vertex. */
+#define VECX_MAX_LEVEL			15
+
+/* Phases of pg_stat_progress_create_index, after PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE. */
+#define VECX_PROGRESS_LOAD		2
+#define VECX_PROGRESS_TRAIN		3
+#define VECX_PROGRESS_GRAPH		4
+#define VECX_PROGRESS_WRITE		5
+#define VECX_PROGRESS_INSERT	6
+
+/* Support procedure of the operator classes: returns a VecxOpSpec. */
+#define VECX_SUPPORT_PROC		1
+#define VECX_DISTANCE_STRATEGY	1
+
+typedef enum VecxScanOrder
+{
+	VECX_SCAN_RELAXED,
+	VECX_SCAN_STRICT
+} VecxScanOrder;
+
+typedef enum VecxQuantizerOption
+{
+	VECX_QUANTIZER_AUTO,
+	VECX_QUANTIZER_SQ8,
+	VECX_QUANTIZER_HALF,
+	VECX_QUANTIZER_NONE
+} VecxQuantizerOption;
+
+typedef struct VecxOptions
+{
+	int32		vl_len_;		/* varlena header */
+	int			m;
+	int			ef_construction;
+	int			sketch_bits;
+	int			quantizer;		/* VecxQuantizerOption */
+} VecxOptions;
+
+extern int	vecx_ef_search;
+extern int	vecx_scan_order;
+
+/*
+ * What an operator class indexes: one row of the table in opspec.c.
+ */
+typedef struct VecxOpSpec
+{
+	VecxMetric	metric;
+	bool		is_bits;		/* a bit string, else a VecxVector */
+	uint32		max_dim;
+	const char *type_name;		/* for messages */
+} VecxOpSpec;
+
+/* A column value as the index sees it. */
+typedef enum VecxInputKind
+{
+	VECX_INPUT_OK,
+	VECX_INPUT_UNSCORABLE		/* zero under cosine, or a norm beyond float4 */
+} VecxInputKind;
+
+typedef struct VecxInput
+{
+	VecxInputKind kind;
+	const void *vec;			/* float[dim] (unit length under cosine), or bits */
+	uint32		hash;			/* of the value as the user gave it */
+	struct varlena *value;		/* detoasted value */
+} VecxInput;
+
+/* Where a record's parts are; filled from the metapage. */
+typedef struct VecxLayout
+{
+	uint16		rows;			/* offset of the row entries */
+	uint16		code;			/* offset of the code */
+	uint16		links;			/* offset of the links */
+	uint16		link_size;
+} VecxLayout;
+
+#define VecxRecordSize(layout, cap)	((Size) (layout)->links + (Size) (layout)->link_size * (cap))
+#define VecxRecordRows(layout, rec)	((VecxRowEntry *) ((char *) (rec) + (layout)->rows))
+#define VecxRecordCode(layout, rec)	((uint8 *) (rec) + (layout)->code)
+#define VecxRecordLink(layout, rec, i)	((uint8 *) (rec) + (layout)->links + (Size) (layout)->link_size * (i))
+
+static inline VecxId
+VecxLinkId(const uint8 *link)
+{
+	VecxId		id;
+
+	memcpy(&id, link, sizeof(id));
+	return id;
+}
+
+/* A basis that is loaded; see model.c. */
+typedef struct VecxModel
+{
+	uint8		number;
+	VecxBasis	basis;
+} VecxModel;
+
+/*
+ * An index opened for one scan, insert, build or vacuum.  Lives in cxt, whose
+ * reset also lets go of the models.
+ */
+typedef struct VecxIndex
+{
+	Relation	rel;
+	MemoryContext cxt;
+	VecxMetaPageData meta;		/* as of the last VecxIndexRefresh */
+	const VecxOpSpec *spec;
+	VecxLayout	layout;
+	VecxCoder	coder;
+	int			nmodels;
+	VecxModel	models[VECX_MAX_MODELS];
+	VecxWriteMode mode;
+} VecxIndex;
+
+/*
+ * One vector prepared for comparing: with codes, and with sketches of each
+ * model in use.
+ */
+typedef struct VecxProbeModel
+{
+	uint8		number;			/* 0: not prepared */
+	VecxBasis	basis;
+	void	   *proj;			/* projection in the model's basis */
+	int8	   *codes;
+	VecxSketchQuery query;
+} VecxProbeModel;
+
+typedef struct VecxProbe
+{
+	VecxIndex  *index;
+	const void *vec;
+	VecxCodeQuery code;
+	VecxProbeModel models[VECX_MAX_MODELS];
+} VecxProbe;
+
+/* A candidate: a record not opened yet, at its estimated distance. */
+typedef struct VecxCandidate
+{
+	float		est;
+	VecxId		id;
+} VecxCandidate;
+
+/* A record that a search opened. */
+typedef struct VecxOpened
+{
+	float		nav;			/* navigation distance, from its code */
+	float		rank;			/* distance that orders results, from its code */
+	float		error;			/* likely error of rank */
+	VecxId		id;
+	VecxId		down;
+	uint32		generation;
+	uint32		hash;
+	float		norm2;
+	VecxId		chain;			/* first row segment */
+	uint8		nrows;
+	bool		dead;
+	uint8		model;
+	ItemPointerData tids[VECX_INLINE_ROWS];
+	const uint8 *code;			/* copy, when the search keeps codes */
+} VecxOpened;
+
+typedef struct VecxSearch VecxSearch;
+
+/* opspec.c */
+extern const VecxOpSpec *VecxGetOpSpec(Relation index);
+extern uint32 VecxGetDim(Relation index, const VecxOpSpec *spec);
+extern void VecxPrepareInput(const VecxOpSpec *spec, uint32 dim, Datum value, VecxInput *input);
+extern bool VecxSameValue(const struct varlena *a, const struct varlena *b);
+extern double VecxRankFromOperator(VecxMetric metric, double distance);
+
+/* options.c */
+extern bytea *vecxoptions(Datum reloptions, bool validate);
+
+/* layout.c */
+extern void VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
+							 Size sketch_size, VecxCodeKind *kind, VecxMetaPageData *meta);
+extern void VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta,
+							   const VecxOpSpec *spec, VecxLayout *layout, VecxCoder *coder);
+
+/* meta.c */
+extern void VecxMetaRead(Relation index, VecxMetaPageData *meta);
+extern VecxIndex *VecxIndexOpen(Relation index, MemoryContext cxt);
+extern void VecxIndexRefresh(VecxIndex *index);
+extern void VecxMetaWrite(Relation index, ForkNumber fork, VecxWriteMode mode,
+						  const VecxMetaPageData *meta);
+typedef void (*VecxMetaEditor) (VecxMetaPageData *meta, void *arg);
+extern void VecxMetaEdit(VecxIndex *index, VecxMetaEditor edit, void *arg);
+
+/* model.c */
+extern const VecxModel *VecxFindModel(VecxIndex *index, uint8 number);
+extern const VecxModel *VecxCurrentModel(VecxIndex *index);
+extern void VecxLoadModels(VecxIndex *index);
+extern void VecxTrainEnvInit(VecxTrainEnv *env, MemoryContext cxt);
+
+/* Bits set, given what vecx_code_norm2 says; for sketches of bit strings. */
+#define VecxPopcount(index, norm2)	((index)->spec->is_bits ? (uint32) (norm2) : 0)
+
+/* probe.c */
+extern Size VecxVectorBytes(const VecxIndex *index);
+extern VecxProbe *VecxProbeMake(VecxIndex *index, const void *vec);
+extern VecxProbe *VecxProbeMakeFromCode(VecxIndex *index, const uint8 *code);
+extern VecxProbeModel *VecxProbeForModel(VecxProbe *probe, uint8 number);
+extern float VecxRecordEstimates(VecxProbe *probe, const VecxRecordData *rec,
+								 float nav, int32 *scratch, float *est);
+
+/* idset.c: a set of record ids */
+typedef struct VecxIdSet
+{
+	MemoryContext cxt;
+	uint32	   *slots;			/* open addressing, 0: free; NULL: a bitmap */
+	uint32		nslots;			/* a power of two */
+	uint32		count;			/* ids in slots */
+	uint64	   *bitmap;			/* one word a block */
+	BlockNumber nblocks;		/* words in the bitmap */
+	BlockNumber index_blocks;	/* size of the index: when a bitmap is smaller */
+} VecxIdSet;
+
+extern void VecxIdSetInit(VecxIdSet *set, MemoryContext cxt, BlockNumber index_blocks);
+extern void VecxIdSetInitBitmap(VecxIdSet *set, MemoryContext cxt, BlockNumber index_blocks);
+extern bool VecxIdSetHasBlock(const VecxIdSet *set, BlockNumber blkno);
+extern void VecxIdSetClear(VecxIdSet *set);
+extern bool VecxIdSetAdd(VecxIdSet *set, VecxId id);
+extern bool VecxIdSetContains(const VecxIdSet *set, VecxId id);
+extern void VecxIdSetRemove(VecxIdSet *set, VecxId id);
+extern uint64 VecxIdSetCount(const VecxIdSet *set);
+
+/* search.c */
+extern VecxSearch *VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes);
+extern void VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden);
+extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
+							const VecxId *seeds, int nseeds);
+extern void VecxSearchRun(VecxSearch *search, int width);
+extern bool VecxSearchExhausted(const VecxSearch *search);
+extern VecxOpened *VecxSearchOpened(VecxSearch *search, int *count);
+extern void VecxSearchForgetOpened(VecxSearch *search);
+extern void VecxSearchSort(VecxSearch *search);
+extern int	VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds);
+extern void VecxSearchSweep(VecxSearch *search, BlockNumber blkno);
+extern void VecxSearchRelease(VecxSearch *search);
+
+/* Most seeds that VecxSearchDescend gives. */
+#define VECX_MAX_SEEDS		4
+
+/* link.c */
+typedef struct VecxLinkCandidate
+{
+	float		dist;			/* to the vector whose links are chosen */
+	const uint8 *code;
+} VecxLinkCandidate;
+
+extern int	VecxSelectLinks(const VecxCoder *coder, const VecxLinkCandidate *cands, int ncands,
+							int max_links, void *scratch, int *chosen);
+extern int	VecxCompareInts(const void *a, const void *b);
+extern void VecxEncodeLink(VecxIndex *index, const VecxBasis *basis, VecxId id,
+						   const void *pv, const void *pn, float norm_v2, float dist,
+						   uint32 popcount_n, uint8 *link);
+
+/* place.c */
+extern VecxId VecxPlaceItem(VecxIndex *index, uint8 kind, const void *item, Size size);
+
+/* exact.c: distances of heap rows, by the operator itself */
+typedef struct VecxExact VecxExact;
+extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
+extern bool VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull);
+extern void VecxExactReset(VecxExact *exact);
+extern void VecxExactEnd(VecxExact *exact);
+
+/* rows.c: the table rows of a vertex */
+extern bool VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid);
+extern int	VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment,
+								VecxRowEntry *rows);
+extern int	VecxRowsVacuum(VecxRowEntry *rows, int nrows, IndexBulkDeleteCallback callback,
+						   void *arg);
+extern int64 VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
+								IndexBulkDeleteCallback callback, void *arg, int64 *removed);
+extern void VecxSegmentsFree(VecxIndex *index, VecxId owner, VecxId head);
+
+/* side.c: rows whose vector cannot be scored */
+extern void VecxSideInsert(VecxIndex *index, ItemPointer tid, uint16 why);
+extern BlockNumber VecxSideRead(VecxIndex *index, BlockNumber blkno, VecxRowEntry *rows, int *count);
+extern void VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
+						   int64 *live, int64 *removed);
+
+/* insert.c */
+extern int	VecxRandomLevel(pg_prng_state *prng, int m);
+extern void VecxInsertRow(VecxIndex *index, Relation heap, Datum value, bool isnull, ItemPointer tid);
+extern bool vecxinsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+					   IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
+
+/* reverse.c: a new vertex among the links of its neighbours */
+typedef struct VecxNeighbour
+{
+	VecxId		id;
+	uint32		generation;
+	uint8		level;
+	float		dist;			/* navigation distance to the new vertex */
+	float		norm2;
+	const uint8 *code;
+	const void *proj;			/* in the current model */
+} VecxNeighbour;
+
+extern bool VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbour,
+							   bool force);
+
+/* codecache.c: codes and projections of records read again and again */
+typedef struct VecxCached
+{
+	VecxId		id;				/* 0: empty */
+	uint32		generation;
+	uint8		flags;			/* of the record */
+	float		norm2;
+	uint8	   *code;
+	void	   *proj;			/* in the current model */
+} VecxCached;
+
+typedef struct VecxCodeCache VecxCodeCache;
+extern VecxCodeCache *VecxCodeCacheMake(VecxIndex *index, MemoryContext cxt, Size limit);
+extern void VecxCodeCacheClear(VecxCodeCache *cache);
+extern bool VecxCodeCacheGet(VecxCodeCache *cache, VecxId id, int level, VecxCached *out);
+
+/* renew.c: training a model for an index that grew, and renewing sketches */
+extern void VecxMaybeTrain(VecxIndex *index, int64 limit);
+extern bool VecxTryTrainLock(VecxIndex *index);
+extern void VecxTrainLock(VecxIndex *index);
+extern void VecxTrainUnlock(VecxIndex *index);
+extern void VecxTrainIfGrown(VecxIndex *index, int64 limit);
+extern void VecxVacuumModels(VecxIndex *index);
+extern VecxRecord VecxCopyRecord(VecxIndex *index, VecxId id, Size *size);
+extern bool VecxReplaceLinks(VecxIndex *index, VecxId id, VecxRecord before, VecxRecord after);
+
+/* Beyond so many vertices inserts leave training to VACUUM. */
+#define VECX_INSERT_TRAIN_ROWS	20000
+
+/* Rows that a basis is trained on, at least and at most. */
+#define VECX_MIN_TRAIN_ROWS		256
+#define VECX_TRAIN_SAMPLE		2000
+extern Size VecxTrainSampleRows(const VecxIndex *index);
+
+/* graph.c: the graph in memory, while it is built; vertices are numbers */
+typedef struct VecxGraphLink
+{
+	uint32		vertex;
+	float		dist;
+} VecxGraphLink;
+
+typedef struct VecxGraphRow
+{
+	ItemPointerData tid;
+	uint32		next;			/* next row of the vertex, UINT32_MAX: none */
+} VecxGraphRow;
+
+typedef struct VecxGraphVertex
+{
+	uint32		hash;
+	uint32		first_row;
+	uint32		last_row;
+	uint16		nlinks;			/* at the base */
+	uint8		level;
+	VecxGraphLink *upper;		/* level * m links, or NULL */
+	uint16	   *nupper;			/* links in use on each level above the base */
+} VecxGraphVertex;
+
+typedef struct VecxGraph
+{
+	MemoryContext cxt;
+	const VecxCoder *coder;
+	int			m;
+	int			ef_construction;
+	pg_prng_state prng;
+	uint32		nvertices;
+	uint32		vertices_cap;
+	VecxGraphVertex *vertices;
+	uint8	   *codes;
+	VecxGraphLink *links;		/* 2 m of each vertex, at the base */
+	uint32		nrows;
+	uint32		rows_cap;
+	VecxGraphRow *rows;
+	uint32	   *by_hash;		/* open addressing over vertices */
+	uint32		by_hash_size;	/* a power of two */
+	uint32		entry;			/* UINT32_MAX: none */
+} VecxGraph;
+
+#define VECX_NO_VERTEX		PG_UINT32_MAX
+#define VecxGraphCode(g, v)		((g)->codes + (Size) (v) * (g)->coder->nbytes)
+#define VecxGraphBase(g, v)		((g)->links + (Size) (v) * 2 * (g)->m)
+
+extern VecxGraph *VecxGraphMake(MemoryContext cxt, const VecxCoder *coder, int m,
+								int ef_construction, uint64 seed);
+extern uint32 VecxGraphFind(VecxGraph *graph, uint32 hash, const uint8 *code, uint32 after);
+extern uint32 VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code);
+extern void VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid);
+extern Size VecxGraphBytes(const VecxGraph *graph);
+extern void VecxGraphLinkAll(VecxGraph *graph);
+extern VecxGraphLink *VecxGraphLinks(const VecxGraph *graph, uint32 vertex, int level, int *n);
+
+/* write.c: the finished graph onto pages */
+extern void VecxGraphWrite(VecxIndex *index, VecxGraph *graph);
+
+/* build.c */
+extern IndexBuildResult *vecxbuild(Relation heap, Relation index, IndexInfo *info);
+extern void vecxbuildempty(Relation index);
+
+/* scan.c */
+extern IndexScanDesc vecxbeginscan(Relation index, int nkeys, int norderbys);
+extern void vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool vecxgettuple(IndexScanDesc scan, ScanDirection dir);
+extern void vecxendscan(IndexScanDesc scan);
+
+/* repair.c: links around dead vertices */
+extern void VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead,
+							 VecxId id);
+
+/* vacuum.c */
+extern IndexBulkDeleteResult *vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											 IndexBulkDeleteCallback callback, void *arg);
+extern IndexBulkDeleteResult *vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+
+/* cost.c, validate.c */
+extern void vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
+							 Cost *startup, Cost *total, Selectivity *selectivity,
+							 double *correlation, double *pages);
+extern bool vecxvalidate(Oid opclass);
+
+#endif							/* VECX_AM_H */

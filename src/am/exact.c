@@ -1,0 +1,77 @@
+/*
+ * exact.c
+ *    The indexed value of a heap row: of its column, or of the index's
+ *    expression over it.
+ */
+#include "postgres.h"
+
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+
+#include "am/am.h"
+
+struct VecxExact
+{
+	Relation	heap;
+	Snapshot	snapshot;
+	IndexFetchTableData *fetch;
+	TupleTableSlot *slot;
+	IndexInfo  *info;
+	EState	   *estate;
+};
+
+VecxExact *
+VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
+{
+	VecxExact  *exact = palloc0(sizeof(VecxExact));
+
+	exact->heap = heap;
+	exact->snapshot = snapshot;
+	exact->fetch = table_index_fetch_begin(heap);
+	exact->slot = table_slot_create(heap, NULL);
+	exact->info = BuildIndexInfo(index);
+	exact->estate = CreateExecutorState();
+	GetPerTupleExprContext(exact->estate)->ecxt_scantuple = exact->slot;
+	return exact;
+}
+
+/*
+ * Fetches a row by an index entry's TID.  False if the snapshot sees no
+ * version of it.  *value is valid until the next call; it may be toasted.
+ */
+bool
+VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
+{
+	ItemPointerData copy = *tid;	/* fetching moves it along the HOT chain */
+	bool		call_again = false;
+	bool		all_dead = false;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnulls[INDEX_MAX_KEYS];
+
+	ResetPerTupleExprContext(exact->estate);
+	if (!table_index_fetch_tuple(exact->fetch, &copy, exact->snapshot, exact->slot,
+								 &call_again, &all_dead))
+		return false;
+	FormIndexDatum(exact->info, exact->slot, exact->estate, values, isnulls);
+	*value = values[0];
+	*isnull = isnulls[0];
+	return true;
+}
+
+/* Lets go of the heap page that the last fetch pinned. */
+void
+VecxExactReset(VecxExact *exact)
+{
+	ExecClearTuple(exact->slot);
+	table_index_fetch_reset(exact->fetch);
+}
+
+void
+VecxExactEnd(VecxExact *exact)
+{
+	ExecDropSingleTupleTableSlot(exact->slot);
+	table_index_fetch_end(exact->fetch);
+	FreeExecutorState(exact->estate);
+	pfree(exact);
+}

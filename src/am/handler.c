@@ -1,0 +1,85 @@
+/*
+ * handler.c
+ *    What PostgreSQL asks of an access method.
+ */
+#include "postgres.h"
+
+#include "commands/progress.h"
+#include "commands/vacuum.h"
+#include "fmgr.h"
+
+#include "am/am.h"
+
+static char *
+vecxbuildphasename(int64 phase)
+{
+	switch (phase)
+	{
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+			return "initializing";
+		case VECX_PROGRESS_LOAD:
+			return "loading rows";
+		case VECX_PROGRESS_TRAIN:
+			return "training sketches";
+		case VECX_PROGRESS_GRAPH:
+			return "linking vertices";
+		case VECX_PROGRESS_WRITE:
+			return "writing pages";
+		case VECX_PROGRESS_INSERT:
+			return "inserting rows one by one";
+		default:
+			return NULL;
+	}
+}
+
+PG_FUNCTION_INFO_V1(vecx_handler);
+Datum
+vecx_handler(PG_FUNCTION_ARGS)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	am->amstrategies = 0;
+	am->amsupport = 1;
+	am->amoptsprocnum = 0;
+	am->amcanorder = false;
+	am->amcanorderbyop = true;
+	am->amcanbackward = false;
+	am->amcanunique = false;
+	am->amcanmulticol = false;
+	am->amoptionalkey = true;
+	am->amsearcharray = false;
+	am->amsearchnulls = false;
+	am->amstorage = false;
+	am->amclusterable = false;
+	am->ampredlocks = false;
+	am->amcanparallel = false;
+	am->amcaninclude = false;
+	am->amusemaintenanceworkmem = true;
+	am->amparallelvacuumoptions = VACUUM_OPTION_NO_PARALLEL;
+	am->amkeytype = InvalidOid;
+
+	am->ambuild = vecxbuild;
+	am->ambuildempty = vecxbuildempty;
+	am->aminsert = vecxinsert;
+	am->ambulkdelete = vecxbulkdelete;
+	am->amvacuumcleanup = vecxvacuumcleanup;
+	am->amcanreturn = NULL;
+	am->amcostestimate = vecxcostestimate;
+	am->amoptions = vecxoptions;
+	am->amproperty = NULL;
+	am->ambuildphasename = vecxbuildphasename;
+	am->amvalidate = vecxvalidate;
+	am->amadjustmembers = NULL;
+	am->ambeginscan = vecxbeginscan;
+	am->amrescan = vecxrescan;
+	am->amgettuple = vecxgettuple;
+	am->amgetbitmap = NULL;
+	am->amendscan = vecxendscan;
+	am->ammarkpos = NULL;
+	am->amrestrpos = NULL;
+	am->amestimateparallelscan = NULL;
+	am->aminitparallelscan = NULL;
+	am->amparallelrescan = NULL;
+
+	PG_RETURN_POINTER(am);
+}

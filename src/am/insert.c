@@ -1,0 +1,366 @@
+/*
+ * insert.c
+ *    Adds one row to an index.
+ *
+ * The whole insertion holds a share lock on the lock tag of page 0, so that
+ * VACUUM can wait for those who may be about to link to what it removes; see
+ * README.md.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "am/am.h"
+#include "types/vec.h"
+
+/* A new vertex on its way in. */
+typedef struct NewVertex
+{
+	VecxIndex  *index;
+	Relation	heap;
+	const VecxInput *input;
+	ItemPointer tid;
+	uint8	   *code;
+	VecxProbe  *probe;
+	int			level;			/* highest level it reaches */
+	int			nneighbours[VECX_MAX_LEVEL + 1];
+	VecxNeighbour *neighbours[VECX_MAX_LEVEL + 1];
+} NewVertex;
+
+/* The exponential distribution of HNSW: a level is reached by one in m. */
+int
+VecxRandomLevel(pg_prng_state *prng, int m)
+{
+	double		u = 1.0 - pg_prng_double(prng);
+	double		level = floor(-log(u) / log(m));
+
+	return (int) Min(level, VECX_MAX_LEVEL);
+}
+
+/* Whether a row of the heap has the same value as the input, to the bit. */
+static bool
+same_value(VecxExact *exact, const NewVertex *v, ItemPointer tid)
+{
+	Datum		value;
+	bool		isnull;
+
+	return VecxExactFetch(exact, tid, &value, &isnull) && !isnull &&
+		VecxSameValue(PG_DETOAST_DATUM(value), v->input->value);
+}
+
+/* Whether a vertex with the same hash and code stands for the same vector: any
+ * of its rows that is still in the heap tells. */
+static bool
+same_vector(NewVertex *v, VecxExact *exact, const VecxOpened *opened)
+{
+	VecxId		segment = opened->chain;
+	VecxRowEntry *rows;
+
+	for (int i = 0; i < opened->nrows; i++)
+		if (same_value(exact, v, (ItemPointer) &opened->tids[i]))
+			return true;
+	rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
+	while (segment != VECX_INVALID_ID)
+	{
+		int			nrows = VecxRowsReadSegment(v->index, opened->id, &segment, rows);
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < nrows; i++)
+			if (same_value(exact, v, &rows[i].tid))
+				return true;
+	}
+	return false;
+}
+
+/* Enters the row at a vertex that has its vector already, if there is one. */
+static bool
+share_vertex(NewVertex *v, const VecxOpened *opened, int nopened)
+{
+	VecxExact  *exact = NULL;
+	bool		shared = false;
+
+	for (int i = 0; i < nopened && !shared; i++)
+	{
+		if (opened[i].dead || opened[i].hash != v->input->hash ||
+			memcmp(opened[i].code, v->code, v->index->coder.nbytes) != 0)
+			continue;
+		if (!exact)
+			exact = VecxExactMake(v->heap, v->index->rel, SnapshotAny);
+		shared = same_vector(v, exact, &opened[i]) &&
+			VecxRowsAppend(v->index, opened[i].id, opened[i].generation, v->tid);
+	}
+	if (exact)
+		VecxExactEnd(exact);
+	return shared;
+}
+
+/* Chooses the new vertex's neighbours among what a search of the level opened. */
+static void
+choose_neighbours(NewVertex *v, int level, const VecxOpened *opened, int nopened)
+{
+	VecxIndex  *index = v->index;
+	int			max_links = VecxMaxLinks(index->meta.m, level);
+	VecxLinkCandidate *cands = palloc(sizeof(VecxLinkCandidate) * (nopened + 1));
+	int		   *origin = palloc(sizeof(int) * (nopened + 1));
+	int		   *chosen = palloc(sizeof(int) * max_links);
+	void	   *scratch = palloc(vecx_code_query_scratch(&index->coder));
+	int			ncands = 0;
+	int			n;
+
+	for (int i = 0; i < nopened && ncands < index->meta.ef_construction; i++)
+	{
+		if (opened[i].dead)
+			continue;
+		cands[ncands].dist = opened[i].nav;
+		cands[ncands].code = opened[i].code;
+		origin[ncands++] = i;
+	}
+	n = VecxSelectLinks(&index->coder, cands, ncands, max_links, scratch, chosen);
+	v->nneighbours[level] = n;
+	v->neighbours[level] = palloc(sizeof(VecxNeighbour) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		const VecxOpened *o = &opened[origin[chosen[i]]];
+		VecxNeighbour *neighbour = &v->neighbours[level][i];
+
+		neighbour->id = o->id;
+		neighbour->generation = o->generation;
+		neighbour->level = (uint8) level;
+		neighbour->dist = o->nav;
+		neighbour->norm2 = o->norm2;
+		neighbour->code = o->code;
+		neighbour->proj = NULL;
+	}
+}
+
+/* Projects the neighbours of a level in the current model. */
+static void
+project_neighbours(NewVertex *v, int level)
+{
+	VecxIndex  *index = v->index;
+	const VecxBasis *basis = &VecxCurrentModel(index)->basis;
+	int			n = v->nneighbours[level];
+	Size		vec_bytes = VecxVectorBytes(index);
+	Size		proj_bytes = vecx_basis_proj_bytes(basis);
+	char	   *vecs = palloc(vec_bytes * Max(n, 1));
+	char	   *projs = palloc(proj_bytes * Max(n, 1));
+	float	   *scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
+
+	for (int i = 0; i < n; i++)
+	{
+		vecx_code_decode(&index->coder, v->neighbours[level][i].code, vecs + i * vec_bytes);
+		v->neighbours[level][i].proj = projs + i * proj_bytes;
+	}
+	vecx_basis_project_many(basis, vecs, n, projs, scratch);
+	pfree(scratch);
+	pfree(vecs);
+}
+
+/* Writes the vertex's record of one level; returns its id. */
+static VecxId
+write_record(NewVertex *v, int level, uint32 generation, VecxId down, VecxId base)
+{
+	VecxIndex  *index = v->index;
+	uint8		model = index->meta.current_model;
+	VecxProbeModel *pm = VecxProbeForModel(v->probe, model);
+	int			n = v->nneighbours[level];
+	int			max_links = VecxMaxLinks(index->meta.m, level);
+	/* above the base a record keeps all its room, there are few of them */
+	int			cap = level > 0 ? max_links : Min(max_links, n + index->meta.m / 2);
+	Size		size = VecxRecordSize(&index->layout, cap);
+	VecxRecord	rec = palloc0(size);
+	VecxId		id;
+
+	rec->level = (uint8) level;
+	rec->model = model;
+	rec->nlinks = (uint16) n;
+	rec->link_cap = (uint16) cap;
+	rec->generation = generation;
+	rec->hash = v->input->hash;
+	rec->down = down;
+	rec->base = base;
+	if (level == 0)
+	{
+		rec->nrows = 1;
+		VecxRecordRows(&index->layout, rec)[0].tid = *v->tid;
+	}
+	memcpy(VecxRecordCode(&index->layout, rec), v->code, index->coder.nbytes);
+	for (int i = 0; i < n; i++)
+	{
+		const VecxNeighbour *nb = &v->neighbours[level][i];
+
+		VecxEncodeLink(index, &pm->basis, nb->id, pm->proj, nb->proj,
+					   v->probe->code.norm2, nb->dist,
+					   VecxPopcount(index, nb->norm2),
+					   VecxRecordLink(&index->layout, rec, i));
+	}
+	id = VecxPlaceItem(index, level > 0 ? VECX_PAGE_UPPER : VECX_PAGE_VERTEX, rec, size);
+	pfree(rec);
+	return id;
+}
+
+typedef struct EntryEdit
+{
+	VecxId		id;
+	int			level;
+} EntryEdit;
+
+static void
+raise_entry(VecxMetaPageData *meta, void *arg)
+{
+	EntryEdit  *edit = arg;
+
+	if (meta->entry == VECX_INVALID_ID || edit->level > meta->entry_level)
+	{
+		meta->entry = edit->id;
+		meta->entry_level = (uint8) edit->level;
+	}
+}
+
+/* Writes all records of the vertex, from the base up, then the links to it. */
+static void
+write_vertex(NewVertex *v)
+{
+	VecxIndex  *index = v->index;
+	uint32		generation = pg_prng_uint32(&pg_global_prng_state);
+	VecxId		ids[VECX_MAX_LEVEL + 1];
+
+	for (int level = 0; level <= v->level; level++)
+	{
+		project_neighbours(v, level);
+		ids[level] = write_record(v, level, generation,
+								  level > 0 ? ids[level - 1] : VECX_INVALID_ID,
+								  level > 0 ? ids[0] : VECX_INVALID_ID);
+	}
+	for (int level = 0; level <= v->level; level++)
+	{
+		bool		linked = false;
+
+		for (int i = 0; i < v->nneighbours[level]; i++)
+			linked |= VecxAddReverseLink(v->probe, ids[level], &v->neighbours[level][i], false);
+		/* no vertex without a way in */
+		for (int i = 0; i < v->nneighbours[level] && !linked; i++)
+			linked = VecxAddReverseLink(v->probe, ids[level], &v->neighbours[level][i], true);
+	}
+	if (index->meta.entry == VECX_INVALID_ID || v->level > index->meta.entry_level)
+	{
+		EntryEdit	edit = {ids[v->level], v->level};
+
+		VecxMetaEdit(index, raise_entry, &edit);
+	}
+}
+
+/* Finds the vertex's place; true if another one took its row. */
+static bool
+find_place(NewVertex *v)
+{
+	VecxIndex  *index = v->index;
+	VecxSearch *search = VecxSearchMake(index, CurrentMemoryContext, true);
+	int			top = Min(v->level, index->meta.entry_level);
+	VecxId		seeds[VECX_MAX_SEEDS];
+	int			nseeds = VecxSearchDescend(search, v->probe, top, seeds);
+	bool		shared = false;
+
+	for (int level = top; level >= 0; level--)
+	{
+		VecxOpened *opened;
+		int			nopened;
+
+		VecxSearchStart(search, v->probe, level, seeds, nseeds);
+		VecxSearchRun(search, index->meta.ef_construction);
+		VecxSearchSort(search);
+		VecxSearchRelease(search);
+		opened = VecxSearchOpened(search, &nopened);
+		if (level == 0 && share_vertex(v, opened, nopened))
+		{
+			shared = true;
+			break;
+		}
+		choose_neighbours(v, level, opened, nopened);
+		nseeds = Min(nopened, VECX_MAX_SEEDS);
+		for (int i = 0; i < nseeds; i++)
+			seeds[i] = opened[i].down;
+	}
+	return shared;
+}
+
+static void
+insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, ItemPointer tid)
+{
+	NewVertex	v;
+	LOCKMODE	mode = ShareLock;
+
+	memset(&v, 0, sizeof(v));
+	v.index = index;
+	v.heap = heap;
+	v.input = input;
+	v.tid = tid;
+	v.level = VecxRandomLevel(&pg_global_prng_state, index->meta.m);
+	v.code = palloc0(index->coder.nbytes);
+	vecx_code_encode(&index->coder, input->vec, v.code);
+
+	/*
+	 * The first vertex becomes the entry, so two first ones must not arrive
+	 * together.  All others only have to keep VACUUM waiting.
+	 */
+	LockPage(index->rel, VECX_META_BLKNO, mode);
+	VecxIndexRefresh(index);
+	if (index->meta.entry == VECX_INVALID_ID)
+	{
+		UnlockPage(index->rel, VECX_META_BLKNO, mode);
+		mode = ExclusiveLock;
+		LockPage(index->rel, VECX_META_BLKNO, mode);
+		VecxIndexRefresh(index);
+	}
+
+	/* from the code, so that the sketches follow from what the index stores */
+	v.probe = VecxProbeMakeFromCode(index, v.code);
+	if (index->meta.entry == VECX_INVALID_ID || !find_place(&v))
+		write_vertex(&v);
+	UnlockPage(index->rel, VECX_META_BLKNO, mode);
+}
+
+/*
+ * Adds a row to the index.  Allocates in the current context, which the caller
+ * resets.
+ */
+void
+VecxInsertRow(VecxIndex *index, Relation heap, Datum value, bool isnull, ItemPointer tid)
+{
+	VecxInput	input;
+
+	if (isnull)
+	{
+		VecxSideInsert(index, tid, VECX_ROW_NULL);
+		return;
+	}
+	VecxPrepareInput(index->spec, index->meta.dim, value, &input);
+	if (input.kind != VECX_INPUT_OK)
+		VecxSideInsert(index, tid, VECX_ROW_UNSCORABLE);
+	else
+		insert_vector(index, heap, &input, tid);
+}
+
+bool
+vecxinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+		   IndexUniqueCheck unique, bool unchanged, IndexInfo *info)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx insert",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	VecxIndex  *index = VecxIndexOpen(rel, cxt);
+	BlockNumber before = RelationGetNumberOfBlocks(rel);
+
+	VecxInsertRow(index, heap, values[0], isnull[0], tid);
+	if (RelationGetNumberOfBlocks(rel) > before)
+		VecxMaybeTrain(index, VECX_INSERT_TRAIN_ROWS);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return false;
+}

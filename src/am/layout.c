@@ -1,0 +1,182 @@
+/*
+ * layout.c
+ *    Where the parts of a record lie: chosen when an index is built, written
+ *    as a table in the metapage, read back from there by everyone.
+ */
+#include "postgres.h"
+
+#include "am/am.h"
+
+static void
+set_part(VecxMetaPageData *meta, int i, uint16 part, Size offset, Size length, uint16 format)
+{
+	meta->parts[i].part = part;
+	meta->parts[i].offset = (uint16) offset;
+	meta->parts[i].length = (uint16) length;
+	meta->parts[i].format = format;
+}
+
+/* Bytes of a record of level 0 with all its links. */
+static Size
+full_record_size(Size code_bytes, Size link_size, int m)
+{
+	return MAXALIGN(sizeof(VecxRecordData) + VECX_INLINE_ROWS * sizeof(VecxRowEntry) +
+					code_bytes + link_size * VecxMaxLinks(m, 0)) + sizeof(ItemIdData);
+}
+
+static bool
+fits(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size link_size, int m)
+{
+	VecxCoder	coder;
+
+	vecx_coder_init(&coder, kind, spec->metric, dim, 0);
+	return full_record_size(coder.nbytes, link_size, m) <= VECX_PAGE_CAPACITY;
+}
+
+/* The kinds of code to try when the user left the choice to us, best first. */
+static const VecxCodeKind auto_float_kinds[] =
+{VECX_CODE_SQ8, VECX_CODE_SQ4, VECX_CODE_SQ2, VECX_CODE_SQ1};
+
+static VecxCodeKind
+kind_of_option(int quantizer, uint32 dim)
+{
+	switch (quantizer)
+	{
+		case VECX_QUANTIZER_NONE:
+			return VECX_CODE_NONE;
+		case VECX_QUANTIZER_HALF:
+			return VECX_CODE_HALF;
+		case VECX_QUANTIZER_SQ8:
+			return VECX_CODE_SQ8;
+		default:
+			/* up to 32 dimensions full floats are hardly larger */
+			return dim <= 32 ? VECX_CODE_NONE : VECX_CODE_SQ8;
+	}
+}
+
+static void
+refuse_layout(Relation index, const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim,
+			  Size link_size, int m)
+{
+	int			largest = m;
+	const char *narrower = NULL;
+	VecxCoder	coder;
+
+	vecx_coder_init(&coder, kind, spec->metric, dim, 0);
+
+	while (largest >= VECX_MIN_M && !fits(spec, kind, dim, link_size, largest))
+		largest--;
+	for (int i = 0; i < lengthof(auto_float_kinds) && !spec->is_bits; i++)
+		if (!narrower && fits(spec, auto_float_kinds[i], dim, link_size, m))
+			narrower = i == 0 ? "sq8" : "auto";
+
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("vertices of index \"%s\" do not fit a page", RelationGetRelationName(index)),
+			 errdetail("%u dimensions as \"%s\" with m = %d and sketches of %zu bytes need %zu of %zu bytes.",
+					   dim, vecx_code_name(kind), m, link_size - VECX_LINK_SKETCH,
+					   full_record_size(coder.nbytes, link_size, m), (Size) VECX_PAGE_CAPACITY),
+			 largest >= VECX_MIN_M && narrower ?
+			 errhint("Use m = %d or less, or quantizer = %s.", largest, narrower) :
+			 largest >= VECX_MIN_M ?
+			 errhint("Use m = %d or less, or a smaller sketch_bits.", largest) :
+			 narrower ?
+			 errhint("Use quantizer = %s.", narrower) :
+			 errhint("Use a smaller sketch_bits or m.")));
+}
+
+/*
+ * Chooses the kind of code and fills meta's layout table.  Only a quantizer
+ * that the user did not set is narrowed, with a NOTICE.
+ */
+void
+VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
+				 Size sketch_size, VecxCodeKind *kind, VecxMetaPageData *meta)
+{
+	VecxOptions *options = (VecxOptions *) index->rd_options;
+	int			quantizer = options ? options->quantizer : VECX_QUANTIZER_AUTO;
+	Size		link_size = VECX_LINK_SKETCH + sketch_size;
+	VecxCoder	coder;
+	Size		offset;
+	Size		base = full_record_size(0, link_size, meta->m);
+
+	if (spec->is_bits)
+	{
+		if (quantizer != VECX_QUANTIZER_AUTO && quantizer != VECX_QUANTIZER_NONE)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("quantizer of index \"%s\" does not apply to bit strings",
+							RelationGetRelationName(index)),
+					 errhint("Leave out the option.")));
+		*kind = fits(spec, VECX_CODE_BITS, dim, link_size, meta->m) ?
+			VECX_CODE_BITS : VECX_CODE_BITS_SAMPLE;
+		if (base + 64 > VECX_PAGE_CAPACITY)
+			refuse_layout(index, spec, *kind, dim, link_size, meta->m);
+	}
+	else
+	{
+		*kind = kind_of_option(quantizer, dim);
+		if (!fits(spec, *kind, dim, link_size, meta->m) && quantizer == VECX_QUANTIZER_AUTO)
+			for (int i = 0; i < lengthof(auto_float_kinds); i++)
+				if (fits(spec, auto_float_kinds[i], dim, link_size, meta->m))
+				{
+					if (auto_float_kinds[i] != *kind)
+						ereport(NOTICE,
+								(errmsg("index \"%s\" keeps vectors of %u dimensions as \"%s\", so that a vertex fits a page",
+										RelationGetRelationName(index), dim,
+										vecx_code_name(auto_float_kinds[i]))));
+					*kind = auto_float_kinds[i];
+					break;
+				}
+		if (!fits(spec, *kind, dim, link_size, meta->m))
+			refuse_layout(index, spec, *kind, dim, link_size, meta->m);
+	}
+
+	vecx_coder_init(&coder, *kind, spec->metric, dim,
+					base < VECX_PAGE_CAPACITY ? (uint32) (VECX_PAGE_CAPACITY - base) : 0);
+	memset(meta->parts, 0, sizeof(meta->parts));
+	offset = sizeof(VecxRecordData);
+	set_part(meta, 0, VECX_PART_ROWS, offset, VECX_INLINE_ROWS * sizeof(VecxRowEntry), 1);
+	offset += meta->parts[0].length;
+	set_part(meta, 1, VECX_PART_CODE, offset, coder.nbytes, *kind);
+	offset += coder.nbytes;
+	set_part(meta, 2, VECX_PART_LINKS, offset, link_size, 1);
+	meta->sketch_size = (uint32) sketch_size;
+}
+
+static const VecxLayoutPart *
+find_part(Relation index, const VecxMetaPageData *meta, uint16 part)
+{
+	for (int i = 0; i < VECX_MAX_PARTS; i++)
+		if (meta->parts[i].part == part)
+			return &meta->parts[i];
+	VecxCorrupted(index, VECX_META_BLKNO, "the metapage lacks a part of the layout");
+}
+
+/* The layout as the metapage says, checked so far that no reader can leave a
+ * page by it. */
+void
+VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta, const VecxOpSpec *spec,
+				   VecxLayout *layout, VecxCoder *coder)
+{
+	const VecxLayoutPart *rows = find_part(index, meta, VECX_PART_ROWS);
+	const VecxLayoutPart *code = find_part(index, meta, VECX_PART_CODE);
+	const VecxLayoutPart *links = find_part(index, meta, VECX_PART_LINKS);
+
+	layout->rows = rows->offset;
+	layout->code = code->offset;
+	layout->links = links->offset;
+	layout->link_size = links->length;
+	vecx_coder_init(coder, (VecxCodeKind) code->format, (VecxMetric) meta->metric, meta->dim,
+					code->length);
+
+	if (rows->length != VECX_INLINE_ROWS * sizeof(VecxRowEntry) ||
+		layout->rows < sizeof(VecxRecordData) ||
+		layout->rows + rows->length > layout->code ||
+		coder->nbytes != code->length ||
+		layout->code + code->length > layout->links ||
+		layout->link_size != VECX_LINK_SKETCH + meta->sketch_size ||
+		VecxRecordSize(layout, VecxMaxLinks(meta->m, 0)) > VECX_PAGE_CAPACITY ||
+		meta->metric != spec->metric)
+		VecxCorrupted(index, VECX_META_BLKNO, "the layout in the metapage does not fit the page");
+}

@@ -1,0 +1,202 @@
+/*
+ * model.c
+ *    Bases loaded from an index, kept for a backend's life in a small cache;
+ *    and the environment that training runs in.
+ *
+ * A model never changes once written, and its place in the cache is found by
+ * the seed of the index's build, which is random, so that nothing has to be
+ * invalidated.  An entry is pinned as long as the memory context of a scan or
+ * insert that uses it.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "am/am.h"
+
+#define VECX_MODEL_CACHE_SIZE	16	/* of at most VECX_BASIS_MAX_BYTES each */
+
+typedef struct CacheEntry
+{
+	uint64		seed;
+	RelFileNode node;
+	uint8		number;
+	int			pins;
+	uint64		used;			/* tick of the last use */
+	uint8	   *bytes;			/* NULL: free entry */
+} CacheEntry;
+
+static CacheEntry cache[VECX_MODEL_CACHE_SIZE];
+static uint64 cache_tick;
+
+static void
+unpin(void *arg)
+{
+	((CacheEntry *) arg)->pins--;
+}
+
+static void
+pin(CacheEntry *entry, MemoryContext cxt)
+{
+	MemoryContextCallback *callback = MemoryContextAlloc(cxt, sizeof(MemoryContextCallback));
+
+	callback->func = unpin;
+	callback->arg = entry;
+	entry->pins++;
+	entry->used = ++cache_tick;
+	MemoryContextRegisterResetCallback(cxt, callback);
+}
+
+static CacheEntry *
+find_entry(VecxIndex *index, uint8 number)
+{
+	for (int i = 0; i < VECX_MODEL_CACHE_SIZE; i++)
+		if (cache[i].bytes && cache[i].number == number &&
+			cache[i].seed == index->meta.seed &&
+			RelFileNodeEquals(cache[i].node, index->rel->rd_node))
+			return &cache[i];
+	return NULL;
+}
+
+/* A free entry, made free by dropping the one used longest ago if need be;
+ * NULL if all are in use. */
+static CacheEntry *
+free_entry(void)
+{
+	CacheEntry *oldest = NULL;
+
+	for (int i = 0; i < VECX_MODEL_CACHE_SIZE; i++)
+	{
+		if (!cache[i].bytes)
+			return &cache[i];
+		if (cache[i].pins == 0 && (!oldest || cache[i].used < oldest->used))
+			oldest = &cache[i];
+	}
+	if (oldest)
+	{
+		pfree(oldest->bytes);
+		oldest->bytes = NULL;
+	}
+	return oldest;
+}
+
+static const uint8 *
+load_model(VecxIndex *index, const VecxModelSlot *slot)
+{
+	CacheEntry *entry = find_entry(index, slot->number);
+	uint8	   *bytes;
+
+	if (entry)
+	{
+		pin(entry, index->cxt);
+		return entry->bytes;
+	}
+	if (slot->nbytes > VECX_BASIS_MAX_BYTES)
+		VecxCorrupted(index->rel, VECX_META_BLKNO, "a model is larger than models can be");
+
+	/* read first, cache then: an error on the way leaves nothing behind */
+	bytes = MemoryContextAlloc(index->cxt, slot->nbytes);
+	VecxBlobRead(index->rel, slot->first, bytes, slot->nbytes);
+	entry = free_entry();
+	if (entry)
+	{
+		entry->seed = index->meta.seed;
+		entry->node = index->rel->rd_node;
+		entry->number = slot->number;
+		entry->pins = 0;
+		entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, slot->nbytes),
+							  bytes, slot->nbytes);
+		pin(entry, index->cxt);
+		pfree(bytes);
+		return entry->bytes;
+	}
+	return bytes;
+}
+
+/* Makes index->models those of index->meta, keeping the ones loaded already. */
+void
+VecxLoadModels(VecxIndex *index)
+{
+	VecxModel	loaded[VECX_MAX_MODELS];
+	int			n = 0;
+
+	for (int i = 0; i < VECX_MAX_MODELS; i++)
+	{
+		const VecxModelSlot *slot = &index->meta.models[i];
+		const char *wrong;
+
+		if (slot->number == 0)
+			continue;
+		loaded[n].number = slot->number;
+		for (int j = 0; j < index->nmodels; j++)
+			if (index->models[j].number == slot->number)
+			{
+				loaded[n].basis = index->models[j].basis;
+				goto next;
+			}
+		wrong = vecx_basis_bind(&loaded[n].basis, load_model(index, slot), slot->nbytes);
+		if (wrong)
+			VecxCorrupted(index->rel, slot->first, wrong);
+		if (loaded[n].basis.dim != index->meta.dim ||
+			loaded[n].basis.metric != (VecxMetric) index->meta.metric ||
+			vecx_sketch_size(&loaded[n].basis) > index->meta.sketch_size)
+			VecxCorrupted(index->rel, slot->first, "a model does not fit its index");
+next:
+		n++;
+	}
+	memcpy(index->models, loaded, sizeof(VecxModel) * n);
+	index->nmodels = n;
+}
+
+/*
+ * The model of that number.  A record can name a model that was made after the
+ * index was opened: then the metapage is read again, so the caller must hold
+ * no lock on it.
+ */
+const VecxModel *
+VecxFindModel(VecxIndex *index, uint8 number)
+{
+	for (int round = 0; round < 2; round++)
+	{
+		for (int i = 0; i < index->nmodels; i++)
+			if (index->models[i].number == number)
+				return &index->models[i];
+		VecxIndexRefresh(index);
+	}
+	VecxCorrupted(index->rel, VECX_META_BLKNO, "a record names a model that does not exist");
+}
+
+const VecxModel *
+VecxCurrentModel(VecxIndex *index)
+{
+	return VecxFindModel(index, index->meta.current_model);
+}
+
+static void *
+train_alloc(void *arg, size_t nbytes)
+{
+	return MemoryContextAllocHuge((MemoryContext) arg, nbytes);
+}
+
+static void
+train_release(void *arg, void *ptr)
+{
+	pfree(ptr);
+}
+
+static void
+train_poll(void *arg)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+void
+VecxTrainEnvInit(VecxTrainEnv *env, MemoryContext cxt)
+{
+	env->alloc = train_alloc;
+	env->release = train_release;
+	env->poll = train_poll;
+	env->sgemm = NULL;
+	env->arg = cxt;
+}

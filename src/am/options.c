@@ -1,0 +1,82 @@
+/*
+ * options.c
+ *    Index options and settings.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/reloptions.h"
+#include "utils/guc.h"
+
+#include "am/am.h"
+#include "vecx.h"
+
+int			vecx_ef_search = VECX_DEFAULT_EF_SEARCH;
+int			vecx_scan_order = VECX_SCAN_RELAXED;
+
+static relopt_kind vecx_relopt_kind;
+
+static relopt_enum_elt_def quantizer_values[] =
+{
+	{"auto", VECX_QUANTIZER_AUTO},
+	{"sq8", VECX_QUANTIZER_SQ8},
+	{"half", VECX_QUANTIZER_HALF},
+	{"none", VECX_QUANTIZER_NONE},
+	{NULL}
+};
+
+static const struct config_enum_entry scan_order_values[] =
+{
+	{"relaxed", VECX_SCAN_RELAXED, false},
+	{"strict", VECX_SCAN_STRICT, false},
+	{NULL, 0, false}
+};
+
+/* Called once, when the library is loaded. */
+void
+vecxAmInit(void)
+{
+	vecx_relopt_kind = add_reloption_kind();
+	add_int_reloption(vecx_relopt_kind, "m",
+					  "Links of a vertex above the base level; twice as many at the base",
+					  VECX_DEFAULT_M, VECX_MIN_M, VECX_MAX_M, AccessExclusiveLock);
+	add_int_reloption(vecx_relopt_kind, "ef_construction",
+					  "Search width while vertices are linked",
+					  VECX_DEFAULT_EF_CONSTRUCTION, VECX_MIN_EF_CONSTRUCTION,
+					  VECX_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+	add_int_reloption(vecx_relopt_kind, "sketch_bits",
+					  "Bits of a neighbour's sketch; 0 lets the build choose",
+					  0, 0, VECX_MAX_SKETCH_BITS, AccessExclusiveLock);
+	add_enum_reloption(vecx_relopt_kind, "quantizer",
+					   "Form in which the index keeps vectors",
+					   quantizer_values, VECX_QUANTIZER_AUTO,
+					   "Valid values are \"auto\", \"sq8\", \"half\" and \"none\".",
+					   AccessExclusiveLock);
+
+	DefineCustomIntVariable("vecx.ef_search",
+							"Search width of vecx index scans.",
+							"Vertices that a search ranks before it returns its first row.",
+							&vecx_ef_search, VECX_DEFAULT_EF_SEARCH,
+							VECX_MIN_EF_SEARCH, VECX_MAX_EF_SEARCH,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("vecx.scan_order",
+							 "Order of rows that a vecx index scan finds late.",
+							 "relaxed returns a row found late at once; strict drops it.",
+							 &vecx_scan_order, VECX_SCAN_RELAXED, scan_order_values,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+bytea *
+vecxoptions(Datum reloptions, bool validate)
+{
+	static const relopt_parse_elt tab[] = {
+		{"m", RELOPT_TYPE_INT, offsetof(VecxOptions, m)},
+		{"ef_construction", RELOPT_TYPE_INT, offsetof(VecxOptions, ef_construction)},
+		{"sketch_bits", RELOPT_TYPE_INT, offsetof(VecxOptions, sketch_bits)},
+		{"quantizer", RELOPT_TYPE_ENUM, offsetof(VecxOptions, quantizer)},
+	};
+
+	return (bytea *) build_reloptions(reloptions, validate, vecx_relopt_kind,
+									  sizeof(VecxOptions), tab, lengthof(tab));
+}

@@ -1,0 +1,253 @@
+/*
+ * page.c
+ *    Reads, changes and WAL-logs vecx pages.  Nothing else in the extension
+ *    starts a WAL record.  Callers hold the locks that README.md lists.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+
+#include "am/page.h"
+
+void
+VecxCorrupted(Relation index, BlockNumber blkno, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" is damaged: %s",
+					RelationGetRelationName(index), what),
+			 errdetail_internal("Block=%u.", blkno),
+			 errhint("REINDEX the index.")));
+}
+
+/* Raises unless the page is one of ours and of that kind (0: of any kind). */
+void
+VecxPageCheck(Relation index, Buffer buf, uint8 kind)
+{
+	Page		page = BufferGetPage(buf);
+	BlockNumber blkno = BufferGetBlockNumber(buf);
+
+	if (PageIsNew(page))
+		VecxCorrupted(index, blkno, "a page is all zeros");
+	if (PageGetSpecialSize(page) != MAXALIGN(sizeof(VecxPageOpaqueData)) ||
+		VecxPageGetOpaque(page)->page_id != VECX_PAGE_ID)
+		VecxCorrupted(index, blkno, "a page is not of this access method");
+	if (VecxPageGetOpaque(page)->format != VECX_FORMAT_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" has pages of format %u, this version of vecx reads format %u",
+						RelationGetRelationName(index),
+						VecxPageGetOpaque(page)->format, VECX_FORMAT_VERSION),
+				 errhint("REINDEX the index.")));
+	if (kind != 0 && VecxPageGetOpaque(page)->kind != kind)
+		VecxCorrupted(index, blkno, "a page is of another kind than its chain says");
+}
+
+Buffer
+VecxReadPage(Relation index, BlockNumber blkno, int lockmode, uint8 kind)
+{
+	Buffer		buf = ReadBuffer(index, blkno);
+
+	LockBuffer(buf, lockmode);
+	VecxPageCheck(index, buf, kind);
+	return buf;
+}
+
+/*
+ * The record at a line pointer, provided that it lies within the page and is
+ * at least min_size bytes long with as many links as it claims.  A NULL is no
+ * damage: an id may outlive its record (see README.md, reuse).
+ */
+VecxRecord
+VecxPageGetRecord(Page page, OffsetNumber off, Size min_size, Size *size)
+{
+	ItemId		iid;
+
+	if (PageIsNew(page) ||
+		(VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX &&
+		 VecxPageGetOpaque(page)->kind != VECX_PAGE_UPPER))
+		return NULL;
+	if (off < FirstOffsetNumber || off > PageGetMaxOffsetNumber(page))
+		return NULL;
+	iid = PageGetItemId(page, off);
+	if (!ItemIdIsNormal(iid) || ItemIdGetLength(iid) < min_size ||
+		ItemIdGetOffset(iid) + ItemIdGetLength(iid) > BLCKSZ)
+		return NULL;
+	*size = ItemIdGetLength(iid);
+	return (VecxRecord) PageGetItem(page, iid);
+}
+
+VecxRowSegment
+VecxPageGetSegment(Page page, OffsetNumber off)
+{
+	ItemId		iid;
+	VecxRowSegment seg;
+
+	if (PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_ROWS)
+		return NULL;
+	if (off < FirstOffsetNumber || off > PageGetMaxOffsetNumber(page))
+		return NULL;
+	iid = PageGetItemId(page, off);
+	if (!ItemIdIsNormal(iid) || ItemIdGetLength(iid) < VecxSegmentSize(0) ||
+		ItemIdGetOffset(iid) + ItemIdGetLength(iid) > BLCKSZ)
+		return NULL;
+	seg = (VecxRowSegment) PageGetItem(page, iid);
+	if (seg->nrows > seg->cap || ItemIdGetLength(iid) < VecxSegmentSize(seg->cap))
+		return NULL;
+	return seg;
+}
+
+void
+VecxPageBegin(VecxPageChange *change, Relation index, Buffer buf,
+			  VecxWriteMode mode, bool whole)
+{
+	change->buf = buf;
+	if (mode == VECX_WRITE_DIRECT)
+	{
+		change->xlog = NULL;
+		change->page = BufferGetPage(buf);
+		return;
+	}
+	change->xlog = GenericXLogStart(index);
+	change->page = GenericXLogRegisterBuffer(change->xlog, buf,
+											 whole ? GENERIC_XLOG_FULL_IMAGE : 0);
+}
+
+void
+VecxPageCommit(VecxPageChange *change)
+{
+	if (change->xlog)
+		GenericXLogFinish(change->xlog);
+	else
+		MarkBufferDirty(change->buf);
+}
+
+void
+VecxPageAbandon(VecxPageChange *change)
+{
+	Assert(change->xlog != NULL);
+	GenericXLogAbort(change->xlog);
+}
+
+void
+VecxPageInit(Page page, uint8 kind)
+{
+	VecxPageOpaque opaque;
+
+	PageInit(page, BLCKSZ, sizeof(VecxPageOpaqueData));
+	opaque = VecxPageGetOpaque(page);
+	opaque->next = InvalidBlockNumber;
+	opaque->kind = kind;
+	opaque->format = VECX_FORMAT_VERSION;
+	opaque->page_id = VECX_PAGE_ID;
+}
+
+Buffer
+VecxExtend(Relation index, ForkNumber fork)
+{
+	bool		need_lock = !RELATION_IS_LOCAL(index);
+	Buffer		buf;
+
+	if (need_lock)
+		LockRelationForExtension(index, ExclusiveLock);
+	buf = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	if (need_lock)
+		UnlockRelationForExtension(index, ExclusiveLock);
+
+	if (BufferGetBlockNumber(buf) >= VECX_MAX_BLOCKS)
+	{
+		UnlockReleaseBuffer(buf);
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" has reached its largest size of %u pages",
+						RelationGetRelationName(index), VECX_MAX_BLOCKS),
+				 errhint("Partition the table, or use a narrower quantizer.")));
+	}
+	return buf;
+}
+
+OffsetNumber
+VecxPageFindRoom(Page page, Size size)
+{
+	PageHeader	header = (PageHeader) page;
+	OffsetNumber max = PageGetMaxOffsetNumber(page);
+	Size		room = header->pd_upper - header->pd_lower;
+	OffsetNumber off;
+
+	size = MAXALIGN(size);
+	if (room < size)
+		return InvalidOffsetNumber;
+	for (off = FirstOffsetNumber; off <= max; off++)
+		if (!ItemIdIsUsed(PageGetItemId(page, off)))
+			return off;
+	if (max >= VECX_MAX_ITEMS || room < size + sizeof(ItemIdData))
+		return InvalidOffsetNumber;
+	return max + 1;
+}
+
+void
+VecxPageAddItem(Page page, OffsetNumber off, const void *item, Size size)
+{
+	if (PageAddItemExtended(page, (Item) item, size, off, PAI_OVERWRITE) != off)
+		elog(PANIC, "could not add an item to a vecx page that has room");
+}
+
+/*
+ * Each page of a blob is written, and logged, before the caller makes the blob
+ * known in the metapage: a crash in between leaves unused pages, nothing worse.
+ */
+BlockNumber
+VecxBlobWrite(Relation index, ForkNumber fork, VecxWriteMode mode,
+			  const uint8 *bytes, Size nbytes)
+{
+	Size		npages = (nbytes + VECX_PAGE_CAPACITY - 1) / VECX_PAGE_CAPACITY;
+	BlockNumber next = InvalidBlockNumber;
+
+	/* from the last page to the first, so that each knows the one after it */
+	for (Size i = npages; i-- > 0;)
+	{
+		Buffer		buf = VecxExtend(index, fork);
+		Size		offset = i * VECX_PAGE_CAPACITY;
+		Size		length = Min(nbytes - offset, VECX_PAGE_CAPACITY);
+		VecxPageChange change;
+
+		VecxPageBegin(&change, index, buf, mode, true);
+		VecxPageInit(change.page, VECX_PAGE_MODEL);
+		VecxPageGetOpaque(change.page)->next = next;
+		memcpy(PageGetContents(change.page), bytes + offset, length);
+		((PageHeader) change.page)->pd_lower += length;
+		VecxPageCommit(&change);
+		next = BufferGetBlockNumber(buf);
+		UnlockReleaseBuffer(buf);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return next;
+}
+
+void
+VecxBlobRead(Relation index, BlockNumber first, uint8 *bytes, Size nbytes)
+{
+	BlockNumber blkno = first;
+	Size		done = 0;
+
+	while (done < nbytes)
+	{
+		Size		length = Min(nbytes - done, VECX_PAGE_CAPACITY);
+		Buffer		buf;
+		Page		page;
+
+		if (blkno == InvalidBlockNumber)
+			VecxCorrupted(index, first, "a model is cut short");
+		buf = VecxReadPage(index, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_MODEL);
+		page = BufferGetPage(buf);
+		if (((PageHeader) page)->pd_lower < MAXALIGN(SizeOfPageHeaderData) + length)
+			VecxCorrupted(index, blkno, "a page of a model is cut short");
+		memcpy(bytes + done, PageGetContents(page), length);
+		done += length;
+		blkno = VecxPageGetOpaque(page)->next;
+		UnlockReleaseBuffer(buf);
+	}
+}

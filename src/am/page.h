@@ -1,0 +1,241 @@
+/*
+ * page.h
+ *    What vecx index pages look like on disk, and the only functions that
+ *    read, change and WAL-log them.  README.md in this folder has the same as
+ *    tables with byte offsets, and the locking protocol.
+ */
+#ifndef VECX_PAGE_H
+#define VECX_PAGE_H
+
+#include "access/generic_xlog.h"
+#include "storage/block.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
+#include "storage/itemptr.h"
+#include "utils/rel.h"
+
+#define VECX_FORMAT_VERSION		1
+#define VECX_MAGIC				0x56454358	/* "VECX" */
+#define VECX_PAGE_ID			0xFFB2	/* last two bytes of a page, for dump tools */
+#define VECX_META_BLKNO			0
+
+/* Kinds of page. */
+#define VECX_PAGE_META			1
+#define VECX_PAGE_MODEL			2	/* serialised bases */
+#define VECX_PAGE_VERTEX		3	/* base records of the graph */
+#define VECX_PAGE_UPPER			4	/* records of the levels above */
+#define VECX_PAGE_ROWS			5	/* row segments of vertices with many rows */
+#define VECX_PAGE_SIDE			6	/* rows whose vector cannot be scored */
+
+typedef struct VecxPageOpaqueData
+{
+	BlockNumber next;			/* next page of a MODEL or SIDE chain */
+	uint8		kind;			/* VECX_PAGE_xxx */
+	uint8		format;			/* VECX_FORMAT_VERSION of the writer */
+	uint16		page_id;		/* VECX_PAGE_ID */
+} VecxPageOpaqueData;
+
+typedef VecxPageOpaqueData *VecxPageOpaque;
+
+#define VecxPageGetOpaque(page)	((VecxPageOpaque) PageGetSpecialPointer(page))
+#define VECX_PAGE_CAPACITY \
+	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - MAXALIGN(sizeof(VecxPageOpaqueData)))
+
+/*
+ * A record's id: block number and line pointer in 32 bits.  Six bits of line
+ * pointer bound a page to 63 records, 26 bits of block an index to 512 GB.
+ * Block 0 is the metapage, so 0 is no record's id.
+ */
+typedef uint32 VecxId;
+
+#define VECX_ID_OFFSET_BITS		6
+#define VECX_MAX_ITEMS			((1 << VECX_ID_OFFSET_BITS) - 1)
+#define VECX_MAX_BLOCKS			((BlockNumber) 1 << (32 - VECX_ID_OFFSET_BITS))
+#define VECX_INVALID_ID			0
+#define VecxIdMake(blkno, off)	(((VecxId) (blkno) << VECX_ID_OFFSET_BITS) | (VecxId) (off))
+#define VecxIdBlock(id)			((BlockNumber) ((id) >> VECX_ID_OFFSET_BITS))
+#define VecxIdOffset(id)		((OffsetNumber) ((id) & VECX_MAX_ITEMS))
+
+/* A table row of a vertex. */
+typedef struct VecxRowEntry
+{
+	ItemPointerData tid;		/* in the heap; the root of a HOT chain */
+	uint16		flags;			/* VECX_ROW_xxx on SIDE pages, else zero */
+} VecxRowEntry;
+
+/* Why a row is on a SIDE page; also the order in which such rows are returned. */
+#define VECX_ROW_UNSCORABLE		1	/* zero under cosine, or a norm beyond float4 */
+#define VECX_ROW_NULL			2
+
+/*
+ * A record of the graph: a vertex at one level.  Level 0 (on VERTEX pages)
+ * owns the rows; a vertex that reaches level L has a record of the same form,
+ * with its own copy of the code but no rows, at each level 1..L (on UPPER
+ * pages), so that a hop reads one page at every level.
+ *
+ * Row entries, code and links follow at the offsets that the metapage's layout
+ * table gives.
+ */
+typedef struct VecxRecordData
+{
+	uint8		flags;			/* VECX_RECORD_xxx */
+	uint8		level;
+	uint8		model;			/* number of the model of all its sketches */
+	uint8		nrows;			/* row entries in use inside the record */
+	uint16		nlinks;
+	uint16		link_cap;		/* links there is room for */
+	uint32		generation;		/* random stamp, another after reuse of the id */
+	uint32		hash;			/* of the vector as the user gave it */
+	VecxId		down;			/* record one level below, or 0 at level 0 */
+	VecxId		base;			/* level 0 record of the vertex, 0 at level 0 */
+	VecxId		chain_head;		/* first row segment, or 0 */
+	VecxId		chain_tail;		/* last row segment, or 0 */
+} VecxRecordData;
+
+typedef VecxRecordData *VecxRecord;
+
+#define VECX_RECORD_DEAD		0x01	/* no row left; VACUUM is removing it */
+
+/* Row entries inside a record; more go to segments. */
+#define VECX_INLINE_ROWS		2
+
+/* More rows of a vertex: an item on a ROWS page. */
+typedef struct VecxRowSegmentData
+{
+	VecxId		next;			/* next segment of the vertex, or 0 */
+	VecxId		owner;			/* the vertex's level 0 record */
+	uint16		nrows;
+	uint16		cap;
+	VecxRowEntry rows[FLEXIBLE_ARRAY_MEMBER];
+} VecxRowSegmentData;
+
+typedef VecxRowSegmentData *VecxRowSegment;
+
+#define VECX_SEGMENT_FIRST_ROWS	4	/* capacity of a vertex's first segment */
+#define VECX_SEGMENT_MAX_ROWS	512
+#define VecxSegmentSize(cap)	(offsetof(VecxRowSegmentData, rows) + sizeof(VecxRowEntry) * (cap))
+
+/* Contents of a SIDE page, from PageGetContents up to pd_lower. */
+#define VecxSidePageRows(page)	((VecxRowEntry *) PageGetContents(page))
+#define VECX_SIDE_PAGE_ROWS		((int) (VECX_PAGE_CAPACITY / sizeof(VecxRowEntry)))
+#define VecxSidePageCount(page) \
+	((int) ((((PageHeader) (page))->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / sizeof(VecxRowEntry)))
+
+/* A link: the neighbour's id, then its sketch (code.h). */
+#define VECX_LINK_SKETCH		4	/* offset of the sketch in a link */
+
+/* The layout table: where a record's parts are. */
+#define VECX_PART_ROWS			1
+#define VECX_PART_CODE			2
+#define VECX_PART_LINKS			3
+#define VECX_MAX_PARTS			8
+
+typedef struct VecxLayoutPart
+{
+	uint16		part;			/* VECX_PART_xxx, 0: unused entry */
+	uint16		offset;			/* from the start of the record */
+	uint16		length;			/* bytes; of one link for LINKS */
+	uint16		format;			/* VecxCodeKind for CODE, else 1 */
+} VecxLayoutPart;
+
+/* A trained or seeded basis that some records' sketches are made in. */
+typedef struct VecxModelSlot
+{
+	BlockNumber first;			/* chain of MODEL pages */
+	uint32		nbytes;
+	uint32		trained_rows;	/* vertices there were, 0: a seeded rotation */
+	uint8		number;			/* 1..255, 0: slot unused */
+	uint8		unused[3];
+} VecxModelSlot;
+
+#define VECX_MAX_MODELS			2
+
+typedef struct VecxMetaPageData
+{
+	uint32		magic;			/* VECX_MAGIC */
+	uint32		version;		/* VECX_FORMAT_VERSION */
+	uint32		dim;
+	uint16		metric;			/* VecxMetric */
+	uint16		structure;		/* VECX_STRUCTURE_GRAPH */
+	uint16		m;
+	uint16		ef_construction;
+	uint32		sketch_size;	/* bytes of a sketch with its factors */
+	uint64		seed;			/* of all randomness, and this build's identity */
+	VecxLayoutPart parts[VECX_MAX_PARTS];
+	VecxModelSlot models[VECX_MAX_MODELS];
+	uint8		current_model;	/* number that new records use */
+	uint8		entry_level;
+	uint16		unused;
+	VecxId		entry;			/* record where searches start, 0: empty graph */
+	uint32		entry_generation;
+	BlockNumber side_head;		/* SIDE pages */
+	BlockNumber side_tail;
+	BlockNumber rows_tail;		/* ROWS page with room, a hint */
+	BlockNumber upper_tail;		/* UPPER page with room, a hint */
+} VecxMetaPageData;
+
+#define VECX_STRUCTURE_GRAPH	1
+#define VecxPageGetMeta(page)	((VecxMetaPageData *) PageGetContents(page))
+
+StaticAssertDecl(sizeof(VecxPageOpaqueData) == 8, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxRowEntry) == 8, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
+StaticAssertDecl(offsetof(VecxRowSegmentData, rows) == 12, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 160, "on-disk size is frozen");
+
+/*
+ * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,
+ * on anything that cannot be a page of this index.
+ */
+extern void VecxCorrupted(Relation index, BlockNumber blkno, const char *what) pg_attribute_noreturn();
+extern void VecxPageCheck(Relation index, Buffer buf, uint8 kind);
+extern Buffer VecxReadPage(Relation index, BlockNumber blkno, int lockmode, uint8 kind);
+
+/* The record with that id on a locked page of a kind that may hold it, or NULL
+ * if there is none (any more). */
+extern VecxRecord VecxPageGetRecord(Page page, OffsetNumber off, Size min_size, Size *size);
+extern VecxRowSegment VecxPageGetSegment(Page page, OffsetNumber off);
+
+/*
+ * Changing one page: Begin gives a page to change, Commit makes the change
+ * take effect and logs it, Abandon drops it.  Between Begin and Commit only
+ * stores happen.  The buffer is exclusively locked by the caller throughout.
+ *
+ * LOGGED changes go through generic WAL.  A build whose pages nobody else can
+ * see yet writes DIRECT, and logs the finished pages in one go.
+ */
+typedef enum VecxWriteMode
+{
+	VECX_WRITE_LOGGED,
+	VECX_WRITE_DIRECT
+} VecxWriteMode;
+
+typedef struct VecxPageChange
+{
+	GenericXLogState *xlog;		/* NULL when DIRECT */
+	Buffer		buf;
+	Page		page;
+} VecxPageChange;
+
+extern void VecxPageBegin(VecxPageChange *change, Relation index, Buffer buf,
+						  VecxWriteMode mode, bool whole);
+extern void VecxPageCommit(VecxPageChange *change);
+extern void VecxPageAbandon(VecxPageChange *change);
+
+extern void VecxPageInit(Page page, uint8 kind);
+
+/* A new page at the end of the index, exclusively locked, uninitialised. */
+extern Buffer VecxExtend(Relation index, ForkNumber fork);
+
+/* Where an item of that size would go on a page, or InvalidOffsetNumber. */
+extern OffsetNumber VecxPageFindRoom(Page page, Size size);
+/* Adds an item where VecxPageFindRoom said; cannot fail. */
+extern void VecxPageAddItem(Page page, OffsetNumber off, const void *item, Size size);
+
+/* Bytes across a chain of MODEL pages: VecxBlobWrite returns its first block. */
+extern BlockNumber VecxBlobWrite(Relation index, ForkNumber fork, VecxWriteMode mode,
+								 const uint8 *bytes, Size nbytes);
+extern void VecxBlobRead(Relation index, BlockNumber first, uint8 *bytes, Size nbytes);
+
+#endif							/* VECX_PAGE_H */

@@ -1,0 +1,151 @@
+/*
+ * place.c
+ *    Finds a page for a new item and puts it there.
+ *
+ * Free room on VERTEX pages is in the free space map.  Pages of the two other
+ * kinds are few: the metapage remembers the one that new items go to.
+ */
+#include "postgres.h"
+
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+
+#include "am/am.h"
+
+/* Pages that are tried by the free space map's word before the index grows. */
+#define MAX_TRIES	8
+
+/* Puts the item on the page if it fits; the page is exclusively locked, and
+ * unlocked here.  An empty page takes the kind that is wanted. */
+static VecxId
+try_page(VecxIndex *index, Buffer buf, uint8 kind, const void *item, Size size, Size *room)
+{
+	BlockNumber blkno = BufferGetBlockNumber(buf);
+	Page		page = BufferGetPage(buf);
+	bool		init = PageIsNew(page);
+	OffsetNumber off = InvalidOffsetNumber;
+	VecxPageChange change;
+
+	*room = 0;
+	if (!init)
+	{
+		uint8		found = VecxPageGetOpaque(page)->kind;
+
+		if (found != kind &&
+			(found == VECX_PAGE_VERTEX || found == VECX_PAGE_UPPER || found == VECX_PAGE_ROWS))
+			init = PageGetMaxOffsetNumber(page) == 0;
+		if (found == kind)
+			off = VecxPageFindRoom(page, size);
+	}
+	if (init)
+		off = FirstOffsetNumber;
+	if (off == InvalidOffsetNumber)
+	{
+		if (VecxPageGetOpaque(page)->kind == kind)
+			*room = PageGetExactFreeSpace(page);
+		UnlockReleaseBuffer(buf);
+		return VECX_INVALID_ID;
+	}
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, init);
+	if (init)
+		VecxPageInit(change.page, kind);
+	VecxPageAddItem(change.page, off, item, size);
+	*room = PageGetExactFreeSpace(change.page);
+	VecxPageCommit(&change);
+	UnlockReleaseBuffer(buf);
+	return VecxIdMake(blkno, off);
+}
+
+static VecxId
+place_on_new_page(VecxIndex *index, uint8 kind, const void *item, Size size, Size *room)
+{
+	Buffer		buf = VecxExtend(index->rel, MAIN_FORKNUM);
+
+	return try_page(index, buf, kind, item, size, room);
+}
+
+static VecxId
+place_vertex(VecxIndex *index, const void *item, Size size)
+{
+	Relation	rel = index->rel;
+	BlockNumber blkno = RelationGetTargetBlock(rel);
+	VecxId		id;
+	Size		room;
+
+	if (blkno == InvalidBlockNumber)
+		blkno = GetPageWithFreeSpace(rel, size + sizeof(ItemIdData));
+	for (int i = 0; i < MAX_TRIES && blkno != InvalidBlockNumber; i++)
+	{
+		Buffer		buf;
+
+		/* the map may be ahead of a crash: no page beyond the end */
+		if (blkno >= RelationGetNumberOfBlocks(rel) || blkno == VECX_META_BLKNO)
+			break;
+		buf = ReadBuffer(rel, blkno);
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		id = try_page(index, buf, VECX_PAGE_VERTEX, item, size, &room);
+		if (id != VECX_INVALID_ID)
+		{
+			RelationSetTargetBlock(rel, blkno);
+			return id;
+		}
+		blkno = RecordAndGetPageWithFreeSpace(rel, blkno, room, size + sizeof(ItemIdData));
+	}
+	id = place_on_new_page(index, VECX_PAGE_VERTEX, item, size, &room);
+	blkno = VecxIdBlock(id);
+	RecordPageWithFreeSpace(rel, blkno, room);
+	FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
+	RelationSetTargetBlock(rel, blkno);
+	return id;
+}
+
+typedef struct TailEdit
+{
+	uint8		kind;
+	BlockNumber blkno;
+} TailEdit;
+
+static void
+set_tail(VecxMetaPageData *meta, void *arg)
+{
+	TailEdit   *edit = arg;
+
+	if (edit->kind == VECX_PAGE_ROWS)
+		meta->rows_tail = edit->blkno;
+	else
+		meta->upper_tail = edit->blkno;
+}
+
+static VecxId
+place_on_tail(VecxIndex *index, uint8 kind, const void *item, Size size)
+{
+	BlockNumber blkno = kind == VECX_PAGE_ROWS ? index->meta.rows_tail : index->meta.upper_tail;
+	TailEdit	edit;
+	VecxId		id;
+	Size		room;
+
+	if (blkno != InvalidBlockNumber && blkno < RelationGetNumberOfBlocks(index->rel))
+	{
+		Buffer		buf = ReadBuffer(index->rel, blkno);
+
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		id = try_page(index, buf, kind, item, size, &room);
+		if (id != VECX_INVALID_ID)
+			return id;
+	}
+	id = place_on_new_page(index, kind, item, size, &room);
+	edit.kind = kind;
+	edit.blkno = VecxIdBlock(id);
+	VecxMetaEdit(index, set_tail, &edit);
+	return id;
+}
+
+/* Puts a new item on some page of that kind; returns its id. */
+VecxId
+VecxPlaceItem(VecxIndex *index, uint8 kind, const void *item, Size size)
+{
+	if (kind == VECX_PAGE_VERTEX)
+		return place_vertex(index, item, size);
+	return place_on_tail(index, kind, item, size);
+}

@@ -1,0 +1,179 @@
+/*
+ * reverse.c
+ *    Enters a new vertex among the links of a neighbour.
+ *
+ * The new vertex is a query at the neighbour: the neighbour's own sketches
+ * tell how far the new one is from each of its links, and no other record is
+ * read.
+ */
+#include "postgres.h"
+
+#include "am/am.h"
+
+typedef struct Scores
+{
+	float	   *to_new;			/* estimated distance of each link to the new vertex */
+	float	   *to_owner;		/* and to the vertex whose links they are */
+	int32	   *scratch;
+} Scores;
+
+static void
+make_scores(Scores *scores, int max_links)
+{
+	scores->to_new = palloc(sizeof(float) * max_links);
+	scores->to_owner = palloc(sizeof(float) * max_links);
+	scores->scratch = palloc(sizeof(int32) * max_links);
+}
+
+/*
+ * Which link of a full record gives way: the farthest of those that the new
+ * vertex occludes (it is nearer to them than their owner, and nearer to the
+ * owner than they are); without such, the farthest, if it is farther than the
+ * new vertex or force is set; -1: none.
+ */
+static int
+choose_victim(const Scores *scores, int nlinks, float dist, bool force)
+{
+	int			occluded = -1;
+	int			farthest = 0;
+
+	for (int i = 0; i < nlinks; i++)
+	{
+		if (scores->to_owner[i] > scores->to_owner[farthest])
+			farthest = i;
+		if (dist < scores->to_owner[i] && scores->to_new[i] < scores->to_owner[i] &&
+			(occluded < 0 || scores->to_owner[i] > scores->to_owner[occluded]))
+			occluded = i;
+	}
+	if (occluded >= 0)
+		return occluded;
+	if (force || scores->to_owner[farthest] > dist)
+		return farthest;
+	return -1;
+}
+
+/* Room for more links in a record whose room is used up, if its page has it. */
+static int
+grown_cap(VecxIndex *index, Page page, VecxRecord rec, int max_links)
+{
+	Size		room = PageGetExactFreeSpace(page);
+	int			cap = Min(rec->link_cap + 4, max_links);
+
+	while (cap > rec->link_cap &&
+		   MAXALIGN(VecxRecordSize(&index->layout, cap)) -
+		   MAXALIGN(VecxRecordSize(&index->layout, rec->link_cap)) > room)
+		cap--;
+	return cap;
+}
+
+/* Makes the record on the page (a private copy) longer. */
+static VecxRecord
+grow_record(VecxIndex *index, Page page, OffsetNumber off, VecxRecord rec, Size size, int cap)
+{
+	Size		new_size = VecxRecordSize(&index->layout, cap);
+	VecxRecord	copy = palloc0(new_size);
+
+	memcpy(copy, rec, Min(size, new_size));
+	copy->link_cap = (uint16) cap;
+	if (!PageIndexTupleOverwrite(page, off, (Item) copy, new_size))
+		elog(PANIC, "could not lengthen a vecx record on a page that has room");
+	pfree(copy);
+	return VecxPageGetRecord(page, off, 0, &size);
+}
+
+/* Where the new link goes in the record on the page, or -1. */
+static int
+choose_slot(VecxIndex *index, VecxProbe *probe, const VecxSketchQuery *self,
+			const VecxBasis *basis, VecxRecord rec, const VecxNeighbour *n,
+			Scores *scores, bool force)
+{
+	float		self_nav = index->spec->metric == VECX_METRIC_IP ? -n->norm2 : 0;
+
+	VecxRecordEstimates(probe, rec, n->dist, scores->scratch, scores->to_new);
+	vecx_sketch_estimate(basis, self, self_nav, n->norm2,
+						 VecxRecordLink(&index->layout, rec, 0) + VECX_LINK_SKETCH,
+						 index->layout.link_size, rec->nlinks,
+						 scores->scratch, scores->to_owner);
+	return choose_victim(scores, rec->nlinks, n->dist, force);
+}
+
+/*
+ * Makes neighbour link to the new vertex id, whose probe is given.  force:
+ * even if it has to give up a link that is as good.  False if the neighbour
+ * did not take it, or is gone.
+ */
+bool
+VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool force)
+{
+	VecxIndex  *index = probe->index;
+	int			max_links = VecxMaxLinks(index->meta.m, n->level);
+	OffsetNumber off = VecxIdOffset(n->id);
+	uint8	   *link = palloc(index->layout.link_size);
+	Scores		scores;
+	uint8		model = index->meta.current_model;
+	bool		taken = false;
+
+	make_scores(&scores, max_links);
+	for (;;)
+	{
+		VecxProbeModel *pm = VecxProbeForModel(probe, model);
+		const void *pv = n->proj;
+		VecxSketchQuery self;
+		VecxProbe  *old = NULL;
+		Buffer		buf;
+		VecxRecord	rec;
+		VecxPageChange change;
+		Size		size;
+		int			slot;
+		int			cap;
+
+		if (model != index->meta.current_model)
+		{
+			old = VecxProbeMakeFromCode(index, n->code);
+			pv = VecxProbeForModel(old, model)->proj;
+		}
+		vecx_sketch_query_init(&pm->basis, pv, VecxPopcount(index, n->norm2),
+							   palloc(pm->basis.pdims), &self);
+		VecxEncodeLink(index, &pm->basis, id, pv, pm->proj, n->norm2, n->dist,
+					   probe->code.popcount, link);
+
+		buf = ReadBuffer(index->rel, VecxIdBlock(n->id));
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		rec = VecxPageGetRecord(BufferGetPage(buf), off, VecxRecordSize(&index->layout, 0), &size);
+		if (!rec || rec->level != n->level || rec->generation != n->generation ||
+			(rec->flags & VECX_RECORD_DEAD))
+		{
+			UnlockReleaseBuffer(buf);
+			break;
+		}
+		if (rec->model != model)
+		{
+			model = rec->model;
+			UnlockReleaseBuffer(buf);
+			continue;
+		}
+
+		cap = rec->link_cap;
+		slot = rec->nlinks;
+		if (slot == cap)
+			cap = grown_cap(index, BufferGetPage(buf), rec, max_links);
+		if (slot >= cap)
+			slot = rec->nlinks == 0 ? -1 :
+				choose_slot(index, probe, &self, &pm->basis, rec, n, &scores, force);
+		if (slot >= 0)
+		{
+			VecxPageBegin(&change, index->rel, buf, index->mode, false);
+			rec = VecxPageGetRecord(change.page, off, 0, &size);
+			if (cap > rec->link_cap)
+				rec = grow_record(index, change.page, off, rec, size, cap);
+			memcpy(VecxRecordLink(&index->layout, rec, slot), link, index->layout.link_size);
+			if (slot == rec->nlinks)
+				rec->nlinks++;
+			VecxPageCommit(&change);
+			taken = true;
+		}
+		UnlockReleaseBuffer(buf);
+		break;
+	}
+	return taken;
+}

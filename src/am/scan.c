@@ -1,0 +1,533 @@
+/*
+ * scan.c
+ *    Index scans in order of distance.
+ *
+ * Rows leave in batches.  A batch is what a search of some width opened, put in
+ * the exact order of the operator: codes say in which order to look at the heap,
+ * the heap's values give the distances, and a row leaves as soon as no other
+ * of the batch is likely to be nearer.  A consumer that goes on beyond a batch
+ * gets another, twice as wide; when no more of the graph can be reached, the
+ * rest is read in page order; rows that have no distance come last.  So the
+ * scan returns every row in the end.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "am/am.h"
+
+typedef enum ScanPhase
+{
+	SCAN_START,
+	SCAN_GRAPH,
+	SCAN_SWEEP,
+	SCAN_SIDE,
+	SCAN_DONE
+} ScanPhase;
+
+/* The rows of one vertex, one after the other. */
+typedef struct RowCursor
+{
+	VecxOpened	vertex;
+	int			next;			/* in vertex.tids, then in rows */
+	bool		in_chain;
+	VecxId		segment;		/* to read when rows are used up */
+	VecxRowEntry *rows;
+	int			nrows;
+} RowCursor;
+
+/* A vertex whose distance is known. */
+typedef struct Ready
+{
+	double		distance;		/* the operator's */
+	RowCursor	rows;			/* at the first row that is visible */
+} Ready;
+
+typedef struct VecxScan
+{
+	MemoryContext cxt;			/* of one rescan */
+	MemoryContext fetch_cxt;	/* of one heap fetch */
+	VecxIndex  *index;
+	VecxSearch *search;
+	VecxProbe  *probe;			/* NULL: the query has no distance to anything */
+	Datum		query;
+	VecxExact  *exact;
+	ScanPhase	phase;
+	int64		returned;		/* vertices given out by the graph so far */
+	BlockNumber sweep_next;
+	BlockNumber sweep_end;
+	BlockNumber side_next;
+	uint16		side_pass;		/* VECX_ROW_xxx that is being returned */
+	VecxRowEntry *side_rows;
+	int			side_at;
+	int			side_count;
+
+	VecxOpened *pending;		/* of the batch, by lower bound of the distance */
+	int			npending;
+	int			pending_at;
+	int			pending_cap;
+	Ready	   *ready;			/* min-heap on distance */
+	int			nready;
+	int			ready_cap;
+	RowCursor	current;		/* whose rows are being returned */
+	bool		has_current;
+	double		last_distance;	/* of the row returned last */
+} VecxScan;
+
+IndexScanDesc
+vecxbeginscan(Relation rel, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(rel, nkeys, norderbys);
+	VecxScan   *so = palloc0(sizeof(VecxScan));
+
+	so->cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx scan", ALLOCSET_DEFAULT_SIZES);
+	so->fetch_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx scan fetch",
+										  ALLOCSET_DEFAULT_SIZES);
+	so->phase = SCAN_START;
+	scan->opaque = so;
+	return scan;
+}
+
+static void
+end_exact(VecxScan *so)
+{
+	if (so->exact)
+		VecxExactEnd(so->exact);
+	so->exact = NULL;
+}
+
+void
+vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	VecxScan   *so = scan->opaque;
+
+	if (orderbys && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+	if (so->search)
+		VecxSearchRelease(so->search);
+	end_exact(so);
+	MemoryContextReset(so->cxt);
+	so->index = NULL;
+	so->search = NULL;
+	so->probe = NULL;
+	so->pending = NULL;
+	so->ready = NULL;
+	so->npending = so->pending_at = so->pending_cap = so->nready = so->ready_cap = 0;
+	so->has_current = false;
+	so->returned = 0;
+	so->phase = SCAN_START;
+}
+
+void
+vecxendscan(IndexScanDesc scan)
+{
+	VecxScan   *so = scan->opaque;
+
+	if (so->search)
+		VecxSearchRelease(so->search);
+	end_exact(so);
+	MemoryContextDelete(so->cxt);
+	MemoryContextDelete(so->fetch_cxt);
+	pfree(so);
+}
+
+/* Takes the query from the scan key; false if nothing is at a distance of it. */
+static bool
+prepare_query(IndexScanDesc scan, VecxScan *so)
+{
+	ScanKey		key = &scan->orderByData[0];
+	VecxInput	input;
+
+	if (key->sk_flags & SK_ISNULL)
+		return false;
+	VecxPrepareInput(so->index->spec, so->index->meta.dim, key->sk_argument, &input);
+	so->query = PointerGetDatum(input.value);
+	if (input.kind != VECX_INPUT_OK)
+		return false;
+	so->probe = VecxProbeMake(so->index, input.vec);
+	return true;
+}
+
+/* Starts the search at the base level. */
+static void
+start_search(VecxScan *so)
+{
+	VecxId		seeds[VECX_MAX_SEEDS];
+	int			nseeds = VecxSearchDescend(so->search, so->probe, 0, seeds);
+
+	VecxSearchStart(so->search, so->probe, 0, seeds, nseeds);
+}
+
+static void
+start_sweep(VecxScan *so)
+{
+	so->phase = SCAN_SWEEP;
+	so->sweep_next = VECX_META_BLKNO + 1;
+	so->sweep_end = RelationGetNumberOfBlocks(so->index->rel);
+}
+
+static void
+start_scan(IndexScanDesc scan, VecxScan *so)
+{
+	if (scan->numberOfOrderBys != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" can only be scanned in order of a distance",
+						RelationGetRelationName(scan->indexRelation))));
+	/*
+	 * TIDs are returned after their page is released.  A snapshot that could
+	 * see a row that reuses a TID meanwhile would get a wrong one.
+	 */
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" can only be scanned with an MVCC snapshot",
+						RelationGetRelationName(scan->indexRelation))));
+	pgstat_count_index_scan(scan->indexRelation);
+
+	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
+	so->search = VecxSearchMake(so->index, so->cxt, false);
+	so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
+	so->side_next = so->index->meta.side_head;
+	so->side_pass = VECX_ROW_UNSCORABLE;
+	so->side_rows = NULL;
+	so->side_at = so->side_count = 0;
+	so->last_distance = -get_float8_infinity();
+	if (prepare_query(scan, so))
+	{
+		so->phase = SCAN_GRAPH;
+		start_search(so);
+	}
+	else
+	{
+		VecxSearchStart(so->search, NULL, 0, NULL, 0);
+		start_sweep(so);
+	}
+}
+
+static void
+start_rows(RowCursor *cursor, const VecxOpened *vertex)
+{
+	cursor->vertex = *vertex;
+	cursor->next = 0;
+	cursor->in_chain = false;
+	cursor->segment = vertex->chain;
+	cursor->rows = NULL;
+	cursor->nrows = 0;
+}
+
+/* The next row of the vertex; false at the end. */
+static bool
+next_row(VecxScan *so, RowCursor *cursor, ItemPointer tid)
+{
+	if (!cursor->in_chain)
+	{
+		if (cursor->next < cursor->vertex.nrows)
+		{
+			*tid = cursor->vertex.tids[cursor->next++];
+			return true;
+		}
+		cursor->in_chain = true;
+		cursor->next = 0;
+	}
+	while (cursor->next >= cursor->nrows)
+	{
+		if (cursor->segment == VECX_INVALID_ID)
+		{
+			if (cursor->rows)
+				pfree(cursor->rows);
+			cursor->rows = NULL;
+			return false;
+		}
+		CHECK_FOR_INTERRUPTS();
+		if (!cursor->rows)
+			cursor->rows = MemoryContextAlloc(so->cxt, sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
+		cursor->nrows = VecxRowsReadSegment(so->index, cursor->vertex.id, &cursor->segment,
+											cursor->rows);
+		cursor->next = 0;
+	}
+	*tid = cursor->rows[cursor->next++].tid;
+	return true;
+}
+
+static void
+ready_push(VecxScan *so, const Ready *item)
+{
+	int			i;
+
+	if (so->nready == so->ready_cap)
+	{
+		so->ready_cap = Max(so->ready_cap * 2, 16);
+		so->ready = so->ready ?
+			repalloc_huge(so->ready, sizeof(Ready) * so->ready_cap) :
+			MemoryContextAlloc(so->cxt, sizeof(Ready) * so->ready_cap);
+	}
+	for (i = so->nready++; i > 0; i = (i - 1) / 2)
+	{
+		if (so->ready[(i - 1) / 2].distance <= item->distance)
+			break;
+		so->ready[i] = so->ready[(i - 1) / 2];
+	}
+	so->ready[i] = *item;
+}
+
+static Ready
+ready_pop(VecxScan *so)
+{
+	Ready		top = so->ready[0];
+	Ready		last = so->ready[--so->nready];
+	int			i = 0;
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= so->nready)
+			break;
+		if (child + 1 < so->nready && so->ready[child + 1].distance < so->ready[child].distance)
+			child++;
+		if (last.distance <= so->ready[child].distance)
+			break;
+		so->ready[i] = so->ready[child];
+		i = child;
+	}
+	if (so->nready > 0)
+		so->ready[i] = last;
+	return top;
+}
+
+/*
+ * Finds the exact distance of a vertex from the first of its rows that the
+ * snapshot sees; without any the vertex is passed over.
+ */
+static void
+find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
+{
+	Ready		item;
+	ItemPointerData tid;
+
+	start_rows(&item.rows, vertex);
+	for (;;)
+	{
+		MemoryContext old;
+		Datum		value;
+		bool		isnull;
+
+		if (!next_row(so, &item.rows, &tid))
+			return;
+		old = MemoryContextSwitchTo(so->fetch_cxt);
+		if (VecxExactFetch(so->exact, &tid, &value, &isnull) && !isnull)
+		{
+			ScanKey		key = &scan->orderByData[0];
+
+			item.distance = DatumGetFloat8(FunctionCall2Coll(&key->sk_func, key->sk_collation,
+															 value, so->query));
+			if (isnan(item.distance))
+				item.distance = get_float8_infinity();
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(so->fetch_cxt);
+			/* this row is to be returned, too */
+			item.rows.next--;
+			ready_push(so, &item);
+			return;
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(so->fetch_cxt);
+	}
+}
+
+static inline float
+lower_bound(const VecxOpened *opened)
+{
+	return opened->rank - opened->error;
+}
+
+static int
+compare_pending(const void *a, const void *b)
+{
+	float		x = lower_bound(a);
+	float		y = lower_bound(b);
+
+	return (x > y) - (x < y);
+}
+
+/* Makes what the search opened the batch that rows are taken from. */
+static void
+take_batch(VecxScan *so)
+{
+	int			n;
+	VecxOpened *opened = VecxSearchOpened(so->search, &n);
+	int			kept = 0;
+
+	if (n > so->pending_cap)
+	{
+		so->pending_cap = n;
+		if (so->pending)
+			pfree(so->pending);
+		so->pending = MemoryContextAllocHuge(so->cxt, sizeof(VecxOpened) * n);
+	}
+	for (int i = 0; i < n; i++)
+		if (!opened[i].dead)
+			so->pending[kept++] = opened[i];
+	so->npending = kept;
+	so->pending_at = 0;
+	so->returned += kept;
+	if (so->probe)
+		qsort(so->pending, kept, sizeof(VecxOpened), compare_pending);
+	VecxSearchForgetOpened(so->search);
+	VecxSearchRelease(so->search);
+}
+
+/* Width of the next batch: as much again as all before, within work_mem. */
+static int
+next_width(const VecxScan *so)
+{
+	int64		most = (int64) work_mem * 1024 / 4 / (int64) sizeof(VecxOpened);
+
+	return (int) Min(Max(so->returned, vecx_ef_search), Max(most, vecx_ef_search));
+}
+
+/* Finds another batch; false if there is none. */
+static bool
+next_batch(VecxScan *so)
+{
+	while (so->phase == SCAN_GRAPH)
+	{
+		if (VecxSearchExhausted(so->search))
+		{
+			start_sweep(so);
+			break;
+		}
+		VecxSearchRun(so->search, next_width(so));
+		take_batch(so);
+		if (so->npending > 0)
+			return true;
+	}
+	while (so->phase == SCAN_SWEEP && so->sweep_next < so->sweep_end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		VecxSearchSweep(so->search, so->sweep_next++);
+		take_batch(so);
+		if (so->npending > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Makes so->current the vertex whose rows come next; false if none is left. */
+static bool
+next_vertex(IndexScanDesc scan, VecxScan *so)
+{
+	VecxMetric	metric = so->index->spec->metric;
+
+	for (;;)
+	{
+		Ready		item;
+
+		if (!so->probe)
+		{
+			if (so->pending_at >= so->npending && !next_batch(so))
+				return false;
+			start_rows(&so->current, &so->pending[so->pending_at++]);
+			return true;
+		}
+		while (so->pending_at < so->npending &&
+			   (so->nready == 0 ||
+				lower_bound(&so->pending[so->pending_at]) <
+				VecxRankFromOperator(metric, so->ready[0].distance)))
+		{
+			CHECK_FOR_INTERRUPTS();
+			find_distance(scan, so, &so->pending[so->pending_at++]);
+		}
+		if (so->nready == 0)
+		{
+			if (so->pending_at < so->npending)
+				continue;
+			if (!next_batch(so))
+				return false;
+			continue;
+		}
+		item = ready_pop(so);
+		if (vecx_scan_order == VECX_SCAN_STRICT && item.distance < so->last_distance)
+			continue;
+		so->last_distance = item.distance;
+		so->current = item.rows;
+		return true;
+	}
+}
+
+/* The next row of the side chain: unscorable ones first, then NULLs. */
+static bool
+next_side_row(VecxScan *so, ItemPointer tid)
+{
+	if (!so->side_rows)
+		so->side_rows = MemoryContextAlloc(so->cxt, sizeof(VecxRowEntry) * VECX_SIDE_PAGE_ROWS);
+	for (;;)
+	{
+		while (so->side_at < so->side_count)
+		{
+			VecxRowEntry *row = &so->side_rows[so->side_at++];
+
+			if (row->flags == so->side_pass)
+			{
+				*tid = row->tid;
+				return true;
+			}
+		}
+		CHECK_FOR_INTERRUPTS();
+		if (so->side_next == InvalidBlockNumber)
+		{
+			if (so->side_pass == VECX_ROW_NULL)
+				return false;
+			so->side_pass = VECX_ROW_NULL;
+			so->side_next = so->index->meta.side_head;
+			if (so->side_next == InvalidBlockNumber)
+				return false;
+		}
+		so->side_next = VecxSideRead(so->index, so->side_next, so->side_rows, &so->side_count);
+		so->side_at = 0;
+	}
+}
+
+bool
+vecxgettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	VecxScan   *so = scan->opaque;
+	MemoryContext old;
+	bool		found = false;
+
+	Assert(ScanDirectionIsForward(dir));
+	old = MemoryContextSwitchTo(so->cxt);
+	if (so->phase == SCAN_START)
+		start_scan(scan, so);
+	while (!found && so->phase != SCAN_DONE)
+	{
+		if (so->phase == SCAN_SIDE)
+		{
+			found = next_side_row(so, &scan->xs_heaptid);
+			if (!found)
+				so->phase = SCAN_DONE;
+		}
+		else if (so->has_current && next_row(so, &so->current, &scan->xs_heaptid))
+			found = true;
+		else
+		{
+			so->has_current = next_vertex(scan, so);
+			if (!so->has_current)
+				so->phase = SCAN_SIDE;
+		}
+	}
+	if (so->exact)
+		VecxExactReset(so->exact);
+	MemoryContextSwitchTo(old);
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = false;
+	return found;
+}

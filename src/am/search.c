@@ -1,0 +1,469 @@
+/*
+ * search.c
+ *    Best-first search of one level of the graph.
+ *
+ * A hop opens one record: one page read gives its code, hence its precise
+ * distance, and the sketches of all its neighbours, hence their estimated
+ * distances.  The frontier holds records seen but not opened, nearest estimate
+ * first; a search of width w goes on until w records are opened and no
+ * estimate in the frontier beats the worst of the best w.  It can go on from
+ * there later, with more width.
+ *
+ * Only share locks are taken, one page at a time.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+
+#include "am/am.h"
+#include "am/heap.h"
+
+/* Width of searches on the levels above the one wanted. */
+#define UPPER_WIDTH		3
+
+struct VecxSearch
+{
+	VecxIndex  *index;
+	MemoryContext cxt;
+	bool		keep_codes;
+	const VecxIdSet *hidden;	/* records to treat as absent, or NULL */
+
+	VecxProbe  *probe;
+	int			level;
+	VecxIdSet	visited;		/* opened, or in the frontier */
+	VecxCandidate *frontier;	/* min-heap on est */
+	int			nfrontier;
+	int			frontier_cap;
+	VecxCandidate *rest;		/* seen when too far; may hold repetitions */
+	int			nrest;
+	int			rest_cap;
+	float	   *worst;			/* max-heap of the best width distances */
+	int			nworst;
+	int			width;
+	int			worst_cap;
+	VecxOpened *opened;
+	int			nopened;
+	int			opened_cap;
+	int			max_candidates; /* in frontier and rest each, by work_mem */
+
+	Buffer		buf;			/* pinned page of the last hop */
+	float	   *est;			/* of one record's links */
+	int32	   *scratch;
+	VecxId	   *ids;
+};
+
+VecxSearch *
+VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes)
+{
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	VecxSearch *search = palloc0(sizeof(VecxSearch));
+	int			max_links = VecxMaxLinks(index->meta.m, 0);
+
+	search->index = index;
+	search->cxt = cxt;
+	search->keep_codes = keep_codes;
+	VecxIdSetInit(&search->visited, cxt, RelationGetNumberOfBlocks(index->rel));
+	search->frontier_cap = search->rest_cap = 1024;
+	search->frontier = palloc(sizeof(VecxCandidate) * search->frontier_cap);
+	search->rest = palloc(sizeof(VecxCandidate) * search->rest_cap);
+	search->opened_cap = 128;
+	search->opened = palloc(sizeof(VecxOpened) * search->opened_cap);
+	search->max_candidates = (int) Min((Size) work_mem * 1024 / 4 / sizeof(VecxCandidate),
+									   (Size) INT_MAX / 4);
+	search->buf = InvalidBuffer;
+	search->est = palloc(sizeof(float) * max_links);
+	search->scratch = palloc(sizeof(int32) * max_links);
+	search->ids = palloc(sizeof(VecxId) * max_links);
+	MemoryContextSwitchTo(old);
+	return search;
+}
+
+/* Records in hidden are neither returned nor passed through. */
+void
+VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden)
+{
+	search->hidden = hidden;
+}
+
+/* Remembers a distance among the best width ones. */
+static void
+worst_add(VecxSearch *search, float dist)
+{
+	float	   *heap = search->worst;
+	int			i;
+
+	if (search->nworst < search->width)
+	{
+		i = search->nworst++;
+		while (i > 0 && heap[(i - 1) / 2] < dist)
+		{
+			heap[i] = heap[(i - 1) / 2];
+			i = (i - 1) / 2;
+		}
+		heap[i] = dist;
+		return;
+	}
+	if (dist >= heap[0])
+		return;
+	for (i = 0;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= search->nworst)
+			break;
+		if (child + 1 < search->nworst && heap[child + 1] > heap[child])
+			child++;
+		if (dist >= heap[child])
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = dist;
+}
+
+static inline float
+threshold(const VecxSearch *search)
+{
+	return search->nworst < search->width ? INFINITY : search->worst[0];
+}
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+	float		x = ((const VecxCandidate *) a)->est;
+	float		y = ((const VecxCandidate *) b)->est;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Makes room for one more candidate.  Beyond the share of work_mem the
+ * farthest half is forgotten: those records count as not visited again, so
+ * that a sweep will find them.
+ */
+static void
+frontier_reserve(VecxSearch *search)
+{
+	if (search->nfrontier < search->frontier_cap)
+		return;
+	if (search->frontier_cap * 2 <= Max(search->max_candidates, 2048))
+	{
+		search->frontier_cap *= 2;
+		search->frontier = repalloc(search->frontier,
+									sizeof(VecxCandidate) * search->frontier_cap);
+		return;
+	}
+	/* a sorted array is a heap */
+	qsort(search->frontier, search->nfrontier, sizeof(VecxCandidate), compare_candidates);
+	for (int i = search->nfrontier / 2; i < search->nfrontier; i++)
+		VecxIdSetRemove(&search->visited, search->frontier[i].id);
+	search->nfrontier /= 2;
+}
+
+static void
+add_candidate(VecxSearch *search, VecxId id, float est)
+{
+	VecxCandidate cand = {est, id};
+
+	if (search->hidden && VecxIdSetContains(search->hidden, id))
+		return;
+	if (est < threshold(search))
+	{
+		if (!VecxIdSetAdd(&search->visited, id))
+			return;
+		frontier_reserve(search);
+		VecxHeapPush(search->frontier, &search->nfrontier, cand);
+		return;
+	}
+	if (search->nrest == search->rest_cap)
+	{
+		if (search->rest_cap * 2 > Max(search->max_candidates, 2048))
+			search->nrest = 0;
+		else
+		{
+			search->rest_cap *= 2;
+			search->rest = repalloc(search->rest, sizeof(VecxCandidate) * search->rest_cap);
+		}
+	}
+	search->rest[search->nrest++] = cand;
+}
+
+static VecxOpened *
+new_opened(VecxSearch *search)
+{
+	if (search->nopened == search->opened_cap)
+	{
+		search->opened_cap *= 2;
+		search->opened = repalloc_huge(search->opened, sizeof(VecxOpened) * search->opened_cap);
+	}
+	return &search->opened[search->nopened++];
+}
+
+/* Notes down what a record says, while its page is locked. */
+static VecxOpened *
+note_record(VecxSearch *search, VecxId id, VecxRecord rec)
+{
+	VecxIndex  *index = search->index;
+	const uint8 *code = VecxRecordCode(&index->layout, rec);
+	VecxOpened *opened = new_opened(search);
+
+	opened->nav = vecx_code_distance(&index->coder, &search->probe->code, code);
+	opened->rank = vecx_code_rank(&index->coder, &search->probe->code, code, opened->nav);
+	opened->error = vecx_code_error(&index->coder, &search->probe->code, code, opened->rank);
+	opened->id = id;
+	opened->down = rec->down;
+	opened->generation = rec->generation;
+	opened->hash = rec->hash;
+	opened->chain = rec->chain_head;
+	opened->nrows = Min(rec->nrows, VECX_INLINE_ROWS);
+	opened->dead = (rec->flags & VECX_RECORD_DEAD) != 0;
+	opened->model = rec->model;
+	for (int i = 0; i < opened->nrows; i++)
+		opened->tids[i] = VecxRecordRows(&index->layout, rec)[i].tid;
+	opened->code = NULL;
+	if (search->keep_codes)
+	{
+		opened->code = memcpy(MemoryContextAlloc(search->cxt, index->coder.nbytes),
+							  code, index->coder.nbytes);
+	}
+	return opened;
+}
+
+static bool
+is_prepared(const VecxProbe *probe, uint8 number)
+{
+	for (int i = 0; i < VECX_MAX_MODELS; i++)
+		if (probe->models[i].number == number)
+			return true;
+	return false;
+}
+
+/* The record of that id on the locked page, if it is one of the level. */
+static VecxRecord
+get_record(VecxSearch *search, Page page, VecxId id)
+{
+	VecxIndex  *index = search->index;
+	Size		size;
+	VecxRecord	rec = VecxPageGetRecord(page, VecxIdOffset(id),
+										VecxRecordSize(&index->layout, 0), &size);
+
+	if (!rec || rec->level != search->level)
+		return NULL;
+	if (rec->nlinks > VecxMaxLinks(index->meta.m, rec->level) ||
+		VecxRecordSize(&index->layout, rec->nlinks) > size)
+		VecxCorrupted(index->rel, VecxIdBlock(id), "a record has more links than room");
+	return rec;
+}
+
+/*
+ * Pins and share-locks the page of a record, prepares the probe for the
+ * record's model, and returns the record; NULL, with nothing locked, if the id
+ * names none of this level any more.
+ */
+static VecxRecord
+lock_record(VecxSearch *search, VecxId id)
+{
+	VecxRecord	rec;
+
+	/* ids come from pages that a crash or a standby may show us early */
+	search->buf = ReleaseAndReadBuffer(search->buf, search->index->rel, VecxIdBlock(id));
+	for (;;)
+	{
+		uint8		model;
+
+		LockBuffer(search->buf, BUFFER_LOCK_SHARE);
+		rec = get_record(search, BufferGetPage(search->buf), id);
+		if (rec && is_prepared(search->probe, rec->model))
+			return rec;
+		model = rec ? rec->model : 0;
+		LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
+		if (!rec)
+			return NULL;
+		VecxProbeForModel(search->probe, model);
+	}
+}
+
+/* One hop. */
+static void
+open_record(VecxSearch *search, VecxId id)
+{
+	VecxIndex  *index = search->index;
+	VecxRecord	rec = lock_record(search, id);
+	VecxOpened *opened;
+	int			nlinks;
+	bool		dead;
+	float		nav;
+
+	if (!rec)
+		return;
+	opened = note_record(search, id, rec);
+	opened->norm2 = VecxRecordEstimates(search->probe, rec, opened->nav,
+										search->scratch, search->est);
+	nlinks = rec->nlinks;
+	for (int i = 0; i < nlinks; i++)
+		search->ids[i] = VecxLinkId(VecxRecordLink(&index->layout, rec, i));
+	dead = opened->dead;
+	nav = opened->nav;
+	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
+
+	if (!dead)
+		worst_add(search, nav);
+	for (int i = 0; i < nlinks; i++)
+		add_candidate(search, search->ids[i], search->est[i]);
+}
+
+/*
+ * Begins a search of a level at given records.  Forgets the search before,
+ * and what it opened.
+ */
+void
+VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
+				const VecxId *seeds, int nseeds)
+{
+	search->probe = probe;
+	search->level = level;
+	search->nfrontier = search->nrest = search->nworst = search->nopened = 0;
+	search->width = 1;
+	if (search->worst_cap < 1)
+	{
+		search->worst_cap = 64;
+		search->worst = MemoryContextAlloc(search->cxt, sizeof(float) * search->worst_cap);
+	}
+	VecxIdSetClear(&search->visited);
+	for (int i = 0; i < nseeds; i++)
+		add_candidate(search, seeds[i], -INFINITY);
+	for (int i = 0; i < search->index->nmodels; i++)
+		VecxProbeForModel(probe, search->index->models[i].number);
+}
+
+/*
+ * Opens records until width more of them are found and nothing in the frontier
+ * is likely to be better than the worst of those.
+ */
+void
+VecxSearchRun(VecxSearch *search, int width)
+{
+	if (width > search->worst_cap)
+	{
+		search->worst_cap = width;
+		search->worst = repalloc_huge(search->worst, sizeof(float) * search->worst_cap);
+	}
+	search->width = width;
+	search->nworst = 0;
+	for (int i = 0; i < search->nrest; i++)
+		if (VecxIdSetAdd(&search->visited, search->rest[i].id))
+		{
+			frontier_reserve(search);
+			VecxHeapPush(search->frontier, &search->nfrontier, search->rest[i]);
+		}
+	search->nrest = 0;
+
+	while (search->nfrontier > 0 && search->frontier[0].est <= threshold(search))
+	{
+		CHECK_FOR_INTERRUPTS();
+		open_record(search, VecxHeapPop(search->frontier, &search->nfrontier).id);
+	}
+}
+
+/* True if every record that can be reached has been opened. */
+bool
+VecxSearchExhausted(const VecxSearch *search)
+{
+	return search->nfrontier == 0 && search->nrest == 0;
+}
+
+/* What was opened since the start or since VecxSearchForgetOpened. */
+VecxOpened *
+VecxSearchOpened(VecxSearch *search, int *count)
+{
+	*count = search->nopened;
+	return search->opened;
+}
+
+void
+VecxSearchForgetOpened(VecxSearch *search)
+{
+	search->nopened = 0;
+}
+
+static int
+compare_opened(const void *a, const void *b)
+{
+	float		x = ((const VecxOpened *) a)->nav;
+	float		y = ((const VecxOpened *) b)->nav;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorts what was opened by navigation distance. */
+void
+VecxSearchSort(VecxSearch *search)
+{
+	qsort(search->opened, search->nopened, sizeof(VecxOpened), compare_opened);
+}
+
+/*
+ * From the entry down to where a search of that level should start: fills
+ * seeds (room for VECX_MAX_SEEDS) and returns their number, 0 for an empty
+ * graph.  The entry must be on that level or above.
+ */
+int
+VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds)
+{
+	const VecxMetaPageData *meta = &search->index->meta;
+	int			nseeds = 1;
+
+	if (meta->entry == VECX_INVALID_ID)
+		return 0;
+	seeds[0] = meta->entry;
+	for (int l = meta->entry_level; l > level; l--)
+	{
+		VecxSearchStart(search, probe, l, seeds, nseeds);
+		VecxSearchRun(search, UPPER_WIDTH);
+		VecxSearchSort(search);
+		nseeds = Min(search->nopened, l == 1 ? UPPER_WIDTH : 1);
+		for (int i = 0; i < nseeds; i++)
+			seeds[i] = search->opened[i].down;
+	}
+	return nseeds;
+}
+
+/*
+ * Notes the records of a page of level 0 that the search has not opened,
+ * without going on from them.
+ */
+void
+VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
+{
+	Page		page;
+
+	search->buf = ReleaseAndReadBuffer(search->buf, search->index->rel, blkno);
+	LockBuffer(search->buf, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(search->buf);
+	if (!PageIsNew(page) && VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
+	{
+		OffsetNumber max = PageGetMaxOffsetNumber(page);
+
+		for (OffsetNumber off = FirstOffsetNumber; off <= max; off = OffsetNumberNext(off))
+		{
+			VecxId		id = VecxIdMake(blkno, off);
+			VecxRecord	rec = get_record(search, page, id);
+
+			if (rec && !VecxIdSetContains(&search->visited, id))
+				note_record(search, id, rec);
+		}
+	}
+	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
+}
+
+/* Lets go of the page that the search keeps pinned between hops. */
+void
+VecxSearchRelease(VecxSearch *search)
+{
+	if (BufferIsValid(search->buf))
+		ReleaseBuffer(search->buf);
+	search->buf = InvalidBuffer;
+}

@@ -1,0 +1,390 @@
+/*
+ * vacuum.c
+ *    Removes dead rows, then the vertices that have none left.
+ *
+ * One pass over the index removes rows and marks vertices dead; a second one
+ * gives their neighbours other links.  Between the two, inserts that may be
+ * about to link to one of the dead are waited for; later ones see the mark.
+ * After the second pass nothing leads to the dead, and their room is free.
+ * A VACUUM that is cancelled leaves marks behind, which the next one takes up.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+#include "am/am.h"
+
+typedef struct Vacuum
+{
+	VecxIndex  *index;
+	IndexVacuumInfo *info;
+	IndexBulkDeleteCallback callback;
+	void	   *arg;
+	VecxIdSet	dead;
+	int64		live;			/* rows */
+	int64		removed;
+	BlockNumber *uppers;		/* UPPER pages */
+	int			nuppers;
+	int			uppers_cap;
+	VecxId		best;			/* a live record of the highest level there is */
+	int			best_level;
+} Vacuum;
+
+static Buffer
+read_block(Vacuum *v, BlockNumber blkno)
+{
+	vacuum_delay_point();
+	return ReadBufferExtended(v->index->rel, MAIN_FORKNUM, blkno, RBM_NORMAL, v->info->strategy);
+}
+
+/*
+ * Removes dead rows of one vertex on the locked page; marks it dead if none is
+ * left.
+ */
+static void
+vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
+{
+	VecxIndex  *index = v->index;
+	Page		page = BufferGetPage(buf);
+	Size		size;
+	VecxRecord	rec = VecxPageGetRecord(page, off, VecxRecordSize(&index->layout, 0), &size);
+	VecxRowEntry rows[VECX_INLINE_ROWS];
+	int			nrows;
+	int			kept;
+	int64		chained = 0;
+	VecxId		chain;
+	VecxId		id = VecxIdMake(BufferGetBlockNumber(buf), off);
+	VecxPageChange change;
+
+	if (!rec || rec->level != 0)
+		return;
+	if (rec->flags & VECX_RECORD_DEAD)
+	{
+		VecxIdSetAdd(&v->dead, id);
+		return;
+	}
+	nrows = Min(rec->nrows, VECX_INLINE_ROWS);
+	memcpy(rows, VecxRecordRows(&index->layout, rec), sizeof(VecxRowEntry) * nrows);
+	kept = VecxRowsVacuum(rows, nrows, v->callback, v->arg);
+	chain = rec->chain_head;
+	if (chain != VECX_INVALID_ID)
+		chained = VecxSegmentsVacuum(index, id, chain, v->callback, v->arg, &v->removed);
+	v->live += kept + chained;
+	v->removed += nrows - kept;
+	if (kept == nrows && (chain == VECX_INVALID_ID || chained > 0) && kept + chained > 0)
+		return;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	rec = VecxPageGetRecord(change.page, off, 0, &size);
+	rec->nrows = (uint8) kept;
+	memcpy(VecxRecordRows(&index->layout, rec), rows, sizeof(VecxRowEntry) * kept);
+	if (chained == 0)
+		rec->chain_head = rec->chain_tail = VECX_INVALID_ID;
+	if (kept + chained == 0)
+		rec->flags |= VECX_RECORD_DEAD;
+	VecxPageCommit(&change);
+	if (chained == 0)
+		VecxSegmentsFree(index, id, chain);
+	if (kept + chained == 0)
+		VecxIdSetAdd(&v->dead, id);
+}
+
+static void
+remember_upper(Vacuum *v, BlockNumber blkno)
+{
+	if (v->nuppers == v->uppers_cap)
+	{
+		v->uppers_cap = Max(v->uppers_cap * 2, 64);
+		v->uppers = v->uppers ?
+			repalloc_huge(v->uppers, sizeof(BlockNumber) * v->uppers_cap) :
+			palloc(sizeof(BlockNumber) * v->uppers_cap);
+	}
+	v->uppers[v->nuppers++] = blkno;
+}
+
+static void
+remove_rows(Vacuum *v)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(v->index->rel);
+
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		Buffer		buf = read_block(v, blkno);
+		Page		page = BufferGetPage(buf);
+
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		if (PageIsNew(page))
+		{
+			/* a crash came between the file's growth and its first use */
+			RecordPageWithFreeSpace(v->index->rel, blkno, VECX_PAGE_CAPACITY);
+		}
+		else
+		{
+			VecxPageCheck(v->index->rel, buf, 0);
+			if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
+				for (OffsetNumber off = FirstOffsetNumber;
+					 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
+					vacuum_vertex(v, buf, off);
+			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER)
+				remember_upper(v, blkno);
+		}
+		UnlockReleaseBuffer(buf);
+	}
+	VecxSideVacuum(v->index, v->callback, v->arg, &v->live, &v->removed);
+}
+
+/* Marks the upper records of dead vertices. */
+static void
+mark_uppers(Vacuum *v)
+{
+	VecxIndex  *index = v->index;
+
+	for (int i = 0; i < v->nuppers; i++)
+	{
+		Buffer		buf = read_block(v, v->uppers[i]);
+		Page		page = BufferGetPage(buf);
+		VecxPageChange change;
+		bool		changed = false;
+
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		VecxPageBegin(&change, index->rel, buf, index->mode, false);
+		for (OffsetNumber off = FirstOffsetNumber;
+			 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
+		{
+			Size		size;
+			VecxRecord	rec = VecxPageGetRecord(change.page, off, VecxRecordSize(&index->layout, 0), &size);
+
+			if (!rec || !VecxIdSetContains(&v->dead, rec->base))
+				continue;
+			changed |= (rec->flags & VECX_RECORD_DEAD) == 0;
+			rec->flags |= VECX_RECORD_DEAD;
+			VecxIdSetAdd(&v->dead, VecxIdMake(v->uppers[i], off));
+		}
+		if (changed)
+			VecxPageCommit(&change);
+		else
+			VecxPageAbandon(&change);
+		UnlockReleaseBuffer(buf);
+	}
+}
+
+/* Ids of the records on a page that link to a dead one. */
+static int
+records_to_repair(Vacuum *v, BlockNumber blkno, VecxId *ids)
+{
+	VecxIndex  *index = v->index;
+	Buffer		buf = read_block(v, blkno);
+	Page		page = BufferGetPage(buf);
+	OffsetNumber max;
+	int			n = 0;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	max = PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
+	{
+		Size		size;
+		VecxRecord	rec = VecxPageGetRecord(page, off, VecxRecordSize(&index->layout, 0), &size);
+
+		if (!rec || (rec->flags & VECX_RECORD_DEAD))
+			continue;
+		if (v->best == VECX_INVALID_ID || rec->level > v->best_level)
+		{
+			v->best = VecxIdMake(blkno, off);
+			v->best_level = rec->level;
+		}
+		for (int i = 0; i < rec->nlinks; i++)
+			if (VecxIdSetContains(&v->dead, VecxLinkId(VecxRecordLink(&index->layout, rec, i))))
+			{
+				ids[n++] = VecxIdMake(blkno, off);
+				break;
+			}
+	}
+	UnlockReleaseBuffer(buf);
+	return n;
+}
+
+static void
+repair_links(Vacuum *v)
+{
+	VecxIndex  *index = v->index;
+	MemoryContext per_record = AllocSetContextCreate(CurrentMemoryContext, "vecx repair",
+													 ALLOCSET_DEFAULT_SIZES);
+	VecxCodeCache *cache = VecxCodeCacheMake(index, CurrentMemoryContext,
+											 (Size) maintenance_work_mem * 1024 / 2);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		VecxId		ids[VECX_MAX_ITEMS];
+		int			n = records_to_repair(v, blkno, ids);
+		MemoryContext old = MemoryContextSwitchTo(per_record);
+
+		for (int i = 0; i < n; i++)
+		{
+			VecxRepairRecord(index, cache, &v->dead, ids[i]);
+			MemoryContextReset(per_record);
+		}
+		MemoryContextSwitchTo(old);
+	}
+	MemoryContextDelete(per_record);
+}
+
+static void
+replace_entry(VecxMetaPageData *meta, void *arg)
+{
+	Vacuum	   *v = arg;
+
+	if (!VecxIdSetContains(&v->dead, meta->entry))
+		return;
+	meta->entry = v->best;
+	meta->entry_level = (uint8) v->best_level;
+}
+
+/*
+ * Searches must not start at a dead vertex.  No insert is under way while the
+ * entry changes, so that if there is no live record there is none to come.
+ */
+static void
+move_entry(Vacuum *v)
+{
+	VecxIndex  *index = v->index;
+
+	LockPage(index->rel, VECX_META_BLKNO, ExclusiveLock);
+	VecxIndexRefresh(index);
+	if (VecxIdSetContains(&v->dead, index->meta.entry))
+	{
+		BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+
+		for (BlockNumber blkno = VECX_META_BLKNO + 1;
+			 blkno < nblocks && v->best == VECX_INVALID_ID; blkno++)
+		{
+			VecxId		ids[VECX_MAX_ITEMS];
+
+			records_to_repair(v, blkno, ids);
+		}
+		VecxMetaEdit(index, replace_entry, v);
+	}
+	UnlockPage(index->rel, VECX_META_BLKNO, ExclusiveLock);
+}
+
+/* Frees the records of dead vertices on one page. */
+static void
+free_on_page(Vacuum *v, BlockNumber blkno)
+{
+	VecxIndex  *index = v->index;
+	Buffer		buf = read_block(v, blkno);
+	VecxPageChange change;
+	Size		room;
+	bool		is_vertex_page;
+
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	for (OffsetNumber off = Min(PageGetMaxOffsetNumber(change.page), VECX_MAX_ITEMS);
+		 off >= FirstOffsetNumber; off--)
+	{
+		Size		size;
+		VecxRecord	rec = VecxPageGetRecord(change.page, off, VecxRecordSize(&index->layout, 0), &size);
+
+		if (rec && (rec->flags & VECX_RECORD_DEAD) &&
+			VecxIdSetContains(&v->dead, VecxIdMake(blkno, off)))
+			PageIndexTupleDeleteNoCompact(change.page, off);
+	}
+	room = PageGetExactFreeSpace(change.page);
+	is_vertex_page = VecxPageGetOpaque(change.page)->kind == VECX_PAGE_VERTEX ||
+		PageGetMaxOffsetNumber(change.page) == 0;
+	VecxPageCommit(&change);
+	UnlockReleaseBuffer(buf);
+	if (is_vertex_page)
+		RecordPageWithFreeSpace(index->rel, blkno, room);
+}
+
+static void
+free_dead(Vacuum *v)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(v->index->rel);
+
+	/* uppers first, so that no way down leads to a freed vertex */
+	for (int i = 0; i < v->nuppers; i++)
+		if (VecxIdSetHasBlock(&v->dead, v->uppers[i]))
+			free_on_page(v, v->uppers[i]);
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+		if (VecxIdSetHasBlock(&v->dead, blkno))
+			free_on_page(v, blkno);
+}
+
+IndexBulkDeleteResult *
+vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+			   IndexBulkDeleteCallback callback, void *arg)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx vacuum",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	Vacuum		v;
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	old = MemoryContextSwitchTo(cxt);
+	memset(&v, 0, sizeof(v));
+	v.index = VecxIndexOpen(info->index, cxt);
+	v.info = info;
+	v.callback = callback;
+	v.arg = arg;
+	/* a bitmap from the start: the dead are looked up by block */
+	VecxIdSetInitBitmap(&v.dead, cxt, RelationGetNumberOfBlocks(info->index));
+
+	VecxTrainLock(v.index);
+	VecxIndexRefresh(v.index);
+	remove_rows(&v);
+	if (VecxIdSetCount(&v.dead) > 0)
+	{
+		mark_uppers(&v);
+		LockPage(info->index, VECX_META_BLKNO, ExclusiveLock);
+		UnlockPage(info->index, VECX_META_BLKNO, ExclusiveLock);
+		repair_links(&v);
+		move_entry(&v);
+		free_dead(&v);
+	}
+	VecxTrainUnlock(v.index);
+
+	stats->num_index_tuples = (double) v.live;
+	stats->tuples_removed += (double) v.removed;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return stats;
+}
+
+IndexBulkDeleteResult *
+vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	MemoryContext cxt;
+	MemoryContext old;
+	VecxIndex  *index;
+
+	if (info->analyze_only)
+		return stats;
+	if (stats == NULL)
+	{
+		/* no row was removed: the number of rows is not ours to say */
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+		stats->estimated_count = true;
+		stats->num_index_tuples = info->num_heap_tuples;
+	}
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx vacuum", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	index = VecxIndexOpen(info->index, cxt);
+	VecxTrainLock(index);
+	VecxVacuumModels(index);
+	VecxTrainUnlock(index);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+
+	IndexFreeSpaceMapVacuum(info->index);
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	return stats;
+}
