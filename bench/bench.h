@@ -59,9 +59,7 @@ typedef struct BenchCurve
 	int			npoints;
 	BenchPoint	point[BENCH_MAX_WIDTHS];
 	BenchTimes	floor;			/* the same statement over ten rows */
-	char	   *plan;			/* the node that EXPLAIN shows */
-	bool		auto_indexed;	/* the first, custom plan uses the index */
-	bool		generic_indexed;	/* the forced generic plan uses the index */
+	char	   *plan;			/* the generic one, as EXPLAIN shows it */
 	long		ngeneric;		/* executions by kind of plan, all passes */
 	long		ncustom;
 } BenchCurve;

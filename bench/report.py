@@ -218,6 +218,7 @@ def comparison(figures, rowset):
     for recall in RECALLS:
         rows += speed_rows(rowset, mine, recall, time_us, 'mean_us', 'queries/s')
         rows += speed_rows(rowset, mine, recall, best_us, 'best_us', "queries/s, each query's best round,")
+        rows += speed_rows(rowset, mine, recall, server_us, 'server_us', 'queries/s of processor time')
         rows += block_rows(rowset, mine, recall)
         yardstick = named(rowset['curves'], 'engine', 'hnswlib')
         times = [c and at_recall(c, recall, time_us) for c in (mine, yardstick)]
@@ -313,7 +314,7 @@ def circumstances(figures):
         for c in rowset['curves']:
             if 'generic_plans' in c:
                 lines.append(f"- {rowset['name']}, {c['engine']}: {c['generic_plans']:,} executions with the generic "
-                             f"plan, {c['custom_plans']:,} with custom ones; both use the index")
+                             f"plan, {c['custom_plans']:,} with custom ones")
     return lines + [f'- {n}' for n in figures.get('notes', [])] + ['']
 
 
