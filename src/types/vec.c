@@ -58,29 +58,31 @@ vecx_check_dim(int64 dim, int32 typmod, Node *escontext)
 	return true;
 }
 
-/* Are all elements finite? */
-bool
-vecx_check_elements(const float *x, int dim, Node *escontext)
+/* Reports that element number position, counted from 1, is not finite. */
+void
+vecx_element_error(float value, int position, Node *escontext)
 {
-	for (int i = 0; i < dim; i++)
+	if (isnan(value))
+		errsave(escontext,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("NaN not allowed in vector"),
+				 errdetail("Element %d is NaN.", position)));
+	else
+		errsave(escontext,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("infinite value not allowed in vector"),
+				 errdetail("Element %d is infinite.", position)));
+}
+
+/* Raises an error unless all elements are finite. */
+void
+vecx_check_elements(const VecxVector *vec)
+{
+	for (int i = 0; i < vec->dim; i++)
 	{
-		if (likely(isfinite(x[i])))
-			continue;
-
-		if (isnan(x[i]))
-			errsave(escontext,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("NaN not allowed in vector"),
-					 errdetail("Element %d is NaN.", i + 1)));
-		else
-			errsave(escontext,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("infinite value not allowed in vector"),
-					 errdetail("Element %d is infinite.", i + 1)));
-		return false;
+		if (unlikely(!isfinite(vec->x[i])))
+			vecx_element_error(vec->x[i], i + 1, NULL);
 	}
-
-	return true;
 }
 
 void

@@ -93,7 +93,7 @@ vecx_array_to_vector(PG_FUNCTION_ARGS)
 					 errdetail("A vector is made from integer[], real[], double precision[] or numeric[].")));
 	}
 
-	(void) vecx_check_elements(result->x, dim, NULL);
+	vecx_check_elements(result);
 	PG_RETURN_POINTER(result);
 }
 

@@ -1,8 +1,8 @@
 /*
  * vec_check.h
  *    The checks that every maker of a vector or bitvector shares.  Those with
- *    a Node argument report to that soft-error context and return false, or
- *    raise the error when it is NULL.
+ *    a Node argument report to that soft-error context and return (the checks:
+ *    false), or raise the error when it is NULL.
  */
 #ifndef VECX_VEC_CHECK_H
 #define VECX_VEC_CHECK_H
@@ -12,7 +12,8 @@
 
 /* vec.c */
 extern bool vecx_check_dim(int64 dim, int32 typmod, Node *escontext);
-extern bool vecx_check_elements(const float *x, int dim, Node *escontext);
+extern void vecx_element_error(float value, int position, Node *escontext);
+extern void vecx_check_elements(const VecxVector *vec);
 extern void vecx_different_dims(int dim_a, int dim_b) pg_attribute_noreturn();
 
 /* bit_io.c */

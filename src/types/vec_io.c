@@ -99,8 +99,11 @@ parse_hard_float(const char *s, float *value, const char *lit, int element,
 		return NULL;
 	}
 
-	if (!vecx_check_elements(value, 1, escontext))
+	if (!isfinite(*value))
+	{
+		vecx_element_error(*value, element, escontext);
 		return NULL;
+	}
 
 	return end;
 }
@@ -281,7 +284,7 @@ vecx_vector_recv(PG_FUNCTION_ARGS)
 		bits = pg_ntoh32(bits);
 		memcpy(&result->x[i], &bits, sizeof(bits));
 	}
-	(void) vecx_check_elements(result->x, dim, NULL);
+	vecx_check_elements(result);
 
 	PG_RETURN_POINTER(result);
 }
