@@ -20,19 +20,7 @@ vecx_fht(float *x, uint32_t n)
 {
 	for (uint32_t half = 1; half < n; half *= 2)
 		for (uint32_t start = 0; start < n; start += 2 * half)
-		{
-			float	   *restrict lo = x + start;
-			float	   *restrict hi = lo + half;
-
-			for (uint32_t i = 0; i < half; i++)
-			{
-				float		a = lo[i];
-				float		b = hi[i];
-
-				lo[i] = a + b;
-				hi[i] = a - b;
-			}
-		}
+			vecx_butterfly(x + start, x + start + half, half);
 }
 
 static void
@@ -50,20 +38,8 @@ fht_rows(float *rows, uint32_t nrows, uint32_t n)
 
 	for (uint32_t half = 1; half < nrows; half *= 2)
 		for (uint32_t start = 0; start < nrows; start += 2 * half)
-			for (uint32_t r = start; r < start + half; r++)
-			{
-				float	   *restrict lo = rows + (size_t) r * n;
-				float	   *restrict hi = lo + (size_t) half * n;
-
-				for (uint32_t i = 0; i < n; i++)
-				{
-					float		a = lo[i];
-					float		b = hi[i];
-
-					lo[i] = a + b;
-					hi[i] = a - b;
-				}
-			}
+			vecx_butterfly(rows + (size_t) start * n, rows + (size_t) (start + half) * n,
+						   (size_t) half * n);
 	for (size_t i = 0; i < (size_t) nrows * n; i++)
 		rows[i] *= scale;
 }

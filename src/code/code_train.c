@@ -29,30 +29,29 @@ vecx_train_free(const VecxTrainEnv *env, void *ptr)
 		env->release(env->arg, ptr);
 }
 
-/* C = A B^T: A m x k, B n x k, C m x n. */
+/*
+ * C = A B^T: A m x k, B n x k, C m x n.  Without sgemm B passes through half
+ * precision, for which there is a fast kernel; the directions are good to some
+ * percent at best anyway.  half: n * k.
+ */
 static void
 train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
-		   const float *a, const float *b, float *c)
+		   const float *a, const float *b, float *c, uint16_t *half)
 {
 	/* Rows of A at once: bounds the time between two polls. */
-	size_t		rows = TRAIN_POLL_FLOPS / (n * k + 1) + 1;
-	/* Rows of B at once: what stays in the second-level cache. */
-	size_t		block = 65536 / k + 1;
+	size_t		rows = TRAIN_POLL_FLOPS / (n * k + 1) / 4 * 4 + 4;
 
-	for (size_t i0 = 0; i0 < m; i0 += rows)
+	if (env->sgemm == NULL)
+		vecx_kernels->f32_to_f16(b, half, n * k);
+	for (size_t i = 0; i < m; i += rows)
 	{
-		size_t		i1 = i0 + rows < m ? i0 + rows : m;
+		size_t		count = m - i < rows ? m - i : rows;
 
 		env->poll(env->arg);
 		if (env->sgemm != NULL)
-		{
-			env->sgemm(i1 - i0, n, k, a + i0 * k, b, c + i0 * n);
-			continue;
-		}
-		for (size_t j0 = 0; j0 < n; j0 += block)
-			for (size_t i = i0; i < i1; i++)
-				for (size_t j = j0; j < j0 + block && j < n; j++)
-					c[i * n + j] = vecx_kernels->ip_f32(a + i * k, b + j * k, k);
+			env->sgemm(count, n, k, a + i * k, b, c + i * n);
+		else
+			vecx_kernels->gemm_f16(half, n, k, a + i * k, count, c + i * n);
 	}
 }
 
@@ -67,20 +66,14 @@ train_transpose(const float *from, size_t nrows, size_t ncols, float *to)
 					to[c * nrows + r] = from[r * ncols + c];
 }
 
-static void
-subtract_multiple(float *restrict y, const float *restrict x, float factor, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		y[i] -= factor * x[i];
-}
-
 /*
- * Gram-Schmidt, twice over.  A row that turns out to depend on those before it
+ * Gram-Schmidt, twice over when passes is 2, which makes it exact.  A row that turns out to depend on those before it
  * (constant columns, fewer sample rows than directions) is replaced by a random
  * one.
  */
 static void
-train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t nrows, size_t n)
+train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t nrows,
+					 size_t n, int passes)
 {
 	for (size_t r = 0; r < nrows; r++)
 	{
@@ -88,7 +81,7 @@ train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t
 		float		norm2 = vecx_kernels->ip_f32(row, row, n);
 		bool		done = false;
 
-		if (r * n > TRAIN_POLL_FLOPS / 16 || r % 64 == 0)
+		if (r % 16 == 0)
 			env->poll(env->arg);
 		while (!done)
 		{
@@ -101,9 +94,9 @@ train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t
 
 				for (size_t i = 0; i < n; i++)
 					row[i] *= scale;
-				for (int pass = 0; pass < 2; pass++)
+				for (int pass = 0; pass < passes; pass++)
 					for (size_t p = 0; p < r; p++)
-						subtract_multiple(row, rows + p * n,
+						vecx_subtract_multiple(row, rows + p * n,
 										  vecx_kernels->ip_f32(row, rows + p * n, n), n);
 				norm2 = vecx_kernels->ip_f32(row, row, n);
 				done = norm2 > 1e-6f;
@@ -196,6 +189,8 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 	float	   *dirs = vecx_train_alloc(env, (size_t) ndims * n, sizeof(float));
 	float	   *proj = vecx_train_alloc(env, (size_t) ndims * t->nrows, sizeof(float));
 	float	   *turned = vecx_train_alloc(env, (size_t) ndims * t->nrows, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(env, n * (t->nrows > ndims ? t->nrows : ndims),
+										sizeof(uint16_t));
 
 	if (t->columns == NULL)
 	{
@@ -207,14 +202,15 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 			(float) (int32_t) (vecx_random(&t->rng) >> 32) * 0x1p-31f;
 	for (int round = 0; round < TRAIN_ROUNDS; round++)
 	{
-		train_gemm(env, t->nrows, ndims, n, t->rows, dirs, proj);
+		train_gemm(env, t->nrows, ndims, n, t->rows, dirs, proj, half);
 		train_transpose(proj, t->nrows, ndims, turned);
-		train_gemm(env, ndims, n, t->nrows, turned, t->columns, dirs);
-		train_orthonormalise(env, &t->rng, dirs, ndims, n);
+		train_gemm(env, ndims, n, t->nrows, turned, t->columns, dirs, half);
+		train_orthonormalise(env, &t->rng, dirs, ndims, n, round == TRAIN_ROUNDS - 1 ? 2 : 1);
 	}
 	vecx_train_free(env, t->dirs);
 	vecx_train_free(env, proj);
 	vecx_train_free(env, turned);
+	vecx_train_free(env, half);
 	t->dirs = dirs;
 	t->ndirs = ndims;
 }
@@ -392,6 +388,22 @@ train_bits(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim, const uint8
 	return bytes;
 }
 
+void
+vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
+				  const float *sample, size_t nrows, uint64_t seed)
+{
+	memset(t, 0, sizeof(*t));
+	t->env = env;
+	t->metric = metric;
+	t->dim = dim;
+	t->hdim = vecx_basis_hdim(metric, dim);
+	t->seed = seed;
+	t->rng = seed ^ UINT64_C(0x547261696E);
+	t->mean = vecx_train_alloc(env, t->hdim, sizeof(float));
+	train_load(t, sample, nrows);
+	train_centre(t);
+}
+
 uint8_t *
 vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 				 const void *sample, size_t nrows,
@@ -407,16 +419,7 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 	if (vecx_metric_is_bits(metric))
 		return train_bits(env, metric, dim, sample, nrows, ndims, seed, nbytes);
 
-	memset(&t, 0, sizeof(t));
-	t.env = env;
-	t.metric = metric;
-	t.dim = dim;
-	t.hdim = vecx_basis_hdim(metric, dim);
-	t.seed = seed;
-	t.rng = seed ^ UINT64_C(0x547261696E);
-	t.mean = vecx_train_alloc(env, t.hdim, sizeof(float));
-	train_load(&t, sample, nrows);
-	train_centre(&t);
+	vecx_trainer_init(&t, env, metric, dim, sample, nrows, seed);
 	bytes = vecx_train_choose(&t, sample, nrows, sketch_bytes, nbytes);
 	if (bytes == NULL)
 		bytes = vecx_train_basis(&t, ndims, nplanes, nbytes);

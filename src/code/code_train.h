@@ -27,6 +27,10 @@ typedef struct VecxTrainer
 extern void *vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size);
 extern void vecx_train_free(const VecxTrainEnv *env, void *ptr);
 
+/* Loads and centres the sample. */
+extern void vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric,
+							  uint32_t dim, const float *sample, size_t nrows, uint64_t seed);
+
 /* The serialised basis of ndims directions. */
 extern uint8_t *vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbytes);
 
