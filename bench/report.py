@@ -146,7 +146,7 @@ def fraction(ratio):
     """A ratio as one reads it beside a bar such as 1/8."""
     if ratio is None:
         return '-'
-    return f'1/{1 / ratio:.1f}' if 0 < ratio < 0.5 else f'{ratio:.2f}'
+    return f'1/{1 / ratio:.3g}' if 0 < ratio < 0.5 else f'{ratio:.2f}'
 
 
 def verdict(ratio, bar, low):
