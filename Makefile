@@ -27,7 +27,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers 
 SHLIB_LINK += $(filter -lm -ldl, $(LIBS))
 
 REGRESS = $(filter-out $(EXTENSION)--%, $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
-REGRESS_OPTS = --inputdir=$(srcdir) --load-extension=$(EXTENSION)
+REGRESS_OPTS = --inputdir=$(srcdir) --load-extension=$(EXTENSION) --encoding=UTF8 --no-locale
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=$(EXTENSION)
 TAP_TESTS = 1
