@@ -22,6 +22,16 @@
 	} while (0)
 #endif
 
+/* relation files got new names in 16 */
+#if PG_VERSION_NUM >= 160000
+#define RelFileLocatorNumber(locator)	((locator).relNumber)
+#else
+#define RelFileLocator			RelFileNode
+#define RelFileLocatorEquals	RelFileNodeEquals
+#define RelFileLocatorNumber(locator)	((locator).relNode)
+#define rd_locator				rd_node
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define VECX_MODULE_MAGIC \
 	PG_MODULE_MAGIC_EXT(.name = "vecx", .version = VECX_VERSION)

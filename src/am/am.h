@@ -236,6 +236,9 @@ extern VecxProbeModel *VecxProbeForModel(VecxProbe *probe, uint8 number);
 extern float VecxRecordEstimates(VecxProbe *probe, const VecxRecordData *rec,
 								 float nav, int32 *scratch, float *est);
 
+/* recent.c */
+extern Buffer VecxReadBuffer(Relation rel, BlockNumber blkno);
+
 /* idset.c: a set of record ids */
 typedef struct VecxIdSet
 {

@@ -59,7 +59,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	 * and a search never reads more of them than there are.
 	 */
 	opened = Min(vecx_ef_search * OPENED_PER_WIDTH +
-				 HOPS_PER_LEVEL * log(tuples) / log(m), tuples);
+				 HOPS_PER_LEVEL * log(tuples) / log(2.0 * m), tuples);
 	cost_per_record = 2 * m * cpu_operator_cost / SKETCHES_PER_OPERATOR +
 		cpu_index_tuple_cost +
 		random_page_cost_here * Min(info->pages / Max(opened, 1.0), 1.0) *

@@ -62,7 +62,7 @@ VecxGraphBytes(const VecxGraph *graph)
 	Size		vertex = sizeof(VecxGraphVertex) + graph->coder->nbytes +
 		sizeof(VecxGraphLink) * 2 * graph->m + sizeof(uint32) * 3 +
 	/* levels above the base, on average */
-		(sizeof(VecxGraphLink) * graph->m + 64) / Max(graph->m - 1, 1);
+		(sizeof(VecxGraphLink) * graph->m + 64) / (2 * graph->m - 1);
 
 	return vertex * graph->nvertices + sizeof(VecxGraphRow) * graph->nrows;
 }

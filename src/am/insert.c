@@ -33,12 +33,15 @@ typedef struct NewVertex
 	VecxNeighbour *neighbours[VECX_MAX_LEVEL + 1];
 } NewVertex;
 
-/* The exponential distribution of HNSW: a level is reached by one in m. */
+/*
+ * The exponential distribution of HNSW, thinned by the number of links at the
+ * base: a level is reached by one in 2 m of those below.
+ */
 int
 VecxRandomLevel(pg_prng_state *prng, int m)
 {
 	double		u = 1.0 - pg_prng_double(prng);
-	double		level = floor(-log(u) / log(m));
+	double		level = floor(-log(u) / log(2.0 * m));
 
 	return (int) Min(level, VECX_MAX_LEVEL);
 }

@@ -22,7 +22,7 @@ VecxSelectLinks(const VecxCoder *coder, const VecxLinkCandidate *cands, int ncan
 				int max_links, void *scratch, int *chosen)
 {
 	int			nchosen = 0;
-	int			fill = max_links / 2;
+	int			fill = max_links / 4;
 	int		   *pruned = palloc(sizeof(int) * Max(ncands, 1));
 	int			npruned = 0;
 

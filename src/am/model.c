@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -20,11 +21,12 @@
 typedef struct CacheEntry
 {
 	uint64		seed;
-	RelFileNode node;
+	RelFileLocator locator;
 	uint8		number;
 	int			pins;
 	uint64		used;			/* tick of the last use */
 	uint8	   *bytes;			/* NULL: free entry */
+	VecxBasis	basis;			/* bound to bytes, which is where checks are done */
 } CacheEntry;
 
 static CacheEntry cache[VECX_MODEL_CACHE_SIZE];
@@ -54,7 +56,7 @@ find_entry(VecxIndex *index, uint8 number)
 	for (int i = 0; i < VECX_MODEL_CACHE_SIZE; i++)
 		if (cache[i].bytes && cache[i].number == number &&
 			cache[i].seed == index->meta.seed &&
-			RelFileNodeEquals(cache[i].node, index->rel->rd_node))
+			RelFileLocatorEquals(cache[i].locator, index->rel->rd_locator))
 			return &cache[i];
 	return NULL;
 }
@@ -81,16 +83,31 @@ free_entry(void)
 	return oldest;
 }
 
-static const uint8 *
+static void
+bind_model(VecxIndex *index, const VecxModelSlot *slot, const uint8 *bytes, VecxBasis *basis)
+{
+	const char *wrong = vecx_basis_bind(basis, bytes, slot->nbytes);
+
+	if (wrong)
+		VecxCorrupted(index->rel, slot->first, wrong);
+	if (basis->dim != index->meta.dim ||
+		basis->metric != (VecxMetric) index->meta.metric ||
+		vecx_sketch_size(basis) > index->meta.sketch_size)
+		VecxCorrupted(index->rel, slot->first, "a model does not fit its index");
+}
+
+/* The model's basis, from the cache or from the index. */
+static VecxBasis
 load_model(VecxIndex *index, const VecxModelSlot *slot)
 {
 	CacheEntry *entry = find_entry(index, slot->number);
 	uint8	   *bytes;
+	VecxBasis	basis;
 
 	if (entry)
 	{
 		pin(entry, index->cxt);
-		return entry->bytes;
+		return entry->basis;
 	}
 	if (slot->nbytes > VECX_BASIS_MAX_BYTES)
 		VecxCorrupted(index->rel, VECX_META_BLKNO, "a model is larger than models can be");
@@ -98,20 +115,21 @@ load_model(VecxIndex *index, const VecxModelSlot *slot)
 	/* read first, cache then: an error on the way leaves nothing behind */
 	bytes = MemoryContextAlloc(index->cxt, slot->nbytes);
 	VecxBlobRead(index->rel, slot->first, bytes, slot->nbytes);
+	bind_model(index, slot, bytes, &basis);
 	entry = free_entry();
-	if (entry)
-	{
-		entry->seed = index->meta.seed;
-		entry->node = index->rel->rd_node;
-		entry->number = slot->number;
-		entry->pins = 0;
-		entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, slot->nbytes),
-							  bytes, slot->nbytes);
-		pin(entry, index->cxt);
-		pfree(bytes);
-		return entry->bytes;
-	}
-	return bytes;
+	if (!entry)
+		return basis;
+
+	entry->seed = index->meta.seed;
+	entry->locator = index->rel->rd_locator;
+	entry->number = slot->number;
+	entry->pins = 0;
+	entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, slot->nbytes),
+						  bytes, slot->nbytes);
+	bind_model(index, slot, entry->bytes, &entry->basis);
+	pfree(bytes);
+	pin(entry, index->cxt);
+	return entry->basis;
 }
 
 /* Makes index->models those of index->meta, keeping the ones loaded already. */
@@ -124,26 +142,15 @@ VecxLoadModels(VecxIndex *index)
 	for (int i = 0; i < VECX_MAX_MODELS; i++)
 	{
 		const VecxModelSlot *slot = &index->meta.models[i];
-		const char *wrong;
+		const VecxModel *known = NULL;
 
 		if (slot->number == 0)
 			continue;
-		loaded[n].number = slot->number;
 		for (int j = 0; j < index->nmodels; j++)
 			if (index->models[j].number == slot->number)
-			{
-				loaded[n].basis = index->models[j].basis;
-				goto next;
-			}
-		wrong = vecx_basis_bind(&loaded[n].basis, load_model(index, slot), slot->nbytes);
-		if (wrong)
-			VecxCorrupted(index->rel, slot->first, wrong);
-		if (loaded[n].basis.dim != index->meta.dim ||
-			loaded[n].basis.metric != (VecxMetric) index->meta.metric ||
-			vecx_sketch_size(&loaded[n].basis) > index->meta.sketch_size)
-			VecxCorrupted(index->rel, slot->first, "a model does not fit its index");
-next:
-		n++;
+				known = &index->models[j];
+		loaded[n].number = slot->number;
+		loaded[n++].basis = known ? known->basis : load_model(index, slot);
 	}
 	memcpy(index->models, loaded, sizeof(VecxModel) * n);
 	index->nmodels = n;

@@ -258,6 +258,20 @@ get_record(VecxSearch *search, Page page, VecxId id)
 	return rec;
 }
 
+/* Pins a page, unless it is the one that is pinned already. */
+static void
+pin_page(VecxSearch *search, BlockNumber blkno)
+{
+	if (BufferIsValid(search->buf))
+	{
+		if (BufferGetBlockNumber(search->buf) == blkno)
+			return;
+		ReleaseBuffer(search->buf);
+		search->buf = InvalidBuffer;
+	}
+	search->buf = VecxReadBuffer(search->index->rel, blkno);
+}
+
 /*
  * Pins and share-locks the page of a record, prepares the probe for the
  * record's model, and returns the record; NULL, with nothing locked, if the id
@@ -268,8 +282,7 @@ lock_record(VecxSearch *search, VecxId id)
 {
 	VecxRecord	rec;
 
-	/* ids come from pages that a crash or a standby may show us early */
-	search->buf = ReleaseAndReadBuffer(search->buf, search->index->rel, VecxIdBlock(id));
+	pin_page(search, VecxIdBlock(id));
 	for (;;)
 	{
 		uint8		model;
@@ -440,12 +453,12 @@ VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 {
 	Page		page;
 
-	search->buf = ReleaseAndReadBuffer(search->buf, search->index->rel, blkno);
+	pin_page(search, blkno);
 	LockBuffer(search->buf, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(search->buf);
 	if (!PageIsNew(page) && VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
 	{
-		OffsetNumber max = PageGetMaxOffsetNumber(page);
+		OffsetNumber max = Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
 
 		for (OffsetNumber off = FirstOffsetNumber; off <= max; off = OffsetNumberNext(off))
 		{
