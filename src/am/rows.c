@@ -197,11 +197,13 @@ VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 		Buffer		buf;
 		VecxRowSegment seg = lock_segment(index, owner, head, BUFFER_LOCK_EXCLUSIVE, &buf);
 		VecxRowEntry *rows;
+		VecxId		next;
 		int			nrows;
 		int			kept;
 
 		if (!seg)
 			VecxCorrupted(index->rel, VecxIdBlock(head), "a vertex's row segment is missing");
+		next = seg->next;
 		nrows = seg->nrows;
 		rows = palloc(sizeof(VecxRowEntry) * (nrows + 1));
 		memcpy(rows, seg->rows, sizeof(VecxRowEntry) * nrows);
@@ -218,7 +220,7 @@ VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 			seg->nrows = (uint16) kept;
 			VecxPageCommit(&change);
 		}
-		head = seg->next;
+		head = next;
 		pfree(rows);
 		UnlockReleaseBuffer(buf);
 	}
