@@ -33,3 +33,11 @@ COMMENT ON OPERATOR CLASS bitvector_hamming_ops USING vecx IS 'Hamming distance,
 COMMENT ON OPERATOR CLASS bitvector_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
 COMMENT ON OPERATOR CLASS bit_hamming_ops USING vecx IS 'Hamming distance, <~>';
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
+COMMENT ON OPERATOR FAMILY vector_l2_ops USING vecx IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR FAMILY vector_ip_ops USING vecx IS 'negative inner product, <#>';
+COMMENT ON OPERATOR FAMILY vector_cosine_ops USING vecx IS 'cosine distance, <=>';
+COMMENT ON OPERATOR FAMILY vector_l1_ops USING vecx IS 'taxicab distance, <+>';
+COMMENT ON OPERATOR FAMILY bitvector_hamming_ops USING vecx IS 'Hamming distance, <~>';
+COMMENT ON OPERATOR FAMILY bitvector_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
+COMMENT ON OPERATOR FAMILY bit_hamming_ops USING vecx IS 'Hamming distance, <~>';
+COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
