@@ -334,7 +334,7 @@ vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 							&b.index->coder, b.index->meta.m, b.index->meta.ef_construction,
 							b.index->meta.seed);
 	b.code = palloc(b.index->coder.nbytes);
-	b.exact = VecxExactMake(heap, rel, SnapshotAny);
+	b.exact = VecxExactMake(heap, rel, NULL);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_LOAD);
 	result->heap_tuples = table_index_build_scan(heap, rel, info, true, true, build_row, &b, NULL);
 	VecxExactEnd(b.exact);

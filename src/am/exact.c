@@ -8,6 +8,7 @@
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
+#include "utils/snapmgr.h"
 
 #include "am/am.h"
 
@@ -15,19 +16,27 @@ struct VecxExact
 {
 	Relation	heap;
 	Snapshot	snapshot;
+	SnapshotData dirty;			/* what snapshot points to, when none was given */
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
 	IndexInfo  *info;
 	EState	   *estate;
 };
 
+/*
+ * snapshot NULL: sees the rows whose values are certain to be still there.
+ * Those are the live ones and those that are being deleted, since their TOAST
+ * outlives the transaction that has an active snapshot here; not the ones that
+ * another transaction is inserting, which may abort and be vacuumed meanwhile.
+ */
 VecxExact *
 VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
 {
 	VecxExact  *exact = palloc0(sizeof(VecxExact));
 
 	exact->heap = heap;
-	exact->snapshot = snapshot;
+	InitDirtySnapshot(exact->dirty);
+	exact->snapshot = snapshot ? snapshot : &exact->dirty;
 	exact->fetch = table_index_fetch_begin(heap);
 	exact->slot = table_slot_create(heap, NULL);
 	exact->info = BuildIndexInfo(index);
@@ -52,6 +61,8 @@ VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 	ResetPerTupleExprContext(exact->estate);
 	if (!table_index_fetch_tuple(exact->fetch, &copy, exact->snapshot, exact->slot,
 								 &call_again, &all_dead))
+		return false;
+	if (exact->snapshot == &exact->dirty && TransactionIdIsValid(exact->dirty.xmin))
 		return false;
 	FormIndexDatum(exact->info, exact->slot, exact->estate, values, isnulls);
 	*value = values[0];

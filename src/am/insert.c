@@ -94,7 +94,7 @@ share_vertex(NewVertex *v, const VecxOpened *opened, int nopened)
 			memcmp(opened[i].code, v->code, v->index->coder.nbytes) != 0)
 			continue;
 		if (!exact)
-			exact = VecxExactMake(v->heap, v->index->rel, SnapshotAny);
+			exact = VecxExactMake(v->heap, v->index->rel, NULL);
 		shared = same_vector(v, exact, &opened[i]) &&
 			VecxRowsAppend(v->index, opened[i].id, opened[i].generation, v->tid);
 	}
