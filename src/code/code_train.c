@@ -114,21 +114,21 @@ train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t
 	}
 }
 
-/* Copies the sample, a share of it if there is very much, through H. */
+/* Copies every step-th row, fewer if there are very many, through H. */
 static void
-train_load(VecxTrainer *t, const float *sample, size_t nrows)
+train_load(VecxTrainer *t, const float *sample, size_t nrows, size_t first, size_t step)
 {
 	const VecxTrainEnv *env = t->env;
 	float	   *work = vecx_train_alloc(env, vecx_hadamard_floats(t->dim), sizeof(float));
 	size_t		most = TRAIN_MAX_FLOATS / t->hdim;
-	double		step;
 
-	t->nrows = nrows < most ? nrows : most;
+	nrows = nrows > first ? (nrows - first + step - 1) / step : 0;
+	step *= nrows / most + 1;
+	t->nrows = nrows / (nrows / most + 1);
 	t->rows = vecx_train_alloc(env, t->nrows * t->hdim, sizeof(float));
-	step = (double) nrows / (double) (t->nrows > 0 ? t->nrows : 1);
 	for (size_t r = 0; r < t->nrows; r++)
 	{
-		const float *from = sample + (size_t) ((double) r * step) * t->dim;
+		const float *from = sample + (first + r * step) * t->dim;
 
 		if (r % 64 == 0)
 			env->poll(env->arg);
@@ -179,7 +179,7 @@ train_centre(VecxTrainer *t)
 /*
  * Makes t->dirs the ndims leading directions, in about descending order of
  * variance: the first j rows are what training for j directions would give.
- * Directions found before are kept as a start.
+ * Directions found before are the start; then one round settles them.
  */
 static void
 train_directions(VecxTrainer *t, uint32_t ndims)
@@ -191,6 +191,7 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 	float	   *turned = vecx_train_alloc(env, (size_t) ndims * t->nrows, sizeof(float));
 	uint16_t   *half = vecx_train_alloc(env, n * (t->nrows > ndims ? t->nrows : ndims),
 										sizeof(uint16_t));
+	int			rounds = t->ndirs >= ndims ? 1 : TRAIN_ROUNDS;
 
 	if (t->columns == NULL)
 	{
@@ -200,19 +201,19 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 	for (size_t i = 0; i < ndims * n; i++)
 		dirs[i] = i < t->ndirs * n ? t->dirs[i] :
 			(float) (int32_t) (vecx_random(&t->rng) >> 32) * 0x1p-31f;
-	for (int round = 0; round < TRAIN_ROUNDS; round++)
+	for (int round = 0; round < rounds; round++)
 	{
 		train_gemm(env, t->nrows, ndims, n, t->rows, dirs, proj, half);
 		train_transpose(proj, t->nrows, ndims, turned);
 		train_gemm(env, ndims, n, t->nrows, turned, t->columns, dirs, half);
-		train_orthonormalise(env, &t->rng, dirs, ndims, n, round == TRAIN_ROUNDS - 1 ? 2 : 1);
+		train_orthonormalise(env, &t->rng, dirs, ndims, n, round == rounds - 1 ? 2 : 1);
 	}
 	vecx_train_free(env, t->dirs);
 	vecx_train_free(env, proj);
 	vecx_train_free(env, turned);
 	vecx_train_free(env, half);
 	t->dirs = dirs;
-	t->ndirs = ndims;
+	t->ndirs = t->nsettled = ndims;
 }
 
 /* Share of the sample's variance within the rows of m, from some 500 rows. */
@@ -265,7 +266,7 @@ vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbyte
 	{
 		float	   *scratch = vecx_train_alloc(env, ndims, sizeof(float));
 
-		if (t->ndirs < ndims)
+		if (t->nsettled < ndims)
 			train_directions(t, ndims);
 		memcpy(m, t->dirs, (size_t) ndims * n * sizeof(float));
 		basis.energy = train_energy(t, m, ndims);
@@ -390,7 +391,8 @@ train_bits(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim, const uint8
 
 void
 vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
-				  const float *sample, size_t nrows, uint64_t seed)
+				  const float *sample, size_t nrows, size_t first, size_t step,
+				  uint64_t seed)
 {
 	memset(t, 0, sizeof(*t));
 	t->env = env;
@@ -400,8 +402,16 @@ vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric, ui
 	t->seed = seed;
 	t->rng = seed ^ UINT64_C(0x547261696E);
 	t->mean = vecx_train_alloc(env, t->hdim, sizeof(float));
-	train_load(t, sample, nrows);
+	train_load(t, sample, nrows, first, step);
 	train_centre(t);
+}
+
+void
+vecx_trainer_done(VecxTrainer *t)
+{
+	vecx_train_free(t->env, t->mean);
+	vecx_train_free(t->env, t->rows);
+	vecx_train_free(t->env, t->columns);
 }
 
 uint8_t *
@@ -409,6 +419,7 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 				 const void *sample, size_t nrows,
 				 uint32_t sketch_bytes, uint64_t seed, size_t *nbytes)
 {
+	VecxTrainer half;
 	VecxTrainer t;
 	uint32_t	ndims;
 	uint32_t	nplanes;
@@ -419,13 +430,15 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 	if (vecx_metric_is_bits(metric))
 		return train_bits(env, metric, dim, sample, nrows, ndims, seed, nbytes);
 
-	vecx_trainer_init(&t, env, metric, dim, sample, nrows, seed);
-	bytes = vecx_train_choose(&t, sample, nrows, sketch_bytes, nbytes);
-	if (bytes == NULL)
-		bytes = vecx_train_basis(&t, ndims, nplanes, nbytes);
-	vecx_train_free(env, t.mean);
-	vecx_train_free(env, t.rows);
-	vecx_train_free(env, t.columns);
+	/* What half of the sample shows is a good start for all of it. */
+	vecx_trainer_init(&half, env, metric, dim, sample, nrows, 1, 2, seed);
+	(void) vecx_train_choose(&half, sample, nrows, sketch_bytes, &ndims, &nplanes);
+	vecx_trainer_done(&half);
+	vecx_trainer_init(&t, env, metric, dim, sample, nrows, 0, 1, seed);
+	t.dirs = half.dirs;
+	t.ndirs = half.ndirs;
+	bytes = vecx_train_basis(&t, ndims, nplanes, nbytes);
+	vecx_trainer_done(&t);
 	vecx_train_free(env, t.dirs);
 	return bytes;
 }

@@ -21,22 +21,29 @@ typedef struct VecxTrainer
 	float	   *columns;		/* rows transposed, or NULL */
 	float	   *mean;			/* [hdim] */
 	uint32_t	ndirs;
+	uint32_t	nsettled;		/* those found in these very rows */
 	float	   *dirs;			/* [ndirs][hdim] principal directions so far */
 } VecxTrainer;
 
 extern void *vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size);
 extern void vecx_train_free(const VecxTrainEnv *env, void *ptr);
 
-/* Loads and centres the sample. */
+/* Loads and centres every step-th row of the sample, from row first on. */
 extern void vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric,
-							  uint32_t dim, const float *sample, size_t nrows, uint64_t seed);
+							  uint32_t dim, const float *sample, size_t nrows,
+							  size_t first, size_t step, uint64_t seed);
+/* Frees what t holds, but for the directions, which are the caller's then. */
+extern void vecx_trainer_done(VecxTrainer *t);
 
 /* The serialised basis of ndims directions. */
 extern uint8_t *vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbytes);
 
-/* The basis that ranks the sample well enough, or NULL if there is too little
- * of a sample to tell (code_choose.c).  sketch_bytes limits its size if > 0. */
-extern uint8_t *vecx_train_choose(VecxTrainer *t, const float *sample, size_t nrows,
-								  uint32_t sketch_bytes, size_t *nbytes);
+/*
+ * Chooses dimensions and bits by trying them on the even rows of the sample
+ * (code_choose.c); t must be trained on others.  sketch_bytes > 0 fixes the
+ * size.  False, with nothing chosen, if there is too little to tell by.
+ */
+extern bool vecx_train_choose(VecxTrainer *t, const float *sample, size_t nrows,
+							  uint32_t sketch_bytes, uint32_t *ndims, uint32_t *nplanes);
 
 #endif							/* VECX_CODE_TRAIN_H */
