@@ -332,7 +332,8 @@ typedef struct VecxNeighbour
 	float		dist;			/* navigation distance to the new vertex */
 	float		norm2;
 	const uint8 *code;
-	const void *proj;			/* in the current model */
+	const void *proj;			/* in the model of the number below */
+	uint8		model;
 } VecxNeighbour;
 
 extern bool VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbour,

@@ -14,6 +14,7 @@
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
+#include "optimizer/plancat.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
@@ -89,6 +90,20 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	MemoryContextReset(b->row_cxt);
 }
 
+/* Rows to sample: fewer of a small table, lest training takes longer than the
+ * graph. */
+static int
+sample_rows(Build *b)
+{
+	BlockNumber pages;
+	double		tuples;
+	double		all_visible;
+
+	estimate_rel_size(b->heap, NULL, &pages, &tuples, &all_visible);
+	return (int) Min((double) VecxTrainSampleRows(b->index),
+					 Max(tuples / 4, 2 * VECX_MIN_TRAIN_ROWS));
+}
+
 /* Samples rows of blocks from all over the table. */
 static void
 sample_table(Build *b)
@@ -97,7 +112,7 @@ sample_table(Build *b)
 	BlockSamplerData blocks;
 
 	b->sample_bytes = VecxVectorBytes(b->index);
-	b->sample_max = (int) VecxTrainSampleRows(b->index);
+	b->sample_max = sample_rows(b);
 	b->sample = MemoryContextAllocHuge(b->cxt, b->sample_bytes * b->sample_max);
 	b->sample_skip = -1;
 	reservoir_init_selection_state(&b->reservoir, b->sample_max);

@@ -126,7 +126,7 @@ choose_neighbours(NewVertex *v, int level, const VecxOpened *opened, int nopened
 	}
 	n = VecxSelectLinks(&index->coder, cands, ncands, max_links, scratch, chosen);
 	v->nneighbours[level] = n;
-	v->neighbours[level] = palloc(sizeof(VecxNeighbour) * Max(n, 1));
+	v->neighbours[level] = palloc0(sizeof(VecxNeighbour) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
 		const VecxOpened *o = &opened[origin[chosen[i]]];
@@ -138,7 +138,6 @@ choose_neighbours(NewVertex *v, int level, const VecxOpened *opened, int nopened
 		neighbour->dist = o->nav;
 		neighbour->norm2 = o->norm2;
 		neighbour->code = o->code;
-		neighbour->proj = NULL;
 	}
 }
 
@@ -147,7 +146,8 @@ static void
 project_neighbours(NewVertex *v, int level)
 {
 	VecxIndex  *index = v->index;
-	const VecxBasis *basis = &VecxCurrentModel(index)->basis;
+	const VecxModel *model = VecxCurrentModel(index);
+	const VecxBasis *basis = &model->basis;
 	int			n = v->nneighbours[level];
 	Size		vec_bytes = VecxVectorBytes(index);
 	Size		proj_bytes = vecx_basis_proj_bytes(basis);
@@ -159,6 +159,7 @@ project_neighbours(NewVertex *v, int level)
 	{
 		vecx_code_decode(&index->coder, v->neighbours[level][i].code, vecs + i * vec_bytes);
 		v->neighbours[level][i].proj = projs + i * proj_bytes;
+		v->neighbours[level][i].model = model->number;
 	}
 	vecx_basis_project_many(basis, vecs, n, projs, scratch);
 	pfree(scratch);

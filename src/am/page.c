@@ -192,7 +192,7 @@ void
 VecxPageAddItem(Page page, OffsetNumber off, const void *item, Size size)
 {
 	if (PageAddItemExtended(page, (Item) item, size, off, PAI_OVERWRITE) != off)
-		elog(PANIC, "could not add an item to a vecx page that has room");
+		elog(ERROR, "could not add an item to a vecx page that has room");
 }
 
 /*

@@ -76,7 +76,7 @@ grow_record(VecxIndex *index, Page page, OffsetNumber off, VecxRecord rec, Size 
 	memcpy(copy, rec, Min(size, new_size));
 	copy->link_cap = (uint16) cap;
 	if (!PageIndexTupleOverwrite(page, off, (Item) copy, new_size))
-		elog(PANIC, "could not lengthen a vecx record on a page that has room");
+		elog(ERROR, "could not lengthen a vecx record on a page that has room");
 	pfree(copy);
 	return VecxPageGetRecord(page, off, 0, &size);
 }
@@ -110,7 +110,7 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 	OffsetNumber off = VecxIdOffset(n->id);
 	uint8	   *link = palloc(index->layout.link_size);
 	Scores		scores;
-	uint8		model = index->meta.current_model;
+	uint8		model = n->model;
 	bool		taken = false;
 
 	make_scores(&scores, max_links);
@@ -127,7 +127,7 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 		int			slot;
 		int			cap;
 
-		if (model != index->meta.current_model)
+		if (model != n->model)
 		{
 			old = VecxProbeMakeFromCode(index, n->code);
 			pv = VecxProbeForModel(old, model)->proj;
