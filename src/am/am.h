@@ -80,7 +80,6 @@ typedef struct VecxOpSpec
 	VecxMetric	metric;
 	bool		is_bits;		/* a bit string, else a VecxVector */
 	uint32		max_dim;
-	const char *type_name;		/* for messages */
 } VecxOpSpec;
 
 /* A column value as the index sees it. */

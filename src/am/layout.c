@@ -99,6 +99,7 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 	VecxCoder	coder;
 	Size		offset;
 	Size		base = full_record_size(0, link_size, meta->m);
+	bool		narrowed = false;
 
 	if (spec->is_bits)
 	{
@@ -116,20 +117,22 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 	else
 	{
 		*kind = kind_of_option(quantizer, dim);
-		if (!fits(spec, *kind, dim, link_size, meta->m) && quantizer == VECX_QUANTIZER_AUTO)
+		if (quantizer == VECX_QUANTIZER_AUTO && !fits(spec, *kind, dim, link_size, meta->m))
+		{
 			for (int i = 0; i < lengthof(auto_float_kinds); i++)
-				if (fits(spec, auto_float_kinds[i], dim, link_size, meta->m))
-				{
-					if (auto_float_kinds[i] != *kind)
-						ereport(NOTICE,
-								(errmsg("index \"%s\" keeps vectors of %u dimensions as \"%s\", so that a vertex fits a page",
-										RelationGetRelationName(index), dim,
-										vecx_code_name(auto_float_kinds[i]))));
-					*kind = auto_float_kinds[i];
+			{
+				*kind = auto_float_kinds[i];
+				if (fits(spec, *kind, dim, link_size, meta->m))
 					break;
-				}
+			}
+			narrowed = true;
+		}
 		if (!fits(spec, *kind, dim, link_size, meta->m))
 			refuse_layout(index, spec, *kind, dim, link_size, meta->m);
+		if (narrowed)
+			ereport(NOTICE,
+					(errmsg("index \"%s\" keeps vectors of %u dimensions as \"%s\", so that a vertex fits a page",
+							RelationGetRelationName(index), dim, vecx_code_name(*kind))));
 	}
 
 	vecx_coder_init(&coder, *kind, spec->metric, dim,

@@ -8,8 +8,10 @@
 #include <float.h>
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "am/am.h"
@@ -21,17 +23,17 @@
 #define VECX_MAX_NORM2	(FLT_MAX / 8)
 
 static const VecxOpSpec spec_vector_l2 =
-{VECX_METRIC_L2, false, VECX_VECTOR_MAX_DIM, "vector"};
+{VECX_METRIC_L2, false, VECX_VECTOR_MAX_DIM};
 static const VecxOpSpec spec_vector_ip =
-{VECX_METRIC_IP, false, VECX_VECTOR_MAX_DIM, "vector"};
+{VECX_METRIC_IP, false, VECX_VECTOR_MAX_DIM};
 static const VecxOpSpec spec_vector_cosine =
-{VECX_METRIC_COSINE, false, VECX_VECTOR_MAX_DIM, "vector"};
+{VECX_METRIC_COSINE, false, VECX_VECTOR_MAX_DIM};
 static const VecxOpSpec spec_vector_l1 =
-{VECX_METRIC_L1, false, VECX_VECTOR_MAX_DIM, "vector"};
+{VECX_METRIC_L1, false, VECX_VECTOR_MAX_DIM};
 static const VecxOpSpec spec_bit_hamming =
-{VECX_METRIC_HAMMING, true, VECX_BITVECTOR_MAX_DIM, "bit"};
+{VECX_METRIC_HAMMING, true, VECX_BITVECTOR_MAX_DIM};
 static const VecxOpSpec spec_bit_jaccard =
-{VECX_METRIC_JACCARD, true, VECX_BITVECTOR_MAX_DIM, "bit"};
+{VECX_METRIC_JACCARD, true, VECX_BITVECTOR_MAX_DIM};
 
 #define VECX_SUPPORT_FUNCTION(name) \
 	PG_FUNCTION_INFO_V1(vecx_support_##name); \
@@ -61,7 +63,10 @@ VecxGetOpSpec(Relation index)
 uint32
 VecxGetDim(Relation index, const VecxOpSpec *spec)
 {
-	int32		typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(index), 0);
+	int32		typmod = att->atttypmod;
+	Oid			type = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	const char *type_name = type == VARBITOID ? "bit" : format_type_be(type);
 
 	if (typmod < 1)
 		ereport(ERROR,
@@ -70,7 +75,7 @@ VecxGetDim(Relation index, const VecxOpSpec *spec)
 				 errdetail("Index \"%s\" needs to know how many dimensions all rows have.",
 						   RelationGetRelationName(index)),
 				 errhint("Declare the column as %s(n), or index an expression such as ((column::%s(n))).",
-						 spec->type_name, spec->type_name)));
+						 type_name, type_name)));
 	if ((uint32) typmod > spec->max_dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
