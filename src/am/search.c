@@ -50,6 +50,8 @@ struct VecxSearch
 	int			max_candidates; /* in frontier and rest each, by work_mem */
 
 	Buffer		buf;			/* pinned page of the last hop */
+	VecxId		nearby[VECX_MAX_ITEMS]; /* records to open on that page */
+	int			nnearby;
 	float	   *est;			/* of one record's links */
 	int32	   *scratch;
 	VecxId	   *ids;
@@ -191,6 +193,19 @@ add_candidate(VecxSearch *search, VecxId id, float est)
 	search->rest[search->nrest++] = cand;
 }
 
+/* Takes up a record on the page that is pinned, to be opened before another
+ * page is read: it costs no page more.  False if it does not look good enough. */
+static bool
+add_nearby(VecxSearch *search, VecxId id, float est)
+{
+	if (est >= threshold(search) || search->nnearby == VECX_MAX_ITEMS ||
+		(search->hidden && VecxIdSetContains(search->hidden, id)))
+		return false;
+	if (VecxIdSetAdd(&search->visited, id))
+		search->nearby[search->nnearby++] = id;
+	return true;
+}
+
 static VecxOpened *
 new_opened(VecxSearch *search)
 {
@@ -210,15 +225,9 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec)
 	const uint8 *code = VecxRecordCode(&index->layout, rec);
 	VecxOpened *opened = new_opened(search);
 
-	opened->nav = opened->rank = opened->error = 0;
-	if (search->probe)
-	{
-		const VecxCodeQuery *query = &search->probe->code;
-
-		opened->nav = vecx_code_distance(&index->coder, query, code);
-		opened->rank = vecx_code_rank(&index->coder, query, code, opened->nav);
-		opened->error = vecx_code_error(&index->coder, query, code, opened->rank);
-	}
+	opened->nav = vecx_code_distance(&index->coder, &search->probe->code, code);
+	opened->rank = vecx_code_rank(&index->coder, &search->probe->code, code, opened->nav);
+	opened->error = vecx_code_error(&index->coder, &search->probe->code, code, opened->rank);
 	opened->id = id;
 	opened->down = rec->down;
 	opened->generation = rec->generation;
@@ -305,7 +314,7 @@ lock_record(VecxSearch *search, VecxId id)
 	}
 }
 
-/* One hop. */
+/* Opens one record and takes up its neighbours. */
 static void
 open_record(VecxSearch *search, VecxId id)
 {
@@ -331,12 +340,24 @@ open_record(VecxSearch *search, VecxId id)
 	if (!dead)
 		worst_add(search, nav);
 	for (int i = 0; i < nlinks; i++)
-		add_candidate(search, search->ids[i], search->est[i]);
+		if (VecxIdBlock(search->ids[i]) != VecxIdBlock(id) ||
+			!add_nearby(search, search->ids[i], search->est[i]))
+			add_candidate(search, search->ids[i], search->est[i]);
+}
+
+/* One hop: a record, and those on its page that look as good. */
+static void
+hop(VecxSearch *search, VecxId id)
+{
+	search->nnearby = 0;
+	open_record(search, id);
+	while (search->nnearby > 0)
+		open_record(search, search->nearby[--search->nnearby]);
 }
 
 /*
  * Begins a search of a level at given records.  Forgets the search before,
- * and what it opened.  Without a probe only VecxSearchSweep may follow.
+ * and what it opened.
  */
 void
 VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
@@ -354,7 +375,7 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 	VecxIdSetClear(&search->visited);
 	for (int i = 0; i < nseeds; i++)
 		add_candidate(search, seeds[i], -INFINITY);
-	for (int i = 0; i < search->index->nmodels && probe; i++)
+	for (int i = 0; i < search->index->nmodels; i++)
 		VecxProbeForModel(probe, search->index->models[i].number);
 }
 
@@ -383,7 +404,7 @@ VecxSearchRun(VecxSearch *search, int width)
 	while (search->nfrontier > 0 && search->frontier[0].est <= threshold(search))
 	{
 		CHECK_FOR_INTERRUPTS();
-		open_record(search, VecxHeapPop(search->frontier, &search->nfrontier).id);
+		hop(search, VecxHeapPop(search->frontier, &search->nfrontier).id);
 	}
 }
 
