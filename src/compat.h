@@ -32,6 +32,16 @@
 #define rd_locator				rd_node
 #endif
 
+/* ownership checks became one in 16; tuplesort_getdatum got a choice, to copy */
+#if PG_VERSION_NUM >= 160000
+#define VecxTuplesortGetDatum(state, value, isnull) \
+	tuplesort_getdatum(state, true, true, value, isnull, NULL)
+#else
+#define object_ownercheck(classid, objectid, roleid) pg_class_ownercheck(objectid, roleid)
+#define VecxTuplesortGetDatum(state, value, isnull) \
+	tuplesort_getdatum(state, true, value, isnull, NULL)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define VECX_MODULE_MAGIC \
 	PG_MODULE_MAGIC_EXT(.name = "vecx", .version = VECX_VERSION)

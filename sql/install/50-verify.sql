@@ -1,0 +1,40 @@
+-- Looking at an index as a whole; for the table's owner and superusers.
+
+CREATE FUNCTION vecx_info(index regclass,
+		OUT structure text,
+		OUT metric text,
+		OUT dims integer,
+		OUT m integer,
+		OUT ef_construction integer,
+		OUT quantizer text,
+		OUT code_bytes integer,
+		OUT sketch_dims integer,
+		OUT sketch_bits_per_dim integer,
+		OUT sketch_bytes integer,
+		OUT models integer,
+		OUT current_model integer,
+		OUT trained_rows bigint,
+		OUT levels integer,
+		OUT vertices bigint,
+		OUT dead bigint,
+		OUT orphans bigint,
+		OUT mean_links double precision,
+		OUT rows bigint,
+		OUT unscorable_rows bigint,
+		OUT null_rows bigint,
+		OUT bytes_meta bigint,
+		OUT bytes_model bigint,
+		OUT bytes_vertex bigint,
+		OUT bytes_upper bigint,
+		OUT bytes_rows bigint,
+		OUT bytes_side bigint,
+		OUT bytes_free bigint,
+		OUT format_version integer)
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;
+COMMENT ON FUNCTION vecx_info(regclass) IS 'what a vecx index is made of';
+
+CREATE FUNCTION vecx_check(index regclass, heapallindexed boolean DEFAULT false)
+	RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION vecx_check(regclass, boolean) IS
+	'raises an error if a vecx index is damaged or, if asked to look, does not match its table';

@@ -1,0 +1,284 @@
+/*
+ * check.c
+ *    vecx_check: verifies every page of an index.
+ *
+ * A ShareLock on the table keeps inserts and VACUUM out while searches go on.
+ * One pass in file order checks each page by itself and, for records, what it
+ * says of others; chains are followed from their owners.  Pages and segments
+ * that nothing leads to are no damage: a crash may leave them.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "verify/verify.h"
+
+typedef struct Check
+{
+	VecxTarget	target;
+	VecxIndex  *index;
+	BlockNumber nblocks;
+	BufferAccessStrategy strategy;
+	VecxRowCheck *rows;
+	VecxGraphCheck *graph;
+} Check;
+
+/* The fields of the metapage that opening an index does not look at. */
+static void
+check_meta(Check *c)
+{
+	Relation	rel = c->target.rel;
+	const VecxMetaPageData *meta = &c->index->meta;
+	bool		has_current = false;
+
+	if (meta->dim != VecxGetDim(rel, c->index->spec))
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage has other dimensions",
+				   "dim=%u expected=%u", meta->dim, VecxGetDim(rel, c->index->spec));
+	if (meta->ef_construction < VECX_MIN_EF_CONSTRUCTION ||
+		meta->ef_construction > VECX_MAX_EF_CONSTRUCTION ||
+		meta->entry_level > VECX_MAX_LEVEL)
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber,
+				   "the metapage has values out of range", "ef_construction=%u entry_level=%u",
+				   meta->ef_construction, meta->entry_level);
+	for (int i = 0; i < VECX_MAX_MODELS; i++)
+	{
+		has_current |= meta->models[i].number != 0 && meta->models[i].number == meta->current_model;
+		for (int j = 0; j < i; j++)
+			if (meta->models[i].number != 0 && meta->models[i].number == meta->models[j].number)
+				VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber,
+						   "two models have the same number", "number=%u", meta->models[i].number);
+	}
+	if (!has_current)
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the current model does not exist",
+				   "number=%u", meta->current_model);
+	if ((meta->rows_tail != InvalidBlockNumber &&
+		 (meta->rows_tail == VECX_META_BLKNO || meta->rows_tail >= c->nblocks)) ||
+		(meta->upper_tail != InvalidBlockNumber &&
+		 (meta->upper_tail == VECX_META_BLKNO || meta->upper_tail >= c->nblocks)))
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber,
+				   "the page for new items does not exist", "rows_tail=%u upper_tail=%u",
+				   meta->rows_tail, meta->upper_tail);
+}
+
+/* Models as they are on disk: what is loaded may come from the session's cache. */
+static void
+check_models(Check *c)
+{
+	Relation	rel = c->target.rel;
+
+	for (int i = 0; i < VECX_MAX_MODELS; i++)
+	{
+		const VecxModelSlot *slot = &c->index->meta.models[i];
+		uint8	   *bytes;
+		VecxBasis	basis;
+		const char *wrong;
+
+		if (slot->number == 0)
+			continue;
+		if (slot->first >= c->nblocks || slot->nbytes > VECX_BASIS_MAX_BYTES)
+			VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "a model lies beyond the index",
+					   "number=%u first=%u nbytes=%u", slot->number, slot->first, slot->nbytes);
+		bytes = palloc(Max(slot->nbytes, 1));
+		VecxBlobRead(rel, slot->first, bytes, slot->nbytes);
+		wrong = vecx_basis_bind(&basis, bytes, slot->nbytes);
+		if (wrong)
+			VecxDamage(rel, slot->first, InvalidOffsetNumber, wrong, "model=%u", slot->number);
+		if (basis.dim != c->index->meta.dim || basis.metric != c->index->spec->metric ||
+			vecx_sketch_size(&basis) > c->index->meta.sketch_size)
+			VecxDamage(rel, slot->first, InvalidOffsetNumber, "a model does not fit its index",
+					   "model=%u", slot->number);
+		pfree(bytes);
+	}
+}
+
+static int
+compare_items(const void *a, const void *b)
+{
+	ItemIdData	x = *(const ItemIdData *) a;
+	ItemIdData	y = *(const ItemIdData *) b;
+
+	return (int) x.lp_off - (int) y.lp_off;
+}
+
+/* Line pointers: of kinds in use here, within the page, not overlapping. */
+static void
+check_line_pointers(Check *c, BlockNumber blkno, Page page)
+{
+	Relation	rel = c->target.rel;
+	PageHeader	header = (PageHeader) page;
+	ItemIdData	items[VECX_MAX_ITEMS];
+	int			nitems = 0;
+	OffsetNumber max = PageGetMaxOffsetNumber(page);
+
+	if (max > VECX_MAX_ITEMS)
+		VecxDamage(rel, blkno, InvalidOffsetNumber, "a page has more items than ids reach",
+				   "items=%u", max);
+	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
+	{
+		ItemId		iid = PageGetItemId(page, off);
+
+		if (!ItemIdIsUsed(iid))
+			continue;
+		if (!ItemIdIsNormal(iid))
+			VecxDamage(rel, blkno, off, "a line pointer is of a kind not used here", "flags=%u",
+					   ItemIdGetFlags(iid));
+		if (ItemIdGetOffset(iid) < header->pd_upper ||
+			ItemIdGetOffset(iid) + ItemIdGetLength(iid) > header->pd_special ||
+			ItemIdGetOffset(iid) != MAXALIGN(ItemIdGetOffset(iid)))
+			VecxDamage(rel, blkno, off, "an item lies outside its page", "lp_off=%u lp_len=%u",
+					   ItemIdGetOffset(iid), ItemIdGetLength(iid));
+		items[nitems++] = *iid;
+	}
+	qsort(items, nitems, sizeof(ItemIdData), compare_items);
+	for (int i = 1; i < nitems; i++)
+		if (items[i - 1].lp_off + items[i - 1].lp_len > items[i].lp_off)
+			VecxDamage(rel, blkno, InvalidOffsetNumber, "two items of a page overlap",
+					   "lp_off=%u lp_len=%u and lp_off=%u",
+					   items[i - 1].lp_off, items[i - 1].lp_len, items[i].lp_off);
+}
+
+static void
+check_segments(Check *c, BlockNumber blkno, Page page)
+{
+	for (OffsetNumber off = FirstOffsetNumber; off <= PageGetMaxOffsetNumber(page); off++)
+	{
+		ItemId		iid = PageGetItemId(page, off);
+		VecxRowSegment seg;
+
+		if (!ItemIdIsUsed(iid))
+			continue;
+		seg = VecxPageGetSegment(page, off);
+		if (!seg || seg->cap == 0 || seg->cap > VECX_SEGMENT_MAX_ROWS ||
+			ItemIdGetLength(iid) != VecxSegmentSize(seg->cap))
+			VecxDamage(c->target.rel, blkno, off, "a segment of rows is not one", "length=%u",
+					   ItemIdGetLength(iid));
+	}
+}
+
+/* Pages whose contents are bytes up to pd_lower. */
+static void
+check_plain_page(Check *c, BlockNumber blkno, Page page)
+{
+	PageHeader	header = (PageHeader) page;
+	int			length = header->pd_lower - (int) MAXALIGN(SizeOfPageHeaderData);
+
+	if (length < 0 || header->pd_upper != header->pd_special ||
+		(VecxPageGetOpaque(page)->kind == VECX_PAGE_SIDE && length % sizeof(VecxRowEntry) != 0))
+		VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
+				   "a page's free space is not where it should be",
+				   "pd_lower=%u pd_upper=%u", header->pd_lower, header->pd_upper);
+}
+
+static void
+check_page(Check *c, BlockNumber blkno, Page page)
+{
+	VecxPageOpaque opaque = VecxPageGetOpaque(page);
+
+	switch (opaque->kind)
+	{
+		case VECX_PAGE_VERTEX:
+		case VECX_PAGE_UPPER:
+			check_line_pointers(c, blkno, page);
+			VecxGraphCheckPage(c->graph, blkno, page);
+			break;
+		case VECX_PAGE_ROWS:
+			check_line_pointers(c, blkno, page);
+			check_segments(c, blkno, page);
+			break;
+		case VECX_PAGE_MODEL:
+		case VECX_PAGE_SIDE:
+			check_plain_page(c, blkno, page);
+			break;
+		default:
+			if (opaque->kind != VECX_PAGE_META || blkno != VECX_META_BLKNO)
+				VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
+						   "a page is of a kind that should not be there", "kind=%u", opaque->kind);
+	}
+	if (opaque->kind != VECX_PAGE_MODEL && opaque->kind != VECX_PAGE_SIDE &&
+		opaque->next != InvalidBlockNumber)
+		VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
+				   "a page is in a chain that should not be", "kind=%u next=%u",
+				   opaque->kind, opaque->next);
+}
+
+static void
+check_side_chain(Check *c)
+{
+	Relation	rel = c->target.rel;
+	const VecxMetaPageData *meta = &c->index->meta;
+	VecxRowEntry *rows = palloc(sizeof(VecxRowEntry) * VECX_SIDE_PAGE_ROWS);
+	BlockNumber blkno = meta->side_head;
+	BlockNumber last = VECX_META_BLKNO;
+	bool		met_tail = meta->side_tail == InvalidBlockNumber &&
+		meta->side_head == InvalidBlockNumber;
+	VecxIdSet	met;
+
+	VecxIdSetInit(&met, CurrentMemoryContext, c->nblocks);
+	while (blkno != InvalidBlockNumber)
+	{
+		BlockNumber next;
+		int			nrows;
+
+		CHECK_FOR_INTERRUPTS();
+		if (blkno >= c->nblocks || !VecxIdSetAdd(&met, VecxIdMake(blkno, FirstOffsetNumber)))
+			VecxDamage(rel, last, InvalidOffsetNumber, "the chain of rows without a distance is broken",
+					   "next=%u", blkno);
+		met_tail |= blkno == meta->side_tail;
+		next = VecxSideRead(c->index, blkno, rows, &nrows);
+		VecxRowCheckAdd(c->rows, VECX_INVALID_ID, 0, blkno, InvalidOffsetNumber, rows, nrows);
+		last = blkno;
+		blkno = next;
+	}
+	if (!met_tail)
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber,
+				   "the tail of the chain of rows without a distance is not in it",
+				   "side_head=%u side_tail=%u", meta->side_head, meta->side_tail);
+	pfree(rows);
+}
+
+static void
+check_index(Check *c, bool heapallindexed)
+{
+	PGAlignedBlock page;
+
+	c->index = VecxIndexOpen(c->target.rel, CurrentMemoryContext);
+	c->nblocks = RelationGetNumberOfBlocks(c->target.rel);
+	c->strategy = GetAccessStrategy(BAS_BULKREAD);
+	c->rows = VecxRowCheckMake(&c->target, c->index);
+	c->graph = VecxGraphCheckMake(c->index, c->nblocks, c->rows);
+
+	check_meta(c);
+	check_models(c);
+	VecxGraphCheckEntry(c->graph);
+	for (BlockNumber blkno = VECX_META_BLKNO; blkno < c->nblocks; blkno++)
+	{
+		/* a crash between the file's growth and the page's first use */
+		if (!VecxTargetReadPage(c->target.rel, blkno, c->strategy, &page))
+			continue;
+		check_page(c, blkno, page.data);
+	}
+	check_side_chain(c);
+	VecxRowCheckFinish(c->rows, heapallindexed);
+}
+
+PG_FUNCTION_INFO_V1(vecx_check);
+Datum
+vecx_check(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx check",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	Check		c;
+
+	memset(&c, 0, sizeof(c));
+	VecxTargetOpen(&c.target, PG_GETARG_OID(0), ShareLock);
+	check_index(&c, PG_GETARG_BOOL(1));
+	MemoryContextSwitchTo(old);
+	/* before the index is closed: models are unpinned by this */
+	MemoryContextDelete(cxt);
+	VecxTargetClose(&c.target);
+	PG_RETURN_VOID();
+}

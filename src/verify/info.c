@@ -1,0 +1,252 @@
+/*
+ * info.c
+ *    vecx_info: what an index is made of, counted in one pass over its pages.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "verify/verify.h"
+
+typedef struct Info
+{
+	VecxTarget	target;
+	VecxIndex  *index;
+	BlockNumber nblocks;
+
+	int64		vertices;
+	int64		dead;
+	int64		rows;
+	int64		unscorable;
+	int64		nulls;
+	int64		links;			/* at the base */
+	int			levels;
+	VecxIdSet	live;			/* vertices */
+	VecxIdSet	linked;			/* records at the base with a link to them, and the entry */
+	int64		kind_bytes[VECX_PAGE_SIDE + 1];
+	int64		free_bytes;
+} Info;
+
+static const char *const metric_names[] = {
+	[VECX_METRIC_L2] = "l2",
+	[VECX_METRIC_COSINE] = "cosine",
+	[VECX_METRIC_IP] = "ip",
+	[VECX_METRIC_L1] = "l1",
+	[VECX_METRIC_HAMMING] = "hamming",
+	[VECX_METRIC_JACCARD] = "jaccard"
+};
+
+static void
+count_record(Info *info, VecxId id, VecxRecord rec, Size size)
+{
+	VecxIndex  *index = info->index;
+
+	if (rec->flags & VECX_RECORD_DEAD)
+	{
+		info->dead += rec->level == 0;
+		return;
+	}
+	info->levels = Max(info->levels, Min(rec->level, VECX_MAX_LEVEL) + 1);
+	if (id == index->meta.entry && rec->level > 0)
+		VecxIdSetAdd(&info->linked, rec->base);
+	if (rec->level > 0)
+		return;
+	info->vertices++;
+	info->rows += Min(rec->nrows, VECX_INLINE_ROWS);
+	VecxIdSetAdd(&info->live, id);
+	if (id == index->meta.entry)
+		VecxIdSetAdd(&info->linked, id);
+	if (VecxRecordSize(&index->layout, rec->nlinks) > size)
+		VecxCorrupted(index->rel, VecxIdBlock(id), "a record has more links than room");
+	info->links += rec->nlinks;
+	for (int i = 0; i < rec->nlinks; i++)
+	{
+		VecxId		target = VecxLinkId(VecxRecordLink(&index->layout, rec, i));
+
+		/* of a damaged index, none that would make the set grow beyond it */
+		if (VecxIdBlock(target) < info->nblocks)
+			VecxIdSetAdd(&info->linked, target);
+	}
+}
+
+static void
+count_records(Info *info, BlockNumber blkno, Page page)
+{
+	OffsetNumber max = Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+
+	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
+	{
+		Size		size;
+		VecxRecord	rec = VecxPageGetRecord(page, off, VecxRecordSize(&info->index->layout, 0), &size);
+
+		if (rec)
+			count_record(info, VecxIdMake(blkno, off), rec, size);
+	}
+}
+
+static void
+count_segments(Info *info, Page page)
+{
+	OffsetNumber max = Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+
+	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
+	{
+		VecxRowSegment seg = VecxPageGetSegment(page, off);
+
+		if (seg)
+			info->rows += seg->nrows;
+	}
+}
+
+static void
+count_side_rows(Info *info, Page page)
+{
+	int			count = VecxSidePageCount(page);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (VecxSidePageRows(page)[i].flags == VECX_ROW_NULL)
+			info->nulls++;
+		else
+			info->unscorable++;
+	}
+	info->rows += Max(count, 0);
+}
+
+static void
+count_page(Info *info, BlockNumber blkno, Page page)
+{
+	int			kind = VecxPageGetOpaque(page)->kind;
+	Size		room = PageGetExactFreeSpace(page);
+
+	if (kind < VECX_PAGE_META || kind > VECX_PAGE_SIDE)
+		VecxCorrupted(info->index->rel, blkno, "a page is of a kind that does not exist");
+	if (kind == VECX_PAGE_META || kind == VECX_PAGE_MODEL)
+		room = 0;				/* never used for anything else */
+	info->free_bytes += (int64) room;
+	info->kind_bytes[kind] += BLCKSZ - (int64) room;
+	if (kind == VECX_PAGE_VERTEX || kind == VECX_PAGE_UPPER)
+		count_records(info, blkno, page);
+	else if (kind == VECX_PAGE_ROWS)
+		count_segments(info, page);
+	else if (kind == VECX_PAGE_SIDE)
+		count_side_rows(info, page);
+}
+
+static void
+count_index(Info *info)
+{
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	PGAlignedBlock page;
+
+	info->index = VecxIndexOpen(info->target.rel, CurrentMemoryContext);
+	info->nblocks = RelationGetNumberOfBlocks(info->target.rel);
+	VecxIdSetInitBitmap(&info->live, CurrentMemoryContext, info->nblocks);
+	VecxIdSetInitBitmap(&info->linked, CurrentMemoryContext, info->nblocks);
+	for (BlockNumber blkno = VECX_META_BLKNO; blkno < info->nblocks; blkno++)
+	{
+		if (VecxTargetReadPage(info->target.rel, blkno, strategy, &page))
+			count_page(info, blkno, page.data);
+		else
+			info->free_bytes += BLCKSZ;
+	}
+}
+
+/* Live vertices that no link at the base leads to. */
+static int64
+count_orphans(const Info *info)
+{
+	int64		orphans = 0;
+
+	for (BlockNumber blkno = 0; blkno < info->live.nblocks; blkno++)
+	{
+		uint64		linked = blkno < info->linked.nblocks ? info->linked.bitmap[blkno] : 0;
+
+		orphans += pg_popcount64(info->live.bitmap[blkno] & ~linked);
+	}
+	return orphans;
+}
+
+static VecxCodeKind
+code_kind(const VecxMetaPageData *meta)
+{
+	for (int i = 0; i < VECX_MAX_PARTS; i++)
+		if (meta->parts[i].part == VECX_PART_CODE)
+			return (VecxCodeKind) meta->parts[i].format;
+	return VECX_CODE_NONE;
+}
+
+static HeapTuple
+make_result(const Info *info, TupleDesc desc)
+{
+	const VecxMetaPageData *meta = &info->index->meta;
+	const VecxBasis *basis = &VecxCurrentModel(info->index)->basis;
+	Datum		values[29];
+	bool		nulls[29] = {false};
+	int64		trained = 0;
+	int			n = 0;
+
+	for (int i = 0; i < VECX_MAX_MODELS; i++)
+		if (meta->models[i].number == meta->current_model)
+			trained = meta->models[i].trained_rows;
+
+	values[n++] = CStringGetTextDatum("graph");
+	values[n++] = CStringGetTextDatum(metric_names[meta->metric]);
+	values[n++] = Int32GetDatum((int32) meta->dim);
+	values[n++] = Int32GetDatum(meta->m);
+	values[n++] = Int32GetDatum(meta->ef_construction);
+	values[n++] = CStringGetTextDatum(vecx_code_name(code_kind(meta)));
+	values[n++] = Int32GetDatum((int32) info->index->coder.nbytes);
+	values[n++] = Int32GetDatum((int32) basis->ndims);
+	values[n++] = Int32GetDatum((int32) basis->nplanes);
+	values[n++] = Int32GetDatum((int32) meta->sketch_size);
+	values[n++] = Int32GetDatum(info->index->nmodels);
+	values[n++] = Int32GetDatum(meta->current_model);
+	values[n++] = Int64GetDatum(trained);
+	values[n++] = Int32GetDatum(info->levels);
+	values[n++] = Int64GetDatum(info->vertices);
+	values[n++] = Int64GetDatum(info->dead);
+	values[n++] = Int64GetDatum(count_orphans(info));
+	nulls[n] = info->vertices == 0;
+	values[n++] = Float8GetDatum((double) info->links / (double) Max(info->vertices, 1));
+	values[n++] = Int64GetDatum(info->rows);
+	values[n++] = Int64GetDatum(info->unscorable);
+	values[n++] = Int64GetDatum(info->nulls);
+	for (int kind = VECX_PAGE_META; kind <= VECX_PAGE_SIDE; kind++)
+		values[n++] = Int64GetDatum(info->kind_bytes[kind]);
+	values[n++] = Int64GetDatum(info->free_bytes);
+	values[n++] = Int32GetDatum((int32) meta->version);
+	Assert(n == lengthof(values) && n == desc->natts);
+	return heap_form_tuple(desc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(vecx_info);
+Datum
+vecx_info(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx info",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	TupleDesc	desc;
+	HeapTuple	result;
+	Info		info;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	desc = BlessTupleDesc(desc);
+	memset(&info, 0, sizeof(info));
+	VecxTargetOpen(&info.target, PG_GETARG_OID(0), AccessShareLock);
+	old = MemoryContextSwitchTo(cxt);
+	count_index(&info);
+	MemoryContextSwitchTo(old);
+	result = make_result(&info, desc);
+	MemoryContextDelete(cxt);
+	VecxTargetClose(&info.target);
+	PG_RETURN_DATUM(HeapTupleGetDatum(result));
+}

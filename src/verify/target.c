@@ -1,0 +1,169 @@
+/*
+ * target.c
+ *    Opens the index that a verification function was called for, and says
+ *    where damage is.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/index.h"
+#include "catalog/pg_class.h"
+#include "compat.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "verify/verify.h"
+
+void
+VecxDamage(Relation rel, BlockNumber blkno, OffsetNumber off, const char *what,
+		   const char *fmt,...)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	appendStringInfo(&detail, "Block=%u", blkno);
+	if (off != InvalidOffsetNumber)
+		appendStringInfo(&detail, " offset=%u", off);
+	if (fmt)
+	{
+		va_list		args;
+		int			needed;
+
+		appendStringInfoChar(&detail, ' ');
+		for (;;)
+		{
+			va_start(args, fmt);
+			needed = appendStringInfoVA(&detail, fmt, args);
+			va_end(args);
+			if (needed == 0)
+				break;
+			enlargeStringInfo(&detail, needed);
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" is damaged: %s", RelationGetRelationName(rel), what),
+			 errdetail_internal("%s.", detail.data),
+			 errhint("REINDEX the index.")));
+}
+
+/* Raises unless the OID is that of a vecx index; returns its table's. */
+static Oid
+check_kind(Oid indexid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexid));
+	Form_pg_class class;
+	IndexAmRoutine *am = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("relation with OID %u does not exist", indexid)));
+	class = (Form_pg_class) GETSTRUCT(tuple);
+	if (class->relkind == RELKIND_INDEX)
+		am = GetIndexAmRoutineByAmId(class->relam, true);
+	if (am == NULL || am->ambuild != vecxbuild)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a vecx index", NameStr(class->relname)),
+				 class->relkind == RELKIND_PARTITIONED_INDEX ?
+				 errhint("Name the index of a partition.") : 0));
+	ReleaseSysCache(tuple);
+	return IndexGetRelation(indexid, false);
+}
+
+/*
+ * Opens the index and its table.  Only the table's owner and superusers may;
+ * expressions of the index are evaluated as the owner, whoever calls.
+ */
+void
+VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode)
+{
+	Oid			heapid = check_kind(indexid);
+
+	if (!object_ownercheck(RelationRelationId, heapid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(heapid));
+
+	/* the table first, as everybody does */
+	target->mode = mode;
+	target->heap = table_open(heapid, mode);
+	target->rel = index_open(indexid, mode);
+	if (RELATION_IS_OTHER_TEMP(target->rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary tables of other sessions")));
+	if (RecoveryInProgress() && !RelationNeedsWAL(target->rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary or unlogged relations during recovery")));
+
+	GetUserIdAndSecContext(&target->save_user, &target->save_context);
+	SetUserIdAndSecContext(target->heap->rd_rel->relowner,
+						   target->save_context | SECURITY_RESTRICTED_OPERATION);
+	target->save_nestlevel = NewGUCNestLevel();
+}
+
+void
+VecxTargetClose(VecxTarget *target)
+{
+	AtEOXact_GUC(false, target->save_nestlevel);
+	SetUserIdAndSecContext(target->save_user, target->save_context);
+	index_close(target->rel, target->mode);
+	table_close(target->heap, target->mode);
+}
+
+/*
+ * A scan of the table, in its order, for table_index_build_scan, which ends it:
+ * with it every row that the snapshot sees and the index should have is met.
+ */
+TableScanDesc
+VecxTargetScan(VecxTarget *target, Snapshot snapshot, IndexInfo **info)
+{
+	Form_pg_index form = target->rel->rd_index;
+
+	if (!form->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid", RelationGetRelationName(target->rel)),
+				 errdetail("It need not have every row of its table.")));
+	/* an old snapshot may see versions of rows that the index never had */
+	if (IsolationUsesXactSnapshot() && form->indcheckxmin &&
+		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(target->rel->rd_indextuple->t_data),
+							   snapshot->xmin))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("index \"%s\" is too new for this transaction's snapshot",
+						RelationGetRelationName(target->rel))));
+	*info = BuildIndexInfo(target->rel);
+	/* makes the scan go by the snapshot */
+	(*info)->ii_Concurrent = true;
+	return table_beginscan_strat(target->heap, snapshot, 0, NULL, true, false);
+}
+
+/* Copies a page; false if it is all zeros. */
+bool
+VecxTargetReadPage(Relation rel, BlockNumber blkno, BufferAccessStrategy strategy,
+				   PGAlignedBlock *copy)
+{
+	Buffer		buf = ReadBufferExtended(rel, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
+	bool		is_new;
+
+	CHECK_FOR_INTERRUPTS();
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	is_new = PageIsNew(BufferGetPage(buf));
+	if (!is_new)
+	{
+		VecxPageCheck(rel, buf, blkno == VECX_META_BLKNO ? VECX_PAGE_META : 0);
+		memcpy(copy->data, BufferGetPage(buf), BLCKSZ);
+	}
+	UnlockReleaseBuffer(buf);
+	return !is_new;
+}
