@@ -167,7 +167,6 @@ typedef struct VecxMetaPageData
 	uint8		entry_level;
 	uint16		unused;
 	VecxId		entry;			/* record where searches start, 0: empty graph */
-	uint32		entry_generation;
 	BlockNumber side_head;		/* SIDE pages */
 	BlockNumber side_tail;
 	BlockNumber rows_tail;		/* ROWS page with room, a hint */
@@ -182,7 +181,7 @@ StaticAssertDecl(sizeof(VecxRowEntry) == 8, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(offsetof(VecxRowSegmentData, rows) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 160, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 152, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,
