@@ -453,10 +453,12 @@ vecx_code_rank(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t
  * the least.  Then, with x the vector and y what its code stands for:
  *    |q - x|^2 - |q - y|^2 = |e|^2 + 2 <q - y, e>       (L2)
  *    <q, x> - <q, y>       = <q, e>                     (IP)
+ * (but e leans towards x: <x, e> is about |e|^2, and so does a query like x)
  *    |q - x|_1 - |q - y|_1 = sum of +-e[i], and at most |e|_1 where they agree
  */
 static double
-float_error(const VecxCoder *coder, const VecxCodeQuery *query, double err2, double var, float rank)
+float_error(const VecxCoder *coder, const VecxCodeQuery *query, double err2, double var,
+			double norm2, float rank)
 {
 	double		n = (double) coder->dim;
 	double		sigma = sqrt(var > err2 / n ? var : err2 / n);
@@ -464,7 +466,8 @@ float_error(const VecxCoder *coder, const VecxCodeQuery *query, double err2, dou
 	switch (coder->metric)
 	{
 		case VECX_METRIC_IP:
-			return 3.0 * sqrt((double) query->norm2) * sigma;
+			return 3.0 * sqrt((double) query->norm2) * sigma +
+				(norm2 > err2 ? fabs((double) rank) * err2 / norm2 : 0.0);
 		case VECX_METRIC_L1:
 			{
 				double		most = sqrt(n * err2);
@@ -498,6 +501,7 @@ bits_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *co
 float
 vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code, float rank)
 {
+	double		norm2;
 	double		err2;
 	double		step;
 
@@ -514,13 +518,16 @@ vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_
 			 * large elements may carry both the norm and the distance: allow
 			 * four times the mean variance.
 			 */
-			err2 = (double) half_head(code).norm2 * ldexp(1.0, -22) / 3.0;
-			return vecx_finite(float_error(coder, query, err2, 4.0 * err2 / (double) coder->dim, rank));
+			norm2 = (double) half_head(code).norm2;
+			err2 = norm2 * ldexp(1.0, -22) / 3.0;
+			return vecx_finite(float_error(coder, query, err2, 4.0 * err2 / (double) coder->dim,
+										   norm2, rank));
 		default:
 			vecx_sq_noise(coder, code, &err2, &step);
 			if (err2 == 0.0)
 				return 0.0f;
-			return vecx_finite(float_error(coder, query, err2, step * step / 12.0, rank));
+			norm2 = vecx_sq_norm2(coder, code);
+			return vecx_finite(float_error(coder, query, err2, step * step / 12.0, norm2, rank));
 	}
 }
 

@@ -16,6 +16,8 @@
 #include "code_train.h"
 
 #define JUDGE_QUERIES		100
+/* Where every projection needs a long Hadamard transform. */
+#define JUDGE_QUERIES_WIDE	25
 #define JUDGE_NEIGHBOURS	32
 #define JUDGE_MAX_ROWS		1000
 #define JUDGE_VECTORS		(JUDGE_NEIGHBOURS + 2)
@@ -42,6 +44,9 @@ static const struct
 	double		enough;
 }			judge_sizes[] = {{32, 0.93}, {64, 0.75}, {128, -1.0}};
 
+/* A larger size must leave less than this share of the score's rest. */
+#define JUDGE_LARGER_SIZE	0.8
+
 /*
  * Twice the bits of half the dimensions must leave less than this share of the
  * score's rest to be preferred: it depends on the sample's directions more, the
@@ -56,6 +61,7 @@ typedef struct VecxJudge
 	const float *sample;
 	uint32_t	step;			/* between the rows judged by */
 	uint32_t	nrows;			/* how many there are */
+	uint32_t	nqueries;
 	uint32_t	query[JUDGE_QUERIES];
 	uint32_t	vertex[JUDGE_QUERIES];
 	uint32_t	neighbour[JUDGE_QUERIES][JUDGE_NEIGHBOURS];
@@ -125,7 +131,8 @@ judge_init(VecxJudge *j, const VecxTrainer *t, const float *sample, size_t nrows
 	/* Even rows: the odd ones are trained on. */
 	j->step = (uint32_t) (nrows / 2 / JUDGE_MAX_ROWS + 1) * 2;
 	j->nrows = (uint32_t) (nrows / j->step);
-	for (size_t k = 0; k < JUDGE_QUERIES; k++)
+	j->nqueries = t->hdim < t->dim ? JUDGE_QUERIES_WIDE : JUDGE_QUERIES;
+	for (size_t k = 0; k < j->nqueries; k++)
 	{
 		uint32_t	near[JUDGE_FARTHER];
 		float		dists[JUDGE_FARTHER];
@@ -220,7 +227,7 @@ judge_score(const VecxJudge *j, VecxTrainer *t, uint32_t ndims, uint32_t nplanes
 	room.scratch = vecx_train_alloc(env, vecx_basis_scratch_floats(&basis), sizeof(float));
 	room.sketches = vecx_train_alloc(env, JUDGE_NEIGHBOURS, vecx_sketch_size(&basis));
 	room.codes = vecx_train_alloc(env, basis.pdims, 1);
-	for (size_t k = 0; k < JUDGE_QUERIES; k++)
+	for (size_t k = 0; k < j->nqueries; k++)
 		sum += judge_query(j, &basis, k, &room);
 	vecx_train_free(env, room.vecs);
 	vecx_train_free(env, room.proj);
@@ -228,7 +235,7 @@ judge_score(const VecxJudge *j, VecxTrainer *t, uint32_t ndims, uint32_t nplanes
 	vecx_train_free(env, room.sketches);
 	vecx_train_free(env, room.codes);
 	vecx_train_free(env, bytes);
-	return sum / JUDGE_QUERIES;
+	return sum / (double) j->nqueries;
 }
 
 /* The better shape of sketches of so many bytes, and its score. */
@@ -254,13 +261,37 @@ judge_size(const VecxJudge *j, VecxTrainer *t, uint32_t sketch_bytes,
 	return narrow;
 }
 
+/* The smallest size that is enough, or that a larger one hardly betters. */
+static void
+judge_sizes_ascending(const VecxJudge *j, VecxTrainer *t, uint32_t *ndims, uint32_t *nplanes)
+{
+	uint32_t	most = vecx_sketch_default_bytes(t->metric, t->dim, UINT32_MAX);
+	double		score = 0.0;
+
+	for (size_t s = 0; s < sizeof(judge_sizes) / sizeof(judge_sizes[0]); s++)
+	{
+		uint32_t	dims;
+		uint32_t	planes;
+		double		larger;
+
+		if (s > 0 && judge_sizes[s].nbytes > most)
+			break;
+		larger = judge_size(j, t, judge_sizes[s].nbytes, &dims, &planes);
+		if (s > 0 && 1.0 - larger >= JUDGE_LARGER_SIZE * (1.0 - score))
+			break;
+		score = larger;
+		*ndims = dims;
+		*nplanes = planes;
+		if (score >= judge_sizes[s].enough)
+			break;
+	}
+}
+
 bool
 vecx_train_choose(VecxTrainer *t, const float *sample, size_t nrows, uint32_t sketch_bytes,
 				  uint32_t *ndims, uint32_t *nplanes)
 {
 	VecxJudge  *j;
-	size_t		nsizes = sizeof(judge_sizes) / sizeof(judge_sizes[0]);
-	uint32_t	most = vecx_sketch_default_bytes(t->metric, t->dim, UINT32_MAX);
 
 	if (nrows < 2 * JUDGE_MIN_ROWS || !t->varied)
 		return false;
@@ -269,13 +300,7 @@ vecx_train_choose(VecxTrainer *t, const float *sample, size_t nrows, uint32_t sk
 	if (sketch_bytes > 0)
 		(void) judge_size(j, t, sketch_bytes, ndims, nplanes);
 	else
-		for (size_t s = 0; s < nsizes; s++)
-		{
-			double		score = judge_size(j, t, judge_sizes[s].nbytes, ndims, nplanes);
-
-			if (score >= judge_sizes[s].enough || judge_sizes[s].nbytes * 2 > most)
-				break;
-		}
+		judge_sizes_ascending(j, t, ndims, nplanes);
 	vecx_train_free(t->env, j);
 	return true;
 }
