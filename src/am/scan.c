@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/relscan.h"
@@ -371,6 +372,22 @@ compare_pending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/*
+ * How far rounding alone takes the operator's cosine distance from the rank
+ * of a vertex, which is that of unit vectors.  The other operators sum the same
+ * terms as rank does.  kernel.h has the bound of each sum: the operator has
+ * three of them, of up to 1 where the distance is doubled to make a rank.
+ */
+static float
+rounding(const VecxScan *so, float rank)
+{
+	const VecxIndex *index = so->index;
+
+	if (index->meta.metric != VECX_METRIC_COSINE)
+		return 0;
+	return (4 + index->meta.dim / 16) * FLT_EPSILON * (4 + 2 * rank);
+}
+
 /* Makes what the search opened the batch that rows are taken from. */
 static void
 take_batch(VecxScan *so)
@@ -388,7 +405,11 @@ take_batch(VecxScan *so)
 	}
 	for (int i = 0; i < n; i++)
 		if (!opened[i].dead)
-			so->pending[kept++] = opened[i];
+		{
+			so->pending[kept] = opened[i];
+			so->pending[kept].error += rounding(so, opened[i].rank);
+			kept++;
+		}
 	so->npending = kept;
 	so->pending_at = 0;
 	so->returned += kept;

@@ -225,9 +225,15 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec)
 	const uint8 *code = VecxRecordCode(&index->layout, rec);
 	VecxOpened *opened = new_opened(search);
 
-	opened->nav = vecx_code_distance(&index->coder, &search->probe->code, code);
-	opened->rank = vecx_code_rank(&index->coder, &search->probe->code, code, opened->nav);
-	opened->error = vecx_code_error(&index->coder, &search->probe->code, code, opened->rank);
+	opened->nav = opened->rank = opened->error = 0;
+	if (search->probe)
+	{
+		const VecxCodeQuery *query = &search->probe->code;
+
+		opened->nav = vecx_code_distance(&index->coder, query, code);
+		opened->rank = vecx_code_rank(&index->coder, query, code, opened->nav);
+		opened->error = vecx_code_error(&index->coder, query, code, opened->rank);
+	}
 	opened->id = id;
 	opened->down = rec->down;
 	opened->generation = rec->generation;
@@ -357,7 +363,7 @@ hop(VecxSearch *search, VecxId id)
 
 /*
  * Begins a search of a level at given records.  Forgets the search before,
- * and what it opened.
+ * and what it opened.  Without a probe only VecxSearchSweep may follow.
  */
 void
 VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
@@ -375,7 +381,7 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 	VecxIdSetClear(&search->visited);
 	for (int i = 0; i < nseeds; i++)
 		add_candidate(search, seeds[i], -INFINITY);
-	for (int i = 0; i < search->index->nmodels; i++)
+	for (int i = 0; i < search->index->nmodels && probe; i++)
 		VecxProbeForModel(probe, search->index->models[i].number);
 }
 
