@@ -226,6 +226,8 @@ extern void VecxTrainEnvInit(VecxTrainEnv *env, MemoryContext cxt);
 
 /* Bits set, given what vecx_code_norm2 says; for sketches of bit strings. */
 #define VecxPopcount(index, norm2)	((index)->spec->is_bits ? (uint32) (norm2) : 0)
+/* The same of a probe, whose code may keep only a sample of the bits. */
+#define VecxProbePopcount(probe)	((probe)->code.popcount * (probe)->index->coder.step)
 
 /* probe.c */
 extern Size VecxVectorBytes(const VecxIndex *index);

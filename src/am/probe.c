@@ -80,7 +80,7 @@ VecxProbeForModel(VecxProbe *probe, uint8 number)
 	scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
 	vecx_basis_project(basis, probe->vec, slot->proj, scratch);
 	pfree(scratch);
-	vecx_sketch_query_init(basis, slot->proj, probe->code.popcount, slot->codes, &slot->query);
+	vecx_sketch_query_init(basis, slot->proj, VecxProbePopcount(probe), slot->codes, &slot->query);
 	slot->number = number;
 	return slot;
 }

@@ -135,7 +135,7 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 		vecx_sketch_query_init(&pm->basis, pv, VecxPopcount(index, n->norm2),
 							   palloc(pm->basis.pdims), &self);
 		VecxEncodeLink(index, &pm->basis, id, pv, pm->proj, n->norm2, n->dist,
-					   probe->code.popcount, link);
+					   VecxProbePopcount(probe), link);
 
 		buf = ReadBuffer(index->rel, VecxIdBlock(n->id));
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
