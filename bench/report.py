@@ -164,7 +164,7 @@ def ratio_row(what, mine, peer, bar, low=True, digits=1):
     return [what, cell(mine, digits), cell(peer, digits), shown, *limits, verdict(ratio, bar, low)]
 
 
-def speed_rows(rowset, mine, recall, value, key, what):
+def speed_rows(rowset, mine, recall, value, key, what, bar):
     """Queries per second; above the floor of SQL where that is most of the time."""
     own = at_recall(mine, recall, value)
     peer, name = best_peer(rowset, recall, value)
@@ -173,14 +173,14 @@ def speed_rows(rowset, mine, recall, value, key, what):
                  '-', '-', '-', '-']]
     floors = [named(rowset['curves'], 'engine', n)['floor'][key] for n in ('vecx', name)]
     above = [own - floors[0], peer - floors[1]]
-    applies = floors[0] > own / 2
+    applies = bar and floors[0] > own / 2
     plain = ratio_row(f'{what} at recall {recall} ({name})', 1e6 / own, 1e6 / peer,
-                      None if applies else SPEED, low=False, digits=0)
+                      None if applies else bar, low=False, digits=0)
     over = ratio_row('the same, us above the floor of SQL', above[0], above[1], None)
     over[3] = cell(above[1] / above[0], 2) + 'x' if above[0] > 0 else '-'
     if applies:
-        over[4:] = [f'{SPEED[0]:g}x', f'{SPEED[1]:g}x',
-                    verdict(above[1] / above[0] if above[0] > 0 else math.inf, SPEED, False)]
+        over[4:] = [f'{bar[0]:g}x', f'{bar[1]:g}x',
+                    verdict(above[1] / above[0] if above[0] > 0 else math.inf, bar, False)]
     return [plain, over]
 
 
@@ -216,9 +216,9 @@ def comparison(figures, rowset):
         return ['vecx was not measured: no comparison.', '']
     rows = []
     for recall in RECALLS:
-        rows += speed_rows(rowset, mine, recall, time_us, 'mean_us', 'queries/s')
-        rows += speed_rows(rowset, mine, recall, best_us, 'best_us', "queries/s, each query's best round,")
-        rows += speed_rows(rowset, mine, recall, server_us, 'server_us', 'queries/s of processor time')
+        rows += speed_rows(rowset, mine, recall, time_us, 'mean_us', 'queries/s', SPEED)
+        rows += speed_rows(rowset, mine, recall, best_us, 'best_us', "queries/s, each query's best round,", None)
+        rows += speed_rows(rowset, mine, recall, server_us, 'server_us', 'queries/s of processor time', None)
         rows += block_rows(rowset, mine, recall)
         yardstick = named(rowset['curves'], 'engine', 'hnswlib')
         times = [c and at_recall(c, recall, time_us) for c in (mine, yardstick)]
