@@ -42,6 +42,15 @@
 	tuplesort_getdatum(state, true, value, isnull, NULL)
 #endif
 
+/* scans of an index got counters of their own in 18 */
+#if PG_VERSION_NUM >= 180000
+#define VecxIndexBeginScan(heap, index, snapshot, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys)
+#else
+#define VecxIndexBeginScan(heap, index, snapshot, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, nkeys, norderbys)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define VECX_MODULE_MAGIC \
 	PG_MODULE_MAGIC_EXT(.name = "vecx", .version = VECX_VERSION)

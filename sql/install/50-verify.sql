@@ -38,3 +38,10 @@ CREATE FUNCTION vecx_check(index regclass, heapallindexed boolean DEFAULT false)
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE COST 100000;
 COMMENT ON FUNCTION vecx_check(regclass, boolean) IS
 	'raises an error if a vecx index is damaged or, if asked to look, does not match its table';
+
+CREATE FUNCTION vecx_recall(index regclass, k integer DEFAULT 10, samples integer DEFAULT 100,
+		ef integer DEFAULT NULL, queries regclass DEFAULT NULL, query_column name DEFAULT NULL)
+	RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION vecx_recall(regclass, integer, integer, integer, regclass, name) IS
+	'share of the true nearest rows that searches by a vecx index find';
