@@ -209,6 +209,8 @@ extern void VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 extern void VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta,
 							   const VecxOpSpec *spec, VecxLayout *layout, VecxCoder *coder);
 
+extern VecxRecord VecxGetRecord(const VecxIndex *index, Page page, VecxId id, Size *size);
+
 /* meta.c */
 extern void VecxMetaRead(Relation index, VecxMetaPageData *meta);
 extern VecxIndex *VecxIndexOpen(Relation index, MemoryContext cxt);
@@ -219,6 +221,7 @@ typedef void (*VecxMetaEditor) (VecxMetaPageData *meta, void *arg);
 extern void VecxMetaEdit(VecxIndex *index, VecxMetaEditor edit, void *arg);
 
 /* model.c */
+extern bool VecxModelExists(VecxIndex *index, uint8 number);
 extern const VecxModel *VecxFindModel(VecxIndex *index, uint8 number);
 extern const VecxModel *VecxCurrentModel(VecxIndex *index);
 extern void VecxLoadModels(VecxIndex *index);
@@ -269,7 +272,8 @@ extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 extern void VecxSearchRun(VecxSearch *search, int width);
 extern bool VecxSearchExhausted(const VecxSearch *search);
 extern VecxOpened *VecxSearchOpened(VecxSearch *search, int *count);
-extern void VecxSearchForgetOpened(VecxSearch *search);
+extern float VecxSearchThreshold(const VecxSearch *search);
+extern void VecxSearchKeepOpened(VecxSearch *search, int count);
 extern void VecxSearchSort(VecxSearch *search);
 extern int	VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds);
 extern void VecxSearchSweep(VecxSearch *search, BlockNumber blkno);
@@ -353,7 +357,6 @@ typedef struct VecxCached
 
 typedef struct VecxCodeCache VecxCodeCache;
 extern VecxCodeCache *VecxCodeCacheMake(VecxIndex *index, MemoryContext cxt, Size limit);
-extern void VecxCodeCacheClear(VecxCodeCache *cache);
 extern bool VecxCodeCacheGet(VecxCodeCache *cache, VecxId id, int level, VecxCached *out);
 
 /* renew.c: training a model for an index that grew, and renewing sketches */

@@ -53,13 +53,6 @@ VecxCodeCacheMake(VecxIndex *index, MemoryContext cxt, Size limit)
 	return cache;
 }
 
-void
-VecxCodeCacheClear(VecxCodeCache *cache)
-{
-	for (uint32 i = 0; i < cache->nslots; i++)
-		cache->slots[i].id = VECX_INVALID_ID;
-}
-
 /*
  * What there is to know of a record; false if it is gone.  The pointers in
  * *out are good until the next call.
@@ -77,8 +70,7 @@ VecxCodeCacheGet(VecxCodeCache *cache, VecxId id, int level, VecxCached *out)
 		Size		size;
 
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
-		rec = VecxPageGetRecord(BufferGetPage(buf), VecxIdOffset(id),
-								VecxRecordSize(&index->layout, 0), &size);
+		rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
 		if (!rec || rec->level != level)
 		{
 			UnlockReleaseBuffer(buf);

@@ -19,6 +19,12 @@
 #include "am/am.h"
 #include "types/vec.h"
 
+/*
+ * Rows of a vertex that are looked at to learn whether it has a vector, at
+ * most: those of other transactions under way tell nothing.
+ */
+#define MAX_ROWS_LOOKED_AT	16
+
 /* A new vertex on its way in. */
 typedef struct NewVertex
 {
@@ -58,23 +64,24 @@ same_value(VecxExact *exact, const NewVertex *v, ItemPointer tid)
 }
 
 /* Whether a vertex with the same hash and code stands for the same vector: any
- * of its rows that is still in the heap tells. */
+ * of its rows that is still in the heap tells.  In doubt it does not. */
 static bool
 same_vector(NewVertex *v, VecxExact *exact, const VecxOpened *opened)
 {
 	VecxId		segment = opened->chain;
 	VecxRowEntry *rows;
+	int			looked_at = opened->nrows;
 
 	for (int i = 0; i < opened->nrows; i++)
 		if (same_value(exact, v, (ItemPointer) &opened->tids[i]))
 			return true;
 	rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
-	while (segment != VECX_INVALID_ID)
+	while (segment != VECX_INVALID_ID && looked_at < MAX_ROWS_LOOKED_AT)
 	{
 		int			nrows = VecxRowsReadSegment(v->index, opened->id, &segment, rows);
 
 		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < nrows; i++)
+		for (int i = 0; i < nrows && looked_at < MAX_ROWS_LOOKED_AT; i++, looked_at++)
 			if (same_value(exact, v, &rows[i].tid))
 				return true;
 	}
@@ -213,6 +220,7 @@ typedef struct EntryEdit
 {
 	VecxId		id;
 	int			level;
+	bool		alone;			/* nothing alive is reached from the entry there is */
 } EntryEdit;
 
 static void
@@ -220,7 +228,7 @@ raise_entry(VecxMetaPageData *meta, void *arg)
 {
 	EntryEdit  *edit = arg;
 
-	if (meta->entry == VECX_INVALID_ID || edit->level > meta->entry_level)
+	if (meta->entry == VECX_INVALID_ID || edit->alone || edit->level > meta->entry_level)
 	{
 		meta->entry = edit->id;
 		meta->entry_level = (uint8) edit->level;
@@ -252,9 +260,9 @@ write_vertex(NewVertex *v)
 		for (int i = 0; i < v->nneighbours[level] && !linked; i++)
 			linked = VecxAddReverseLink(v->probe, ids[level], &v->neighbours[level][i], true);
 	}
-	if (index->meta.entry == VECX_INVALID_ID || v->level > index->meta.entry_level)
+	if (v->nneighbours[0] == 0 || v->level > index->meta.entry_level)
 	{
-		EntryEdit	edit = {ids[v->level], v->level};
+		EntryEdit	edit = {ids[v->level], v->level, v->nneighbours[0] == 0};
 
 		VecxMetaEdit(index, raise_entry, &edit);
 	}
@@ -299,6 +307,7 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, ItemPoint
 {
 	NewVertex	v;
 	LOCKMODE	mode = ShareLock;
+	bool		shared;
 
 	memset(&v, 0, sizeof(v));
 	v.index = index;
@@ -309,23 +318,26 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, ItemPoint
 	v.code = palloc0(index->coder.nbytes);
 	vecx_code_encode(&index->coder, input->vec, v.code);
 
-	/*
-	 * The first vertex becomes the entry, so two first ones must not arrive
-	 * together.  All others only have to keep VACUUM waiting.
-	 */
-	LockPage(index->rel, VECX_META_BLKNO, mode);
-	VecxIndexRefresh(index);
-	if (index->meta.entry == VECX_INVALID_ID)
-	{
-		UnlockPage(index->rel, VECX_META_BLKNO, mode);
-		mode = ExclusiveLock;
-		LockPage(index->rel, VECX_META_BLKNO, mode);
-		VecxIndexRefresh(index);
-	}
-
 	/* from the code, so that the sketches follow from what the index stores */
 	v.probe = VecxProbeMakeFromCode(index, v.code);
-	if (index->meta.entry == VECX_INVALID_ID || !find_place(&v))
+
+	/*
+	 * A vertex that finds none to link to becomes the entry: the first of all,
+	 * or the first after all that VACUUM has marked dead.  Two such must not
+	 * arrive together, so it looks again when it is alone.  All others only
+	 * have to keep VACUUM waiting.
+	 */
+	for (;;)
+	{
+		LockPage(index->rel, VECX_META_BLKNO, mode);
+		VecxIndexRefresh(index);
+		shared = index->meta.entry != VECX_INVALID_ID && find_place(&v);
+		if (shared || v.nneighbours[0] > 0 || mode == ExclusiveLock)
+			break;
+		UnlockPage(index->rel, VECX_META_BLKNO, mode);
+		mode = ExclusiveLock;
+	}
+	if (!shared)
 		write_vertex(&v);
 	UnlockPage(index->rel, VECX_META_BLKNO, mode);
 }

@@ -183,3 +183,21 @@ VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta, const VecxOpSpe
 		meta->metric != spec->metric)
 		VecxCorrupted(index, VECX_META_BLKNO, "the layout in the metapage does not fit the page");
 }
+
+/*
+ * The record of that id on its locked page, or NULL if there is none (any
+ * more).  What is there is checked so far that nobody leaves the item by it.
+ */
+VecxRecord
+VecxGetRecord(const VecxIndex *index, Page page, VecxId id, Size *size)
+{
+	const VecxLayout *layout = &index->layout;
+	VecxRecord	rec = VecxPageGetRecord(page, VecxIdOffset(id), VecxRecordSize(layout, 0), size);
+
+	if (rec && (rec->level > VECX_MAX_LEVEL || rec->nlinks > rec->link_cap ||
+				rec->link_cap > VecxMaxLinks(index->meta.m, rec->level) ||
+				rec->nrows > VECX_INLINE_ROWS ||
+				VecxRecordSize(layout, rec->link_cap) > *size))
+		VecxCorrupted(index->rel, VecxIdBlock(id), "a record claims more than its item holds");
+	return rec;
+}

@@ -11,7 +11,7 @@
 /*
  * The RNG rule (relative neighbourhood graph): going through the candidates
  * from near to far, keep one unless some kept one is nearer to it than the
- * vertex is.  What is pruned fills the list up to a half, nearest first, so
+ * vertex is.  What is pruned fills the list up to a quarter, nearest first, so
  * that a vertex in a dense spot still has ways out.
  *
  * cands are sorted by dist.  chosen gets positions in cands, at most max_links

@@ -156,6 +156,20 @@ VecxLoadModels(VecxIndex *index)
 	index->nmodels = n;
 }
 
+/* Whether there is a model of that number, by the metapage as it is now. */
+bool
+VecxModelExists(VecxIndex *index, uint8 number)
+{
+	for (int round = 0; round < 2; round++)
+	{
+		for (int i = 0; i < index->nmodels; i++)
+			if (index->models[i].number == number)
+				return true;
+		VecxIndexRefresh(index);
+	}
+	return false;
+}
+
 /*
  * The model of that number.  A record can name a model that was made after the
  * index was opened: then the metapage is read again, so the caller must hold
@@ -164,13 +178,10 @@ VecxLoadModels(VecxIndex *index)
 const VecxModel *
 VecxFindModel(VecxIndex *index, uint8 number)
 {
-	for (int round = 0; round < 2; round++)
-	{
+	if (VecxModelExists(index, number))
 		for (int i = 0; i < index->nmodels; i++)
 			if (index->models[i].number == number)
 				return &index->models[i];
-		VecxIndexRefresh(index);
-	}
 	VecxCorrupted(index->rel, VECX_META_BLKNO, "a record names a model that does not exist");
 }
 

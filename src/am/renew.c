@@ -85,9 +85,8 @@ VecxCopyRecord(VecxIndex *index, VecxId id, Size *size)
 	VecxRecord	copy = NULL;
 
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	rec = VecxPageGetRecord(BufferGetPage(buf), VecxIdOffset(id),
-							VecxRecordSize(&index->layout, 0), size);
-	if (rec && VecxRecordSize(&index->layout, rec->nlinks) <= *size)
+	rec = VecxGetRecord(index, BufferGetPage(buf), id, size);
+	if (rec)
 	{
 		copy = palloc(*size);
 		memcpy(copy, rec, *size);
@@ -121,10 +120,11 @@ sample_vertices(VecxIndex *index, Size max_rows, char *rows, int64 *seen)
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buf);
 		for (OffsetNumber off = FirstOffsetNumber;
-			 !PageIsNew(page) && off <= PageGetMaxOffsetNumber(page); off++)
+			 !PageIsNew(page) && off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+			 off++)
 		{
 			Size		size;
-			VecxRecord	rec = VecxPageGetRecord(page, off, VecxRecordSize(&index->layout, 0), &size);
+			VecxRecord	rec = VecxGetRecord(index, page, VecxIdMake(blkno, off), &size);
 			Size		at;
 
 			if (!rec || rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
@@ -206,12 +206,11 @@ VecxReplaceLinks(VecxIndex *index, VecxId id, VecxRecord before, VecxRecord afte
 	bool		done = false;
 
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	rec = VecxPageGetRecord(BufferGetPage(buf), VecxIdOffset(id),
-							VecxRecordSize(&index->layout, 0), &size);
+	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
 	if (rec && same_links(index, rec, before) && after->nlinks <= rec->link_cap)
 	{
 		VecxPageBegin(&change, index->rel, buf, index->mode, false);
-		rec = VecxPageGetRecord(change.page, VecxIdOffset(id), 0, &size);
+		rec = VecxGetRecord(index, change.page, id, &size);
 		rec->model = after->model;
 		rec->nlinks = after->nlinks;
 		memcpy(VecxRecordLink(&index->layout, rec, 0), VecxRecordLink(&index->layout, after, 0),
@@ -273,7 +272,7 @@ renew_all(VecxIndex *index)
 		for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 		{
 			Size		size;
-			VecxRecord	rec = VecxPageGetRecord(page, off, VecxRecordSize(&index->layout, 0), &size);
+			VecxRecord	rec = VecxGetRecord(index, page, VecxIdMake(blkno, off), &size);
 
 			if (rec)
 				models[off] = rec->model;

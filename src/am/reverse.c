@@ -139,7 +139,7 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 
 		buf = ReadBuffer(index->rel, VecxIdBlock(n->id));
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		rec = VecxPageGetRecord(BufferGetPage(buf), off, VecxRecordSize(&index->layout, 0), &size);
+		rec = VecxGetRecord(index, BufferGetPage(buf), n->id, &size);
 		if (!rec || rec->level != n->level || rec->generation != n->generation ||
 			(rec->flags & VECX_RECORD_DEAD))
 		{
@@ -163,7 +163,7 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 		if (slot >= 0)
 		{
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			rec = VecxPageGetRecord(change.page, off, 0, &size);
+			rec = VecxGetRecord(index, change.page, n->id, &size);
 			if (cap > rec->link_cap)
 				rec = grow_record(index, change.page, off, rec, size, cap);
 			memcpy(VecxRecordLink(&index->layout, rec, slot), link, index->layout.link_size);

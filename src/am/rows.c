@@ -109,8 +109,7 @@ VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
 	Size		size;
 
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	rec = VecxPageGetRecord(BufferGetPage(buf), VecxIdOffset(id),
-							VecxRecordSize(&index->layout, 0), &size);
+	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
 	if (!rec || rec->level != 0 || rec->generation != generation ||
 		(rec->flags & VECX_RECORD_DEAD))
 	{
@@ -121,7 +120,7 @@ VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
 	if (rec->nrows < VECX_INLINE_ROWS)
 	{
 		VecxPageBegin(&change, index->rel, buf, index->mode, false);
-		rec = VecxPageGetRecord(change.page, VecxIdOffset(id), 0, &size);
+		rec = VecxGetRecord(index, change.page, id, &size);
 		VecxRecordRows(&index->layout, rec)[rec->nrows++] = row;
 		VecxPageCommit(&change);
 	}
@@ -138,7 +137,7 @@ VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
 			if (last != VECX_INVALID_ID)
 				set_next(index, id, last, added);
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			rec = VecxPageGetRecord(change.page, VecxIdOffset(id), 0, &size);
+			rec = VecxGetRecord(index, change.page, id, &size);
 			if (rec->chain_head == VECX_INVALID_ID)
 				rec->chain_head = added;
 			rec->chain_tail = added;

@@ -62,6 +62,7 @@ typedef struct VecxScan
 	VecxExact  *exact;
 	ScanPhase	phase;
 	int64		returned;		/* vertices given out by the graph so far */
+	bool		restarted;		/* the search found nothing and started again */
 	BlockNumber sweep_next;
 	BlockNumber sweep_end;
 	BlockNumber side_next;
@@ -123,6 +124,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->npending = so->pending_at = so->pending_cap = so->nready = so->ready_cap = 0;
 	so->has_current = false;
 	so->returned = 0;
+	so->restarted = false;
 	so->phase = SCAN_START;
 }
 
@@ -388,13 +390,19 @@ rounding(const VecxScan *so, float rank)
 	return (4 + index->meta.dim / 16) * FLT_EPSILON * (4 + 2 * rank);
 }
 
-/* Makes what the search opened the batch that rows are taken from. */
+/*
+ * Makes the best of what the search opened the batch that rows are taken from.
+ * What it opened on its way in and is farther than the width reaches stays for
+ * a later batch.
+ */
 static void
 take_batch(VecxScan *so)
 {
 	int			n;
 	VecxOpened *opened = VecxSearchOpened(so->search, &n);
-	int			kept = 0;
+	float		threshold = so->phase == SCAN_GRAPH ? VecxSearchThreshold(so->search) :
+		get_float4_infinity();
+	int			left = 0;
 
 	if (n > so->pending_cap)
 	{
@@ -403,19 +411,21 @@ take_batch(VecxScan *so)
 			pfree(so->pending);
 		so->pending = MemoryContextAllocHuge(so->cxt, sizeof(VecxOpened) * n);
 	}
+	so->npending = so->pending_at = 0;
 	for (int i = 0; i < n; i++)
-		if (!opened[i].dead)
+		if (opened[i].nav <= threshold)
 		{
-			so->pending[kept] = opened[i];
-			so->pending[kept].error += rounding(so, opened[i].rank);
-			kept++;
+			VecxOpened *pending = &so->pending[so->npending++];
+
+			*pending = opened[i];
+			pending->error += rounding(so, pending->rank);
 		}
-	so->npending = kept;
-	so->pending_at = 0;
-	so->returned += kept;
+		else
+			opened[left++] = opened[i];
+	VecxSearchKeepOpened(so->search, left);
+	so->returned += so->npending;
 	if (so->probe)
-		qsort(so->pending, kept, sizeof(VecxOpened), compare_pending);
-	VecxSearchForgetOpened(so->search);
+		qsort(so->pending, so->npending, sizeof(VecxOpened), compare_pending);
 	VecxSearchRelease(so->search);
 }
 
@@ -436,6 +446,14 @@ next_batch(VecxScan *so)
 	{
 		if (VecxSearchExhausted(so->search))
 		{
+			/* VACUUM may have moved the entry since the metapage was read */
+			if (so->returned == 0 && !so->restarted)
+			{
+				so->restarted = true;
+				VecxIndexRefresh(so->index);
+				start_search(so);
+				continue;
+			}
 			start_sweep(so);
 			break;
 		}
@@ -512,7 +530,11 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 			continue;
 		item = ready_pop(so);
 		if (vecx_scan_order == VECX_SCAN_STRICT && item.distance < so->last_distance)
+		{
+			if (item.rows.rows)
+				pfree(item.rows.rows);
 			continue;
+		}
 		so->last_distance = item.distance;
 		so->current = item.rows;
 		return true;

@@ -21,8 +21,14 @@
 #include "am/am.h"
 #include "am/heap.h"
 
-/* Width of searches on the levels above the one wanted. */
-#define UPPER_WIDTH		3
+/*
+ * Width of the search on the level above the one wanted; farther up the
+ * nearest record will do.
+ */
+#define UPPER_WIDTH		2
+
+/* Models that may come and go while a search looks for one. */
+#define MAX_MODEL_TRIES	3
 
 struct VecxSearch
 {
@@ -219,18 +225,18 @@ new_opened(VecxSearch *search)
 
 /* Notes down what a record says, while its page is locked. */
 static VecxOpened *
-note_record(VecxSearch *search, VecxId id, VecxRecord rec)
+note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 {
 	VecxIndex  *index = search->index;
 	const uint8 *code = VecxRecordCode(&index->layout, rec);
 	VecxOpened *opened = new_opened(search);
 
-	opened->nav = opened->rank = opened->error = 0;
+	opened->nav = nav;
+	opened->rank = opened->error = 0;
 	if (search->probe)
 	{
 		const VecxCodeQuery *query = &search->probe->code;
 
-		opened->nav = vecx_code_distance(&index->coder, query, code);
 		opened->rank = vecx_code_rank(&index->coder, query, code, opened->nav);
 		opened->error = vecx_code_error(&index->coder, query, code, opened->rank);
 	}
@@ -266,17 +272,10 @@ is_prepared(const VecxProbe *probe, uint8 number)
 static VecxRecord
 get_record(VecxSearch *search, Page page, VecxId id)
 {
-	VecxIndex  *index = search->index;
 	Size		size;
-	VecxRecord	rec = VecxPageGetRecord(page, VecxIdOffset(id),
-										VecxRecordSize(&index->layout, 0), &size);
+	VecxRecord	rec = VecxGetRecord(search->index, page, id, &size);
 
-	if (!rec || rec->level != search->level)
-		return NULL;
-	if (rec->nlinks > VecxMaxLinks(index->meta.m, rec->level) ||
-		VecxRecordSize(&index->layout, rec->nlinks) > size)
-		VecxCorrupted(index->rel, VecxIdBlock(id), "a record has more links than room");
-	return rec;
+	return rec && rec->level == search->level ? rec : NULL;
 }
 
 /* Pins a page, unless it is the one that is pinned already. */
@@ -304,7 +303,7 @@ lock_record(VecxSearch *search, VecxId id)
 	VecxRecord	rec;
 
 	pin_page(search, VecxIdBlock(id));
-	for (;;)
+	for (int tries = 0;; tries++)
 	{
 		uint8		model;
 
@@ -316,31 +315,37 @@ lock_record(VecxSearch *search, VecxId id)
 		LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
 		if (!rec)
 			return NULL;
-		VecxProbeForModel(search->probe, model);
+		/* the record may be renewed, and the model dropped, meanwhile */
+		if (tries >= MAX_MODEL_TRIES || VecxModelExists(search->index, model))
+			VecxProbeForModel(search->probe, model);
 	}
 }
 
-/* Opens one record and takes up its neighbours. */
+/*
+ * Opens one record and takes up its neighbours.  One that is dead leads to
+ * others but is noted only above the base, where what is below it may live.
+ */
 static void
 open_record(VecxSearch *search, VecxId id)
 {
 	VecxIndex  *index = search->index;
 	VecxRecord	rec = lock_record(search, id);
-	VecxOpened *opened;
 	int			nlinks;
 	bool		dead;
 	float		nav;
+	float		norm2;
 
 	if (!rec)
 		return;
-	opened = note_record(search, id, rec);
-	opened->norm2 = VecxRecordEstimates(search->probe, rec, opened->nav,
-										search->scratch, search->est);
+	nav = vecx_code_distance(&index->coder, &search->probe->code,
+							 VecxRecordCode(&index->layout, rec));
+	norm2 = VecxRecordEstimates(search->probe, rec, nav, search->scratch, search->est);
 	nlinks = rec->nlinks;
 	for (int i = 0; i < nlinks; i++)
 		search->ids[i] = VecxLinkId(VecxRecordLink(&index->layout, rec, i));
-	dead = opened->dead;
-	nav = opened->nav;
+	dead = (rec->flags & VECX_RECORD_DEAD) != 0;
+	if (!dead || rec->level > 0)
+		note_record(search, id, rec, nav)->norm2 = norm2;
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
 
 	if (!dead)
@@ -386,8 +391,8 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 }
 
 /*
- * Opens records until width more of them are found and nothing in the frontier
- * is likely to be better than the worst of those.
+ * Opens records until width of those that are kept are found, and nothing in
+ * the frontier is likely to be better than the worst of the best width.
  */
 void
 VecxSearchRun(VecxSearch *search, int width)
@@ -399,6 +404,9 @@ VecxSearchRun(VecxSearch *search, int width)
 	}
 	search->width = width;
 	search->nworst = 0;
+	for (int i = 0; i < search->nopened; i++)
+		if (!search->opened[i].dead)
+			worst_add(search, search->opened[i].nav);
 	for (int i = 0; i < search->nrest; i++)
 		if (VecxIdSetAdd(&search->visited, search->rest[i].id))
 		{
@@ -414,14 +422,21 @@ VecxSearchRun(VecxSearch *search, int width)
 	}
 }
 
-/* True if every record that can be reached has been opened. */
+/* True if every record that can be reached has been opened, and none is kept. */
 bool
 VecxSearchExhausted(const VecxSearch *search)
 {
-	return search->nfrontier == 0 && search->nrest == 0;
+	return search->nfrontier == 0 && search->nrest == 0 && search->nopened == 0;
 }
 
-/* What was opened since the start or since VecxSearchForgetOpened. */
+/* Distance of the worst of the best width records. */
+float
+VecxSearchThreshold(const VecxSearch *search)
+{
+	return threshold(search);
+}
+
+/* What was opened and is kept. */
 VecxOpened *
 VecxSearchOpened(VecxSearch *search, int *count)
 {
@@ -429,10 +444,11 @@ VecxSearchOpened(VecxSearch *search, int *count)
 	return search->opened;
 }
 
+/* Keeps only the first count of what was opened, as the caller arranged them. */
 void
-VecxSearchForgetOpened(VecxSearch *search)
+VecxSearchKeepOpened(VecxSearch *search, int count)
 {
-	search->nopened = 0;
+	search->nopened = count;
 }
 
 static int
@@ -468,9 +484,9 @@ VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds
 	for (int l = meta->entry_level; l > level; l--)
 	{
 		VecxSearchStart(search, probe, l, seeds, nseeds);
-		VecxSearchRun(search, UPPER_WIDTH);
+		VecxSearchRun(search, l == level + 1 ? UPPER_WIDTH : 1);
 		VecxSearchSort(search);
-		nseeds = Min(search->nopened, l == 1 ? UPPER_WIDTH : 1);
+		nseeds = Min(search->nopened, l == level + 1 ? UPPER_WIDTH : 1);
 		for (int i = 0; i < nseeds; i++)
 			seeds[i] = search->opened[i].down;
 	}
@@ -498,8 +514,12 @@ VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 			VecxId		id = VecxIdMake(blkno, off);
 			VecxRecord	rec = get_record(search, page, id);
 
-			if (rec && !VecxIdSetContains(&search->visited, id))
-				note_record(search, id, rec);
+			if (!rec || (rec->flags & VECX_RECORD_DEAD) ||
+				VecxIdSetContains(&search->visited, id))
+				continue;
+			note_record(search, id, rec, !search->probe ? 0 :
+						vecx_code_distance(&search->index->coder, &search->probe->code,
+										   VecxRecordCode(&search->index->layout, rec)));
 		}
 	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);

@@ -18,7 +18,7 @@ append_row(Page page, const VecxRowEntry *row)
 }
 
 /* Adds the row to a page of the chain from blkno on that has room; false if
- * none has, with *last the chain's end. */
+ * none has.  *last is that page, or the chain's end. */
 static bool
 append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, BlockNumber *last)
 {
@@ -27,6 +27,7 @@ append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, Bl
 		Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
 		Page		page = BufferGetPage(buf);
 
+		*last = blkno;
 		if (VecxSidePageCount(page) < VECX_SIDE_PAGE_ROWS)
 		{
 			VecxPageChange change;
@@ -37,7 +38,6 @@ append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, Bl
 			UnlockReleaseBuffer(buf);
 			return true;
 		}
-		*last = blkno;
 		blkno = VecxPageGetOpaque(page)->next;
 		UnlockReleaseBuffer(buf);
 	}
@@ -98,15 +98,23 @@ extend_chain(VecxIndex *index, const VecxRowEntry *row)
 	UnlockReleaseBuffer(meta_buf);
 }
 
+static void
+set_side_tail(VecxMetaPageData *meta, void *arg)
+{
+	meta->side_tail = *(BlockNumber *) arg;
+}
+
 /* Adds a row; why is VECX_ROW_UNSCORABLE or VECX_ROW_NULL. */
 void
 VecxSideInsert(VecxIndex *index, ItemPointer tid, uint16 why)
 {
 	VecxRowEntry row = {*tid, why};
-	BlockNumber last;
+	BlockNumber last = InvalidBlockNumber;
 
 	if (!append_to_chain(index, index->meta.side_tail, &row, &last))
 		extend_chain(index, &row);
+	else if (last != index->meta.side_tail)
+		VecxMetaEdit(index, set_side_tail, &last);
 }
 
 /* Copies the rows of a page (room for VECX_SIDE_PAGE_ROWS); returns the next
@@ -124,12 +132,6 @@ VecxSideRead(VecxIndex *index, BlockNumber blkno, VecxRowEntry *rows, int *count
 	memcpy(rows, VecxSidePageRows(page), sizeof(VecxRowEntry) * *count);
 	UnlockReleaseBuffer(buf);
 	return next;
-}
-
-static void
-set_side_tail(VecxMetaPageData *meta, void *arg)
-{
-	meta->side_tail = *(BlockNumber *) arg;
 }
 
 /* Removes dead rows; new ones go to the first page with room from then on. */
@@ -152,6 +154,8 @@ VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
 		page = BufferGetPage(buf);
 		count = VecxSidePageCount(page);
+		if (count < 0 || count > VECX_SIDE_PAGE_ROWS)
+			VecxCorrupted(index->rel, blkno, "a page has more rows than room");
 		memcpy(rows, VecxSidePageRows(page), sizeof(VecxRowEntry) * count);
 		kept = VecxRowsVacuum(rows, count, callback, arg);
 		*live += kept;

@@ -53,13 +53,13 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	VecxIndex  *index = v->index;
 	Page		page = BufferGetPage(buf);
 	Size		size;
-	VecxRecord	rec = VecxPageGetRecord(page, off, VecxRecordSize(&index->layout, 0), &size);
+	VecxId		id = VecxIdMake(BufferGetBlockNumber(buf), off);
+	VecxRecord	rec = VecxGetRecord(index, page, id, &size);
 	VecxRowEntry rows[VECX_INLINE_ROWS];
 	int			nrows;
 	int			kept;
 	int64		chained = 0;
 	VecxId		chain;
-	VecxId		id = VecxIdMake(BufferGetBlockNumber(buf), off);
 	VecxPageChange change;
 
 	if (!rec || rec->level != 0)
@@ -81,7 +81,7 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 		return;
 
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
-	rec = VecxPageGetRecord(change.page, off, 0, &size);
+	rec = VecxGetRecord(index, change.page, id, &size);
 	rec->nrows = (uint8) kept;
 	memcpy(VecxRecordRows(&index->layout, rec), rows, sizeof(VecxRowEntry) * kept);
 	if (chained == 0)
@@ -108,23 +108,38 @@ remember_upper(Vacuum *v, BlockNumber blkno)
 	v->uppers[v->nuppers++] = blkno;
 }
 
+/*
+ * The index's length, when nobody is adding a page: pages within it are locked
+ * by those who added them, or in use.
+ */
+static BlockNumber
+settled_length(Relation rel)
+{
+	BlockNumber nblocks;
+
+	if (RELATION_IS_LOCAL(rel))
+		return RelationGetNumberOfBlocks(rel);
+	LockRelationForExtension(rel, ExclusiveLock);
+	nblocks = RelationGetNumberOfBlocks(rel);
+	UnlockRelationForExtension(rel, ExclusiveLock);
+	return nblocks;
+}
+
 static void
 remove_rows(Vacuum *v)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(v->index->rel);
+	BlockNumber nblocks = settled_length(v->index->rel);
 
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
 	{
 		Buffer		buf = read_block(v, blkno);
 		Page		page = BufferGetPage(buf);
+		bool		unused;
 
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		if (PageIsNew(page))
-		{
-			/* a crash came between the file's growth and its first use */
-			RecordPageWithFreeSpace(v->index->rel, blkno, VECX_PAGE_CAPACITY);
-		}
-		else
+		/* a crash came between the file's growth and the page's first use */
+		unused = PageIsNew(page);
+		if (!unused)
 		{
 			VecxPageCheck(v->index->rel, buf, 0);
 			if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
@@ -135,6 +150,8 @@ remove_rows(Vacuum *v)
 				remember_upper(v, blkno);
 		}
 		UnlockReleaseBuffer(buf);
+		if (unused)
+			RecordPageWithFreeSpace(v->index->rel, blkno, VECX_PAGE_CAPACITY);
 	}
 	VecxSideVacuum(v->index, v->callback, v->arg, &v->live, &v->removed);
 }
@@ -158,7 +175,7 @@ mark_uppers(Vacuum *v)
 			 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
 		{
 			Size		size;
-			VecxRecord	rec = VecxPageGetRecord(change.page, off, VecxRecordSize(&index->layout, 0), &size);
+			VecxRecord	rec = VecxGetRecord(index, change.page, VecxIdMake(v->uppers[i], off), &size);
 
 			if (!rec || !VecxIdSetContains(&v->dead, rec->base))
 				continue;
@@ -189,7 +206,7 @@ records_to_repair(Vacuum *v, BlockNumber blkno, VecxId *ids)
 	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 	{
 		Size		size;
-		VecxRecord	rec = VecxPageGetRecord(page, off, VecxRecordSize(&index->layout, 0), &size);
+		VecxRecord	rec = VecxGetRecord(index, page, VecxIdMake(blkno, off), &size);
 
 		if (!rec || (rec->flags & VECX_RECORD_DEAD))
 			continue;
@@ -282,6 +299,7 @@ free_on_page(Vacuum *v, BlockNumber blkno)
 	VecxPageChange change;
 	Size		room;
 	bool		is_vertex_page;
+	bool		changed = false;
 
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
@@ -289,18 +307,25 @@ free_on_page(Vacuum *v, BlockNumber blkno)
 		 off >= FirstOffsetNumber; off--)
 	{
 		Size		size;
-		VecxRecord	rec = VecxPageGetRecord(change.page, off, VecxRecordSize(&index->layout, 0), &size);
+		VecxRecord	rec = VecxGetRecord(index, change.page, VecxIdMake(blkno, off), &size);
 
 		if (rec && (rec->flags & VECX_RECORD_DEAD) &&
 			VecxIdSetContains(&v->dead, VecxIdMake(blkno, off)))
+		{
 			PageIndexTupleDeleteNoCompact(change.page, off);
+			changed = true;
+		}
 	}
 	room = PageGetExactFreeSpace(change.page);
 	is_vertex_page = VecxPageGetOpaque(change.page)->kind == VECX_PAGE_VERTEX ||
 		PageGetMaxOffsetNumber(change.page) == 0;
-	VecxPageCommit(&change);
+	/* a page of upper records comes by twice */
+	if (changed)
+		VecxPageCommit(&change);
+	else
+		VecxPageAbandon(&change);
 	UnlockReleaseBuffer(buf);
-	if (is_vertex_page)
+	if (changed && is_vertex_page)
 		RecordPageWithFreeSpace(index->rel, blkno, room);
 }
 
