@@ -43,7 +43,7 @@ static const struct
 {
 	uint32_t	nbytes;
 	double		enough;
-}			judge_sizes[] = {{32, 0.97}, {64, 0.75}, {128, -1.0}};
+}			judge_sizes[] = {{32, 0.985}, {64, 0.75}, {128, -1.0}};
 
 /*
  * Some twenty links hang on one vertex: a sketch of more than a quarter of its
