@@ -444,8 +444,9 @@ VecxGraphWrite(VecxIndex *index, VecxGraph *graph)
 	place_base(&w, first_base);
 	write_uppers(&w);
 	write_base(&w, first_base);
-	write_more_rows(&w);
+	/* before the rows, whose placing reads the metapage again */
 	VecxMetaEdit(index, set_entry, &w);
+	write_more_rows(&w);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(w.cxt);
