@@ -450,6 +450,7 @@ extern void vecxendscan(IndexScanDesc scan);
 /* repair.c: links around dead vertices */
 extern void VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead,
 							 VecxId id);
+extern void VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id);
 
 /* vacuum.c */
 extern IndexBulkDeleteResult *vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,

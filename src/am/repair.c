@@ -203,23 +203,51 @@ place_links(Repair *r, VecxRecord after, const int *chosen, int nchosen)
 	after->model = index->meta.current_model;
 }
 
+/* Whether some chosen candidate is nearer to cand than the vertex is. */
+static bool
+is_occluded(Repair *r, const RepairCandidate *cand, const int *chosen, int nchosen, void *scratch)
+{
+	const VecxCoder *coder = &r->index->coder;
+	VecxCodeQuery query;
+
+	vecx_code_query_init_code(coder, &query, cand->cached.code, scratch);
+	for (int i = 0; i < nchosen; i++)
+		if (vecx_code_distance(coder, &query, r->cands[chosen[i]].cached.code) < cand->dist)
+			return true;
+	return false;
+}
+
+/*
+ * What was linked and lives stays.  For each dead link there may be a new one,
+ * by the RNG rule as long as it finds some, then the nearest.
+ */
 static void
-repair_once(Repair *r, VecxRecord after)
+repair_once(Repair *r, VecxRecord after, int ndead)
 {
 	VecxIndex  *index = r->index;
-	int			max_links = Min(r->rec->link_cap, VecxMaxLinks(index->meta.m, r->rec->level));
-	VecxLinkCandidate *cands = palloc(sizeof(VecxLinkCandidate) * (r->ncands + 1));
-	int		   *chosen = palloc(sizeof(int) * (max_links + 1));
-	int			n;
+	int		   *chosen = palloc(sizeof(int) * (r->ncands + 1));
+	int		   *pruned = palloc(sizeof(int) * (r->ncands + 1));
+	void	   *scratch = palloc(vecx_code_query_scratch(&index->coder));
+	int			nchosen = 0;
+	int			npruned = 0;
+	int			wanted;
 
 	for (int i = 0; i < r->ncands; i++)
+		if (r->cands[i].slot >= 0)
+			chosen[nchosen++] = i;
+	wanted = Min(nchosen + ndead, r->rec->link_cap);
+	for (int i = 0; i < r->ncands && nchosen < wanted; i++)
 	{
-		cands[i].dist = r->cands[i].dist;
-		cands[i].code = r->cands[i].cached.code;
+		if (r->cands[i].slot >= 0)
+			continue;
+		if (is_occluded(r, &r->cands[i], chosen, nchosen, scratch))
+			pruned[npruned++] = i;
+		else
+			chosen[nchosen++] = i;
 	}
-	n = VecxSelectLinks(&index->coder, cands, r->ncands, max_links,
-						palloc(vecx_code_query_scratch(&index->coder)), chosen);
-	place_links(r, after, chosen, n);
+	for (int i = 0; i < npruned && nchosen < wanted; i++)
+		chosen[nchosen++] = pruned[i];
+	place_links(r, after, chosen, nchosen);
 }
 
 /*
@@ -235,6 +263,7 @@ VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead, 
 		Size		size;
 		VecxRecord	after;
 		VecxCached	self;
+		int			ndead;
 
 		CHECK_FOR_INTERRUPTS();
 		r.rec = VecxCopyRecord(index, id, &size);
@@ -243,12 +272,65 @@ VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead, 
 			return;
 		r.self = copy_cached(index, &self);
 		r.probe = VecxProbeMakeFromCode(index, r.self.code);
-		if (gather(&r) == 0)
+		ndead = gather(&r);
+		if (ndead == 0)
 			return;
 		after = palloc(size);
 		memcpy(after, r.rec, size);
-		repair_once(&r, after);
+		repair_once(&r, after, ndead);
 		if (VecxReplaceLinks(index, id, r.rec, after))
 			return;
 	}
+}
+
+static int
+compare_neighbours(const void *a, const void *b)
+{
+	float		x = ((const VecxNeighbour *) a)->dist;
+	float		y = ((const VecxNeighbour *) b)->dist;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Gives a base record that no other links to a link from one of those that it
+ * links to itself, the nearest that will.  Allocates in the current context.
+ */
+void
+VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id)
+{
+	Size		size;
+	VecxRecord	rec = VecxCopyRecord(index, id, &size);
+	VecxProbe  *probe;
+	VecxNeighbour *neighbours;
+	int			n = 0;
+	bool		linked = false;
+
+	if (!rec || rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
+		return;
+	probe = VecxProbeMakeFromCode(index, VecxRecordCode(&index->layout, rec));
+	neighbours = palloc(sizeof(VecxNeighbour) * (rec->nlinks + 1));
+	for (int i = 0; i < rec->nlinks; i++)
+	{
+		VecxNeighbour *nb = &neighbours[n];
+		VecxCached	cached;
+
+		nb->id = VecxLinkId(VecxRecordLink(&index->layout, rec, i));
+		if (!VecxCodeCacheGet(cache, nb->id, 0, &cached) || (cached.flags & VECX_RECORD_DEAD))
+			continue;
+		cached = copy_cached(index, &cached);
+		nb->generation = cached.generation;
+		nb->level = 0;
+		nb->dist = vecx_code_distance(&index->coder, &probe->code, cached.code);
+		nb->norm2 = cached.norm2;
+		nb->code = cached.code;
+		nb->proj = cached.proj;
+		nb->model = index->meta.current_model;
+		n++;
+	}
+	qsort(neighbours, n, sizeof(VecxNeighbour), compare_neighbours);
+	for (int i = 0; i < n && !linked; i++)
+		linked = VecxAddReverseLink(probe, id, &neighbours[i], false);
+	for (int i = 0; i < n && !linked; i++)
+		linked = VecxAddReverseLink(probe, id, &neighbours[i], true);
 }

@@ -27,6 +27,8 @@ typedef struct Vacuum
 	IndexBulkDeleteCallback callback;
 	void	   *arg;
 	VecxIdSet	dead;
+	VecxIdSet	present;		/* live base records, once links are repaired */
+	VecxIdSet	linked;			/* what they link to */
 	int64		live;			/* rows */
 	int64		removed;
 	BlockNumber *uppers;		/* UPPER pages */
@@ -226,6 +228,57 @@ records_to_repair(Vacuum *v, BlockNumber blkno, VecxId *ids)
 	return n;
 }
 
+/* Notes the base records of a page and what they link to. */
+static void
+note_links(Vacuum *v, BlockNumber blkno)
+{
+	VecxIndex  *index = v->index;
+	Buffer		buf = read_block(v, blkno);
+	Page		page = BufferGetPage(buf);
+	OffsetNumber max;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	max = PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX ? 0 :
+		Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
+	{
+		VecxId		id = VecxIdMake(blkno, off);
+		Size		size;
+		VecxRecord	rec = VecxGetRecord(index, page, id, &size);
+
+		if (!rec || (rec->flags & VECX_RECORD_DEAD))
+			continue;
+		VecxIdSetAdd(&v->present, id);
+		for (int i = 0; i < rec->nlinks; i++)
+			VecxIdSetAdd(&v->linked, VecxLinkId(VecxRecordLink(&index->layout, rec, i)));
+	}
+	UnlockReleaseBuffer(buf);
+}
+
+/* Links to the records that none links to any more. */
+static void
+adopt_orphans(Vacuum *v, VecxCodeCache *cache, MemoryContext per_record, BlockNumber nblocks)
+{
+	MemoryContext old = MemoryContextSwitchTo(per_record);
+
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		if (!VecxIdSetHasBlock(&v->present, blkno))
+			continue;
+		for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
+		{
+			VecxId		id = VecxIdMake(blkno, off);
+
+			if (!VecxIdSetContains(&v->present, id) || VecxIdSetContains(&v->linked, id))
+				continue;
+			vacuum_delay_point();
+			VecxAdoptOrphan(v->index, cache, id);
+			MemoryContextReset(per_record);
+		}
+	}
+	MemoryContextSwitchTo(old);
+}
+
 static void
 repair_links(Vacuum *v)
 {
@@ -248,7 +301,9 @@ repair_links(Vacuum *v)
 			MemoryContextReset(per_record);
 		}
 		MemoryContextSwitchTo(old);
+		note_links(v, blkno);
 	}
+	adopt_orphans(v, cache, per_record, nblocks);
 	MemoryContextDelete(per_record);
 }
 
@@ -362,6 +417,8 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	v.arg = arg;
 	/* a bitmap from the start: the dead are looked up by block */
 	VecxIdSetInitBitmap(&v.dead, cxt, RelationGetNumberOfBlocks(info->index));
+	VecxIdSetInitBitmap(&v.present, cxt, RelationGetNumberOfBlocks(info->index));
+	VecxIdSetInitBitmap(&v.linked, cxt, RelationGetNumberOfBlocks(info->index));
 
 	VecxTrainLock(v.index);
 	VecxIndexRefresh(v.index);
