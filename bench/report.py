@@ -173,7 +173,9 @@ def speed_rows(rowset, mine, recall, value, key, what, bar):
                  '-', '-', '-', '-']]
     floors = [named(rowset['curves'], 'engine', n)['floor'][key] for n in ('vecx', name)]
     above = [own - floors[0], peer - floors[1]]
-    applies = bar and floors[0] > own / 2
+    # Noise alone must not invoke the rule of the floor: best rounds have to agree.
+    applies = bar and floors[0] > own / 2 and \
+        named(rowset['curves'], 'engine', 'vecx')['floor']['best_us'] > at_recall(mine, recall, best_us) / 2
     plain = ratio_row(f'{what} at recall {recall} ({name})', 1e6 / own, 1e6 / peer,
                       None if applies else bar, low=False, digits=0)
     over = ratio_row('the same, us above the floor of SQL', above[0], above[1], None)
