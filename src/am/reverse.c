@@ -97,6 +97,15 @@ choose_slot(VecxIndex *index, VecxProbe *probe, const VecxSketchQuery *self,
 	return choose_victim(scores, rec->nlinks, n->dist, force);
 }
 
+static bool
+has_link(VecxIndex *index, VecxRecord rec, VecxId id)
+{
+	for (int i = 0; i < rec->nlinks; i++)
+		if (VecxLinkId(VecxRecordLink(&index->layout, rec, i)) == id)
+			return true;
+	return false;
+}
+
 /*
  * Makes neighbour link to the new vertex id, whose probe is given.  force:
  * even if it has to give up a link that is as good.  False if the neighbour
@@ -153,6 +162,13 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 			continue;
 		}
 
+		/* VACUUM and an insert may both find that the vertex lacks links to it */
+		if (has_link(index, rec, id))
+		{
+			UnlockReleaseBuffer(buf);
+			taken = true;
+			break;
+		}
 		cap = rec->link_cap;
 		slot = rec->nlinks;
 		if (slot == cap)
