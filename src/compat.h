@@ -51,6 +51,11 @@
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
 #endif
 
+/* the delay point is told since 18 whether ANALYZE is at it */
+#if PG_VERSION_NUM < 180000
+#define vacuum_delay_point(is_analyze)	vacuum_delay_point()
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define VECX_MODULE_MAGIC \
 	PG_MODULE_MAGIC_EXT(.name = "vecx", .version = VECX_VERSION)

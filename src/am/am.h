@@ -242,6 +242,7 @@ extern float VecxRecordEstimates(VecxProbe *probe, const VecxRecordData *rec,
 
 /* recent.c */
 extern Buffer VecxReadBuffer(Relation rel, BlockNumber blkno);
+extern const char *VecxRecentPage(Relation rel, BlockNumber blkno);
 
 /* idset.c: a set of record ids */
 typedef struct VecxIdSet
@@ -313,7 +314,8 @@ extern int	VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment,
 extern int	VecxRowsVacuum(VecxRowEntry *rows, int nrows, IndexBulkDeleteCallback callback,
 						   void *arg);
 extern int64 VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
-								IndexBulkDeleteCallback callback, void *arg, int64 *removed);
+								IndexBulkDeleteCallback callback, void *arg, int64 *removed,
+								VecxId *roomy);
 extern void VecxSegmentsFree(VecxIndex *index, VecxId owner, VecxId head);
 
 /* side.c: rows whose vector cannot be scored */

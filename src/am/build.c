@@ -120,7 +120,8 @@ sample_table(Build *b)
 	while (BlockSampler_HasMore(&blocks))
 	{
 		CHECK_FOR_INTERRUPTS();
-		table_index_build_range_scan(b->heap, b->rel, b->info, false, true, false,
+		table_index_build_range_scan(b->heap, b->rel, b->info, false,
+									 !b->info->ii_Concurrent, false,
 									 BlockSampler_Next(&blocks), 1, sample_row, b, NULL);
 	}
 }

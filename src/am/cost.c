@@ -2,7 +2,8 @@
  * cost.c
  *    What the planner is told.
  *
- * Only an ordered scan makes sense of this index.  Its first row costs a search
+ * Only an ordered scan makes sense of this index, and one that does not have to
+ * be exact to the last row.  Its first row costs a search
  * of the width that is set; every further row its share of wider ones.
  */
 #include "postgres.h"
@@ -25,6 +26,25 @@
 /* A sketch costs a small part of what an operator call costs. */
 #define SKETCHES_PER_OPERATOR 16.0
 
+/*
+ * Whether the plan above would take rows of one distance for neighbours:
+ * grouping, DISTINCT and window functions do.  A relaxed scan returns a row that
+ * it finds late at once, which is fine for a LIMIT but would make two groups of
+ * one.
+ */
+static bool
+needs_strict_order(PlannerInfo *root, List *pathkeys)
+{
+	ListCell   *lc;
+
+	foreach(lc, pathkeys)
+		if (list_member_ptr(root->group_pathkeys, lfirst(lc)) ||
+			list_member_ptr(root->distinct_pathkeys, lfirst(lc)) ||
+			list_member_ptr(root->window_pathkeys, lfirst(lc)))
+			return true;
+	return false;
+}
+
 void
 vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				 Cost *startup, Cost *total, Selectivity *selectivity,
@@ -42,7 +62,8 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*selectivity = 1.0;
 	*correlation = 0.0;
 	*pages = info->pages;
-	if (path->indexorderbys == NIL)
+	if (path->indexorderbys == NIL ||
+		(vecx_scan_order == VECX_SCAN_RELAXED && needs_strict_order(root, path->path.pathkeys)))
 	{
 		*startup = *total = get_float8_infinity();
 		return;

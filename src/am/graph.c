@@ -59,12 +59,13 @@ VecxGraphMake(MemoryContext cxt, const VecxCoder *coder, int m, int ef_construct
 Size
 VecxGraphBytes(const VecxGraph *graph)
 {
-	Size		vertex = sizeof(VecxGraphVertex) + graph->coder->nbytes +
-		sizeof(VecxGraphLink) * 2 * graph->m + sizeof(uint32) * 3 +
+	Size		now = sizeof(VecxGraphVertex) + graph->coder->nbytes;
+	Size		later = sizeof(VecxGraphLink) * 2 * graph->m + sizeof(uint32) * 2 +
 	/* levels above the base, on average */
 		(sizeof(VecxGraphLink) * graph->m + 64) / (2 * graph->m - 1);
 
-	return vertex * graph->nvertices + sizeof(VecxGraphRow) * graph->nrows;
+	return now * graph->vertices_cap + later * graph->nvertices +
+		sizeof(VecxGraphRow) * graph->rows_cap + sizeof(uint32) * graph->by_hash_size;
 }
 
 static void
@@ -107,7 +108,7 @@ VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code)
 
 	if (v == graph->vertices_cap)
 	{
-		graph->vertices_cap *= 2;
+		graph->vertices_cap += graph->vertices_cap / 4;
 		graph->vertices = repalloc_huge(graph->vertices, sizeof(VecxGraphVertex) * graph->vertices_cap);
 		graph->codes = repalloc_huge(graph->codes, (Size) graph->coder->nbytes * graph->vertices_cap);
 	}
@@ -138,7 +139,7 @@ VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid)
 
 	if (row == graph->rows_cap)
 	{
-		graph->rows_cap *= 2;
+		graph->rows_cap += graph->rows_cap / 4;
 		graph->rows = repalloc_huge(graph->rows, sizeof(VecxGraphRow) * graph->rows_cap);
 	}
 	graph->rows[row].tid = *tid;

@@ -144,29 +144,53 @@ VecxPageInit(Page page, uint8 kind)
 	opaque->page_id = VECX_PAGE_ID;
 }
 
+/*
+ * The page can be seen by others before it is locked here.  One of them may
+ * have come upon it by a free space map that a crash left ahead of the file,
+ * and have used it: then there has to be another.
+ */
 Buffer
 VecxExtend(Relation index, ForkNumber fork)
 {
 	bool		need_lock = !RELATION_IS_LOCAL(index);
-	Buffer		buf;
 
-	if (need_lock)
-		LockRelationForExtension(index, ExclusiveLock);
-	buf = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
-	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	if (need_lock)
-		UnlockRelationForExtension(index, ExclusiveLock);
-
-	if (BufferGetBlockNumber(buf) >= VECX_MAX_BLOCKS)
+	for (;;)
 	{
+		Buffer		buf;
+
+		if (need_lock)
+			LockRelationForExtension(index, ExclusiveLock);
+		if (RelationGetNumberOfBlocksInFork(index, fork) >= VECX_MAX_BLOCKS)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("index \"%s\" has reached its largest size of %u pages",
+							RelationGetRelationName(index), VECX_MAX_BLOCKS),
+					 errhint("Partition the table, or use a narrower quantizer.")));
+		buf = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		if (need_lock)
+			UnlockRelationForExtension(index, ExclusiveLock);
+		if (PageIsNew(BufferGetPage(buf)))
+			return buf;
 		UnlockReleaseBuffer(buf);
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("index \"%s\" has reached its largest size of %u pages",
-						RelationGetRelationName(index), VECX_MAX_BLOCKS),
-				 errhint("Partition the table, or use a narrower quantizer.")));
 	}
-	return buf;
+}
+
+/*
+ * The index's length, when nobody is adding a page: pages within it are locked
+ * by those who added them, or in use.
+ */
+BlockNumber
+VecxSettledLength(Relation index)
+{
+	BlockNumber nblocks;
+
+	if (RELATION_IS_LOCAL(index))
+		return RelationGetNumberOfBlocks(index);
+	LockRelationForExtension(index, ExclusiveLock);
+	nblocks = RelationGetNumberOfBlocks(index);
+	UnlockRelationForExtension(index, ExclusiveLock);
+	return nblocks;
 }
 
 OffsetNumber

@@ -226,6 +226,7 @@ extern void VecxPageInit(Page page, uint8 kind);
 
 /* A new page at the end of the index, exclusively locked, uninitialised. */
 extern Buffer VecxExtend(Relation index, ForkNumber fork);
+extern BlockNumber VecxSettledLength(Relation index);
 
 /* Where an item of that size would go on a page, or InvalidOffsetNumber. */
 extern OffsetNumber VecxPageFindRoom(Page page, Size size);

@@ -61,8 +61,12 @@ static VecxId
 place_on_new_page(VecxIndex *index, uint8 kind, const void *item, Size size, Size *room)
 {
 	Buffer		buf = VecxExtend(index->rel, MAIN_FORKNUM);
+	VecxId		id = try_page(index, buf, kind, item, size, room);
 
-	return try_page(index, buf, kind, item, size, room);
+	if (id == VECX_INVALID_ID)
+		elog(ERROR, "an item of %zu bytes does not fit an empty page of index \"%s\"",
+			 size, RelationGetRelationName(index->rel));
+	return id;
 }
 
 static VecxId

@@ -43,6 +43,24 @@ slot_of(const RelFileLocator *locator, BlockNumber blkno)
 	return &recent[(hash >> 15) & (RECENT_SLOTS - 1)];
 }
 
+/*
+ * Where the page was last seen in memory, or NULL.  It may be another page by
+ * now: good for nothing but to fetch cache lines early.
+ */
+const char *
+VecxRecentPage(Relation rel, BlockNumber blkno)
+{
+	const Recent *slot;
+
+	if (!recent)
+		return NULL;
+	slot = slot_of(&rel->rd_locator, blkno);
+	if (slot->buf == InvalidBuffer || slot->blkno != blkno ||
+		!RelFileLocatorEquals(slot->locator, rel->rd_locator))
+		return NULL;
+	return BufferGetBlock(slot->buf);
+}
+
 /* ReadBuffer by another way: the page pinned, not locked. */
 Buffer
 VecxReadBuffer(Relation rel, BlockNumber blkno)

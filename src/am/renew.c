@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "commands/vacuum.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -115,7 +116,7 @@ sample_vertices(VecxIndex *index, Size max_rows, char *rows, int64 *seen)
 		Buffer		buf;
 		Page		page;
 
-		vacuum_delay_point();
+		vacuum_delay_point(false);
 		buf = ReadBuffer(index->rel, blkno);
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buf);
@@ -255,7 +256,7 @@ renew_all(VecxIndex *index)
 	VecxCodeCache *cache = VecxCodeCacheMake(index, cxt, (Size) maintenance_work_mem * 1024 / 2);
 	void	   *pv = palloc(vecx_basis_proj_bytes(&VecxCurrentModel(index)->basis));
 	void	   *scratch = palloc(vecx_code_query_scratch(&index->coder));
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	BlockNumber nblocks = VecxSettledLength(index->rel);
 
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
 	{
@@ -264,7 +265,7 @@ renew_all(VecxIndex *index)
 		Page		page;
 		OffsetNumber max;
 
-		vacuum_delay_point();
+		vacuum_delay_point(false);
 		buf = ReadBuffer(index->rel, blkno);
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buf);

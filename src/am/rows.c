@@ -29,12 +29,23 @@ lock_segment(VecxIndex *index, VecxId owner, VecxId segment, int mode, Buffer *b
 	return seg;
 }
 
-/* Adds a row to the last segment if it has room; sets *last and its *cap. */
-static bool
-append_to_tail(VecxIndex *index, VecxId owner, VecxId tail, const VecxRowEntry *row,
-			   VecxId *last, int *cap)
+/* Raises when a chain has more steps than the index can have items. */
+static void
+check_steps(VecxIndex *index, VecxId segment, uint64 steps)
 {
-	for (;;)
+	if (steps > (uint64) RelationGetNumberOfBlocks(index->rel) * VECX_MAX_ITEMS)
+		VecxCorrupted(index->rel, VecxIdBlock(segment), "a vertex's row segments form a circle");
+}
+
+/*
+ * Adds a row to the first segment from tail on that has room.  *last is that
+ * one, or the chain's end, and *cap its capacity.
+ */
+static bool
+append_to_chain(VecxIndex *index, VecxId owner, VecxId tail, const VecxRowEntry *row,
+				VecxId *last, int *cap)
+{
+	for (uint64 steps = 0;; steps++)
 	{
 		Buffer		buf;
 		VecxRowSegment seg = lock_segment(index, owner, tail, BUFFER_LOCK_EXCLUSIVE, &buf);
@@ -54,11 +65,11 @@ append_to_tail(VecxIndex *index, VecxId owner, VecxId tail, const VecxRowEntry *
 			UnlockReleaseBuffer(buf);
 			return true;
 		}
-		/* a crash may have left the vertex's tail pointer one segment behind */
 		next = seg->next;
 		UnlockReleaseBuffer(buf);
 		if (next == VECX_INVALID_ID)
 			return false;
+		check_steps(index, next, steps);
 		tail = next;
 	}
 }
@@ -95,55 +106,134 @@ make_segment(VecxIndex *index, VecxId owner, int cap, const VecxRowEntry *row)
 	return id;
 }
 
-/*
- * Adds a row to a vertex.  False if the vertex is gone, or on its way out, so
- * that the row needs a vertex of its own.
- */
-bool
-VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
+/* The vertex on its exclusively locked page; NULL, and unlocked, if it is gone
+ * or on its way out. */
+static VecxRecord
+lock_vertex(VecxIndex *index, VecxId id, uint32 generation, Buffer *buf)
 {
-	Buffer		buf = ReadBuffer(index->rel, VecxIdBlock(id));
-	VecxRowEntry row = {*tid, 0};
+	VecxRecord	rec;
+	Size		size;
+
+	*buf = ReadBuffer(index->rel, VecxIdBlock(id));
+	LockBuffer(*buf, BUFFER_LOCK_EXCLUSIVE);
+	rec = VecxGetRecord(index, BufferGetPage(*buf), id, &size);
+	if (rec && rec->level == 0 && rec->generation == generation &&
+		!(rec->flags & VECX_RECORD_DEAD))
+		return rec;
+	UnlockReleaseBuffer(*buf);
+	return NULL;
+}
+
+static void
+set_chain(VecxIndex *index, Buffer buf, VecxId id, VecxId head, VecxId tail)
+{
 	VecxPageChange change;
 	VecxRecord	rec;
 	Size		size;
 
-	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
-	if (!rec || rec->level != 0 || rec->generation != generation ||
-		(rec->flags & VECX_RECORD_DEAD))
-	{
-		UnlockReleaseBuffer(buf);
-		return false;
-	}
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	rec = VecxGetRecord(index, change.page, id, &size);
+	rec->chain_head = head;
+	rec->chain_tail = tail;
+	VecxPageCommit(&change);
+}
+
+/*
+ * Puts a row into the locked vertex or a segment of it that has room.  False
+ * if all are full: *cap is then the capacity of the last.
+ */
+static bool
+append_where_room(VecxIndex *index, Buffer buf, VecxRecord rec, VecxId id,
+				  const VecxRowEntry *row, int *cap)
+{
+	VecxId		last;
 
 	if (rec->nrows < VECX_INLINE_ROWS)
 	{
+		VecxPageChange change;
+		Size		size;
+
 		VecxPageBegin(&change, index->rel, buf, index->mode, false);
 		rec = VecxGetRecord(index, change.page, id, &size);
-		VecxRecordRows(&index->layout, rec)[rec->nrows++] = row;
+		VecxRecordRows(&index->layout, rec)[rec->nrows++] = *row;
 		VecxPageCommit(&change);
+		return true;
 	}
-	else
-	{
-		VecxId		last = VECX_INVALID_ID;
-		VecxId		added;
-		int			cap = VECX_SEGMENT_FIRST_ROWS / 2;
+	*cap = VECX_SEGMENT_FIRST_ROWS / 2;
+	if (rec->chain_tail == VECX_INVALID_ID)
+		return false;
+	if (!append_to_chain(index, id, rec->chain_tail, row, &last, cap))
+		return false;
+	/* rows go to the tail, or behind it, until VACUUM has made room before it */
+	if (last != rec->chain_tail)
+		set_chain(index, buf, id, rec->chain_head, last);
+	return true;
+}
 
-		if (rec->chain_tail == VECX_INVALID_ID ||
-			!append_to_tail(index, id, rec->chain_tail, &row, &last, &cap))
-		{
-			added = make_segment(index, id, Min(cap * 2, VECX_SEGMENT_MAX_ROWS), &row);
-			if (last != VECX_INVALID_ID)
-				set_next(index, id, last, added);
-			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			rec = VecxGetRecord(index, change.page, id, &size);
-			if (rec->chain_head == VECX_INVALID_ID)
-				rec->chain_head = added;
-			rec->chain_tail = added;
-			VecxPageCommit(&change);
-		}
+/*
+ * Hangs a new segment at the end of the locked vertex's chain: first the
+ * pointer to it, then the vertex's.  After a crash in between the tail is one
+ * segment behind, which the next append makes up for.
+ */
+static void
+append_segment(VecxIndex *index, Buffer buf, VecxRecord rec, VecxId id, VecxId added)
+{
+	VecxId		last = rec->chain_tail;
+
+	for (uint64 steps = 0; last != VECX_INVALID_ID; steps++)
+	{
+		Buffer		seg_buf;
+		VecxRowSegment seg = lock_segment(index, id, last, BUFFER_LOCK_SHARE, &seg_buf);
+		VecxId		next;
+
+		if (!seg)
+			VecxCorrupted(index->rel, VecxIdBlock(last), "a vertex's row segment is missing");
+		next = seg->next;
+		UnlockReleaseBuffer(seg_buf);
+		if (next == VECX_INVALID_ID)
+			break;
+		check_steps(index, next, steps);
+		last = next;
 	}
+	if (last != VECX_INVALID_ID)
+		set_next(index, id, last, added);
+	set_chain(index, buf, id,
+			  rec->chain_head == VECX_INVALID_ID ? added : rec->chain_head, added);
+}
+
+/*
+ * Adds a row to a vertex.  False if the vertex is gone, or on its way out, so
+ * that the row needs a vertex of its own.
+ *
+ * A new segment is made while the vertex is not locked: finding a page may
+ * mean extending the index, and the page may be the vertex's.
+ */
+bool
+VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
+{
+	VecxRowEntry row = {*tid, 0};
+	Buffer		buf;
+	VecxRecord	rec = lock_vertex(index, id, generation, &buf);
+	VecxId		added;
+	int			cap;
+
+	if (!rec)
+		return false;
+	if (append_where_room(index, buf, rec, id, &row, &cap))
+	{
+		UnlockReleaseBuffer(buf);
+		return true;
+	}
+	UnlockReleaseBuffer(buf);
+
+	added = make_segment(index, id, Min(cap * 2, VECX_SEGMENT_MAX_ROWS), &row);
+	rec = lock_vertex(index, id, generation, &buf);
+	if (!rec)
+	{
+		VecxSegmentsFree(index, id, added);
+		return false;
+	}
+	append_segment(index, buf, rec, id, added);
 	UnlockReleaseBuffer(buf);
 	return true;
 }
@@ -183,15 +273,17 @@ VecxRowsVacuum(VecxRowEntry *rows, int nrows, IndexBulkDeleteCallback callback, 
 
 /*
  * VACUUM of a chain; the vertex's page is exclusively locked.  Returns the
- * number of rows that live in it.
+ * number of rows that live in it.  *roomy is the first segment with room, or
+ * the last.
  */
 int64
 VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
-				   IndexBulkDeleteCallback callback, void *arg, int64 *removed)
+				   IndexBulkDeleteCallback callback, void *arg, int64 *removed, VecxId *roomy)
 {
 	int64		live = 0;
+	bool		has_room = false;
 
-	while (head != VECX_INVALID_ID)
+	for (uint64 steps = 0; head != VECX_INVALID_ID; steps++)
 	{
 		Buffer		buf;
 		VecxRowSegment seg = lock_segment(index, owner, head, BUFFER_LOCK_EXCLUSIVE, &buf);
@@ -211,17 +303,22 @@ VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 		if (kept < nrows)
 		{
 			VecxPageChange change;
+			VecxRowSegment copy;
 
 			*removed += nrows - kept;
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			seg = VecxPageGetSegment(change.page, VecxIdOffset(head));
-			memcpy(seg->rows, rows, sizeof(VecxRowEntry) * kept);
-			seg->nrows = (uint16) kept;
+			copy = VecxPageGetSegment(change.page, VecxIdOffset(head));
+			memcpy(copy->rows, rows, sizeof(VecxRowEntry) * kept);
+			copy->nrows = (uint16) kept;
 			VecxPageCommit(&change);
 		}
-		head = next;
+		if (!has_room)
+			*roomy = head;
+		has_room |= kept < seg->cap;
 		pfree(rows);
 		UnlockReleaseBuffer(buf);
+		check_steps(index, head, steps);
+		head = next;
 	}
 	return live;
 }

@@ -197,7 +197,6 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
 	so->search = VecxSearchMake(so->index, so->cxt, false);
-	so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
 	so->side_next = so->index->meta.side_head;
 	so->side_pass = VECX_ROW_UNSCORABLE;
 	so->side_rows = NULL;
@@ -316,6 +315,8 @@ find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
 	Ready		item;
 	ItemPointerData tid;
 
+	if (!so->exact)
+		so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
 	start_rows(&item.rows, vertex);
 	for (;;)
 	{

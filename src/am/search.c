@@ -160,7 +160,7 @@ frontier_reserve(VecxSearch *search)
 	if (search->frontier_cap * 2 <= Max(search->max_candidates, 2048))
 	{
 		search->frontier_cap *= 2;
-		search->frontier = repalloc(search->frontier,
+		search->frontier = repalloc_huge(search->frontier,
 									sizeof(VecxCandidate) * search->frontier_cap);
 		return;
 	}
@@ -193,7 +193,7 @@ add_candidate(VecxSearch *search, VecxId id, float est)
 		else
 		{
 			search->rest_cap *= 2;
-			search->rest = repalloc(search->rest, sizeof(VecxCandidate) * search->rest_cap);
+			search->rest = repalloc_huge(search->rest, sizeof(VecxCandidate) * search->rest_cap);
 		}
 	}
 	search->rest[search->nrest++] = cand;
@@ -321,6 +321,46 @@ lock_record(VecxSearch *search, VecxId id)
 	}
 }
 
+#define CACHE_LINE	64
+
+static inline void
+prefetch_range(const char *from, Size nbytes)
+{
+	for (Size at = 0; at < nbytes; at += CACHE_LINE)
+		__builtin_prefetch(from + at);
+}
+
+/*
+ * Fetches the cache lines of the records that are likely to be opened next
+ * while the one at hand is scored: of the nearest the record, whose line
+ * pointer was fetched a hop ago; of the two after it the line pointers.
+ */
+static void
+prefetch_next(VecxSearch *search)
+{
+	const VecxLayout *layout = &search->index->layout;
+
+	for (int i = 0; i < Min(search->nfrontier, 3); i++)
+	{
+		VecxId		id = search->frontier[i].id;
+		const char *page = VecxRecentPage(search->index->rel, VecxIdBlock(id));
+		const ItemIdData *item;
+
+		if (!page)
+			continue;
+		item = (const ItemIdData *) (page + SizeOfPageHeaderData) + (VecxIdOffset(id) - 1);
+		if (i > 0)
+		{
+			__builtin_prefetch(page);
+			__builtin_prefetch(item);
+		}
+		else if (ItemIdGetOffset(item) < BLCKSZ)
+			prefetch_range(page + ItemIdGetOffset(item),
+						   Min(VecxRecordSize(layout, search->index->meta.m),
+							   BLCKSZ - ItemIdGetOffset(item)));
+	}
+}
+
 /*
  * Opens one record and takes up its neighbours.  One that is dead leads to
  * others but is noted only above the base, where what is below it may live.
@@ -337,6 +377,8 @@ open_record(VecxSearch *search, VecxId id)
 
 	if (!rec)
 		return;
+	prefetch_range((const char *) rec, VecxRecordSize(&index->layout, rec->nlinks));
+	prefetch_next(search);
 	nav = vecx_code_distance(&index->coder, &search->probe->code,
 							 VecxRecordCode(&index->layout, rec));
 	norm2 = VecxRecordEstimates(search->probe, rec, nav, search->scratch, search->est);

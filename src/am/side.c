@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "commands/vacuum.h"
+#include "compat.h"
 
 #include "am/am.h"
 
@@ -17,16 +18,25 @@ append_row(Page page, const VecxRowEntry *row)
 	((PageHeader) page)->pd_lower += sizeof(VecxRowEntry);
 }
 
+/* Raises when a chain has more steps than the index has pages. */
+static void
+check_steps(VecxIndex *index, BlockNumber blkno, BlockNumber steps)
+{
+	if (steps > RelationGetNumberOfBlocks(index->rel))
+		VecxCorrupted(index->rel, blkno, "pages of rows without a distance form a circle");
+}
+
 /* Adds the row to a page of the chain from blkno on that has room; false if
  * none has.  *last is that page, or the chain's end. */
 static bool
 append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, BlockNumber *last)
 {
-	while (blkno != InvalidBlockNumber)
+	for (BlockNumber steps = 0; blkno != InvalidBlockNumber; steps++)
 	{
 		Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
 		Page		page = BufferGetPage(buf);
 
+		check_steps(index, blkno, steps);
 		*last = blkno;
 		if (VecxSidePageCount(page) < VECX_SIDE_PAGE_ROWS)
 		{
@@ -59,42 +69,53 @@ make_page(VecxIndex *index, const VecxRowEntry *row)
 	return blkno;
 }
 
+static void
+set_next_page(VecxIndex *index, BlockNumber blkno, BlockNumber next)
+{
+	Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
+	VecxPageChange change;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	VecxPageGetOpaque(change.page)->next = next;
+	VecxPageCommit(&change);
+	UnlockReleaseBuffer(buf);
+}
+
 /*
  * Adds a page with the row to the chain: page, then the pointer to it, then the
  * metapage, each a record of its own.  A crash after the first leaves a page
  * that nobody knows; after the second, a tail pointer that is one page behind,
  * from which the next insert finds the way.  The metapage's lock keeps two
- * inserts from adding a page each.
+ * inserts from hanging their pages at the same place.
  */
 static void
 extend_chain(VecxIndex *index, const VecxRowEntry *row)
 {
+	BlockNumber added = make_page(index, row);
 	Buffer		meta_buf = VecxReadPage(index->rel, VECX_META_BLKNO, BUFFER_LOCK_EXCLUSIVE,
 										VECX_PAGE_META);
-	BlockNumber tail = VecxPageGetMeta(BufferGetPage(meta_buf))->side_tail;
-	BlockNumber last = InvalidBlockNumber;
+	BlockNumber last = VecxPageGetMeta(BufferGetPage(meta_buf))->side_tail;
 	VecxPageChange change;
 
-	if (!append_to_chain(index, tail, row, &last))
+	for (BlockNumber steps = 0; last != InvalidBlockNumber; steps++)
 	{
-		BlockNumber added = make_page(index, row);
+		Buffer		buf = VecxReadPage(index->rel, last, BUFFER_LOCK_SHARE, VECX_PAGE_SIDE);
+		BlockNumber next = VecxPageGetOpaque(BufferGetPage(buf))->next;
 
-		if (last != InvalidBlockNumber)
-		{
-			Buffer		buf = VecxReadPage(index->rel, last, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
-
-			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			VecxPageGetOpaque(change.page)->next = added;
-			VecxPageCommit(&change);
-			UnlockReleaseBuffer(buf);
-		}
-		VecxPageBegin(&change, index->rel, meta_buf, index->mode, false);
-		if (VecxPageGetMeta(change.page)->side_head == InvalidBlockNumber)
-			VecxPageGetMeta(change.page)->side_head = added;
-		VecxPageGetMeta(change.page)->side_tail = added;
-		VecxPageCommit(&change);
+		UnlockReleaseBuffer(buf);
+		if (next == InvalidBlockNumber)
+			break;
+		check_steps(index, next, steps);
+		last = next;
 	}
-	index->meta = *VecxPageGetMeta(BufferGetPage(meta_buf));
+	if (last != InvalidBlockNumber)
+		set_next_page(index, last, added);
+	VecxPageBegin(&change, index->rel, meta_buf, index->mode, false);
+	if (VecxPageGetMeta(change.page)->side_head == InvalidBlockNumber)
+		VecxPageGetMeta(change.page)->side_head = added;
+	VecxPageGetMeta(change.page)->side_tail = added;
+	index->meta = *VecxPageGetMeta(change.page);
+	VecxPageCommit(&change);
 	UnlockReleaseBuffer(meta_buf);
 }
 
@@ -143,14 +164,15 @@ VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 	BlockNumber roomy = InvalidBlockNumber;
 	VecxRowEntry *rows = palloc(sizeof(VecxRowEntry) * VECX_SIDE_PAGE_ROWS);
 
-	while (blkno != InvalidBlockNumber)
+	for (BlockNumber steps = 0; blkno != InvalidBlockNumber; steps++)
 	{
 		Buffer		buf;
 		Page		page;
 		int			count;
 		int			kept;
 
-		vacuum_delay_point();
+		check_steps(index, blkno, steps);
+		vacuum_delay_point(false);
 		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
 		page = BufferGetPage(buf);
 		count = VecxSidePageCount(page);

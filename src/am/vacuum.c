@@ -12,6 +12,7 @@
 
 #include "access/genam.h"
 #include "commands/vacuum.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
@@ -34,6 +35,7 @@ typedef struct Vacuum
 	BlockNumber *uppers;		/* UPPER pages */
 	int			nuppers;
 	int			uppers_cap;
+	bool		hurry;			/* others wait for a lock: no cost delay */
 	VecxId		best;			/* a live record of the highest level there is */
 	int			best_level;
 } Vacuum;
@@ -41,7 +43,10 @@ typedef struct Vacuum
 static Buffer
 read_block(Vacuum *v, BlockNumber blkno)
 {
-	vacuum_delay_point();
+	if (v->hurry)
+		CHECK_FOR_INTERRUPTS();
+	else
+		vacuum_delay_point(false);
 	return ReadBufferExtended(v->index->rel, MAIN_FORKNUM, blkno, RBM_NORMAL, v->info->strategy);
 }
 
@@ -62,6 +67,7 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	int			kept;
 	int64		chained = 0;
 	VecxId		chain;
+	VecxId		roomy = VECX_INVALID_ID;
 	VecxPageChange change;
 
 	if (!rec || rec->level != 0)
@@ -76,10 +82,11 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	kept = VecxRowsVacuum(rows, nrows, v->callback, v->arg);
 	chain = rec->chain_head;
 	if (chain != VECX_INVALID_ID)
-		chained = VecxSegmentsVacuum(index, id, chain, v->callback, v->arg, &v->removed);
+		chained = VecxSegmentsVacuum(index, id, chain, v->callback, v->arg, &v->removed, &roomy);
 	v->live += kept + chained;
 	v->removed += nrows - kept;
-	if (kept == nrows && (chain == VECX_INVALID_ID || chained > 0) && kept + chained > 0)
+	if (kept == nrows && kept + chained > 0 &&
+		(chain == VECX_INVALID_ID || (chained > 0 && roomy == rec->chain_tail)))
 		return;
 
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
@@ -88,6 +95,8 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	memcpy(VecxRecordRows(&index->layout, rec), rows, sizeof(VecxRowEntry) * kept);
 	if (chained == 0)
 		rec->chain_head = rec->chain_tail = VECX_INVALID_ID;
+	else
+		rec->chain_tail = roomy;
 	if (kept + chained == 0)
 		rec->flags |= VECX_RECORD_DEAD;
 	VecxPageCommit(&change);
@@ -110,27 +119,10 @@ remember_upper(Vacuum *v, BlockNumber blkno)
 	v->uppers[v->nuppers++] = blkno;
 }
 
-/*
- * The index's length, when nobody is adding a page: pages within it are locked
- * by those who added them, or in use.
- */
-static BlockNumber
-settled_length(Relation rel)
-{
-	BlockNumber nblocks;
-
-	if (RELATION_IS_LOCAL(rel))
-		return RelationGetNumberOfBlocks(rel);
-	LockRelationForExtension(rel, ExclusiveLock);
-	nblocks = RelationGetNumberOfBlocks(rel);
-	UnlockRelationForExtension(rel, ExclusiveLock);
-	return nblocks;
-}
-
 static void
 remove_rows(Vacuum *v)
 {
-	BlockNumber nblocks = settled_length(v->index->rel);
+	BlockNumber nblocks = VecxSettledLength(v->index->rel);
 
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
 	{
@@ -139,9 +131,10 @@ remove_rows(Vacuum *v)
 		bool		unused;
 
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		/* a crash came between the file's growth and the page's first use */
-		unused = PageIsNew(page);
-		if (!unused)
+		/* all segments freed, or a crash between the file's growth and first use */
+		unused = PageIsNew(page) ||
+			(VecxPageGetOpaque(page)->kind == VECX_PAGE_ROWS && PageGetMaxOffsetNumber(page) == 0);
+		if (!PageIsNew(page))
 		{
 			VecxPageCheck(v->index->rel, buf, 0);
 			if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
@@ -271,7 +264,7 @@ adopt_orphans(Vacuum *v, VecxCodeCache *cache, MemoryContext per_record, BlockNu
 
 			if (!VecxIdSetContains(&v->present, id) || VecxIdSetContains(&v->linked, id))
 				continue;
-			vacuum_delay_point();
+			vacuum_delay_point(false);
 			VecxAdoptOrphan(v->index, cache, id);
 			MemoryContextReset(per_record);
 		}
@@ -287,7 +280,7 @@ repair_links(Vacuum *v)
 													 ALLOCSET_DEFAULT_SIZES);
 	VecxCodeCache *cache = VecxCodeCacheMake(index, CurrentMemoryContext,
 											 (Size) maintenance_work_mem * 1024 / 2);
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	BlockNumber nblocks = VecxSettledLength(index->rel);
 
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
 	{
@@ -331,8 +324,9 @@ move_entry(Vacuum *v)
 	VecxIndexRefresh(index);
 	if (VecxIdSetContains(&v->dead, index->meta.entry))
 	{
-		BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+		BlockNumber nblocks = VecxSettledLength(index->rel);
 
+		v->hurry = true;
 		for (BlockNumber blkno = VECX_META_BLKNO + 1;
 			 blkno < nblocks && v->best == VECX_INVALID_ID; blkno++)
 		{
@@ -340,6 +334,7 @@ move_entry(Vacuum *v)
 
 			records_to_repair(v, blkno, ids);
 		}
+		v->hurry = false;
 		VecxMetaEdit(index, replace_entry, v);
 	}
 	UnlockPage(index->rel, VECX_META_BLKNO, ExclusiveLock);

@@ -339,11 +339,12 @@ write_uppers(Writer *w)
 		{
 			VecxId		id = id_of(w, v, level);
 
-			CHECK_FOR_INTERRUPTS();
 			if (VecxIdOffset(id) == FirstOffsetNumber)
 			{
 				if (BufferIsValid(buf))
 					finish_page(buf);
+				/* no interrupt comes through while a page is locked */
+				CHECK_FOR_INTERRUPTS();
 				buf = new_page(w, VECX_PAGE_UPPER, VecxIdBlock(id));
 			}
 			add_record(w, buf, v, level, w->graph->m, id);
@@ -363,9 +364,10 @@ write_base(Writer *w, BlockNumber first)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 	for (BlockNumber i = 0; i < w->nbase; i++)
 	{
-		Buffer		buf = new_page(w, VECX_PAGE_VERTEX, first + i);
+		Buffer		buf;
 
 		CHECK_FOR_INTERRUPTS();
+		buf = new_page(w, VECX_PAGE_VERTEX, first + i);
 		for (int j = 0; j < w->on_page[i]; j++, at++)
 		{
 			uint32		v = w->order[at];
