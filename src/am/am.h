@@ -450,8 +450,9 @@ extern bool vecxgettuple(IndexScanDesc scan, ScanDirection dir);
 extern void vecxendscan(IndexScanDesc scan);
 
 /* repair.c: links around dead vertices */
-extern void VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead,
+extern bool VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead,
 							 VecxId id);
+extern void VecxReconnect(VecxIndex *index, const VecxIdSet *dead, VecxId id);
 extern void VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id);
 
 /* vacuum.c */

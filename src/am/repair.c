@@ -252,9 +252,10 @@ repair_once(Repair *r, VecxRecord after, int ndead)
 
 /*
  * Repairs the record of that id if any of its links leads into dead; leaves a
- * dead record alone.  Allocates in the current context.
+ * dead record alone.  True if it is a base record that lost half of its links
+ * or more, and might be cut off.  Allocates in the current context.
  */
-void
+bool
 VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead, VecxId id)
 {
 	for (;;)
@@ -269,17 +270,17 @@ VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead, 
 		r.rec = VecxCopyRecord(index, id, &size);
 		if (!r.rec || (r.rec->flags & VECX_RECORD_DEAD) ||
 			!VecxCodeCacheGet(cache, id, r.rec->level, &self))
-			return;
+			return false;
 		r.self = copy_cached(index, &self);
 		r.probe = VecxProbeMakeFromCode(index, r.self.code);
 		ndead = gather(&r);
 		if (ndead == 0)
-			return;
+			return false;
 		after = palloc(size);
 		memcpy(after, r.rec, size);
 		repair_once(&r, after, ndead);
 		if (VecxReplaceLinks(index, id, r.rec, after))
-			return;
+			return r.rec->level == 0 && 2 * ndead >= r.rec->nlinks;
 	}
 }
 
@@ -333,4 +334,64 @@ VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id)
 		linked = VecxAddReverseLink(probe, id, &neighbours[i], false);
 	for (int i = 0; i < n && !linked; i++)
 		linked = VecxAddReverseLink(probe, id, &neighbours[i], true);
+}
+
+/* A link to the record from the nearest of what the search opened that will. */
+static void
+link_from_nearest(VecxIndex *index, VecxProbe *probe, VecxId id,
+				  const VecxOpened *opened, int nopened)
+{
+	bool		linked = false;
+
+	for (int i = 0; i < nopened && !linked; i++)
+	{
+		const VecxOpened *o = &opened[i];
+		VecxNeighbour nb;
+
+		if (o->dead)
+			continue;
+		nb.id = o->id;
+		nb.generation = o->generation;
+		nb.level = 0;
+		nb.dist = o->nav;
+		nb.norm2 = o->norm2;
+		nb.code = o->code;
+		nb.model = index->meta.current_model;
+		nb.proj = VecxProbeForModel(VecxProbeMakeFromCode(index, o->code), nb.model)->proj;
+		linked = VecxAddReverseLink(probe, id, &nb, true);
+	}
+}
+
+/*
+ * Looks for a base record as a search does that passes by the dead; if that
+ * fails, links to it from the nearest that was found.  Where all around some
+ * vertices has died, they may link to each other only.  Allocates in the
+ * current context.
+ */
+void
+VecxReconnect(VecxIndex *index, const VecxIdSet *dead, VecxId id)
+{
+	Size		size;
+	VecxRecord	rec = VecxCopyRecord(index, id, &size);
+	VecxProbe  *probe;
+	VecxSearch *search;
+	VecxId		seeds[VECX_MAX_SEEDS];
+	VecxOpened *opened;
+	int			nopened;
+
+	if (!rec || rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
+		return;
+	probe = VecxProbeMakeFromCode(index, VecxRecordCode(&index->layout, rec));
+	search = VecxSearchMake(index, CurrentMemoryContext, true);
+	VecxSearchHide(search, dead);
+	VecxSearchStart(search, probe, 0, seeds,
+					VecxSearchDescend(search, probe, 0, seeds));
+	VecxSearchRun(search, index->meta.ef_construction);
+	VecxSearchSort(search);
+	VecxSearchRelease(search);
+	opened = VecxSearchOpened(search, &nopened);
+	for (int i = 0; i < nopened; i++)
+		if (opened[i].id == id)
+			return;
+	link_from_nearest(index, probe, id, opened, nopened);
 }

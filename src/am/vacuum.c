@@ -30,6 +30,7 @@ typedef struct Vacuum
 	VecxIdSet	dead;
 	VecxIdSet	present;		/* live base records, once links are repaired */
 	VecxIdSet	linked;			/* what they link to */
+	VecxIdSet	shaken;			/* base records that lost many links */
 	int64		live;			/* rows */
 	int64		removed;
 	BlockNumber *uppers;		/* UPPER pages */
@@ -290,7 +291,8 @@ repair_links(Vacuum *v)
 
 		for (int i = 0; i < n; i++)
 		{
-			VecxRepairRecord(index, cache, &v->dead, ids[i]);
+			if (VecxRepairRecord(index, cache, &v->dead, ids[i]))
+				VecxIdSetAdd(&v->shaken, ids[i]);
 			MemoryContextReset(per_record);
 		}
 		MemoryContextSwitchTo(old);
@@ -338,6 +340,32 @@ move_entry(Vacuum *v)
 		VecxMetaEdit(index, replace_entry, v);
 	}
 	UnlockPage(index->rel, VECX_META_BLKNO, ExclusiveLock);
+}
+
+/* Links to the records that lost many links and cannot be found any more. */
+static void
+reconnect(Vacuum *v)
+{
+	MemoryContext per_record = AllocSetContextCreate(CurrentMemoryContext, "vecx reconnection",
+													 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(per_record);
+	BlockNumber nblocks = VecxSettledLength(v->index->rel);
+
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		if (!VecxIdSetHasBlock(&v->shaken, blkno))
+			continue;
+		for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
+		{
+			if (!VecxIdSetContains(&v->shaken, VecxIdMake(blkno, off)))
+				continue;
+			vacuum_delay_point(false);
+			VecxReconnect(v->index, &v->dead, VecxIdMake(blkno, off));
+			MemoryContextReset(per_record);
+		}
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(per_record);
 }
 
 /* Frees the records of dead vertices on one page. */
@@ -414,6 +442,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	VecxIdSetInitBitmap(&v.dead, cxt, RelationGetNumberOfBlocks(info->index));
 	VecxIdSetInitBitmap(&v.present, cxt, RelationGetNumberOfBlocks(info->index));
 	VecxIdSetInitBitmap(&v.linked, cxt, RelationGetNumberOfBlocks(info->index));
+	VecxIdSetInitBitmap(&v.shaken, cxt, RelationGetNumberOfBlocks(info->index));
 
 	VecxTrainLock(v.index);
 	VecxIndexRefresh(v.index);
@@ -425,6 +454,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		UnlockPage(info->index, VECX_META_BLKNO, ExclusiveLock);
 		repair_links(&v);
 		move_entry(&v);
+		reconnect(&v);
 		free_dead(&v);
 	}
 	VecxTrainUnlock(v.index);

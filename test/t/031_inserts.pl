@@ -102,6 +102,14 @@ cmp_ok($after / $size, '<=', 1.5, sprintf('five times a fifth was replaced: size
 check_index($node, 'items_v_idx', 'after replacements');
 no_worse(measure(), $vacuumed, 0.02, 'after replacements');
 
+# All but a few go, so that around most of those everything dies.
+$node->safe_psql('postgres', 'DELETE FROM items WHERE id % 25 <> 0');
+$node->safe_psql('postgres', 'VACUUM items');
+check_index($node, 'items_v_idx', 'after 96 % were deleted');
+$vacuumed = measure(set => { 'vecx.ef_search' => 40 });
+fresh();
+no_worse($vacuumed, measure(set => { 'vecx.ef_search' => 40 }), 0.05, '96 % deleted, after VACUUM');
+
 # Everything goes, and other rows come.
 $node->safe_psql('postgres', 'DELETE FROM items');
 $node->safe_psql('postgres', 'VACUUM items');
