@@ -33,6 +33,16 @@ fits(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size link_size, int 
 	return full_record_size(coder.nbytes, link_size, m) <= VECX_PAGE_CAPACITY;
 }
 
+/* The largest m up to the given one with which a vertex fits a page; less than
+ * VECX_MIN_M if none does. */
+static int
+largest_fitting_m(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size link_size, int m)
+{
+	while (m >= VECX_MIN_M && !fits(spec, kind, dim, link_size, m))
+		m--;
+	return m;
+}
+
 /* The kinds of code to try when the user left the choice to us, best first. */
 static const VecxCodeKind auto_float_kinds[] =
 {VECX_CODE_SQ8, VECX_CODE_SQ4, VECX_CODE_SQ2, VECX_CODE_SQ1};
@@ -58,14 +68,12 @@ static void
 refuse_layout(Relation index, const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim,
 			  Size link_size, int m)
 {
-	int			largest = m;
+	int			largest = largest_fitting_m(spec, kind, dim, link_size, m);
 	const char *narrower = NULL;
 	VecxCoder	coder;
 
 	vecx_coder_init(&coder, kind, spec->metric, dim, 0);
 
-	while (largest >= VECX_MIN_M && !fits(spec, kind, dim, link_size, largest))
-		largest--;
 	for (int i = 0; i < lengthof(auto_float_kinds) && !spec->is_bits; i++)
 		if (!narrower && fits(spec, auto_float_kinds[i], dim, link_size, m))
 			narrower = i == 0 ? "sq8" : "auto";
@@ -85,6 +93,21 @@ refuse_layout(Relation index, const VecxOpSpec *spec, VecxCodeKind kind, uint32 
 			 errhint("Use a smaller sketch_bits or m.")));
 }
 
+/* Tells what became of the code the user would have got with fewer links. */
+static void
+report_narrowed(Relation index, const VecxOpSpec *spec, VecxCodeKind wanted, VecxCodeKind kind,
+				uint32 dim, Size link_size, int m)
+{
+	int			largest = largest_fitting_m(spec, wanted, dim, link_size, m);
+
+	ereport(NOTICE,
+			(errmsg("index \"%s\" keeps vectors of %u dimensions as \"%s\", so that a vertex fits a page",
+					RelationGetRelationName(index), dim, vecx_code_name(kind)),
+			 largest >= VECX_MIN_M ?
+			 errhint("Use m = %d or less, or a smaller sketch_bits, to keep \"%s\".",
+					 largest, vecx_code_name(wanted)) : 0));
+}
+
 /*
  * Chooses the kind of code and fills meta's layout table.  Only a quantizer
  * that the user did not set is narrowed, with a NOTICE.
@@ -99,7 +122,6 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 	VecxCoder	coder;
 	Size		offset;
 	Size		base = full_record_size(0, link_size, meta->m);
-	bool		narrowed = false;
 
 	if (spec->is_bits)
 	{
@@ -116,7 +138,9 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 	}
 	else
 	{
-		*kind = kind_of_option(quantizer, dim);
+		VecxCodeKind wanted = kind_of_option(quantizer, dim);
+
+		*kind = wanted;
 		if (quantizer == VECX_QUANTIZER_AUTO && !fits(spec, *kind, dim, link_size, meta->m))
 		{
 			for (int i = 0; i < lengthof(auto_float_kinds); i++)
@@ -125,14 +149,11 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 				if (fits(spec, *kind, dim, link_size, meta->m))
 					break;
 			}
-			narrowed = true;
 		}
 		if (!fits(spec, *kind, dim, link_size, meta->m))
 			refuse_layout(index, spec, *kind, dim, link_size, meta->m);
-		if (narrowed)
-			ereport(NOTICE,
-					(errmsg("index \"%s\" keeps vectors of %u dimensions as \"%s\", so that a vertex fits a page",
-							RelationGetRelationName(index), dim, vecx_code_name(*kind))));
+		if (*kind != wanted)
+			report_narrowed(index, spec, wanted, *kind, dim, link_size, meta->m);
 	}
 
 	vecx_coder_init(&coder, *kind, spec->metric, dim,
