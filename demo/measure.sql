@@ -1,5 +1,6 @@
 -- Recall and time, with the index and without it.  Fails if the index is not
--- used where it should be, or if the scan without it is not exact.
+-- used where it should be, or if the scan without it is not exact.  Runs in the
+-- session of index.sql.
 
 -- Runs all queries some times.  Tells the share of the exact ten nearest that
 -- was found, the mean time of a query as the server sees it, and the share of
@@ -62,7 +63,7 @@ FROM (VALUES
 	('recall@10 without it', to_char(:exact_recall::numeric, 'FM0.000')),
 	('milliseconds a query with the index', to_char(:index_ms::numeric, 'FM990.000')),
 	('milliseconds a query without it', to_char(:exact_ms::numeric, 'FM990.000')),
-	('seconds to build the index', (SELECT to_char(seconds, 'FM990.00') FROM build)),
+	('seconds to build the index', to_char(:build_seconds::numeric, 'FM990.00')),
 	('megabytes of the table', to_char(pg_table_size('papers') / 1e6, 'FM990.0')),
 	('megabytes of the index', to_char(pg_relation_size('papers_embedding_idx') / 1e6, 'FM990.0'))
 ) AS facts (what, value);
