@@ -1,0 +1,175 @@
+# Commands that are cancelled or run out of space: they leave nothing behind that
+# matters, and what follows finishes the job.
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use VecxTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $dim = 128;
+my $node = new_node('main', shared_buffers => '64MB', fsync => 'off', log_lock_waits => 'off');
+
+make_table($node, 'items', rows => 6000, dim => $dim, clusters => 100);
+$node->safe_psql('postgres', 'CREATE TABLE source AS SELECT * FROM items');
+
+sub whole
+{
+	my ($name) = @_;
+
+	check_index($node, 'items_v_idx', $name);
+	is( $node->safe_psql('postgres', q{
+			SET enable_seqscan = off;
+			SET enable_sort = off;
+			SELECT count(*), count(DISTINCT id), sum(id)
+			FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM source WHERE id = 1) OFFSET 0) s}),
+		$node->safe_psql('postgres', 'SELECT count(*), count(*), sum(id) FROM items'),
+		"every row once: $name");
+	return;
+}
+
+# Runs a command in a session of its own and cancels it in each of some phases:
+# when the condition on pg_stat_activity's row a (and on progress p) comes true.
+sub cancel_when
+{
+	my ($command, $view, $condition, $name) = @_;
+	my ($out, $err) = ('', '');
+	my $session = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-d', $node->connstr('postgres') . ' application_name=victim',
+			map { ('-c', $_) } split /; /, $command
+		],
+		'<', '/dev/null', '>', \$out, '2>', \$err);
+	my $tries = 0;
+	my $cancelled = '';
+
+	while ($cancelled ne 't' && $session->pumpable && $tries++ < 2000)
+	{
+		$session->pump_nb;
+		$cancelled = $node->safe_psql('postgres', qq{
+			SELECT pg_cancel_backend(pid) FROM pg_stat_activity a
+				JOIN $view p USING (pid) WHERE application_name = 'victim' AND $condition});
+	}
+	$session->finish;
+	like($err, qr/canceling statement due to user request/, "cancelled: $name");
+	return;
+}
+
+# CREATE INDEX, while it reads, links and writes
+my $before = $node->safe_psql('postgres', "SELECT sum(size) FROM pg_ls_dir('base/' || (SELECT oid FROM pg_database WHERE datname = 'postgres')) f,
+	LATERAL (SELECT size FROM pg_stat_file('base/' || (SELECT oid FROM pg_database WHERE datname = 'postgres') || '/' || f)) s");
+my $create = 'CREATE INDEX items_v_idx ON items USING vecx (v vector_l2_ops) WITH (ef_construction = 400)';
+cancel_when($create, 'pg_stat_progress_create_index', "p.phase ~ 'linking'", 'CREATE INDEX while it links');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname ~ 'items_v_idx'"), '0', 'no index is left');
+cancel_when("SET maintenance_work_mem = '1MB'; SET client_min_messages = error; $create",
+	'pg_stat_progress_create_index', "p.phase ~ 'one by one'", 'CREATE INDEX while it inserts');
+$node->psql('postgres', "SET statement_timeout = '200ms'; $create");
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname ~ 'items_v_idx'"), '0', 'no index is left');
+cancel_when('CREATE INDEX CONCURRENTLY items_v_idx ON items USING vecx (v vector_l2_ops) WITH (ef_construction = 400)',
+	'pg_stat_progress_create_index', "p.phase ~ 'linking'", 'CREATE INDEX CONCURRENTLY');
+is($node->safe_psql('postgres', "SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_v_idx'::regclass"),
+	'f', 'an invalid index is left, as of any access method');
+$node->safe_psql('postgres', 'DROP INDEX items_v_idx; CHECKPOINT');
+my $after = $node->safe_psql('postgres', "SELECT sum(size) FROM pg_ls_dir('base/' || (SELECT oid FROM pg_database WHERE datname = 'postgres')) f,
+	LATERAL (SELECT size FROM pg_stat_file('base/' || (SELECT oid FROM pg_database WHERE datname = 'postgres') || '/' || f)) s");
+cmp_ok($after, '<', $before + 1000000, 'no file is left');
+
+# a build that outgrows its memory says so
+my ($status, $out, $err) = $node->psql('postgres',
+	"SET maintenance_work_mem = '1MB'; CREATE INDEX items_v_idx ON items USING vecx (v vector_l2_ops)");
+like($err, qr/NOTICE:.*outgrows maintenance_work_mem after \d+ rows.*HINT/s, 'a small maintenance_work_mem is told of');
+whole('after a build in two parts');
+
+# VACUUM, at some moments of its work, then a whole one
+$node->safe_psql('postgres', 'DELETE FROM items WHERE id % 3 <> 0');
+foreach my $timeout (10, 30, 60, 100, 200)
+{
+	$node->psql('postgres', "SET statement_timeout = '${timeout}ms'; VACUUM items");
+	check_index($node, 'items_v_idx', "VACUUM was stopped after $timeout ms");
+}
+cancel_when("SET vacuum_cost_delay = 5; SET vacuum_cost_limit = 20; VACUUM items", 'pg_stat_progress_vacuum',
+	"p.phase = 'vacuuming indexes'", 'VACUUM of the index');
+whole('after VACUUM was cancelled');
+# what others insert meanwhile does not hang on to what is to be removed
+$node->safe_psql('postgres', "INSERT INTO items SELECT id + 10000, v, tag FROM source WHERE id % 3 = 1 AND id < 2000");
+whole('after inserts into an index half vacuumed');
+$node->safe_psql('postgres', 'VACUUM items');
+whole('after a whole VACUUM');
+is($node->safe_psql('postgres', "SELECT dead FROM vecx_info('items_v_idx')"), '0', 'no dead vertex is left');
+
+# an INSERT that fails half way
+$node->safe_psql('postgres', 'CREATE UNIQUE INDEX items_id ON items (id)');
+$node->psql('postgres', 'INSERT INTO items SELECT 20000 + id % 300, v, tag FROM source WHERE id < 400');
+$node->psql('postgres', "SET statement_timeout = '50ms'; INSERT INTO items SELECT 30000 + id, v, tag FROM source");
+whole('after inserts that failed');
+$node->safe_psql('postgres', 'VACUUM items');
+whole('after inserts that failed, and VACUUM');
+
+$node->stop;
+
+# A full disk.  Instead of a file system of its own, which only root could mount,
+# the server gets a limit on the size of its files: they cannot be extended then
+# for another reason, but at the same places.
+SKIP:
+{
+	my $limit = 4 * 1024 * 1024;
+
+	skip 'no prlimit to simulate a full disk with', 1
+	  if system('prlimit --version >/dev/null 2>&1') != 0;
+
+	my $full = PostgreSQL::Test::Cluster->new('full');
+	$full->init(extra => [ '--locale=C.UTF-8', '--encoding=UTF8', '--wal-segsize=1' ]);
+	$full->append_conf('postgresql.conf', "autovacuum = off\nmax_wal_size = 64MB\nmin_wal_size = 2MB\nfsync = off");
+	$full->start;
+	$full->safe_psql('postgres', 'CREATE EXTENSION vecx');
+	make_table($full, 'source', rows => 5000, dim => $dim, clusters => 100);
+	$full->safe_psql(
+		'postgres', qq{
+		CREATE TABLE items (id int, v vector($dim), tag int);
+		INSERT INTO items SELECT * FROM source WHERE id <= 1500;
+		CREATE INDEX items_v_idx ON items USING vecx (v vector_l2_ops);
+	});
+	# What is started from here on has the limit.
+	$full->stop;
+	system("prlimit --pid $$ --fsize=$limit:") == 0 or die 'prlimit';
+	$full->start;
+	system("prlimit --pid $$ --fsize=unlimited:") == 0 or die 'prlimit';
+	$node = $full;
+
+	($status, $out, $err) = $full->psql('postgres', 'CREATE INDEX source_v_idx ON source USING vecx (v vector_l2_ops)');
+	like($err, qr/ERROR:  could not (extend|write)[^\n]*File too large/, 'CREATE INDEX fails with a clear error');
+	is($full->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'source_v_idx'"), '0',
+		'no index is left');
+	whole('after CREATE INDEX failed for want of space');
+	my $failed = 0;
+	foreach my $i (1 .. 87)
+	{
+		last if $failed;
+		($status, $out, $err) = $full->psql('postgres',
+			"INSERT INTO items SELECT id, v, tag FROM source WHERE id > 1460 + $i * 40 AND id <= 1500 + $i * 40");
+		$failed = 1 if $status;
+	}
+	like($err, qr/ERROR:  could not (extend|write)[^\n]*File too large/, 'INSERT fails with a clear error');
+	whole('after INSERT failed for want of space');
+	$full->psql('postgres', 'INSERT INTO items SELECT id + 10000, v, tag FROM source WHERE id < 100');
+	whole('after another one failed');
+	$full->safe_psql('postgres', 'DELETE FROM items WHERE id % 2 = 0');
+	$full->psql('postgres', 'VACUUM items');
+	$full->psql('postgres', 'INSERT INTO items SELECT id + 20000, v, tag FROM source WHERE id < 100');
+	whole('after room was made');
+
+	# New sessions have all the space they want.
+	my ($pid) = slurp_file($full->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	system("prlimit --pid $pid --fsize=unlimited:") == 0 or die 'prlimit';
+	$full->safe_psql('postgres', 'VACUUM items');
+	$full->safe_psql('postgres', 'INSERT INTO items SELECT id + 30000, v, tag FROM source');
+	whole('with space again');
+	$full->safe_psql('postgres', 'CREATE INDEX source_v_idx ON source USING vecx (v vector_l2_ops)');
+	check_index($full, 'source_v_idx', 'CREATE INDEX with space again');
+	unlike(slurp_file($full->logfile), qr/PANIC|terminated by signal|TRAP/, 'the server stayed up');
+	$full->stop;
+}
+
+done_testing();
