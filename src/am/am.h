@@ -399,6 +399,7 @@ typedef struct VecxGraphVertex
 	uint32		last_row;
 	uint16		nlinks;			/* at the base */
 	uint8		level;
+	bool		findable;		/* by its hash and code */
 	VecxGraphLink *upper;		/* level * m links, or NULL */
 	uint16	   *nupper;			/* links in use on each level above the base */
 } VecxGraphVertex;
@@ -430,7 +431,8 @@ typedef struct VecxGraph
 extern VecxGraph *VecxGraphMake(MemoryContext cxt, const VecxCoder *coder, int m,
 								int ef_construction, uint64 seed);
 extern uint32 VecxGraphFind(VecxGraph *graph, uint32 hash, const uint8 *code, uint32 after);
-extern uint32 VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code);
+extern uint32 VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code,
+								 bool findable);
 extern void VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid);
 extern Size VecxGraphBytes(const VecxGraph *graph);
 extern void VecxGraphLinkAll(VecxGraph *graph);

@@ -241,16 +241,24 @@ vertex_has_value(Build *b, uint32 vertex, const VecxInput *input)
 		VecxSameValue(PG_DETOAST_DATUM(value), input->value);
 }
 
-/* A row into the graph: at a vertex with the same vector, or one of its own. */
+/* Vertices of one hash and code that are asked for their value, at most. */
+#define MAX_VERTICES_ASKED	16
+
+/*
+ * A row into the graph: at a vertex with the same vector, or one of its own.
+ * One that is dead to new transactions cannot prove its value to later rows, so
+ * it always gets a vertex of its own, where nobody looks for it.
+ */
 static void
-add_to_graph(Build *b, const VecxInput *input, ItemPointer tid)
+add_to_graph(Build *b, const VecxInput *input, ItemPointer tid, bool alive)
 {
 	uint32		vertex = VECX_NO_VERTEX;
 
 	memset(b->code, 0, b->index->coder.nbytes);
 	vecx_code_encode(&b->index->coder, input->vec, b->code);
-	for (;;)
+	for (int asked = 0; alive && asked < MAX_VERTICES_ASKED; asked++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		vertex = VecxGraphFind(b->graph, input->hash, b->code, vertex);
 		if (vertex == VECX_NO_VERTEX)
 			break;
@@ -260,7 +268,7 @@ add_to_graph(Build *b, const VecxInput *input, ItemPointer tid)
 			return;
 		}
 	}
-	vertex = VecxGraphAddVertex(b->graph, input->hash, b->code);
+	vertex = VecxGraphAddVertex(b->graph, input->hash, b->code, alive);
 	VecxGraphAddRow(b->graph, vertex, tid);
 }
 
@@ -287,7 +295,7 @@ build_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 	{
 		VecxPrepareInput(b->spec, b->index->meta.dim, values[0], &input);
 		if (input.kind == VECX_INPUT_OK)
-			add_to_graph(b, &input, tid);
+			add_to_graph(b, &input, tid, alive);
 		else
 			add_side_row(b, tid, VECX_ROW_UNSCORABLE);
 	}

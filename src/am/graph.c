@@ -73,6 +73,8 @@ hash_insert(VecxGraph *graph, uint32 vertex)
 {
 	uint32		slot = graph->vertices[vertex].hash & (graph->by_hash_size - 1);
 
+	if (!graph->vertices[vertex].findable)
+		return;
 	while (graph->by_hash[slot] != VECX_NO_VERTEX)
 		slot = (slot + 1) & (graph->by_hash_size - 1);
 	graph->by_hash[slot] = vertex;
@@ -101,8 +103,9 @@ VecxGraphFind(VecxGraph *graph, uint32 hash, const uint8 *code, uint32 after)
 	return VECX_NO_VERTEX;
 }
 
+/* A new vertex; unless findable, VecxGraphFind will never return it. */
 uint32
-VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code)
+VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code, bool findable)
 {
 	uint32		v = graph->nvertices;
 
@@ -114,6 +117,7 @@ VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code)
 	}
 	memset(&graph->vertices[v], 0, sizeof(VecxGraphVertex));
 	graph->vertices[v].hash = hash;
+	graph->vertices[v].findable = findable;
 	graph->vertices[v].first_row = graph->vertices[v].last_row = PG_UINT32_MAX;
 	memcpy(VecxGraphCode(graph, v), code, graph->coder->nbytes);
 	graph->nvertices++;

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include <float.h>
 #include <math.h>
 
@@ -148,12 +149,19 @@ find_operator(Recall *r)
 static void
 load_queries(Recall *r, Oid table, const char *column)
 {
-	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-												  get_rel_name(table));
+	Relation	rel = try_relation_open(table, AccessShareLock);
+	const char *name;
 	char	   *sql;
 	Oid			owner;
 	int			context;
 
+	if (!rel)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table of queries, OID %u, does not exist", table)));
+	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+	relation_close(rel, NoLock);	/* the lock is kept, so the name stays true */
 	if (!column)
 		column = get_attname(RelationGetRelid(r->target.rel), 1, false);
 	column = quote_identifier(column);
