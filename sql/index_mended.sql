@@ -1,0 +1,60 @@
+-- Faults that were found and mended: each statement failed once.
+SET client_min_messages = warning;
+
+-- a table of queries that does not exist crashed the server
+CREATE TABLE mended (id int, v vector(2));
+CREATE INDEX mended_idx ON mended USING vecx (v);
+SELECT vecx_recall('mended_idx', queries => 4000000000::oid::regclass);
+
+-- DISTINCT and GROUP BY took a relaxed scan for sorted, and gave a distance twice
+INSERT INTO mended SELECT i, ARRAY[i % 40, i % 7]::vector FROM generate_series(1, 4000) i;
+ANALYZE mended;
+SET enable_seqscan = off;
+SET vecx.ef_search = 10;
+SELECT count(*) = count(DISTINCT d) AS once FROM
+	(SELECT DISTINCT v <-> '[3,3]' AS d FROM mended ORDER BY 1 LIMIT 100) s;
+SELECT count(*) = count(DISTINCT d) AS once FROM
+	(SELECT v <-> '[3,3]' AS d, count(*) FROM mended GROUP BY 1 ORDER BY 1 LIMIT 100) s;
+
+-- the first batch held far records that the search had met on its way in
+CREATE TABLE mended_order AS SELECT i AS id, ARRAY[i]::vector(1) AS v FROM generate_series(1, 3000) i;
+CREATE INDEX mended_order_idx ON mended_order USING vecx (v);
+SELECT count(*) AS near FROM
+	(SELECT id FROM mended_order ORDER BY v <-> '[0]' LIMIT 40) s WHERE id <= 60;
+
+-- rows of one vector coming and going made its chain of rows longer every time
+CREATE TABLE mended_rows (id int, v vector(2));
+CREATE INDEX mended_rows_idx ON mended_rows USING vecx (v);
+INSERT INTO mended_rows SELECT i, '[1,1]' FROM generate_series(1, 2000) i;
+INSERT INTO mended_rows SELECT i, '[1,1]' FROM generate_series(2001, 4000) i;
+DELETE FROM mended_rows WHERE id <= 2000;
+VACUUM mended_rows;
+SELECT pg_relation_size('mended_rows_idx') AS size \gset
+INSERT INTO mended_rows SELECT i, '[1,1]' FROM generate_series(4001, 6000) i;
+DELETE FROM mended_rows WHERE id <= 4000;
+VACUUM mended_rows;
+INSERT INTO mended_rows SELECT i, '[1,1]' FROM generate_series(6001, 8000) i;
+SELECT pg_relation_size('mended_rows_idx') <= :size AS no_longer;
+SELECT vecx_check('mended_rows_idx', true);
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM mended_rows ORDER BY v <-> '[0,0]') s;
+
+-- dead rows of one vector made a build take time by their number cubed
+CREATE TABLE mended_dead AS SELECT i AS id, '[1,2,3]'::vector(3) AS v FROM generate_series(1, 3000) i;
+BEGIN;
+DELETE FROM mended_dead;
+INSERT INTO mended_dead VALUES (0, '[1,2,3]'), (1, '[1,2,3]'), (2, '[3,2,1]');
+SET LOCAL statement_timeout = '60s';
+CREATE INDEX mended_dead_idx ON mended_dead USING vecx (v);
+COMMIT;
+SELECT id FROM mended_dead ORDER BY v <-> '[1,2,3]', id;
+SELECT vecx_check('mended_dead_idx', true);
+
+-- all deleted, and inserted again while nothing alive was to be found
+DELETE FROM mended_order;
+INSERT INTO mended_order SELECT i, ARRAY[i]::vector FROM generate_series(1, 500) i;
+VACUUM mended_order;
+INSERT INTO mended_order SELECT i, ARRAY[i]::vector FROM generate_series(501, 600) i;
+SELECT array_agg(id) FROM (SELECT id FROM mended_order ORDER BY v <-> '[0]' LIMIT 5) s;
+SELECT vecx_check('mended_order_idx', true);
+
+DROP TABLE mended, mended_order, mended_rows, mended_dead;
