@@ -257,10 +257,13 @@ extern void vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *
 								 int32_t *scratch, float *est);
 
 /*
- * True if two sketches of the same pair agree up to what different summation
- * orders may do to them: factors within bound, planes equal but for elements
- * whose value lies within rounding of a boundary (at most 1 in 32 differ).
+ * True if a sketch may be that of v and n, whose projections were made anew:
+ * up to what different summation orders may do, on another processor, to them
+ * and to dist_vn.  Where n is so near to v, beside their lengths, that rounding
+ * makes up a tenth of the residual, every sketch may.
  */
-extern bool vecx_sketch_agrees(const VecxBasis *basis, const uint8_t *a, const uint8_t *b);
+extern bool vecx_sketch_matches(const VecxBasis *basis, const void *pv, const void *pn,
+								float norm_v2, float norm_n2, float dist_vn,
+								uint32_t popcount_n, const uint8_t *sketch);
 
 #endif							/* VECX_CODE_H */

@@ -282,52 +282,147 @@ vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *query,
 	}
 }
 
-static bool
-nearly_equal(float a, float b, float share, float slack)
+/*
+ * What different summation orders may leave of |v| and |n| in an element of
+ * their projections: 16 units in the last place, where 2,048 products summed
+ * in eight lanes leave about as many at worst.
+ */
+#define SKETCH_NOISE	(1.0 / 1048576.0)
+
+/* Residuals that rounding makes up more of than this tell nothing. */
+#define SKETCH_MAX_NOISE	0.1
+
+/* A stored sketch beside the residual it should be of. */
+typedef struct SketchPair
 {
-	return fabsf(a - b) <= share * (fabsf(a) + fabsf(b)) + slack;
+	double		noise;			/* of an element of the residual */
+	double		share;			/* of the residual that is noise */
+	double		n2;				/* |r|^2 in the projection */
+	float		max;			/* largest element */
+	double		a;				/* <r, s> with the stored s */
+	double		c;				/* <pv, s> */
+	double		sum;			/* of |s| */
+} SketchPair;
+
+static void
+pair_init(SketchPair *pair, const VecxBasis *basis, const float *pv, const float *pn,
+		  float norm_v2, float norm_n2)
+{
+	double		pv2 = 0.0;
+	double		pn2 = 0.0;
+
+	memset(pair, 0, sizeof(*pair));
+	for (uint32_t i = 0; i < basis->ndims; i++)
+	{
+		float		r = pn[i] - pv[i];
+
+		pv2 += (double) pv[i] * (double) pv[i];
+		pn2 += (double) pn[i] * (double) pn[i];
+		pair->n2 += (double) r * (double) r;
+		pair->max = fabsf(r) > pair->max ? fabsf(r) : pair->max;
+	}
+	pair->noise = SKETCH_NOISE * (sqrt((double) norm_v2) + sqrt((double) norm_n2) + sqrt(pv2) + sqrt(pn2));
+	pair->share = pair->n2 > 0.0 ? pair->noise * sqrt((double) basis->ndims / pair->n2) : 1.0;
+}
+
+static uint32_t
+stored_level(const VecxBasis *basis, const uint8_t *planes, uint32_t i)
+{
+	uint32_t	level = 0;
+
+	for (uint32_t plane = 0; plane < basis->nplanes; plane++)
+		level = level << 1 | ((planes[plane * (basis->pdims / 8) + i / 8] >> i % 8) & 1u);
+	return level;
+}
+
+/* Whether each element has a level that its value may have been rounded to. */
+static bool
+planes_match(SketchPair *pair, const VecxBasis *basis, const float *pv, const float *pn,
+			 const uint8_t *planes)
+{
+	double		centre = (double) ((1u << basis->nplanes) - 1) / 2.0;
+	float		inverse = 0.0f;
+
+	if (basis->nplanes > 1)
+		inverse = 1.0f / sketch_step(pair->n2 / (double) basis->ndims, pair->max, basis->nplanes);
+	if (!isfinite(inverse))
+		return true;
+	for (uint32_t i = 0; i < basis->ndims; i++)
+	{
+		float		r = pn[i] - pv[i];
+		/* the step varies as the whole residual does */
+		float		slack = (float) (pair->noise + fabs((double) r) * (2.0 * pair->share + 1e-6));
+		uint32_t	level = stored_level(basis, planes, i);
+		double		s = (double) level - centre;
+
+		if (level < sketch_level(r - slack, inverse, basis->nplanes) ||
+			level > sketch_level(r + slack, inverse, basis->nplanes))
+			return false;
+		pair->a += (double) r * s;
+		pair->c += (double) pv[i] * s;
+		pair->sum += fabs(s);
+	}
+	return true;
+}
+
+/* Whether a factor is the number, to half precision and some tolerance. */
+static bool
+factor_matches(float factor, double expected, double tolerance)
+{
+	if (fabs(expected) > (double) FLT_MAX / 2.0)
+		return true;			/* cut off */
+	return fabs((double) factor - expected) <= fabs(expected) / 256.0 + tolerance + (double) FLT_MIN;
+}
+
+static bool
+sketch_matches_floats(const VecxBasis *basis, const float *pv, const float *pn,
+					  float norm_v2, float norm_n2, float dist_vn, const uint8_t *sketch)
+{
+	const uint8_t *planes = sketch + VECX_SKETCH_FACTOR_BYTES;
+	bool		ip = basis->metric == VECX_METRIC_IP;
+	double		dist_noise = SKETCH_NOISE * ((double) norm_v2 + (double) norm_n2);
+	double		expected;
+	float		add;
+	float		rescale;
+	uint16_t	factors[2];
+	SketchPair	pair;
+
+	read_factors(sketch, factors);
+	add = bf16_to_float(factors[0]);
+	rescale = bf16_to_float(factors[1]);
+	if (!isfinite(add) || !isfinite(rescale))
+		return false;
+	for (uint32_t i = basis->ndims; i < basis->pdims; i++)
+		if (stored_level(basis, planes, i) != 0)
+			return false;
+
+	pair_init(&pair, basis, pv, pn, norm_v2, norm_n2);
+	if (!(pair.share <= SKETCH_MAX_NOISE) ||
+		(!ip && !(dist_noise < SKETCH_MAX_NOISE * (double) dist_vn)))
+		return true;
+	if (!planes_match(&pair, basis, pv, pn, planes))
+		return false;
+	if (!(pair.a > 0.0))
+		return true;
+	expected = (ip ? -1.0 : -2.0) * residual_norm2(basis, pair.n2, dist_vn) / pair.a;
+	if (!factor_matches(rescale, expected,
+						fabs(expected) * (pair.noise * pair.sum / pair.a + 2.0 * pair.share +
+										  (ip ? 0.0 : dist_noise / (double) dist_vn))))
+		return false;
+	expected = ip ? (double) dist_vn + (double) norm_v2 : (double) dist_vn;
+	return factor_matches(add, expected - (double) rescale * pair.c,
+						  dist_noise + fabs((double) rescale) * pair.noise * pair.sum);
 }
 
 bool
-vecx_sketch_agrees(const VecxBasis *basis, const uint8_t *a, const uint8_t *b)
+vecx_sketch_matches(const VecxBasis *basis, const void *pv, const void *pn, float norm_v2,
+					float norm_n2, float dist_vn, uint32_t popcount_n, const uint8_t *sketch)
 {
-	const uint8_t *bits_a = a + VECX_SKETCH_FACTOR_BYTES;
-	const uint8_t *bits_b = b + VECX_SKETCH_FACTOR_BYTES;
-	uint32_t	plane_bytes = basis->pdims / 8;
-	uint32_t	differ = 0;
-	uint16_t	fa[2];
-	uint16_t	fb[2];
-	float		rescale;
+	uint16_t	factors[2];
 
-	if (basis->positions != NULL)
-		return memcmp(a, b, vecx_sketch_size(basis)) == 0;
-	read_factors(a, fa);
-	read_factors(b, fb);
-	for (uint32_t i = 0; i < plane_bytes; i++)
-	{
-		uint32_t	any = 0;
-
-		for (uint32_t plane = 0; plane < basis->nplanes; plane++)
-			any |= (uint32_t) (bits_a[plane * plane_bytes + i] ^ bits_b[plane * plane_bytes + i]);
-		for (; any != 0; any &= any - 1)
-			differ++;
-	}
-	if (differ * 32 > basis->ndims)
-		return false;
-	if (!isfinite(bf16_to_float(fa[0])) || !isfinite(bf16_to_float(fb[0])))
-		return false;
-	rescale = bf16_to_float(fa[1]);
-	if (!nearly_equal(rescale, bf16_to_float(fb[1]), 1.0f / 32, 0.0f))
-		return false;
-
-	/*
-	 * add holds <pv, s>, in which every differing element counts with pv[i],
-	 * however small its r[i] is: nothing can be said then.  Otherwise rounding
-	 * may leave some share of |r|^2, which is about rescale^2 * ndims / 25 at
-	 * one bit and more at more bits.
-	 */
-	if (differ > 0)
-		return true;
-	return nearly_equal(bf16_to_float(fa[0]), bf16_to_float(fb[0]), 1.0f / 32,
-						rescale * rescale * (float) basis->ndims / 64);
+	if (basis->positions == NULL)
+		return sketch_matches_floats(basis, pv, pn, norm_v2, norm_n2, dist_vn, sketch);
+	read_factors(sketch, factors);
+	return factors[0] == (popcount_n > 65535 ? 65535 : popcount_n) && factors[1] == 0 &&
+		memcmp(sketch + VECX_SKETCH_FACTOR_BYTES, pn, basis->sketch_bytes) == 0;
 }

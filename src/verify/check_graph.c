@@ -45,7 +45,6 @@ struct VecxGraphCheck
 	OffsetNumber off;
 	VecxRecord	rec;
 	void	   *pv;
-	uint8	   *link;
 	VecxId	   *ids;
 	VecxRowEntry *segment_rows;
 	void	   *query_scratch;
@@ -95,7 +94,6 @@ VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows)
 	make_slots(g, proj_bytes);
 	g->pv = palloc(proj_bytes);
 	g->proj_scratch = palloc(sizeof(float) * scratch_floats + 1);
-	g->link = palloc(index->layout.link_size);
 	g->ids = palloc(sizeof(VecxId) * VecxMaxLinks(index->meta.m, 0));
 	g->segment_rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
 	g->query_scratch = palloc(vecx_code_query_scratch(&index->coder));
@@ -341,10 +339,9 @@ check_links(VecxGraphCheck *g)
 			project(g, basis, other->code, other->proj);
 			other->proj_model = rec->model;
 		}
-		VecxEncodeLink(index, basis, other->id, g->pv, other->proj, norm2,
-					   vecx_code_distance(&index->coder, &query, other->code),
-					   VecxPopcount(index, other->norm2), g->link);
-		if (!vecx_sketch_agrees(basis, link + VECX_LINK_SKETCH, g->link + VECX_LINK_SKETCH))
+		if (!vecx_sketch_matches(basis, g->pv, other->proj, norm2, other->norm2,
+								 vecx_code_distance(&index->coder, &query, other->code),
+								 VecxPopcount(index, other->norm2), link + VECX_LINK_SKETCH))
 			damage(g, "a sketch is not that of its neighbour", "link=%d id=%08x", i, other->id);
 	}
 }
