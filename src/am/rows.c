@@ -18,6 +18,9 @@ lock_segment(VecxIndex *index, VecxId owner, VecxId segment, int mode, Buffer *b
 {
 	VecxRowSegment seg;
 
+	/* of a damaged index: who locks the vertex's page must not wait for it */
+	if (VecxIdBlock(segment) == VecxIdBlock(owner))
+		return NULL;
 	*buf = ReadBuffer(index->rel, VecxIdBlock(segment));
 	LockBuffer(*buf, mode);
 	seg = VecxPageGetSegment(BufferGetPage(*buf), VecxIdOffset(segment));

@@ -33,9 +33,14 @@ append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, Bl
 {
 	for (BlockNumber steps = 0; blkno != InvalidBlockNumber; steps++)
 	{
-		Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
-		Page		page = BufferGetPage(buf);
+		Buffer		buf;
+		Page		page;
 
+		/* which the caller may have locked */
+		if (blkno == VECX_META_BLKNO)
+			VecxCorrupted(index->rel, blkno, "a page is of another kind than its chain says");
+		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
+		page = BufferGetPage(buf);
 		check_steps(index, blkno, steps);
 		*last = blkno;
 		if (VecxSidePageCount(page) < VECX_SIDE_PAGE_ROWS)
@@ -99,9 +104,14 @@ extend_chain(VecxIndex *index, const VecxRowEntry *row)
 
 	for (BlockNumber steps = 0; last != InvalidBlockNumber; steps++)
 	{
-		Buffer		buf = VecxReadPage(index->rel, last, BUFFER_LOCK_SHARE, VECX_PAGE_SIDE);
-		BlockNumber next = VecxPageGetOpaque(BufferGetPage(buf))->next;
+		Buffer		buf;
+		BlockNumber next;
 
+		/* of a damaged index: the metapage is locked here */
+		if (last == VECX_META_BLKNO)
+			VecxCorrupted(index->rel, last, "a page is of another kind than its chain says");
+		buf = VecxReadPage(index->rel, last, BUFFER_LOCK_SHARE, VECX_PAGE_SIDE);
+		next = VecxPageGetOpaque(BufferGetPage(buf))->next;
 		UnlockReleaseBuffer(buf);
 		if (next == InvalidBlockNumber)
 			break;
