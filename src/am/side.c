@@ -33,14 +33,9 @@ append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, Bl
 {
 	for (BlockNumber steps = 0; blkno != InvalidBlockNumber; steps++)
 	{
-		Buffer		buf;
-		Page		page;
+		Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
+		Page		page = BufferGetPage(buf);
 
-		/* which the caller may have locked */
-		if (blkno == VECX_META_BLKNO)
-			VecxCorrupted(index->rel, blkno, "a page is of another kind than its chain says");
-		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
-		page = BufferGetPage(buf);
 		check_steps(index, blkno, steps);
 		*last = blkno;
 		if (VecxSidePageCount(page) < VECX_SIDE_PAGE_ROWS)
