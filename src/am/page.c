@@ -193,6 +193,16 @@ VecxSettledLength(Relation index)
 	return nblocks;
 }
 
+bool
+VecxPageIsEmpty(Page page)
+{
+	/* unused line pointers stay behind where an item before the last was removed */
+	for (OffsetNumber off = PageGetMaxOffsetNumber(page); off >= FirstOffsetNumber; off--)
+		if (ItemIdIsUsed(PageGetItemId(page, off)))
+			return false;
+	return true;
+}
+
 OffsetNumber
 VecxPageFindRoom(Page page, Size size)
 {

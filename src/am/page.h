@@ -228,6 +228,9 @@ extern void VecxPageInit(Page page, uint8 kind);
 extern Buffer VecxExtend(Relation index, ForkNumber fork);
 extern BlockNumber VecxSettledLength(Relation index);
 
+/* Whether a page of items has none. */
+extern bool VecxPageIsEmpty(Page page);
+
 /* Where an item of that size would go on a page, or InvalidOffsetNumber. */
 extern OffsetNumber VecxPageFindRoom(Page page, Size size);
 /* Adds an item where VecxPageFindRoom said; cannot fail. */

@@ -3,7 +3,8 @@
  *    Finds a page for a new item and puts it there.
  *
  * Free room on VERTEX pages is in the free space map.  Pages of the two other
- * kinds are few: the metapage remembers the one that new items go to.
+ * kinds are few: the metapage remembers the one that new items go to, and once
+ * it is full an empty page takes its place.
  */
 #include "postgres.h"
 
@@ -14,6 +15,10 @@
 
 /* Pages that are tried by the free space map's word before the index grows. */
 #define MAX_TRIES	8
+
+/* Room to ask the map for to get an empty page: its steps are BLCKSZ / 256, and
+ * the last of them it keeps for pages with even more room than ours. */
+#define EMPTY_PAGE_ROOM	(BLCKSZ / 256 * 254)
 
 /* Puts the item on the page if it fits; the page is exclusively locked, and
  * unlocked here.  An empty page takes the kind that is wanted. */
@@ -33,7 +38,7 @@ try_page(VecxIndex *index, Buffer buf, uint8 kind, const void *item, Size size, 
 
 		if (found != kind &&
 			(found == VECX_PAGE_VERTEX || found == VECX_PAGE_UPPER || found == VECX_PAGE_ROWS))
-			init = PageGetMaxOffsetNumber(page) == 0;
+			init = VecxPageIsEmpty(page);
 		if (found == kind)
 			off = VecxPageFindRoom(page, size);
 	}
@@ -121,6 +126,34 @@ set_tail(VecxMetaPageData *meta, void *arg)
 		meta->upper_tail = edit->blkno;
 }
 
+/* Puts the item on an empty page that the map knows; VECX_INVALID_ID: none. */
+static VecxId
+place_on_empty_page(VecxIndex *index, uint8 kind, const void *item, Size size)
+{
+	Relation	rel = index->rel;
+
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		BlockNumber blkno = GetPageWithFreeSpace(rel, EMPTY_PAGE_ROOM);
+		Buffer		buf;
+		VecxId		id;
+		Size		room;
+
+		if (blkno == InvalidBlockNumber || blkno == VECX_META_BLKNO ||
+			blkno >= RelationGetNumberOfBlocks(rel))
+			return VECX_INVALID_ID;
+		buf = ReadBuffer(rel, blkno);
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		id = try_page(index, buf, kind, item, size, &room);
+		/* what is left of it is not for vertices */
+		RecordPageWithFreeSpace(rel, blkno, 0);
+		FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
+		if (id != VECX_INVALID_ID)
+			return id;
+	}
+	return VECX_INVALID_ID;
+}
+
 static VecxId
 place_on_tail(VecxIndex *index, uint8 kind, const void *item, Size size)
 {
@@ -138,7 +171,9 @@ place_on_tail(VecxIndex *index, uint8 kind, const void *item, Size size)
 		if (id != VECX_INVALID_ID)
 			return id;
 	}
-	id = place_on_new_page(index, kind, item, size, &room);
+	id = place_on_empty_page(index, kind, item, size);
+	if (id == VECX_INVALID_ID)
+		id = place_on_new_page(index, kind, item, size, &room);
 	edit.kind = kind;
 	edit.blkno = VecxIdBlock(id);
 	VecxMetaEdit(index, set_tail, &edit);

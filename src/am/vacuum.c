@@ -134,7 +134,7 @@ remove_rows(Vacuum *v)
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 		/* all segments freed, or a crash between the file's growth and first use */
 		unused = PageIsNew(page) ||
-			(VecxPageGetOpaque(page)->kind == VECX_PAGE_ROWS && PageGetMaxOffsetNumber(page) == 0);
+			(VecxPageGetOpaque(page)->kind == VECX_PAGE_ROWS && VecxPageIsEmpty(page));
 		if (!PageIsNew(page))
 		{
 			VecxPageCheck(v->index->rel, buf, 0);
@@ -396,7 +396,7 @@ free_on_page(Vacuum *v, BlockNumber blkno)
 	}
 	room = PageGetExactFreeSpace(change.page);
 	is_vertex_page = VecxPageGetOpaque(change.page)->kind == VECX_PAGE_VERTEX ||
-		PageGetMaxOffsetNumber(change.page) == 0;
+		VecxPageIsEmpty(change.page);
 	/* a page of upper records comes by twice */
 	if (changed)
 		VecxPageCommit(&change);
