@@ -10,6 +10,7 @@
 #include "utils/guc.h"
 
 #include "am/am.h"
+#include "am/plan.h"
 #include "vecx.h"
 
 int			vecx_ef_search = VECX_DEFAULT_EF_SEARCH;
@@ -65,6 +66,7 @@ vecxAmInit(void)
 							 "relaxed returns a row found late at once; strict drops it.",
 							 &vecx_scan_order, VECX_SCAN_RELAXED, scan_order_values,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	vecxPlanInit();
 }
 
 bytea *

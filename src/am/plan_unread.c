@@ -1,0 +1,200 @@
+/*
+ * plan_unread.c
+ *    Leaves out the distances that nobody reads.
+ *
+ * `SELECT id FROM t ORDER BY v <-> $1 LIMIT 10` makes the planner add
+ * `v <-> $1` to the columns of every plan node up to the top, as a junk column
+ * that a Sort would need.  When an index gives the order there is no Sort, and
+ * the distance, for which the executor would fetch the vector of each row from
+ * its TOAST table, is thrown away.  Here its place is taken by a NULL.
+ *
+ * Why nobody reads it: the planner marks a column as junk in the topmost node of
+ * a query level (apply_tlist_labeling), and what is junk there cannot be named
+ * from without: the executor's junk filter, a SubqueryScan, a CTE and a SubPlan
+ * all leave such columns out, and convert_subquery_pathkeys does not follow an
+ * order by them.  What remains are the nodes of the level itself:
+ *
+ * - A Limit is topmost but for a ModifyTable, whose junk columns are row ids.
+ *   So its junk columns are unread whatever is above, also where a trivial
+ *   SubqueryScan was removed between.  But WITH TIES compares them.
+ * - LockRows comes between the two for FOR UPDATE.  It reads the row ids and
+ *   passes on the rest; EvalPlanQual makes the lower columns anew, a NULL too.
+ * - An index scan, or LockRows above one, is the topmost node itself if it is
+ *   the root of a statement, subplan or SubqueryScan.  Elsewhere a junk column
+ *   may be what a MergeAppend sorts by.
+ *
+ * A Sort, a MergeAppend or anything else between is left alone.
+ *
+ * Why it may go uncomputed: an index orders by immutable operators, and the
+ * operator's other argument, which is no more than stable, is still evaluated by
+ * the scan, which raises the error of a query of other dimensions.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "am/am.h"
+#include "am/plan.h"
+
+static bool
+is_vecx_index(Oid oid)
+{
+	Relation	rel = index_open(oid, NoLock);	/* the planner's lock is kept */
+	bool		result = rel->rd_indam->amgettuple == vecxgettuple;
+
+	index_close(rel, NoLock);
+	return result;
+}
+
+/* Whether an expression is the one that orders the scan, or commutes with it. */
+static bool
+is_order_of_scan(Expr *expr, Expr *order)
+{
+	OpExpr	   *a = (OpExpr *) expr;
+	OpExpr	   *b = (OpExpr *) order;
+
+	if (equal(a, b))
+		return true;
+	return IsA(a, OpExpr) && IsA(b, OpExpr) &&
+		list_length(a->args) == 2 && list_length(b->args) == 2 &&
+		a->opno == get_commutator(b->opno) &&
+		a->inputcollid == b->inputcollid &&
+		equal(linitial(a->args), lsecond(b->args)) &&
+		equal(lsecond(a->args), linitial(b->args));
+}
+
+/* The index scan whose order reaches this node of the topmost ones, or NULL. */
+static IndexScan *
+ordered_scan_below(Plan *plan)
+{
+	if (plan && IsA(plan, Limit) && ((Limit *) plan)->limitOption == LIMIT_OPTION_COUNT)
+		plan = plan->lefttree;
+	if (plan && IsA(plan, LockRows))
+		plan = plan->lefttree;
+	if (plan && IsA(plan, IndexScan) && list_length(((IndexScan *) plan)->indexorderbyorig) == 1)
+		return (IndexScan *) plan;
+	return NULL;
+}
+
+/*
+ * The column of plan->lefttree that is the source of this junk column and of no
+ * other one of plan's; 0 if there is none.
+ */
+static AttrNumber
+source_column(Plan *plan, TargetEntry *junk)
+{
+	Var		   *var = (Var *) junk->expr;
+	ListCell   *lc;
+
+	if (!IsA(var, Var) || var->varno != OUTER_VAR)
+		return 0;
+	foreach(lc, plan->targetlist)
+	{
+		TargetEntry *other = lfirst_node(TargetEntry, lc);
+
+		if (other == junk)
+			continue;
+		/* Limit and LockRows do not compute: anything else is unexpected */
+		if (!IsA(other->expr, Var) && !IsA(other->expr, Const))
+			return 0;
+		if (IsA(other->expr, Var) && ((Var *) other->expr)->varattno == var->varattno)
+			return 0;
+	}
+	return var->varattno;
+}
+
+/* Follows a junk column down to the scan; NULL if it is not the distance. */
+static TargetEntry *
+unread_distance(Plan *plan, TargetEntry *entry, IndexScan *scan)
+{
+	while (plan != &scan->scan.plan)
+	{
+		AttrNumber	column = source_column(plan, entry);
+
+		plan = plan->lefttree;
+		if (column < 1 || column > list_length(plan->targetlist))
+			return NULL;
+		entry = list_nth_node(TargetEntry, plan->targetlist, column - 1);
+	}
+	return is_order_of_scan(entry->expr, linitial(scan->indexorderbyorig)) ? entry : NULL;
+}
+
+/* Does it for the topmost nodes of one query level. */
+static void
+drop_at_level(Plan *top)
+{
+	IndexScan  *scan = ordered_scan_below(top);
+	ListCell   *lc;
+
+	if (!scan || !is_vecx_index(scan->indexid))
+		return;
+	foreach(lc, top->targetlist)
+	{
+		TargetEntry *junk = lfirst_node(TargetEntry, lc);
+		TargetEntry *entry = junk->resjunk ? unread_distance(top, junk, scan) : NULL;
+
+		if (entry)
+			entry->expr = (Expr *) makeNullConst(exprType((Node *) entry->expr),
+												 exprTypmod((Node *) entry->expr),
+												 exprCollation((Node *) entry->expr));
+	}
+}
+
+static void
+walk_list(List *plans, void (*walk) (Plan *))
+{
+	ListCell   *lc;
+
+	foreach(lc, plans)
+		walk(lfirst(lc));
+}
+
+static void
+walk_plan(Plan *plan)
+{
+	if (!plan)
+		return;
+	check_stack_depth();
+	switch (nodeTag(plan))
+	{
+		case T_Limit:
+			drop_at_level(plan);
+			break;
+		case T_SubqueryScan:
+			drop_at_level(((SubqueryScan *) plan)->subplan);
+			walk_plan(((SubqueryScan *) plan)->subplan);
+			break;
+		case T_Append:
+			walk_list(((Append *) plan)->appendplans, walk_plan);
+			break;
+		case T_MergeAppend:
+			walk_list(((MergeAppend *) plan)->mergeplans, walk_plan);
+			break;
+		case T_CustomScan:
+			walk_list(((CustomScan *) plan)->custom_plans, walk_plan);
+			break;
+		default:
+			break;
+	}
+	walk_plan(plan->lefttree);
+	walk_plan(plan->righttree);
+}
+
+static void
+walk_root(Plan *plan)
+{
+	drop_at_level(plan);
+	walk_plan(plan);
+}
+
+void
+VecxDropUnreadDistances(PlannedStmt *stmt)
+{
+	walk_root(stmt->planTree);
+	walk_list(stmt->subplans, walk_root);
+}
