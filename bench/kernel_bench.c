@@ -224,19 +224,20 @@ static volatile double sink;
 typedef enum Op
 {
 	L2SQ_F32, IP_F32, L1_F32, COSINE_F32, L2SQ_F16, IP_F16, L1_F16,
-	F16_TO_F32, F32_TO_F16, IP_U8U8, IP_F32U8, L1_F32U8, HAMMING, JACCARD, NOPS
+	L2SQ_F16F16, COSINE_F16F16, F16_TO_F32, F32_TO_F16, IP_U8U8, IP_F32U8, L1_F32U8, HAMMING, JACCARD, NOPS
 } Op;
 
 static const char *const op_names[] = {
 	"l2sq_f32", "ip_f32", "l1_f32", "cosine_f32", "l2sq_f16", "ip_f16", "l1_f16",
-	"f16_to_f32", "f32_to_f16", "ip_u8u8", "ip_f32u8", "l1_f32u8", "hamming", "jaccard"
+	"l2sq_f16f16", "cosine_f16f16", "f16_to_f32", "f32_to_f16", "ip_u8u8", "ip_f32u8", "l1_f32u8", "hamming", "jaccard"
 };
 
 static bool
 has(const VecxKernels *k, Op op)
 {
 	return (op != F16_TO_F32 || k->f16_to_f32) && (op != F32_TO_F16 || k->f32_to_f16) &&
-		(op < L2SQ_F16 || op > L1_F16 || k->ip_f16);
+		(op < L2SQ_F16 || op > L1_F16 || k->ip_f16) &&
+		((op != L2SQ_F16F16 && op != COSINE_F16F16) || k->l2sq_f16f16);
 }
 
 /* A bit string has n bits, all others n elements. */
@@ -265,6 +266,12 @@ call(const VecxKernels *k, Op op, size_t n)
 			break;
 		case L1_F16:
 			sink = k->l1_f16(in.a, in.half, n);
+			break;
+		case L2SQ_F16F16:
+			sink = k->l2sq_f16f16(in.half, in.half, n);
+			break;
+		case COSINE_F16F16:
+			k->cosine_f16f16(in.half, in.half, n, in.out, in.out + 1, in.out + 2);
 			break;
 		case F16_TO_F32:
 			k->f16_to_f32(in.half, in.out, n);

@@ -41,6 +41,12 @@ typedef struct VecxKernels
 	float		(*l2sq_f16) (const float *q, const uint16_t *x, size_t n);
 	float		(*ip_f16) (const float *q, const uint16_t *x, size_t n);
 	float		(*l1_f16) (const float *q, const uint16_t *x, size_t n);
+	/* half precision against half precision */
+	float		(*l2sq_f16f16) (const uint16_t *a, const uint16_t *b, size_t n);
+	float		(*ip_f16f16) (const uint16_t *a, const uint16_t *b, size_t n);
+	float		(*l1_f16f16) (const uint16_t *a, const uint16_t *b, size_t n);
+	void		(*cosine_f16f16) (const uint16_t *a, const uint16_t *b, size_t n,
+								  float *ab, float *aa, float *bb);
 	/* conversions: round to nearest even, subnormals kept, overflow to infinity */
 	void		(*f16_to_f32) (const uint16_t *x, float *y, size_t n);
 	void		(*f32_to_f16) (const float *x, uint16_t *y, size_t n);

@@ -101,7 +101,7 @@ reduce_ps(const __m256 *sum)
 }
 
 VECX_KERNEL_INLINE TARGET float
-sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
+sum_terms(const void *q, VecxKernelElem q_elem, const void *x, size_t n, VecxKernelElem elem,
 		  VecxKernelTerm term, float scale, float offset)
 {
 	__m256		sum[NSUMS];
@@ -115,20 +115,20 @@ sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
 	for (; i + 8 * NSUMS <= n; i += 8 * NSUMS)
 		VECX_KERNEL_UNROLL
 		for (size_t j = 0; j < NSUMS; j++)
-			sum[j] = add_term(sum[j], _mm256_loadu_ps(q + i + 8 * j),
+			sum[j] = add_term(sum[j], load_elems(q, i + 8 * j, q_elem),
 							  load_elems(x, i + 8 * j, elem), term, scales, offsets);
 	VECX_KERNEL_UNROLL
 	for (size_t j = 0; j < NSUMS - 1; j++, i += 8)
 	{
 		if (i + 8 > n)
 			break;
-		sum[j] = add_term(sum[j], _mm256_loadu_ps(q + i), load_elems(x, i, elem),
+		sum[j] = add_term(sum[j], load_elems(q, i, q_elem), load_elems(x, i, elem),
 						  term, scales, offsets);
 	}
 	if (i < n)
 	{
 		__m256		mask;
-		__m256		tail_q = load_tail(q, n, VECX_ELEM_F32, &mask);
+		__m256		tail_q = load_tail(q, n, q_elem, &mask);
 		__m256		tail_x = load_tail(x, n, elem, &mask);
 
 		sum[NSUMS - 1] = add_term(sum[NSUMS - 1], tail_q, tail_x, term,
@@ -140,49 +140,67 @@ sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
 static TARGET float
 l2sq_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
 }
 
 static TARGET float
 ip_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
 }
 
 static TARGET float
 l1_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
 }
 
 static TARGET float
 l2sq_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
 }
 
 static TARGET float
 ip_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
 }
 
 static TARGET float
 l1_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static TARGET float
+l2sq_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+}
+
+static TARGET float
+ip_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+}
+
+static TARGET float
+l1_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
 }
 
 static TARGET float
 ip_f32u8(const float *q, const uint8_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
 }
 
 static TARGET float
 l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
 {
-	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
 }
 
 VECX_KERNEL_INLINE TARGET void
@@ -193,9 +211,9 @@ add_cosine(__m256 *ab, __m256 *aa, __m256 *bb, __m256 a, __m256 b)
 	*bb = _mm256_fmadd_ps(b, b, *bb);
 }
 
-static TARGET void
-cosine_f32(const float *a, const float *b, size_t n,
-		   float *ab, float *aa, float *bb)
+VECX_KERNEL_INLINE TARGET void
+cosine_sums(const void *a, const void *b, size_t n, VecxKernelElem elem,
+			float *ab, float *aa, float *bb)
 {
 	__m256		sum_ab[NSUMS];
 	__m256		sum_aa[NSUMS];
@@ -209,20 +227,20 @@ cosine_f32(const float *a, const float *b, size_t n,
 		VECX_KERNEL_UNROLL
 		for (size_t j = 0; j < NSUMS; j++)
 			add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
-					   _mm256_loadu_ps(a + i + 8 * j), _mm256_loadu_ps(b + i + 8 * j));
+					   load_elems(a, i + 8 * j, elem), load_elems(b, i + 8 * j, elem));
 	VECX_KERNEL_UNROLL
 	for (size_t j = 0; j < NSUMS - 1; j++, i += 8)
 	{
 		if (i + 8 > n)
 			break;
 		add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
-				   _mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i));
+				   load_elems(a, i, elem), load_elems(b, i, elem));
 	}
 	if (i < n)
 	{
 		__m256		mask;
-		__m256		tail_a = load_tail(a, n, VECX_ELEM_F32, &mask);
-		__m256		tail_b = load_tail(b, n, VECX_ELEM_F32, &mask);
+		__m256		tail_a = load_tail(a, n, elem, &mask);
+		__m256		tail_b = load_tail(b, n, elem, &mask);
 
 		add_cosine(&sum_ab[NSUMS - 1], &sum_aa[NSUMS - 1], &sum_bb[NSUMS - 1],
 				   tail_a, tail_b);
@@ -230,6 +248,20 @@ cosine_f32(const float *a, const float *b, size_t n,
 	*ab = reduce_ps(sum_ab);
 	*aa = reduce_ps(sum_aa);
 	*bb = reduce_ps(sum_bb);
+}
+
+static TARGET void
+cosine_f32(const float *a, const float *b, size_t n,
+		   float *ab, float *aa, float *bb)
+{
+	cosine_sums(a, b, n, VECX_ELEM_F32, ab, aa, bb);
+}
+
+static TARGET void
+cosine_f16f16(const uint16_t *a, const uint16_t *b, size_t n,
+			  float *ab, float *aa, float *bb)
+{
+	cosine_sums(a, b, n, VECX_ELEM_F16, ab, aa, bb);
 }
 
 static TARGET void
@@ -650,6 +682,10 @@ const VecxKernels vecx_kernels_avx2 = {
 	.l2sq_f16 = l2sq_f16,
 	.ip_f16 = ip_f16,
 	.l1_f16 = l1_f16,
+	.l2sq_f16f16 = l2sq_f16f16,
+	.ip_f16f16 = ip_f16f16,
+	.l1_f16f16 = l1_f16f16,
+	.cosine_f16f16 = cosine_f16f16,
 	.f16_to_f32 = f16_to_f32,
 	.f32_to_f16 = f32_to_f16,
 	.ip_u8u8 = ip_u8u8,

@@ -71,7 +71,7 @@ add_term(__m512 sum, __m512 q, __m512 x, __mmask16 mask, VecxKernelTerm term,
 }
 
 VECX_KERNEL_INLINE TARGET float
-sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
+sum_terms(const void *q, VecxKernelElem q_elem, const void *x, size_t n, VecxKernelElem elem,
 		  VecxKernelTerm term, float scale, float offset)
 {
 	__m512		sum[NSUMS];
@@ -85,7 +85,7 @@ sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
 	for (; i + 16 * NSUMS <= n; i += 16 * NSUMS)
 		VECX_KERNEL_UNROLL
 		for (size_t j = 0; j < NSUMS; j++)
-			sum[j] = add_term(sum[j], _mm512_loadu_ps(q + i + 16 * j),
+			sum[j] = add_term(sum[j], load_elems(q, i + 16 * j, ALL16, q_elem),
 							  load_elems(x, i + 16 * j, ALL16, elem),
 							  ALL16, term, scales, offsets);
 	VECX_KERNEL_UNROLL
@@ -96,7 +96,7 @@ sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
 		if (i >= n)
 			break;
 		mask = mask16(n - i);
-		sum[j] = add_term(sum[j], _mm512_maskz_loadu_ps(mask, q + i),
+		sum[j] = add_term(sum[j], load_elems(q, i, mask, q_elem),
 						  load_elems(x, i, mask, elem), mask, term, scales, offsets);
 	}
 	return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]),
@@ -106,49 +106,67 @@ sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
 static TARGET float
 l2sq_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
 }
 
 static TARGET float
 ip_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
 }
 
 static TARGET float
 l1_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
 }
 
 static TARGET float
 l2sq_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
 }
 
 static TARGET float
 ip_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
 }
 
 static TARGET float
 l1_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static TARGET float
+l2sq_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+}
+
+static TARGET float
+ip_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+}
+
+static TARGET float
+l1_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
 }
 
 static TARGET float
 ip_f32u8(const float *q, const uint8_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
 }
 
 static TARGET float
 l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
 {
-	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
 }
 
 VECX_KERNEL_INLINE TARGET void
@@ -159,9 +177,9 @@ add_cosine(__m512 *ab, __m512 *aa, __m512 *bb, __m512 a, __m512 b)
 	*bb = _mm512_fmadd_ps(b, b, *bb);
 }
 
-static TARGET void
-cosine_f32(const float *a, const float *b, size_t n,
-		   float *ab, float *aa, float *bb)
+VECX_KERNEL_INLINE TARGET void
+cosine_sums(const void *a, const void *b, size_t n, VecxKernelElem elem,
+			float *ab, float *aa, float *bb)
 {
 	__m512		sum_ab[2];
 	__m512		sum_aa[2];
@@ -176,7 +194,7 @@ cosine_f32(const float *a, const float *b, size_t n,
 		VECX_KERNEL_UNROLL
 		for (size_t j = 0; j < 2; j++)
 			add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
-					   _mm512_loadu_ps(a + i + 16 * j), _mm512_loadu_ps(b + i + 16 * j));
+					   load_elems(a, i + 16 * j, ALL16, elem), load_elems(b, i + 16 * j, ALL16, elem));
 	VECX_KERNEL_UNROLL
 	for (size_t j = 0; j < 2; j++, i += 16)
 	{
@@ -186,11 +204,25 @@ cosine_f32(const float *a, const float *b, size_t n,
 			break;
 		mask = mask16(n - i);
 		add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
-				   _mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i));
+				   load_elems(a, i, mask, elem), load_elems(b, i, mask, elem));
 	}
 	*ab = _mm512_reduce_add_ps(_mm512_add_ps(sum_ab[0], sum_ab[1]));
 	*aa = _mm512_reduce_add_ps(_mm512_add_ps(sum_aa[0], sum_aa[1]));
 	*bb = _mm512_reduce_add_ps(_mm512_add_ps(sum_bb[0], sum_bb[1]));
+}
+
+static TARGET void
+cosine_f32(const float *a, const float *b, size_t n,
+		   float *ab, float *aa, float *bb)
+{
+	cosine_sums(a, b, n, VECX_ELEM_F32, ab, aa, bb);
+}
+
+static TARGET void
+cosine_f16f16(const uint16_t *a, const uint16_t *b, size_t n,
+			  float *ab, float *aa, float *bb)
+{
+	cosine_sums(a, b, n, VECX_ELEM_F16, ab, aa, bb);
 }
 
 static TARGET void
@@ -684,6 +716,10 @@ const VecxKernels vecx_kernels_avx512 = {
 	.l2sq_f16 = l2sq_f16,
 	.ip_f16 = ip_f16,
 	.l1_f16 = l1_f16,
+	.l2sq_f16f16 = l2sq_f16f16,
+	.ip_f16f16 = ip_f16f16,
+	.l1_f16f16 = l1_f16f16,
+	.cosine_f16f16 = cosine_f16f16,
 	.f16_to_f32 = f16_to_f32,
 	.f32_to_f16 = f32_to_f16,
 	.ip_u8u8 = ip_u8u8,

@@ -77,7 +77,7 @@ reduce_sums(const float32x4_t *sum)
 }
 
 VECX_KERNEL_INLINE float
-sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
+sum_terms(const void *q, VecxKernelElem q_elem, const void *x, size_t n, VecxKernelElem elem,
 		  VecxKernelTerm term, float scale, float offset)
 {
 	float32x4_t sum[NSUMS];
@@ -91,18 +91,18 @@ sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
 	for (; i + 4 * NSUMS <= n; i += 4 * NSUMS)
 		VECX_KERNEL_UNROLL
 		for (size_t j = 0; j < NSUMS; j++)
-			sum[j] = add_term(sum[j], vld1q_f32(q + i + 4 * j),
+			sum[j] = add_term(sum[j], load_elems(q, i + 4 * j, q_elem),
 							  load_elems(x, i + 4 * j, elem), term, scales, offsets);
 	VECX_KERNEL_UNROLL
 	for (size_t j = 0; j < NSUMS - 1; j++, i += 4)
 	{
 		if (i + 4 > n)
 			break;
-		sum[j] = add_term(sum[j], vld1q_f32(q + i), load_elems(x, i, elem),
+		sum[j] = add_term(sum[j], load_elems(q, i, q_elem), load_elems(x, i, elem),
 						  term, scales, offsets);
 	}
 	if (i < n)
-		sum[NSUMS - 1] = add_term(sum[NSUMS - 1], load_tail(q, i, n, VECX_ELEM_F32),
+		sum[NSUMS - 1] = add_term(sum[NSUMS - 1], load_tail(q, i, n, q_elem),
 								  load_tail(x, i, n, elem), term,
 								  first_elems(scale, n - i), first_elems(offset, n - i));
 	return reduce_sums(sum);
@@ -111,49 +111,67 @@ sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
 static float
 l2sq_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
 }
 
 static float
 ip_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
 }
 
 static float
 l1_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
 }
 
 static float
 l2sq_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
 }
 
 static float
 ip_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
 }
 
 static float
 l1_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static float
+l2sq_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+}
+
+static float
+ip_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+}
+
+static float
+l1_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
 }
 
 static float
 ip_f32u8(const float *q, const uint8_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
 }
 
 static float
 l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
 {
-	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
 }
 
 VECX_KERNEL_INLINE void
@@ -164,9 +182,9 @@ add_cosine(float32x4_t *ab, float32x4_t *aa, float32x4_t *bb, float32x4_t a, flo
 	*bb = vfmaq_f32(*bb, b, b);
 }
 
-static void
-cosine_f32(const float *a, const float *b, size_t n,
-		   float *ab, float *aa, float *bb)
+VECX_KERNEL_INLINE void
+cosine_sums(const void *a, const void *b, size_t n, VecxKernelElem elem,
+			float *ab, float *aa, float *bb)
 {
 	float32x4_t sum_ab[NSUMS];
 	float32x4_t sum_aa[NSUMS];
@@ -180,20 +198,35 @@ cosine_f32(const float *a, const float *b, size_t n,
 		VECX_KERNEL_UNROLL
 		for (size_t j = 0; j < NSUMS; j++)
 			add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
-					   vld1q_f32(a + i + 4 * j), vld1q_f32(b + i + 4 * j));
+					   load_elems(a, i + 4 * j, elem), load_elems(b, i + 4 * j, elem));
 	VECX_KERNEL_UNROLL
 	for (size_t j = 0; j < NSUMS - 1; j++, i += 4)
 	{
 		if (i + 4 > n)
 			break;
-		add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j], vld1q_f32(a + i), vld1q_f32(b + i));
+		add_cosine(&sum_ab[j], &sum_aa[j], &sum_bb[j],
+				   load_elems(a, i, elem), load_elems(b, i, elem));
 	}
 	if (i < n)
 		add_cosine(&sum_ab[NSUMS - 1], &sum_aa[NSUMS - 1], &sum_bb[NSUMS - 1],
-				   load_tail(a, i, n, VECX_ELEM_F32), load_tail(b, i, n, VECX_ELEM_F32));
+				   load_tail(a, i, n, elem), load_tail(b, i, n, elem));
 	*ab = reduce_sums(sum_ab);
 	*aa = reduce_sums(sum_aa);
 	*bb = reduce_sums(sum_bb);
+}
+
+static void
+cosine_f32(const float *a, const float *b, size_t n,
+		   float *ab, float *aa, float *bb)
+{
+	cosine_sums(a, b, n, VECX_ELEM_F32, ab, aa, bb);
+}
+
+static void
+cosine_f16f16(const uint16_t *a, const uint16_t *b, size_t n,
+			  float *ab, float *aa, float *bb)
+{
+	cosine_sums(a, b, n, VECX_ELEM_F16, ab, aa, bb);
 }
 
 static void
@@ -546,6 +579,10 @@ const VecxKernels vecx_kernels_neon = {
 	.l2sq_f16 = l2sq_f16,
 	.ip_f16 = ip_f16,
 	.l1_f16 = l1_f16,
+	.l2sq_f16f16 = l2sq_f16f16,
+	.ip_f16f16 = ip_f16f16,
+	.l1_f16f16 = l1_f16f16,
+	.cosine_f16f16 = cosine_f16f16,
 	.f16_to_f32 = f16_to_f32,
 	.f32_to_f16 = f32_to_f16,
 	.ip_u8u8 = ip_u8u8,

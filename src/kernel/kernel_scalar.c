@@ -46,7 +46,7 @@ one_term(double q, double x, VecxKernelTerm term, double scale, double offset)
 }
 
 VECX_KERNEL_INLINE float
-sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
+sum_terms(const void *q, VecxKernelElem q_elem, const void *x, size_t n, VecxKernelElem elem,
 		  VecxKernelTerm term, float scale, float offset)
 {
 	double		sum[NSUMS] = {0};
@@ -55,29 +55,29 @@ sum_terms(const float *q, const void *x, size_t n, VecxKernelElem elem,
 	for (; i + NSUMS <= n; i += NSUMS)
 		VECX_KERNEL_UNROLL
 		for (size_t j = 0; j < NSUMS; j++)
-			sum[j] += one_term(q[i + j], load_elem(x, i + j, elem), term,
+			sum[j] += one_term(load_elem(q, i + j, q_elem), load_elem(x, i + j, elem), term,
 							   scale, offset);
 	for (; i < n; i++)
-		sum[0] += one_term(q[i], load_elem(x, i, elem), term, scale, offset);
+		sum[0] += one_term(load_elem(q, i, q_elem), load_elem(x, i, elem), term, scale, offset);
 	return (float) ((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 static float
 l2sq_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
 }
 
 static float
 ip_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
 }
 
 static float
 l1_f32(const float *a, const float *b, size_t n)
 {
-	return sum_terms(a, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
+	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
 }
 
 static void
@@ -92,19 +92,46 @@ cosine_f32(const float *a, const float *b, size_t n,
 static float
 l2sq_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
 }
 
 static float
 ip_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
 }
 
 static float
 l1_f16(const float *q, const uint16_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static float
+l2sq_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
+}
+
+static float
+ip_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
+}
+
+static float
+l1_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
+}
+
+static void
+cosine_f16f16(const uint16_t *a, const uint16_t *b, size_t n,
+			  float *ab, float *aa, float *bb)
+{
+	*ab = ip_f16f16(a, b, n);
+	*aa = ip_f16f16(a, a, n);
+	*bb = ip_f16f16(b, b, n);
 }
 
 static void
@@ -134,13 +161,13 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 static float
 ip_f32u8(const float *q, const uint8_t *x, size_t n)
 {
-	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
 }
 
 static float
 l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
 {
-	return sum_terms(q, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
+	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
 }
 
 static uint64_t
@@ -214,6 +241,10 @@ const VecxKernels vecx_kernels_scalar = {
 	.l2sq_f16 = l2sq_f16,
 	.ip_f16 = ip_f16,
 	.l1_f16 = l1_f16,
+	.l2sq_f16f16 = l2sq_f16f16,
+	.ip_f16f16 = ip_f16f16,
+	.l1_f16f16 = l1_f16f16,
+	.cosine_f16f16 = cosine_f16f16,
 	.f16_to_f32 = f16_to_f32,
 	.f32_to_f16 = f32_to_f16,
 	.ip_u8u8 = ip_u8u8,

@@ -146,16 +146,21 @@ nearest_half(float f)
 typedef enum Op
 {
 	L2SQ_F32, IP_F32, L1_F32, COSINE_AB, COSINE_AA, COSINE_BB,
-	L2SQ_F16, IP_F16, L1_F16, IP_F32U8, L1_F32U8, NOPS
+	L2SQ_F16, IP_F16, L1_F16,
+	L2SQ_F16F16, IP_F16F16, L1_F16F16, COSINE_F16_AB, COSINE_F16_AA, COSINE_F16_BB,
+	IP_F32U8, L1_F32U8, NOPS
 } Op;
 
 static const char *const op_names[] = {
 	"l2sq_f32", "ip_f32", "l1_f32", "cosine_f32 ab", "cosine_f32 aa", "cosine_f32 bb",
-	"l2sq_f16", "ip_f16", "l1_f16", "ip_f32u8", "l1_f32u8"
+	"l2sq_f16", "ip_f16", "l1_f16",
+	"l2sq_f16f16", "ip_f16f16", "l1_f16f16",
+	"cosine_f16f16 ab", "cosine_f16f16 aa", "cosine_f16f16 bb",
+	"ip_f32u8", "l1_f32u8"
 };
 
 static float
-call(const VecxKernels *k, Op op, const float *q, const void *x, size_t n,
+call(const VecxKernels *k, Op op, const void *q, const void *x, size_t n,
 	 float scale, float offset)
 {
 	float		sums[3];
@@ -174,6 +179,17 @@ call(const VecxKernels *k, Op op, const float *q, const void *x, size_t n,
 			return k->ip_f16(q, x, n);
 		case L1_F16:
 			return k->l1_f16(q, x, n);
+		case L2SQ_F16F16:
+			return k->l2sq_f16f16(q, x, n);
+		case IP_F16F16:
+			return k->ip_f16f16(q, x, n);
+		case L1_F16F16:
+			return k->l1_f16f16(q, x, n);
+		case COSINE_F16_AB:
+		case COSINE_F16_AA:
+		case COSINE_F16_BB:
+			k->cosine_f16f16(q, x, n, &sums[0], &sums[1], &sums[2]);
+			return sums[op - COSINE_F16_AB];
 		case IP_F32U8:
 			return k->ip_f32u8(q, x, n);
 		case L1_F32U8:
@@ -190,9 +206,23 @@ elem_size(Op op)
 	return op >= IP_F32U8 ? 1 : op >= L2SQ_F16 ? 2 : 4;
 }
 
+/* Of the query's elements. */
+static size_t
+query_elem_size(Op op)
+{
+	return op >= L2SQ_F16F16 && op <= COSINE_F16_BB ? 2 : 4;
+}
+
+static double
+elem_value(const void *x, size_t i, size_t nbytes)
+{
+	return nbytes == 4 ? ((const float *) x)[i] :
+		nbytes == 2 ? half_value(((const uint16_t *) x)[i]) : ((const uint8_t *) x)[i];
+}
+
 /* The sum, and the sum of absolute terms that kernel.h's bound speaks of. */
 static double
-naive(Op op, const float *q, const void *x, size_t n,
+naive(Op op, const void *q, const void *x, size_t n,
 	  float scale, float offset, double *magnitude)
 {
 	double		sum = 0;
@@ -200,19 +230,20 @@ naive(Op op, const float *q, const void *x, size_t n,
 	*magnitude = 0;
 	for (size_t i = 0; i < n; i++)
 	{
-		double		a = q[i];
-		double		b = elem_size(op) == 4 ? ((const float *) x)[i] :
-			elem_size(op) == 2 ? half_value(((const uint16_t *) x)[i]) : ((const uint8_t *) x)[i];
+		double		a = elem_value(q, i, query_elem_size(op));
+		double		b = elem_value(x, i, elem_size(op));
 		double		term;
 
 		switch (op)
 		{
 			case L2SQ_F32:
 			case L2SQ_F16:
+			case L2SQ_F16F16:
 				term = (a - b) * (a - b);
 				break;
 			case L1_F32:
 			case L1_F16:
+			case L1_F16F16:
 				term = fabs(a - b);
 				break;
 			case L1_F32U8:
@@ -220,9 +251,11 @@ naive(Op op, const float *q, const void *x, size_t n,
 				*magnitude += fabs((double) offset) + fabs((double) scale * b);
 				break;
 			case COSINE_AA:
+			case COSINE_F16_AA:
 				term = a * a;
 				break;
 			case COSINE_BB:
+			case COSINE_F16_BB:
 				term = b * b;
 				break;
 			default:
@@ -274,28 +307,42 @@ random_float(Data data, bool for_half)
 }
 
 static void
-fill(Op op, Data data, float *q, void *x, size_t n)
+set_elem(void *x, size_t i, size_t nbytes, float value)
 {
-	const float special = data == DATA_NAN ? NAN : INFINITY;
+	if (nbytes == 4)
+		((float *) x)[i] = value;
+	else
+		((uint16_t *) x)[i] = nearest_half(value);
+}
 
+/* An infinity or a NaN somewhere. */
+static void
+set_special(void *x, size_t n, size_t nbytes, Data data)
+{
+	bool		negative = random64() % 2;
+
+	if (nbytes == 2 && data == DATA_NAN)
+		((uint16_t *) x)[random64() % n] = (uint16_t) ((negative ? 0x8000 : 0) | 0x7e00);
+	else if (nbytes > 1)
+		set_elem(x, random64() % n, nbytes,
+				 (negative ? -1.0f : 1.0f) * (data == DATA_NAN ? NAN : INFINITY));
+}
+
+static void
+fill(Op op, Data data, void *q, void *x, size_t n)
+{
 	for (size_t i = 0; i < n; i++)
 	{
-		q[i] = random_float(data, false);
-		if (elem_size(op) == 4)
-			((float *) x)[i] = random_float(data, false);
-		else if (elem_size(op) == 2)
-			((uint16_t *) x)[i] = nearest_half(random_float(data, true));
+		set_elem(q, i, query_elem_size(op), random_float(data, query_elem_size(op) == 2));
+		if (elem_size(op) > 1)
+			set_elem(x, i, elem_size(op), random_float(data, elem_size(op) == 2));
 		else
 			((uint8_t *) x)[i] = data == DATA_EQUAL ? 255 : (uint8_t) random64();
 	}
 	if (n == 0 || (data != DATA_INFINITE && data != DATA_NAN))
 		return;
-	q[random64() % n] = random64() % 2 ? special : -special;
-	if (elem_size(op) == 4)
-		((float *) x)[random64() % n] = random64() % 2 ? special : -special;
-	else if (elem_size(op) == 2)
-		((uint16_t *) x)[random64() % n] = (uint16_t) ((random64() % 2 ? 0x8000 : 0) |
-													   (data == DATA_NAN ? 0x7e00 : 0x7c00));
+	set_special(q, n, query_elem_size(op), data);
+	set_special(x, n, elem_size(op), data);
 }
 
 /* True if scalar and table agree with their bounds on one input. */
@@ -303,7 +350,7 @@ static bool
 sums_agree(const VecxKernels *k, Op op, Data data, size_t n, bool at_end)
 {
 	const VecxKernels *scalar = vecx_kernels_named("scalar");
-	float	   *q = place(ARENA_A, n * sizeof(float), at_end);
+	void	   *q = place(ARENA_A, n * query_elem_size(op), at_end);
 	void	   *x = place(ARENA_B, n * elem_size(op), at_end);
 	float		scale = random_unit();
 	float		offset = random_unit();
