@@ -63,7 +63,7 @@ SELECT ''::varbit <~> ''::varbit;
 SELECT n, a <~> b AS hamming, round((a <%> b)::numeric, 6) AS jaccard, a::bit(9999) <~> b::bit(9999) AS bit_hamming
 FROM (SELECT n, string_agg((d % 3 % 2)::text, '')::bitvector AS a, string_agg((d % 2)::text, '')::bitvector AS b
 	FROM unnest(ARRAY[1, 7, 8, 9, 63, 64, 65, 511, 513, 1024, 9999]) n, generate_series(1, n) d GROUP BY n) s ORDER BY n;
-SELECT binary_quantize('[1,-1,1]') <~> '100'::bitvector;
+SELECT binary_quantize('[1,-1,1]'::vector) <~> '100'::bitvector;
 
 -- bitwise functions and operators
 SELECT '1100'::bitvector & '1010', '1100'::bitvector | '1010', '1100'::bitvector # '1010', ~ '1100'::bitvector;

@@ -106,11 +106,11 @@ SELECT array_fill(0, ARRAY[16001])::vector;
 SELECT vector_dims(array_fill(0.5::real, ARRAY[16000])::vector);
 
 -- distances
-SELECT l2_distance('[0,0]', '[3,4]'), '[0,0]'::vector <-> '[3,4]', vector_l2_squared_distance('[0,0]', '[3,4]');
-SELECT inner_product('[1,2]', '[3,4]'), '[1,2]'::vector <#> '[3,4]', vector_negative_inner_product('[1,2]', '[3,4]');
-SELECT cosine_distance('[1,2]', '[2,4]'), '[1,1]'::vector <=> '[-1,-1]', '[1,0]'::vector <=> '[0,2]', '[1,0]'::vector <=> '[0,0]';
-SELECT l1_distance('[0,0]', '[3,-4]'), '[0,0]'::vector <+> '[3,-4]';
-SELECT l2_distance('[3e38]', '[-3e38]'), inner_product('[3e38]', '[3e38]'), l1_distance('[3e38]', '[-3e38]');
+SELECT l2_distance('[0,0]'::vector, '[3,4]'), '[0,0]'::vector <-> '[3,4]', vector_l2_squared_distance('[0,0]', '[3,4]');
+SELECT inner_product('[1,2]'::vector, '[3,4]'), '[1,2]'::vector <#> '[3,4]', vector_negative_inner_product('[1,2]', '[3,4]');
+SELECT cosine_distance('[1,2]'::vector, '[2,4]'), '[1,1]'::vector <=> '[-1,-1]', '[1,0]'::vector <=> '[0,2]', '[1,0]'::vector <=> '[0,0]';
+SELECT l1_distance('[0,0]'::vector, '[3,-4]'), '[0,0]'::vector <+> '[3,-4]';
+SELECT l2_distance('[3e38]'::vector, '[-3e38]'), inner_product('[3e38]'::vector, '[3e38]'), l1_distance('[3e38]'::vector, '[-3e38]');
 SELECT '[1,2]'::vector <-> '[3]';
 SELECT '[1,2]'::vector <#> '[3]';
 SELECT '[1,2]'::vector <=> '[3]';
@@ -119,17 +119,21 @@ SELECT n, a <-> b AS l2, a <#> b AS ip, round((a <=> b)::numeric, 6) AS cosine, 
 FROM (SELECT n, array_agg(d % 3)::vector AS a, array_agg(d % 2 + 1)::vector AS b
 	FROM unnest(ARRAY[1, 7, 8, 15, 16, 17, 31, 33, 63, 65, 1000]) n, generate_series(1, n) d GROUP BY n) s ORDER BY n;
 
+-- a known type decides about a literal beside it, in a function's arguments too
+SELECT l2_distance('[0,0]', '[3,4]'::vector);
+SELECT l2_distance('[0,0]', '[3,4]');
+
 -- functions
-SELECT vector_dims('[1,2,3]'), vector_norm('[3,4]'), vector_norm('[0,0]'), vector_norm('[3e38,4e37]') > 3e38,
-	vector_norm('[1,1,1,1,1,1,1,1,1]');
-SELECT l2_normalize('[3,4]'), l2_normalize('[3e38]'), l2_normalize('[0,0]'), l2_normalize('[2e-45]');
-SELECT subvector('[1,2,3,4,5]', 1, 3), subvector('[1,2,3,4,5]', 3, 9), subvector('[1,2,3,4,5]', -1, 3),
-	subvector('[1,2,3,4,5]', 5, 2147483647);
-SELECT subvector('[1,2,3,4,5]', 1, 0);
-SELECT subvector('[1,2,3,4,5]', 6, 1);
-SELECT subvector('[1,2,3,4,5]', 3, -1);
-SELECT subvector('[1,2,3,4,5]', -2147483648, 2147483647);
-SELECT binary_quantize('[1,0,-1]'), binary_quantize('[0,0.1,-0.2,-0.3,0.4,0.5,0.6,-0.7,0.8,-0.9,1]');
+SELECT vector_dims('[1,2,3]'::vector), vector_norm('[3,4]'), vector_norm('[0,0]'), vector_norm('[3e38,4e37]') > 3e38,
+	vector_norm('[1,1,1,1,1,1,1,1,1]'), l2_norm('[3,4]'::vector);
+SELECT l2_normalize('[3,4]'::vector), l2_normalize('[3e38]'::vector), l2_normalize('[0,0]'::vector), l2_normalize('[2e-45]'::vector);
+SELECT subvector('[1,2,3,4,5]'::vector, 1, 3), subvector('[1,2,3,4,5]'::vector, 3, 9), subvector('[1,2,3,4,5]'::vector, -1, 3),
+	subvector('[1,2,3,4,5]'::vector, 5, 2147483647);
+SELECT subvector('[1,2,3,4,5]'::vector, 1, 0);
+SELECT subvector('[1,2,3,4,5]'::vector, 6, 1);
+SELECT subvector('[1,2,3,4,5]'::vector, 3, -1);
+SELECT subvector('[1,2,3,4,5]'::vector, -2147483648, 2147483647);
+SELECT binary_quantize('[1,0,-1]'::vector), binary_quantize('[0,0.1,-0.2,-0.3,0.4,0.5,0.6,-0.7,0.8,-0.9,1]'::vector);
 
 -- arithmetic
 SELECT '[1,2]'::vector + '[3,4]', '[1,2]'::vector - '[3,4]', '[1,2]'::vector * '[3,4]', '[1,2]'::vector || '[3]';

@@ -3,32 +3,32 @@
 -- distances
 
 CREATE FUNCTION l2_distance(vector, vector) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'vecx_l2_distance'
+	AS 'MODULE_PATHNAME', 'vecx_vector_l2_distance'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION l2_distance(vector, vector) IS 'Euclidean distance';
 
 CREATE FUNCTION inner_product(vector, vector) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'vecx_inner_product'
+	AS 'MODULE_PATHNAME', 'vecx_vector_inner_product'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION inner_product(vector, vector) IS 'inner product';
 
 CREATE FUNCTION cosine_distance(vector, vector) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'vecx_cosine_distance'
+	AS 'MODULE_PATHNAME', 'vecx_vector_cosine_distance'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION cosine_distance(vector, vector) IS 'cosine distance';
 
 CREATE FUNCTION l1_distance(vector, vector) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'vecx_l1_distance'
+	AS 'MODULE_PATHNAME', 'vecx_vector_l1_distance'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION l1_distance(vector, vector) IS 'taxicab distance';
 
 CREATE FUNCTION vector_l2_squared_distance(vector, vector) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'vecx_l2_squared_distance'
+	AS 'MODULE_PATHNAME', 'vecx_vector_l2_squared_distance'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION vector_l2_squared_distance(vector, vector) IS 'squared Euclidean distance';
 
 CREATE FUNCTION vector_negative_inner_product(vector, vector) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'vecx_negative_inner_product'
+	AS 'MODULE_PATHNAME', 'vecx_vector_negative_inner_product'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION vector_negative_inner_product(vector, vector) IS 'inner product times -1';
 
@@ -64,18 +64,23 @@ CREATE FUNCTION vector_norm(vector) RETURNS double precision
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION vector_norm(vector) IS 'Euclidean norm';
 
+CREATE FUNCTION l2_norm(vector) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'vecx_vector_norm'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION l2_norm(vector) IS 'Euclidean norm';
+
 CREATE FUNCTION l2_normalize(vector) RETURNS vector
-	AS 'MODULE_PATHNAME', 'vecx_l2_normalize'
+	AS 'MODULE_PATHNAME', 'vecx_vector_l2_normalize'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION l2_normalize(vector) IS 'vector scaled to Euclidean norm 1';
 
 CREATE FUNCTION subvector(vector, integer, integer) RETURNS vector
-	AS 'MODULE_PATHNAME', 'vecx_subvector'
+	AS 'MODULE_PATHNAME', 'vecx_vector_subvector'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION subvector(vector, integer, integer) IS 'elements from a position, counted from 1, in a number';
 
 CREATE FUNCTION binary_quantize(vector) RETURNS bit
-	AS 'MODULE_PATHNAME', 'vecx_binary_quantize'
+	AS 'MODULE_PATHNAME', 'vecx_vector_binary_quantize'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION binary_quantize(vector) IS 'one bit an element, set where it is above zero';
 
@@ -239,12 +244,12 @@ CREATE FUNCTION vector_combine(internal, internal) RETURNS internal
 COMMENT ON FUNCTION vector_combine(internal, internal) IS 'combine function of avg and sum';
 
 CREATE FUNCTION vector_serialize(internal) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'vecx_vector_serialize'
+	AS 'MODULE_PATHNAME', 'vecx_sum_serialize'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vector_serialize(internal) IS 'serialization function of avg and sum';
 
 CREATE FUNCTION vector_deserialize(bytea, internal) RETURNS internal
-	AS 'MODULE_PATHNAME', 'vecx_vector_deserialize'
+	AS 'MODULE_PATHNAME', 'vecx_sum_deserialize'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vector_deserialize(bytea, internal) IS 'deserialization function of avg and sum';
 
@@ -288,22 +293,22 @@ CREATE FUNCTION vector(vector, integer, boolean) RETURNS vector
 COMMENT ON FUNCTION vector(vector, integer, boolean) IS 'checks the number of dimensions';
 
 CREATE FUNCTION array_to_vector(integer[], integer, boolean) RETURNS vector
-	AS 'MODULE_PATHNAME', 'vecx_array_to_vector'
+	AS 'MODULE_PATHNAME', 'vecx_vector_from_array'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION array_to_vector(integer[], integer, boolean) IS 'converts integer[] to vector';
 
 CREATE FUNCTION array_to_vector(real[], integer, boolean) RETURNS vector
-	AS 'MODULE_PATHNAME', 'vecx_array_to_vector'
+	AS 'MODULE_PATHNAME', 'vecx_vector_from_array'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION array_to_vector(real[], integer, boolean) IS 'converts real[] to vector';
 
 CREATE FUNCTION array_to_vector(double precision[], integer, boolean) RETURNS vector
-	AS 'MODULE_PATHNAME', 'vecx_array_to_vector'
+	AS 'MODULE_PATHNAME', 'vecx_vector_from_array'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION array_to_vector(double precision[], integer, boolean) IS 'converts double precision[] to vector';
 
 CREATE FUNCTION array_to_vector(numeric[], integer, boolean) RETURNS vector
-	AS 'MODULE_PATHNAME', 'vecx_array_to_vector'
+	AS 'MODULE_PATHNAME', 'vecx_vector_from_array'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION array_to_vector(numeric[], integer, boolean) IS 'converts numeric[] to vector';
 

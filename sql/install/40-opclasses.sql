@@ -12,6 +12,18 @@ CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING vecx AS
 CREATE OPERATOR CLASS vector_l1_ops FOR TYPE vector USING vecx AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 vecx_support_vector_l1(internal);
+CREATE OPERATOR CLASS halfvec_l2_ops DEFAULT FOR TYPE halfvec USING vecx AS
+	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_halfvec_l2(internal);
+CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING vecx AS
+	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_halfvec_ip(internal);
+CREATE OPERATOR CLASS halfvec_cosine_ops FOR TYPE halfvec USING vecx AS
+	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_halfvec_cosine(internal);
+CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING vecx AS
+	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 vecx_support_halfvec_l1(internal);
 CREATE OPERATOR CLASS bitvector_hamming_ops DEFAULT FOR TYPE bitvector USING vecx AS
 	OPERATOR 1 <~> (bitvector, bitvector) FOR ORDER BY float_ops,
 	FUNCTION 1 vecx_support_bit_hamming(internal);
@@ -29,6 +41,10 @@ COMMENT ON OPERATOR CLASS vector_l2_ops USING vecx IS 'Euclidean distance, <->';
 COMMENT ON OPERATOR CLASS vector_ip_ops USING vecx IS 'negative inner product, <#>';
 COMMENT ON OPERATOR CLASS vector_cosine_ops USING vecx IS 'cosine distance, <=>';
 COMMENT ON OPERATOR CLASS vector_l1_ops USING vecx IS 'taxicab distance, <+>';
+COMMENT ON OPERATOR CLASS halfvec_l2_ops USING vecx IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR CLASS halfvec_ip_ops USING vecx IS 'negative inner product, <#>';
+COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING vecx IS 'cosine distance, <=>';
+COMMENT ON OPERATOR CLASS halfvec_l1_ops USING vecx IS 'taxicab distance, <+>';
 COMMENT ON OPERATOR CLASS bitvector_hamming_ops USING vecx IS 'Hamming distance, <~>';
 COMMENT ON OPERATOR CLASS bitvector_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
 COMMENT ON OPERATOR CLASS bit_hamming_ops USING vecx IS 'Hamming distance, <~>';
@@ -37,6 +53,10 @@ COMMENT ON OPERATOR FAMILY vector_l2_ops USING vecx IS 'Euclidean distance, <->'
 COMMENT ON OPERATOR FAMILY vector_ip_ops USING vecx IS 'negative inner product, <#>';
 COMMENT ON OPERATOR FAMILY vector_cosine_ops USING vecx IS 'cosine distance, <=>';
 COMMENT ON OPERATOR FAMILY vector_l1_ops USING vecx IS 'taxicab distance, <+>';
+COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING vecx IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR FAMILY halfvec_ip_ops USING vecx IS 'negative inner product, <#>';
+COMMENT ON OPERATOR FAMILY halfvec_cosine_ops USING vecx IS 'cosine distance, <=>';
+COMMENT ON OPERATOR FAMILY halfvec_l1_ops USING vecx IS 'taxicab distance, <+>';
 COMMENT ON OPERATOR FAMILY bitvector_hamming_ops USING vecx IS 'Hamming distance, <~>';
 COMMENT ON OPERATOR FAMILY bitvector_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
 COMMENT ON OPERATOR FAMILY bit_hamming_ops USING vecx IS 'Hamming distance, <~>';

@@ -72,16 +72,6 @@ typedef struct VecxOptions
 extern int	vecx_ef_search;
 extern int	vecx_scan_order;
 
-/*
- * What an operator class indexes: one row of the table in opspec.c.
- */
-typedef struct VecxOpSpec
-{
-	VecxMetric	metric;
-	bool		is_bits;		/* a bit string, else a VecxVector */
-	uint32		max_dim;
-} VecxOpSpec;
-
 /* A column value as the index sees it. */
 typedef enum VecxInputKind
 {
@@ -96,6 +86,19 @@ typedef struct VecxInput
 	uint32		hash;			/* of the value as the user gave it */
 	struct varlena *value;		/* detoasted value */
 } VecxInput;
+
+typedef struct VecxIndex VecxIndex;
+
+/*
+ * What an operator class indexes: one row of the table in opspec.c.
+ */
+typedef struct VecxOpSpec
+{
+	VecxMetric	metric;
+	bool		is_bits;		/* bit strings, else numbers */
+	uint32		max_dim;
+	void		(*prepare) (const VecxIndex *index, Datum value, VecxInput *input);
+} VecxOpSpec;
 
 /* Where a record's parts are; filled from the metapage. */
 typedef struct VecxLayout
@@ -131,7 +134,7 @@ typedef struct VecxModel
  * An index opened for one scan, insert, build or vacuum.  Lives in cxt, whose
  * reset also lets go of the models.
  */
-typedef struct VecxIndex
+struct VecxIndex
 {
 	Relation	rel;
 	MemoryContext cxt;
@@ -142,7 +145,7 @@ typedef struct VecxIndex
 	int			nmodels;
 	VecxModel	models[VECX_MAX_MODELS];
 	VecxWriteMode mode;
-} VecxIndex;
+};
 
 /*
  * One vector prepared for comparing: with codes, and with sketches of each
@@ -196,7 +199,7 @@ typedef struct VecxSearch VecxSearch;
 /* opspec.c */
 extern const VecxOpSpec *VecxGetOpSpec(Relation index);
 extern uint32 VecxGetDim(Relation index, const VecxOpSpec *spec);
-extern void VecxPrepareInput(const VecxOpSpec *spec, uint32 dim, Datum value, VecxInput *input);
+extern void VecxPrepareInput(const VecxIndex *index, Datum value, VecxInput *input);
 extern bool VecxSameValue(const struct varlena *a, const struct varlena *b);
 extern double VecxRankFromOperator(VecxMetric metric, double distance);
 

@@ -76,7 +76,7 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 		at = (int) (b->sample_max * sampler_random_fract(&b->reservoir.randstate));
 	}
 	old = MemoryContextSwitchTo(b->row_cxt);
-	VecxPrepareInput(b->spec, b->index->meta.dim, values[0], &input);
+	VecxPrepareInput(b->index, values[0], &input);
 	if (input.kind == VECX_INPUT_OK)
 	{
 		if (b->nsample < b->sample_max)
@@ -293,7 +293,7 @@ build_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 		add_side_row(b, tid, VECX_ROW_NULL);
 	else
 	{
-		VecxPrepareInput(b->spec, b->index->meta.dim, values[0], &input);
+		VecxPrepareInput(b->index, values[0], &input);
 		if (input.kind == VECX_INPUT_OK)
 			add_to_graph(b, &input, tid, alive);
 		else

@@ -356,7 +356,7 @@ VecxInsertRow(VecxIndex *index, Relation heap, Datum value, bool isnull, ItemPoi
 		VecxSideInsert(index, tid, VECX_ROW_NULL);
 		return;
 	}
-	VecxPrepareInput(index->spec, index->meta.dim, value, &input);
+	VecxPrepareInput(index, value, &input);
 	if (input.kind != VECX_INPUT_OK)
 		VecxSideInsert(index, tid, VECX_ROW_UNSCORABLE);
 	else

@@ -16,26 +16,19 @@
 
 #include "am/am.h"
 #include "kernel/kernel.h"
-#include "types/vec.h"
+#include "types/elem.h"
 
 /* Vectors whose squared norm is beyond this could overflow float4 when two of
  * them are subtracted: |a - b|^2 <= 4 max(|a|^2, |b|^2). */
 #define VECX_MAX_NORM2	(FLT_MAX / 8)
 
-static const VecxOpSpec spec_vector_l2 =
-{VECX_METRIC_L2, false, VECX_VECTOR_MAX_DIM};
-static const VecxOpSpec spec_vector_ip =
-{VECX_METRIC_IP, false, VECX_VECTOR_MAX_DIM};
-static const VecxOpSpec spec_vector_cosine =
-{VECX_METRIC_COSINE, false, VECX_VECTOR_MAX_DIM};
-static const VecxOpSpec spec_vector_l1 =
-{VECX_METRIC_L1, false, VECX_VECTOR_MAX_DIM};
-static const VecxOpSpec spec_bit_hamming =
-{VECX_METRIC_HAMMING, true, VECX_BITVECTOR_MAX_DIM};
-static const VecxOpSpec spec_bit_jaccard =
-{VECX_METRIC_JACCARD, true, VECX_BITVECTOR_MAX_DIM};
+static void prepare_vector(const VecxIndex *index, Datum value, VecxInput *input);
+static void prepare_halfvec(const VecxIndex *index, Datum value, VecxInput *input);
+static void prepare_bits(const VecxIndex *index, Datum value, VecxInput *input);
 
-#define VECX_SUPPORT_FUNCTION(name) \
+/* One row of the table, and the support function that returns it. */
+#define VECX_OPERATOR_CLASS(name, metric, is_bits, max_dim, prepare) \
+	static const VecxOpSpec spec_##name = {metric, is_bits, max_dim, prepare}; \
 	PG_FUNCTION_INFO_V1(vecx_support_##name); \
 	Datum \
 	vecx_support_##name(PG_FUNCTION_ARGS) \
@@ -44,12 +37,21 @@ static const VecxOpSpec spec_bit_jaccard =
 	} \
 	extern int no_such_variable
 
-VECX_SUPPORT_FUNCTION(vector_l2);
-VECX_SUPPORT_FUNCTION(vector_ip);
-VECX_SUPPORT_FUNCTION(vector_cosine);
-VECX_SUPPORT_FUNCTION(vector_l1);
-VECX_SUPPORT_FUNCTION(bit_hamming);
-VECX_SUPPORT_FUNCTION(bit_jaccard);
+#define VECX_FLOAT_CLASS(name, metric, type) \
+	VECX_OPERATOR_CLASS(name, metric, false, VECX_VECTOR_MAX_DIM, prepare_##type)
+#define VECX_BIT_CLASS(name, metric) \
+	VECX_OPERATOR_CLASS(name, metric, true, VECX_BITVECTOR_MAX_DIM, prepare_bits)
+
+VECX_FLOAT_CLASS(vector_l2, VECX_METRIC_L2, vector);
+VECX_FLOAT_CLASS(vector_ip, VECX_METRIC_IP, vector);
+VECX_FLOAT_CLASS(vector_cosine, VECX_METRIC_COSINE, vector);
+VECX_FLOAT_CLASS(vector_l1, VECX_METRIC_L1, vector);
+VECX_FLOAT_CLASS(halfvec_l2, VECX_METRIC_L2, halfvec);
+VECX_FLOAT_CLASS(halfvec_ip, VECX_METRIC_IP, halfvec);
+VECX_FLOAT_CLASS(halfvec_cosine, VECX_METRIC_COSINE, halfvec);
+VECX_FLOAT_CLASS(halfvec_l1, VECX_METRIC_L1, halfvec);
+VECX_BIT_CLASS(bit_hamming, VECX_METRIC_HAMMING);
+VECX_BIT_CLASS(bit_jaccard, VECX_METRIC_JACCARD);
 
 const VecxOpSpec *
 VecxGetOpSpec(Relation index)
@@ -92,43 +94,62 @@ check_dim(uint32 expected, int found)
 				 errmsg("expected %u dimensions, not %d", expected, found)));
 }
 
+/*
+ * The rest of preparing a value whose elements are x: is there a distance, and
+ * what does the metric want.  x is kept by reference.
+ */
 static void
-prepare_vector(const VecxOpSpec *spec, uint32 dim, Datum value, VecxInput *input)
+prepare_floats(const VecxIndex *index, const float *x, VecxInput *input)
 {
-	VecxVector *vec = DatumGetVecxVector(value);
-	float		norm2;
+	uint32		dim = index->meta.dim;
+	bool		cosine = index->spec->metric == VECX_METRIC_COSINE;
+	float		norm2 = vecx_kernels->ip_f32(x, x, dim);
 
-	check_dim(dim, vec->dim);
-	input->value = (struct varlena *) vec;
-	input->vec = vec->x;
-	input->hash = hash_bytes((const unsigned char *) vec->x, (int) (dim * sizeof(float)));
+	input->vec = x;
 	input->kind = VECX_INPUT_OK;
-
-	norm2 = vecx_kernels->ip_f32(vec->x, vec->x, dim);
-	/* written so that NaN, which the type refuses, would be caught as well */
-	if (!(norm2 < VECX_MAX_NORM2) ||
-		(spec->metric == VECX_METRIC_COSINE && norm2 < FLT_MIN))
-	{
+	/* written so that NaN, which the types refuse, would be caught as well */
+	if (!(norm2 < VECX_MAX_NORM2) || (cosine && norm2 < FLT_MIN))
 		input->kind = VECX_INPUT_UNSCORABLE;
-		return;
-	}
-	if (spec->metric == VECX_METRIC_COSINE)
+	else if (cosine)
 	{
 		float	   *unit = palloc(dim * sizeof(float));
 		float		scale = (float) (1.0 / sqrt((double) norm2));
 
 		for (uint32 i = 0; i < dim; i++)
-			unit[i] = vec->x[i] * scale;
+			unit[i] = x[i] * scale;
 		input->vec = unit;
 	}
 }
 
 static void
-prepare_bits(uint32 dim, Datum value, VecxInput *input)
+prepare_dense(const VecxIndex *index, const VecxElem *elem, Datum value, VecxInput *input)
+{
+	VecxVector *vec = DatumGetVecxVector(value);
+
+	check_dim(index->meta.dim, vec->dim);
+	input->value = (struct varlena *) vec;
+	input->hash = hash_bytes((const unsigned char *) vec->x, (int) (vec->dim * elem->nbytes));
+	prepare_floats(index, vecx_dense_floats(elem, vec), input);
+}
+
+static void
+prepare_vector(const VecxIndex *index, Datum value, VecxInput *input)
+{
+	prepare_dense(index, &vecx_elem_float, value, input);
+}
+
+static void
+prepare_halfvec(const VecxIndex *index, Datum value, VecxInput *input)
+{
+	prepare_dense(index, &vecx_elem_half, value, input);
+}
+
+static void
+prepare_bits(const VecxIndex *index, Datum value, VecxInput *input)
 {
 	VarBit	   *bits = DatumGetVarBitP(value);
 
-	check_dim(dim, VARBITLEN(bits));
+	check_dim(index->meta.dim, VARBITLEN(bits));
 	input->value = (struct varlena *) bits;
 	input->vec = VARBITS(bits);
 	input->hash = hash_bytes(VARBITS(bits), (int) VARBITBYTES(bits));
@@ -140,12 +161,9 @@ prepare_bits(uint32 dim, Datum value, VecxInput *input)
  * memory context.  Raises if the value has other dimensions than the index.
  */
 void
-VecxPrepareInput(const VecxOpSpec *spec, uint32 dim, Datum value, VecxInput *input)
+VecxPrepareInput(const VecxIndex *index, Datum value, VecxInput *input)
 {
-	if (spec->is_bits)
-		prepare_bits(dim, value, input);
-	else
-		prepare_vector(spec, dim, value, input);
+	index->spec->prepare(index, value, input);
 }
 
 /* Whether two detoasted values are the same to the bit. */

@@ -150,7 +150,7 @@ prepare_query(IndexScanDesc scan, VecxScan *so)
 
 	if (key->sk_flags & SK_ISNULL)
 		return false;
-	VecxPrepareInput(so->index->spec, so->index->meta.dim, key->sk_argument, &input);
+	VecxPrepareInput(so->index, key->sk_argument, &input);
 	so->query = PointerGetDatum(input.value);
 	if (input.kind != VECX_INPUT_OK)
 		return false;

@@ -1,27 +1,19 @@
 /*
  * vec_agg.c
- *    The aggregates avg(vector) and sum(vector).  They share their transition
- *    state: a count and the sums in double, which neither overflow (16,000
- *    dimensions apart, 2^63 floats stay below DBL_MAX) nor lose what float
- *    sums would.
+ *    The aggregates avg and sum of vector and halfvec.  They share their
+ *    transition state: a count and the sums in double, which neither overflow
+ *    (16,000 dimensions apart, 2^63 floats stay below DBL_MAX) nor lose what
+ *    float sums would.
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "compat.h"
-#include "fmgr.h"
 #include "libpq/pqformat.h"
-#include "types/vec.h"
 #include "types/vec_check.h"
-#include "utils/float.h"
 
-PG_FUNCTION_INFO_V1(vecx_vector_accum);
-PG_FUNCTION_INFO_V1(vecx_vector_combine);
-PG_FUNCTION_INFO_V1(vecx_vector_serialize);
-PG_FUNCTION_INFO_V1(vecx_vector_deserialize);
-PG_FUNCTION_INFO_V1(vecx_vector_avg);
-PG_FUNCTION_INFO_V1(vecx_vector_sum);
+PG_FUNCTION_INFO_V1(vecx_sum_combine);
+PG_FUNCTION_INFO_V1(vecx_sum_serialize);
+PG_FUNCTION_INFO_V1(vecx_sum_deserialize);
 
 typedef struct VecxSumState
 {
@@ -47,11 +39,12 @@ make_state(FunctionCallInfo fcinfo, int dim)
 	return state;
 }
 
-Datum
-vecx_vector_accum(PG_FUNCTION_ARGS)
+static inline Datum
+accum(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxSumState *state;
 	VecxVector *vec;
+	const float *x;
 
 	if (PG_ARGISNULL(1))
 	{
@@ -67,18 +60,19 @@ vecx_vector_accum(PG_FUNCTION_ARGS)
 		state = (VecxSumState *) PG_GETARG_POINTER(0);
 
 	if (state->dim != vec->dim)
-		vecx_different_dims(state->dim, vec->dim);
+		vecx_different_dims(elem->name, state->dim, vec->dim);
 
+	x = vecx_dense_floats(elem, vec);
 	state->nvecs++;
 	for (int i = 0; i < vec->dim; i++)
-		state->sum[i] += (double) vec->x[i];
+		state->sum[i] += (double) x[i];
 
 	PG_FREE_IF_COPY(vec, 1);
 	PG_RETURN_POINTER(state);
 }
 
-Datum
-vecx_vector_combine(PG_FUNCTION_ARGS)
+static inline Datum
+combine(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxSumState *a = PG_ARGISNULL(0) ? NULL : (VecxSumState *) PG_GETARG_POINTER(0);
 	VecxSumState *b = PG_ARGISNULL(1) ? NULL : (VecxSumState *) PG_GETARG_POINTER(1);
@@ -95,7 +89,7 @@ vecx_vector_combine(PG_FUNCTION_ARGS)
 		a = make_state(fcinfo, b->dim);
 
 	if (a->dim != b->dim)
-		vecx_different_dims(a->dim, b->dim);
+		vecx_different_dims(elem->name, a->dim, b->dim);
 
 	a->nvecs += b->nvecs;
 	for (int i = 0; i < a->dim; i++)
@@ -105,7 +99,7 @@ vecx_vector_combine(PG_FUNCTION_ARGS)
 
 /* For the leader of a parallel query: the count, then the sums. */
 Datum
-vecx_vector_serialize(PG_FUNCTION_ARGS)
+vecx_sum_serialize(PG_FUNCTION_ARGS)
 {
 	VecxSumState *state;
 	StringInfoData buf;
@@ -122,7 +116,7 @@ vecx_vector_serialize(PG_FUNCTION_ARGS)
 }
 
 Datum
-vecx_vector_deserialize(PG_FUNCTION_ARGS)
+vecx_sum_deserialize(PG_FUNCTION_ARGS)
 {
 	bytea	   *serialized;
 	StringInfoData buf;
@@ -152,21 +146,19 @@ vecx_vector_deserialize(PG_FUNCTION_ARGS)
 
 /* The sums divided by divisor, as a vector. */
 static VecxVector *
-scaled_sum(const VecxSumState *state, double divisor)
+scaled_sum(const VecxElem *elem, const VecxSumState *state, double divisor)
 {
-	VecxVector *result = vecx_vector_make(state->dim);
+	VecxVector *result = vecx_dense_make(elem, state->dim);
+	float	   *x = vecx_dense_begin(elem, result);
 
 	for (int i = 0; i < state->dim; i++)
-	{
-		result->x[i] = (float) (state->sum[i] / divisor);
-		if (unlikely(isinf(result->x[i])))
-			float_overflow_error();
-	}
+		x[i] = (float) (state->sum[i] / divisor);
+	vecx_dense_finish(elem, result, x);
 	return result;
 }
 
-Datum
-vecx_vector_avg(PG_FUNCTION_ARGS)
+static inline Datum
+avg(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxSumState *state;
 
@@ -174,14 +166,19 @@ vecx_vector_avg(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 
 	state = (VecxSumState *) PG_GETARG_POINTER(0);
-	PG_RETURN_POINTER(scaled_sum(state, (double) state->nvecs));
+	PG_RETURN_POINTER(scaled_sum(elem, state, (double) state->nvecs));
 }
 
-Datum
-vecx_vector_sum(PG_FUNCTION_ARGS)
+static inline Datum
+sum(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 
-	PG_RETURN_POINTER(scaled_sum((VecxSumState *) PG_GETARG_POINTER(0), 1.0));
+	PG_RETURN_POINTER(scaled_sum(elem, (VecxSumState *) PG_GETARG_POINTER(0), 1.0));
 }
+
+VECX_DENSE_FUNCTION(accum);
+VECX_DENSE_FUNCTION(combine);
+VECX_DENSE_FUNCTION(avg);
+VECX_DENSE_FUNCTION(sum);

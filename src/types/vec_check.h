@@ -8,22 +8,27 @@
 #define VECX_VEC_CHECK_H
 
 #include "nodes/nodes.h"
-#include "types/vec.h"
+#include "types/elem.h"
+#include "utils/array.h"
 
 /* vec.c */
-extern bool vecx_check_dim(int64 dim, int32 typmod, Node *escontext);
-extern void vecx_element_error(float value, int position, Node *escontext);
-extern void vecx_check_elements(const VecxVector *vec);
-extern void vecx_different_dims(int dim_a, int dim_b) pg_attribute_noreturn();
+extern bool vecx_check_dim(const VecxElem *elem, int64 dim, int32 typmod, Node *escontext);
+extern bool vecx_check_typmod(int64 dim, int32 typmod, Node *escontext);
+extern int32 vecx_typmod_in(ArrayType *array, const char *type, int32 max_dim);
+extern void vecx_element_error(const char *type, float value, int position, Node *escontext);
+extern void vecx_different_dims(const char *type, int dim_a, int dim_b) pg_attribute_noreturn();
+
+/* vec_cast.c */
+extern float *vecx_array_floats(ArrayType *array, int *dim);
 
 /* bit_io.c */
 extern bool vecx_check_nbits(int64 nbits, int32 typmod, Node *escontext);
 
 static inline void
-vecx_check_same_dim(const VecxVector *a, const VecxVector *b)
+vecx_check_same_dim(const VecxElem *elem, const VecxVector *a, const VecxVector *b)
 {
 	if (unlikely(a->dim != b->dim))
-		vecx_different_dims(a->dim, b->dim);
+		vecx_different_dims(elem->name, a->dim, b->dim);
 }
 
 #endif							/* VECX_VEC_CHECK_H */

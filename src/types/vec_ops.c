@@ -1,79 +1,60 @@
 /*
  * vec_ops.c
- *    Distances and arithmetic of vectors as SQL sees them.  The sums are the
- *    kernels', in float; roots and quotients are taken in double.
+ *    Distances and arithmetic of vector and halfvec as SQL sees them.  The sums
+ *    are the kernels', in float; roots and quotients are taken in double.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "compat.h"
-#include "fmgr.h"
-#include "kernel/kernel.h"
-#include "types/vec.h"
 #include "types/vec_check.h"
 #include "utils/float.h"
 #include "utils/varbit.h"
 
-PG_FUNCTION_INFO_V1(vecx_l2_distance);
-PG_FUNCTION_INFO_V1(vecx_l2_squared_distance);
-PG_FUNCTION_INFO_V1(vecx_inner_product);
-PG_FUNCTION_INFO_V1(vecx_negative_inner_product);
-PG_FUNCTION_INFO_V1(vecx_cosine_distance);
-PG_FUNCTION_INFO_V1(vecx_l1_distance);
-PG_FUNCTION_INFO_V1(vecx_vector_dims);
-PG_FUNCTION_INFO_V1(vecx_vector_norm);
-PG_FUNCTION_INFO_V1(vecx_l2_normalize);
-PG_FUNCTION_INFO_V1(vecx_vector_add);
-PG_FUNCTION_INFO_V1(vecx_vector_sub);
-PG_FUNCTION_INFO_V1(vecx_vector_mul);
-PG_FUNCTION_INFO_V1(vecx_vector_concat);
-PG_FUNCTION_INFO_V1(vecx_subvector);
-PG_FUNCTION_INFO_V1(vecx_binary_quantize);
-
-Datum
-vecx_l2_squared_distance(PG_FUNCTION_ARGS)
+static inline Datum
+l2_squared_distance(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
 	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
 
-	vecx_check_same_dim(a, b);
-	PG_RETURN_FLOAT8((double) vecx_kernels->l2sq_f32(a->x, b->x, (size_t) a->dim));
+	vecx_check_same_dim(elem, a, b);
+	PG_RETURN_FLOAT8((double) vecx_elem_l2sq(elem, a, b));
 }
 
-Datum
-vecx_l2_distance(PG_FUNCTION_ARGS)
+static inline Datum
+l2_distance(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
 	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
 
-	vecx_check_same_dim(a, b);
-	PG_RETURN_FLOAT8(sqrt((double) vecx_kernels->l2sq_f32(a->x, b->x, (size_t) a->dim)));
+	vecx_check_same_dim(elem, a, b);
+	PG_RETURN_FLOAT8(sqrt((double) vecx_elem_l2sq(elem, a, b)));
 }
 
-Datum
-vecx_inner_product(PG_FUNCTION_ARGS)
+static inline Datum
+inner_product(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
 	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
 
-	vecx_check_same_dim(a, b);
-	PG_RETURN_FLOAT8((double) vecx_kernels->ip_f32(a->x, b->x, (size_t) a->dim));
+	vecx_check_same_dim(elem, a, b);
+	PG_RETURN_FLOAT8((double) vecx_elem_ip(elem, a, b));
 }
 
-Datum
-vecx_negative_inner_product(PG_FUNCTION_ARGS)
+static inline Datum
+negative_inner_product(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
 	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
 
-	vecx_check_same_dim(a, b);
-	PG_RETURN_FLOAT8((double) -vecx_kernels->ip_f32(a->x, b->x, (size_t) a->dim));
+	vecx_check_same_dim(elem, a, b);
+	PG_RETURN_FLOAT8((double) -vecx_elem_ip(elem, a, b));
 }
 
 /* NaN when one of the vectors is zero. */
-Datum
-vecx_cosine_distance(PG_FUNCTION_ARGS)
+static inline Datum
+cosine_distance(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
 	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
@@ -82,8 +63,8 @@ vecx_cosine_distance(PG_FUNCTION_ARGS)
 	float		bb;
 	double		similarity;
 
-	vecx_check_same_dim(a, b);
-	vecx_kernels->cosine_f32(a->x, b->x, (size_t) a->dim, &ab, &aa, &bb);
+	vecx_check_same_dim(elem, a, b);
+	vecx_elem_cosine(elem, a, b, &ab, &aa, &bb);
 
 	/* one root of the product, so that equal vectors come out as exactly 1 */
 	similarity = (double) ab / sqrt((double) aa * (double) bb);
@@ -95,18 +76,18 @@ vecx_cosine_distance(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(1.0 - similarity);
 }
 
-Datum
-vecx_l1_distance(PG_FUNCTION_ARGS)
+static inline Datum
+l1_distance(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
 	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
 
-	vecx_check_same_dim(a, b);
-	PG_RETURN_FLOAT8((double) vecx_kernels->l1_f32(a->x, b->x, (size_t) a->dim));
+	vecx_check_same_dim(elem, a, b);
+	PG_RETURN_FLOAT8((double) vecx_elem_l1(elem, a, b));
 }
 
-Datum
-vecx_vector_dims(PG_FUNCTION_ARGS)
+static inline Datum
+dims(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *vec = PG_GETARG_VECX_VECTOR_P(0);
 
@@ -115,120 +96,124 @@ vecx_vector_dims(PG_FUNCTION_ARGS)
 
 /* In double, so that no finite vector overflows. */
 static double
-vector_norm(const VecxVector *vec)
+l2_norm(const float *x, int dim)
 {
 	double		sum[4] = {0, 0, 0, 0};
 	int			i = 0;
 
 	/* four sums: the additions need not wait for each other */
-	for (; i + 4 <= vec->dim; i += 4)
+	for (; i + 4 <= dim; i += 4)
 	{
 		for (int j = 0; j < 4; j++)
-			sum[j] += (double) vec->x[i + j] * (double) vec->x[i + j];
+			sum[j] += (double) x[i + j] * (double) x[i + j];
 	}
-	for (; i < vec->dim; i++)
-		sum[0] += (double) vec->x[i] * (double) vec->x[i];
+	for (; i < dim; i++)
+		sum[0] += (double) x[i] * (double) x[i];
 
 	return sqrt((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
-Datum
-vecx_vector_norm(PG_FUNCTION_ARGS)
+static inline Datum
+norm(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *vec = PG_GETARG_VECX_VECTOR_P(0);
 
-	PG_RETURN_FLOAT8(vector_norm(vec));
+	PG_RETURN_FLOAT8(l2_norm(vecx_dense_floats(elem, vec), vec->dim));
 }
 
 /* The zero vector stays as it is. */
-Datum
-vecx_l2_normalize(PG_FUNCTION_ARGS)
+static inline Datum
+l2_normalize(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *vec = PG_GETARG_VECX_VECTOR_P(0);
-	VecxVector *result = vecx_vector_make(vec->dim);
-	double		norm = vector_norm(vec);
+	const float *from = vecx_dense_floats(elem, vec);
+	VecxVector *result = vecx_dense_make(elem, vec->dim);
+	double		length = l2_norm(from, vec->dim);
 
 	/* no quotient exceeds 1, so none overflows */
-	if (norm > 0)
+	if (length > 0)
 	{
+		float	   *x = vecx_dense_begin(elem, result);
+
 		for (int i = 0; i < vec->dim; i++)
-			result->x[i] = (float) ((double) vec->x[i] / norm);
+			x[i] = (float) ((double) from[i] / length);
+		vecx_dense_finish(elem, result, x);
 	}
 
 	PG_RETURN_POINTER(result);
 }
 
-static void
-check_overflow(const VecxVector *vec)
+/* Two vectors of one length, and a third for what becomes of their elements. */
+typedef struct Operands
 {
-	for (int i = 0; i < vec->dim; i++)
+	const float *a;
+	const float *b;
+	VecxVector *result;
+	float	   *x;
+} Operands;
+
+static inline void
+begin_elementwise(FunctionCallInfo fcinfo, const VecxElem *elem, Operands *op)
+{
+	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
+	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
+
+	vecx_check_same_dim(elem, a, b);
+	op->a = vecx_dense_floats(elem, a);
+	op->b = vecx_dense_floats(elem, b);
+	op->result = vecx_dense_make(elem, a->dim);
+	op->x = vecx_dense_begin(elem, op->result);
+}
+
+static inline Datum
+add(FunctionCallInfo fcinfo, const VecxElem *elem)
+{
+	Operands	op;
+
+	begin_elementwise(fcinfo, elem, &op);
+	for (int i = 0; i < op.result->dim; i++)
+		op.x[i] = op.a[i] + op.b[i];
+	vecx_dense_finish(elem, op.result, op.x);
+	PG_RETURN_POINTER(op.result);
+}
+
+static inline Datum
+sub(FunctionCallInfo fcinfo, const VecxElem *elem)
+{
+	Operands	op;
+
+	begin_elementwise(fcinfo, elem, &op);
+	for (int i = 0; i < op.result->dim; i++)
+		op.x[i] = op.a[i] - op.b[i];
+	vecx_dense_finish(elem, op.result, op.x);
+	PG_RETURN_POINTER(op.result);
+}
+
+static inline Datum
+mul(FunctionCallInfo fcinfo, const VecxElem *elem)
+{
+	Operands	op;
+
+	begin_elementwise(fcinfo, elem, &op);
+	for (int i = 0; i < op.result->dim; i++)
 	{
-		if (unlikely(isinf(vec->x[i])))
-			float_overflow_error();
-	}
-}
-
-Datum
-vecx_vector_add(PG_FUNCTION_ARGS)
-{
-	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
-	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
-	VecxVector *result;
-
-	vecx_check_same_dim(a, b);
-	result = vecx_vector_make(a->dim);
-	for (int i = 0; i < a->dim; i++)
-		result->x[i] = a->x[i] + b->x[i];
-
-	check_overflow(result);
-	PG_RETURN_POINTER(result);
-}
-
-Datum
-vecx_vector_sub(PG_FUNCTION_ARGS)
-{
-	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
-	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
-	VecxVector *result;
-
-	vecx_check_same_dim(a, b);
-	result = vecx_vector_make(a->dim);
-	for (int i = 0; i < a->dim; i++)
-		result->x[i] = a->x[i] - b->x[i];
-
-	check_overflow(result);
-	PG_RETURN_POINTER(result);
-}
-
-Datum
-vecx_vector_mul(PG_FUNCTION_ARGS)
-{
-	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
-	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
-	VecxVector *result;
-
-	vecx_check_same_dim(a, b);
-	result = vecx_vector_make(a->dim);
-	for (int i = 0; i < a->dim; i++)
-	{
-		result->x[i] = a->x[i] * b->x[i];
-		if (unlikely(result->x[i] == 0) && a->x[i] != 0 && b->x[i] != 0)
+		op.x[i] = op.a[i] * op.b[i];
+		if (unlikely(fabsf(op.x[i]) <= elem->vanishing) && op.a[i] != 0 && op.b[i] != 0)
 			float_underflow_error();
 	}
-
-	check_overflow(result);
-	PG_RETURN_POINTER(result);
+	vecx_dense_finish(elem, op.result, op.x);
+	PG_RETURN_POINTER(op.result);
 }
 
-Datum
-vecx_vector_concat(PG_FUNCTION_ARGS)
+static inline Datum
+concat(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
 	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
-	VecxVector *result = vecx_vector_make(a->dim + b->dim);
+	VecxVector *result = vecx_dense_make(elem, a->dim + b->dim);
 
-	memcpy(result->x, a->x, sizeof(float) * (Size) a->dim);
-	memcpy(result->x + a->dim, b->x, sizeof(float) * (Size) b->dim);
+	memcpy(result->x, a->x, elem->nbytes * (Size) a->dim);
+	memcpy(VecxElemAt(elem, result, a->dim), b->x, elem->nbytes * (Size) b->dim);
 	PG_RETURN_POINTER(result);
 }
 
@@ -236,8 +221,8 @@ vecx_vector_concat(PG_FUNCTION_ARGS)
  * Elements start to start + count - 1, counted from 1, as far as they exist:
  * like substring, what lies before the first or after the last is left out.
  */
-Datum
-vecx_subvector(PG_FUNCTION_ARGS)
+static inline Datum
+subvector(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *vec = PG_GETARG_VECX_VECTOR_P(0);
 	int64		first = PG_GETARG_INT32(1);
@@ -246,26 +231,43 @@ vecx_subvector(PG_FUNCTION_ARGS)
 
 	first = Max(first, 1);
 	last = Min(last, vec->dim);
-	(void) vecx_check_dim(last - first + 1, -1, NULL);
+	(void) vecx_check_dim(elem, last - first + 1, -1, NULL);
 
-	result = vecx_vector_make((int) (last - first + 1));
-	memcpy(result->x, vec->x + first - 1, sizeof(float) * (Size) result->dim);
+	result = vecx_dense_make(elem, (int) (last - first + 1));
+	memcpy(result->x, VecxElemAt(elem, vec, first - 1), elem->nbytes * (Size) result->dim);
 	PG_RETURN_POINTER(result);
 }
 
 /* One bit an element, set where the element is above zero. */
-Datum
-vecx_binary_quantize(PG_FUNCTION_ARGS)
+static inline Datum
+binary_quantize(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *vec = PG_GETARG_VECX_VECTOR_P(0);
 	Size		nbytes = VARBITTOTALLEN(vec->dim);
 	VarBit	   *result = (VarBit *) palloc0(nbytes);
 	bits8	   *bits = VARBITS(result);
+	const float *x = vecx_dense_floats(elem, vec);
 
 	SET_VARSIZE(result, nbytes);
 	VARBITLEN(result) = vec->dim;
 	for (int i = 0; i < vec->dim; i++)
-		bits[i / 8] |= (bits8) ((vec->x[i] > 0) << (7 - i % 8));
+		bits[i / 8] |= (bits8) ((x[i] > 0) << (7 - i % 8));
 
 	PG_RETURN_VARBIT_P(result);
 }
+
+VECX_DENSE_FUNCTION(l2_squared_distance);
+VECX_DENSE_FUNCTION(l2_distance);
+VECX_DENSE_FUNCTION(inner_product);
+VECX_DENSE_FUNCTION(negative_inner_product);
+VECX_DENSE_FUNCTION(cosine_distance);
+VECX_DENSE_FUNCTION(l1_distance);
+VECX_DENSE_FUNCTION(dims);
+VECX_DENSE_FUNCTION(norm);
+VECX_DENSE_FUNCTION(l2_normalize);
+VECX_DENSE_FUNCTION(add);
+VECX_DENSE_FUNCTION(sub);
+VECX_DENSE_FUNCTION(mul);
+VECX_DENSE_FUNCTION(concat);
+VECX_DENSE_FUNCTION(subvector);
+VECX_DENSE_FUNCTION(binary_quantize);

@@ -252,7 +252,7 @@ check_row(VecxRowCheck *rows, ItemPointer tid, Datum value, bool isnull)
 				 errhint("REINDEX the index.")));
 	if (!isnull)
 	{
-		VecxPrepareInput(rows->index->spec, rows->index->meta.dim, value, &input);
+		VecxPrepareInput(rows->index, value, &input);
 		expected = input.kind == VECX_INPUT_OK ? 0 : VECX_ROW_UNSCORABLE;
 	}
 	if (row->why != expected)

@@ -487,7 +487,7 @@ search_hidden(Recall *r, RecallQuery *query, Nearest *found)
 	int			nseeds;
 	int			returned = 0;
 
-	VecxPrepareInput(index->spec, index->meta.dim, PointerGetDatum(query->value), &input);
+	VecxPrepareInput(index, PointerGetDatum(query->value), &input);
 	probe = VecxProbeMake(index, input.vec);
 	VecxSearchHide(search, &query->hidden);
 	nseeds = VecxSearchDescend(search, probe, 0, seeds);

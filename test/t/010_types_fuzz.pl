@@ -1,4 +1,4 @@
-# Damaged input of vector and bitvector, text and binary: each of 10,000
+# Damaged input of vector, halfvec and bitvector, text and binary: each of 10,000
 # mutations of valid input, a type and a form, is either accepted, and then the
 # value is written and read back the same, or refused with an SQLSTATE that
 # speaks of data (22), limits (54) or the protocol (08).  Nothing brings the
@@ -29,7 +29,7 @@ my @odd_numbers = (
 	'NaN', 'nan', '-NaN', 'inf', '-Infinity', '+inf', '1e38', '3.5e38', '-3.4028236e38', '1e39', '1e-45',
 	'1e-46', '-0', '00', '0x1p3', '0x', '1e', '1e+', '1e99999999999999999999', '1e-99999999999999999999',
 	'.', '-', '+', '--1', '1.2.3', '.5', '5.', '16777217', '0.1000000052154064178466796875',
-	'9' x 400, '0.' . '0' x 400 . '1', '1' . '0' x 38, '', ' ', 'null', '1_000', '1,000', "\xc3\xa9", "\xc2\xa0");
+	'65519.99', '65520', '-7e4', '6e-8', '3e-8', '9' x 400, '0.' . '0' x 400 . '1', '1' . '0' x 38, '', ' ', 'null', '1_000', '1,000', "\xc3\xa9", "\xc2\xa0");
 
 sub number
 {
@@ -77,9 +77,9 @@ my @characters = (split(//, '0123456789..,,--+eE[]  b()x{}"\'\\NaIf_;:'), "\t", 
 sub text_mutation
 {
 	my ($type) = @_;
-	my $s = $type eq 'vector' ? vector_text() : bitvector_text();
+	my $s = $type eq 'bitvector' ? bitvector_text() : vector_text();
 
-	$s = mutate($s, $type eq 'vector' || rand() < 0.2 ? @characters : (0, 1, 'a', 'F'));
+	$s = mutate($s, $type ne 'bitvector' || rand() < 0.2 ? @characters : (0, 1, 'a', 'F'));
 	# A mutation may have split a character, which the server would refuse first.
 	my $copy = $s;
 	$s =~ s/[\x80-\xff]//g unless utf8::decode($copy);
@@ -98,6 +98,14 @@ sub binary_mutation
 		my @values = map { rand() < 0.03 ? pick(9**9**9, -9**9**9, -sin(9**9**9), 1e-45) : rand() - 0.5 } 1 .. $n;
 		my $dim = rand() < 0.1 ? pick(0, -1, $n + 1, $n - 1, 32767, -32768, 16001) : $n;
 		$field = pack('s> s> f>*', $dim, rand() < 0.05 ? pick(1, -1, 256) : 0, @values);
+	}
+	elsif ($type eq 'halfvec')
+	{
+		$n = rand() < 0.02 ? 15990 + int(rand(20)) : 1 + int(rand(8));
+		# All bits, but for most of the infinities and NaNs.
+		my @values = map { rand() < 0.03 ? pick(0x7c00, 0xfc00, 0x7e00, 0xffff) : int(rand(65536)) & 0xbfff } 1 .. $n;
+		my $dim = rand() < 0.1 ? pick(0, -1, $n + 1, $n - 1, 32767, -32768, 16001) : $n;
+		$field = pack('s> s> n*', $dim, rand() < 0.05 ? pick(1, -1, 256) : 0, @values);
 	}
 	else
 	{
@@ -127,6 +135,7 @@ sub copy_text
 # What an accepted value must satisfy, and the outcome of all inputs.
 my %written_and_read = (
 	vector => 'vector_send(v) = vector_send(v::text::vector)',
+	halfvec => 'halfvec_send(v) = halfvec_send(v::text::halfvec)',
 	bitvector => 'bitvector_send(v) = bitvector_send(v::text::bitvector)');
 
 sub outcomes
@@ -166,7 +175,7 @@ sub outcomes
 	return;
 }
 
-foreach my $type ('vector', 'bitvector')
+foreach my $type ('vector', 'halfvec', 'bitvector')
 {
 	open my $file, '>:raw', "$dir/$type.txt" or die "$dir/$type.txt: $!";
 	print $file "$_\t" . copy_text(text_mutation($type)) . "\n" for 1 .. $mutations;
