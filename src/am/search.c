@@ -19,7 +19,7 @@
 #include "storage/bufmgr.h"
 
 #include "am/am.h"
-#include "am/heap.h"
+#include "am/frontier.h"
 
 /*
  * Width of the search on the level above the one wanted; farther up the
@@ -39,13 +39,8 @@ struct VecxSearch
 
 	VecxProbe  *probe;
 	int			level;
-	VecxIdSet	visited;		/* opened, or in the frontier */
-	VecxCandidate *frontier;	/* min-heap on est */
-	int			nfrontier;
-	int			frontier_cap;
-	VecxCandidate *rest;		/* seen when too far; may hold repetitions */
-	int			nrest;
-	int			rest_cap;
+	VecxIdSet	visited;		/* opened */
+	VecxFrontier frontier;
 	float	   *worst;			/* max-heap of the best width distances */
 	int			nworst;
 	int			width;
@@ -53,7 +48,6 @@ struct VecxSearch
 	VecxOpened *opened;
 	int			nopened;
 	int			opened_cap;
-	int			max_candidates; /* in frontier and rest each, by work_mem */
 
 	Buffer		buf;			/* pinned page of the last hop */
 	VecxId		nearby[VECX_MAX_ITEMS]; /* records to open on that page */
@@ -74,13 +68,9 @@ VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes)
 	search->cxt = cxt;
 	search->keep_codes = keep_codes;
 	VecxIdSetInit(&search->visited, cxt, RelationGetNumberOfBlocks(index->rel));
-	search->frontier_cap = search->rest_cap = 1024;
-	search->frontier = palloc(sizeof(VecxCandidate) * search->frontier_cap);
-	search->rest = palloc(sizeof(VecxCandidate) * search->rest_cap);
+	VecxFrontierInit(&search->frontier, cxt);
 	search->opened_cap = 128;
 	search->opened = palloc(sizeof(VecxOpened) * search->opened_cap);
-	search->max_candidates = (int) Min((Size) work_mem * 1024 / 4 / sizeof(VecxCandidate),
-									   (Size) INT_MAX / 4);
 	search->buf = InvalidBuffer;
 	search->est = palloc(sizeof(float) * max_links);
 	search->scratch = palloc(sizeof(int32) * max_links);
@@ -138,65 +128,10 @@ threshold(const VecxSearch *search)
 	return search->nworst < search->width ? INFINITY : search->worst[0];
 }
 
-static int
-compare_candidates(const void *a, const void *b)
+static inline bool
+is_hidden(const VecxSearch *search, VecxId id)
 {
-	float		x = ((const VecxCandidate *) a)->est;
-	float		y = ((const VecxCandidate *) b)->est;
-
-	return (x > y) - (x < y);
-}
-
-/*
- * Makes room for one more candidate.  Beyond the share of work_mem the
- * farthest half is forgotten: those records count as not visited again, so
- * that a sweep will find them.
- */
-static void
-frontier_reserve(VecxSearch *search)
-{
-	if (search->nfrontier < search->frontier_cap)
-		return;
-	if (search->frontier_cap * 2 <= Max(search->max_candidates, 2048))
-	{
-		search->frontier_cap *= 2;
-		search->frontier = repalloc_huge(search->frontier,
-									sizeof(VecxCandidate) * search->frontier_cap);
-		return;
-	}
-	/* a sorted array is a heap */
-	qsort(search->frontier, search->nfrontier, sizeof(VecxCandidate), compare_candidates);
-	for (int i = search->nfrontier / 2; i < search->nfrontier; i++)
-		VecxIdSetRemove(&search->visited, search->frontier[i].id);
-	search->nfrontier /= 2;
-}
-
-static void
-add_candidate(VecxSearch *search, VecxId id, float est)
-{
-	VecxCandidate cand = {est, id};
-
-	if (search->hidden && VecxIdSetContains(search->hidden, id))
-		return;
-	if (est < threshold(search))
-	{
-		if (!VecxIdSetAdd(&search->visited, id))
-			return;
-		frontier_reserve(search);
-		VecxHeapPush(search->frontier, &search->nfrontier, cand);
-		return;
-	}
-	if (search->nrest == search->rest_cap)
-	{
-		if (search->rest_cap * 2 > Max(search->max_candidates, 2048))
-			search->nrest = 0;
-		else
-		{
-			search->rest_cap *= 2;
-			search->rest = repalloc_huge(search->rest, sizeof(VecxCandidate) * search->rest_cap);
-		}
-	}
-	search->rest[search->nrest++] = cand;
+	return search->hidden && VecxIdSetContains(search->hidden, id);
 }
 
 /* Takes up a record on the page that is pinned, to be opened before another
@@ -204,8 +139,7 @@ add_candidate(VecxSearch *search, VecxId id, float est)
 static bool
 add_nearby(VecxSearch *search, VecxId id, float est)
 {
-	if (est >= threshold(search) || search->nnearby == VECX_MAX_ITEMS ||
-		(search->hidden && VecxIdSetContains(search->hidden, id)))
+	if (est >= threshold(search) || search->nnearby == VECX_MAX_ITEMS || is_hidden(search, id))
 		return false;
 	if (VecxIdSetAdd(&search->visited, id))
 		search->nearby[search->nnearby++] = id;
@@ -340,9 +274,9 @@ prefetch_next(VecxSearch *search)
 {
 	const VecxLayout *layout = &search->index->layout;
 
-	for (int i = 0; i < Min(search->nfrontier, 3); i++)
+	for (int i = 0; i < Min(search->frontier.nnear, 3); i++)
 	{
-		VecxId		id = search->frontier[i].id;
+		VecxId		id = search->frontier.id[i];
 		const char *page = VecxRecentPage(search->index->rel, VecxIdBlock(id));
 		const ItemIdData *item;
 
@@ -395,7 +329,11 @@ open_record(VecxSearch *search, VecxId id)
 	for (int i = 0; i < nlinks; i++)
 		if (VecxIdBlock(search->ids[i]) != VecxIdBlock(id) ||
 			!add_nearby(search, search->ids[i], search->est[i]))
-			add_candidate(search, search->ids[i], search->est[i]);
+		{
+			VecxCandidate cand = {search->est[i], search->ids[i]};
+
+			VecxFrontierAdd(&search->frontier, cand);
+		}
 }
 
 /* One hop: a record, and those on its page that look as good. */
@@ -418,7 +356,7 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 {
 	search->probe = probe;
 	search->level = level;
-	search->nfrontier = search->nrest = search->nworst = search->nopened = 0;
+	search->nworst = search->nopened = 0;
 	search->width = 1;
 	if (search->worst_cap < 1)
 	{
@@ -426,8 +364,13 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 		search->worst = MemoryContextAlloc(search->cxt, sizeof(float) * search->worst_cap);
 	}
 	VecxIdSetClear(&search->visited);
+	VecxFrontierClear(&search->frontier);
 	for (int i = 0; i < nseeds; i++)
-		add_candidate(search, seeds[i], -INFINITY);
+	{
+		VecxCandidate seed = {-INFINITY, seeds[i]};
+
+		VecxFrontierAdd(&search->frontier, seed);
+	}
 	for (int i = 0; i < search->index->nmodels && probe; i++)
 		VecxProbeForModel(probe, search->index->models[i].number);
 }
@@ -439,6 +382,8 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 void
 VecxSearchRun(VecxSearch *search, int width)
 {
+	VecxId		id;
+
 	if (width > search->worst_cap)
 	{
 		search->worst_cap = width;
@@ -449,18 +394,12 @@ VecxSearchRun(VecxSearch *search, int width)
 	for (int i = 0; i < search->nopened; i++)
 		if (!search->opened[i].dead)
 			worst_add(search, search->opened[i].nav);
-	for (int i = 0; i < search->nrest; i++)
-		if (VecxIdSetAdd(&search->visited, search->rest[i].id))
-		{
-			frontier_reserve(search);
-			VecxHeapPush(search->frontier, &search->nfrontier, search->rest[i]);
-		}
-	search->nrest = 0;
 
-	while (search->nfrontier > 0 && search->frontier[0].est <= threshold(search))
+	while (VecxFrontierTake(&search->frontier, threshold(search), &id))
 	{
 		CHECK_FOR_INTERRUPTS();
-		hop(search, VecxHeapPop(search->frontier, &search->nfrontier).id);
+		if (!is_hidden(search, id) && VecxIdSetAdd(&search->visited, id))
+			hop(search, id);
 	}
 }
 
@@ -468,7 +407,7 @@ VecxSearchRun(VecxSearch *search, int width)
 bool
 VecxSearchExhausted(const VecxSearch *search)
 {
-	return search->nfrontier == 0 && search->nrest == 0 && search->nopened == 0;
+	return VecxFrontierIsEmpty(&search->frontier) && search->nopened == 0;
 }
 
 /* Distance of the worst of the best width records. */
