@@ -14,7 +14,7 @@ CREATE OPERATOR CLASS wrong_operator FOR TYPE vector USING vecx AS
 	OPERATOR 1 < (vector, vector),
 	FUNCTION 1 vecx_support_vector_l2(internal);
 CREATE OPERATOR CLASS wrong_strategy FOR TYPE vector USING vecx AS
-	OPERATOR 2 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 9 <-> (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 vecx_support_vector_l2(internal);
 SELECT opcname, amvalidate(c.oid) AS valid
 FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod

@@ -17,6 +17,11 @@ CREATE FUNCTION cosine_distance(vector, vector) RETURNS double precision
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION cosine_distance(vector, vector) IS 'cosine distance';
 
+CREATE FUNCTION cosine_distance_nan_first(vector, vector) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'vecx_vector_cosine_distance_nan_first'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION cosine_distance_nan_first(vector, vector) IS 'cosine distance, -Infinity for a zero vector';
+
 CREATE FUNCTION l1_distance(vector, vector) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'vecx_vector_l1_distance'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;

@@ -20,6 +20,12 @@ CREATE OPERATOR <=> (
 );
 COMMENT ON OPERATOR <=> (vector, vector) IS 'cosine distance';
 
+CREATE OPERATOR <=>^ (
+	LEFTARG = vector, RIGHTARG = vector, FUNCTION = cosine_distance_nan_first,
+	COMMUTATOR = <=>^
+);
+COMMENT ON OPERATOR <=>^ (vector, vector) IS 'cosine distance, -Infinity for a zero vector';
+
 CREATE OPERATOR <+> (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = l1_distance,
 	COMMUTATOR = <+>

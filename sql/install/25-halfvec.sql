@@ -15,6 +15,11 @@ CREATE FUNCTION cosine_distance(halfvec, halfvec) RETURNS double precision
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION cosine_distance(halfvec, halfvec) IS 'cosine distance';
 
+CREATE FUNCTION cosine_distance_nan_first(halfvec, halfvec) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'vecx_halfvec_cosine_distance_nan_first'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION cosine_distance_nan_first(halfvec, halfvec) IS 'cosine distance, -Infinity for a zero vector';
+
 CREATE FUNCTION l1_distance(halfvec, halfvec) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'vecx_halfvec_l1_distance'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
@@ -284,6 +289,12 @@ CREATE OPERATOR <=> (
 	COMMUTATOR = <=>
 );
 COMMENT ON OPERATOR <=> (halfvec, halfvec) IS 'cosine distance';
+
+CREATE OPERATOR <=>^ (
+	LEFTARG = halfvec, RIGHTARG = halfvec, FUNCTION = cosine_distance_nan_first,
+	COMMUTATOR = <=>^
+);
+COMMENT ON OPERATOR <=>^ (halfvec, halfvec) IS 'cosine distance, -Infinity for a zero vector';
 
 CREATE OPERATOR <+> (
 	LEFTARG = halfvec, RIGHTARG = halfvec, FUNCTION = l1_distance,

@@ -8,6 +8,7 @@ CREATE OPERATOR CLASS vector_ip_ops FOR TYPE vector USING vecx AS
 	FUNCTION 1 vecx_support_vector_ip(internal);
 CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING vecx AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <=>^ (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 vecx_support_vector_cosine(internal);
 CREATE OPERATOR CLASS vector_l1_ops FOR TYPE vector USING vecx AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
@@ -20,6 +21,7 @@ CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING vecx AS
 	FUNCTION 1 vecx_support_halfvec_ip(internal);
 CREATE OPERATOR CLASS halfvec_cosine_ops FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <=>^ (halfvec, halfvec) FOR ORDER BY float_ops,
 	FUNCTION 1 vecx_support_halfvec_cosine(internal);
 CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,

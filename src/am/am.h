@@ -45,6 +45,8 @@
 /* Support procedure of the operator classes: returns a VecxOpSpec. */
 #define VECX_SUPPORT_PROC		1
 #define VECX_DISTANCE_STRATEGY	1
+/* Orders as the distance does, but NaN comes first. */
+#define VECX_NAN_FIRST_STRATEGY	2
 
 typedef enum VecxScanOrder
 {

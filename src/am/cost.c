@@ -19,31 +19,13 @@
 #include "utils/spccache.h"
 
 #include "am/am.h"
+#include "am/plan.h"
 
 /* Records opened for each one that the width counts, and hops on each level. */
 #define OPENED_PER_WIDTH	1.3
 #define HOPS_PER_LEVEL		4.0
 /* A sketch costs a small part of what an operator call costs. */
 #define SKETCHES_PER_OPERATOR 16.0
-
-/*
- * Whether the plan above would take rows of one distance for neighbours:
- * grouping, DISTINCT and window functions do.  A relaxed scan returns a row that
- * it finds late at once, which is fine for a LIMIT but would make two groups of
- * one.
- */
-static bool
-needs_strict_order(PlannerInfo *root, List *pathkeys)
-{
-	ListCell   *lc;
-
-	foreach(lc, pathkeys)
-		if (list_member_ptr(root->group_pathkeys, lfirst(lc)) ||
-			list_member_ptr(root->distinct_pathkeys, lfirst(lc)) ||
-			list_member_ptr(root->window_pathkeys, lfirst(lc)))
-			return true;
-	return false;
-}
 
 void
 vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
@@ -63,7 +45,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*correlation = 0.0;
 	*pages = info->pages;
 	if (path->indexorderbys == NIL ||
-		(vecx_scan_order == VECX_SCAN_RELAXED && needs_strict_order(root, path->path.pathkeys)))
+		!VecxOrderSuffices(root, info->rel, path->path.pathkeys))
 	{
 		*startup = *total = get_float8_infinity();
 		return;

@@ -9,10 +9,24 @@
 #ifndef VECX_PLAN_H
 #define VECX_PLAN_H
 
+#include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
 
 /* plan.c: the hooks and their settings */
 extern void vecxPlanInit(void);
+
+/* plan_forms.c: expressions that sort as a distance does */
+extern Expr *VecxStripForm(Expr *expr, bool *decreasing);
+extern OpExpr *VecxMatchDistance(IndexOptInfo *index, Expr *expr, Oid sort_family);
+
+/* plan_order.c: where an order that is only nearly right may be used */
+extern bool VecxIsIndex(const IndexOptInfo *index);
+extern bool VecxOrderSuffices(PlannerInfo *root, RelOptInfo *rel, List *pathkeys);
+extern void VecxForgetRelaxedOrder(PlannerInfo *root, RelOptInfo *rel);
+extern void VecxSortLimited(PlannerInfo *root, RelOptInfo *final_rel);
+
+/* plan_paths.c: index paths that PostgreSQL's planner does not find by itself */
+extern void VecxAddPaths(PlannerInfo *root, RelOptInfo *rel);
 
 /* plan_unread.c: distances that nobody reads */
 extern void VecxDropUnreadDistances(PlannedStmt *stmt);

@@ -41,31 +41,45 @@
 #include "am/am.h"
 #include "am/plan.h"
 
-static bool
-is_vecx_index(Oid oid)
+/* The operator family of a vecx index; InvalidOid for any other index. */
+static Oid
+vecx_family(Oid oid)
 {
 	Relation	rel = index_open(oid, NoLock);	/* the planner's lock is kept */
-	bool		result = rel->rd_indam->amgettuple == vecxgettuple;
+	Oid			family = rel->rd_indam->amgettuple == vecxgettuple ?
+		rel->rd_opfamily[0] : InvalidOid;
 
 	index_close(rel, NoLock);
-	return result;
+	return family;
 }
 
-/* Whether an expression is the one that orders the scan, or commutes with it. */
+/* Whether the operator, or its commutator, orders the index. */
 static bool
-is_order_of_scan(Expr *expr, Expr *order)
+orders_index(Oid opno, Oid family)
 {
-	OpExpr	   *a = (OpExpr *) expr;
+	return OidIsValid(get_op_opfamily_sortfamily(opno, family)) ||
+		OidIsValid(get_op_opfamily_sortfamily(get_commutator(opno), family));
+}
+
+/*
+ * Whether an expression is a distance, or a linear form of one, between what the
+ * scan is ordered by.
+ */
+static bool
+is_order_of_scan(Expr *expr, Expr *order, Oid family)
+{
+	bool		decreasing;
+	OpExpr	   *a = (OpExpr *) VecxStripForm(expr, &decreasing);
 	OpExpr	   *b = (OpExpr *) order;
 
-	if (equal(a, b))
-		return true;
-	return IsA(a, OpExpr) && IsA(b, OpExpr) &&
-		list_length(a->args) == 2 && list_length(b->args) == 2 &&
-		a->opno == get_commutator(b->opno) &&
-		a->inputcollid == b->inputcollid &&
-		equal(linitial(a->args), lsecond(b->args)) &&
-		equal(lsecond(a->args), linitial(b->args));
+	if (!IsA(a, OpExpr) || !IsA(b, OpExpr) ||
+		list_length(a->args) != 2 || list_length(b->args) != 2 ||
+		!orders_index(a->opno, family))
+		return false;
+	return (equal(linitial(a->args), linitial(b->args)) &&
+			equal(lsecond(a->args), lsecond(b->args))) ||
+		(equal(linitial(a->args), lsecond(b->args)) &&
+		 equal(lsecond(a->args), linitial(b->args)));
 }
 
 /* The index scan whose order reaches this node of the topmost ones, or NULL. */
@@ -110,7 +124,7 @@ source_column(Plan *plan, TargetEntry *junk)
 
 /* Follows a junk column down to the scan; NULL if it is not the distance. */
 static TargetEntry *
-unread_distance(Plan *plan, TargetEntry *entry, IndexScan *scan)
+unread_distance(Plan *plan, TargetEntry *entry, IndexScan *scan, Oid family)
 {
 	while (plan != &scan->scan.plan)
 	{
@@ -121,7 +135,7 @@ unread_distance(Plan *plan, TargetEntry *entry, IndexScan *scan)
 			return NULL;
 		entry = list_nth_node(TargetEntry, plan->targetlist, column - 1);
 	}
-	return is_order_of_scan(entry->expr, linitial(scan->indexorderbyorig)) ? entry : NULL;
+	return is_order_of_scan(entry->expr, linitial(scan->indexorderbyorig), family) ? entry : NULL;
 }
 
 /* Does it for the topmost nodes of one query level. */
@@ -129,14 +143,15 @@ static void
 drop_at_level(Plan *top)
 {
 	IndexScan  *scan = ordered_scan_below(top);
+	Oid			family;
 	ListCell   *lc;
 
-	if (!scan || !is_vecx_index(scan->indexid))
+	if (!scan || !OidIsValid(family = vecx_family(scan->indexid)))
 		return;
 	foreach(lc, top->targetlist)
 	{
 		TargetEntry *junk = lfirst_node(TargetEntry, lc);
-		TargetEntry *entry = junk->resjunk ? unread_distance(top, junk, scan) : NULL;
+		TargetEntry *entry = junk->resjunk ? unread_distance(top, junk, scan, family) : NULL;
 
 		if (entry)
 			entry->expr = (Expr *) makeNullConst(exprType((Node *) entry->expr),

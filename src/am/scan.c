@@ -27,6 +27,7 @@
 typedef enum ScanPhase
 {
 	SCAN_START,
+	SCAN_NAN,					/* when NaN comes first */
 	SCAN_GRAPH,
 	SCAN_SWEEP,
 	SCAN_SIDE,
@@ -59,6 +60,7 @@ typedef struct VecxScan
 	VecxSearch *search;
 	VecxProbe  *probe;			/* NULL: the query has no distance to anything */
 	Datum		query;
+	bool		nan_first;		/* the operator says that NaN is the least */
 	VecxExact  *exact;
 	ScanPhase	phase;
 	int64		returned;		/* vertices given out by the graph so far */
@@ -125,6 +127,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->has_current = false;
 	so->returned = 0;
 	so->restarted = false;
+	so->nan_first = false;
 	so->phase = SCAN_START;
 }
 
@@ -177,6 +180,14 @@ start_sweep(VecxScan *so)
 }
 
 static void
+start_side(VecxScan *so)
+{
+	so->side_next = so->index->meta.side_head;
+	so->side_pass = VECX_ROW_UNSCORABLE;
+	so->side_at = so->side_count = 0;
+}
+
+static void
 start_scan(IndexScanDesc scan, VecxScan *so)
 {
 	if (scan->numberOfOrderBys != 1)
@@ -197,14 +208,13 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
 	so->search = VecxSearchMake(so->index, so->cxt, false);
-	so->side_next = so->index->meta.side_head;
-	so->side_pass = VECX_ROW_UNSCORABLE;
 	so->side_rows = NULL;
-	so->side_at = so->side_count = 0;
+	start_side(so);
 	so->last_distance = -get_float8_infinity();
 	if (prepare_query(scan, so))
 	{
-		so->phase = SCAN_GRAPH;
+		so->nan_first = scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
+		so->phase = so->nan_first ? SCAN_NAN : SCAN_GRAPH;
 		start_search(so);
 	}
 	else
@@ -212,6 +222,31 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 		VecxSearchStart(so->search, NULL, 0, NULL, 0);
 		start_sweep(so);
 	}
+}
+
+/*
+ * The operator's distance of a row; false if the snapshot does not see the row,
+ * or it has none.
+ */
+static bool
+exact_distance(IndexScanDesc scan, VecxScan *so, ItemPointer tid, double *distance)
+{
+	ScanKey		key = &scan->orderByData[0];
+	MemoryContext old;
+	Datum		value;
+	bool		isnull;
+	bool		found;
+
+	if (!so->exact)
+		so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
+	old = MemoryContextSwitchTo(so->fetch_cxt);
+	found = VecxExactFetch(so->exact, tid, &value, &isnull) && !isnull;
+	if (found)
+		*distance = DatumGetFloat8(FunctionCall2Coll(&key->sk_func, key->sk_collation,
+													 value, so->query));
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(so->fetch_cxt);
+	return found;
 }
 
 static void
@@ -315,35 +350,17 @@ find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
 	Ready		item;
 	ItemPointerData tid;
 
-	if (!so->exact)
-		so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
 	start_rows(&item.rows, vertex);
-	for (;;)
+	while (next_row(so, &item.rows, &tid))
 	{
-		MemoryContext old;
-		Datum		value;
-		bool		isnull;
-
-		if (!next_row(so, &item.rows, &tid))
-			return;
-		old = MemoryContextSwitchTo(so->fetch_cxt);
-		if (VecxExactFetch(so->exact, &tid, &value, &isnull) && !isnull)
-		{
-			ScanKey		key = &scan->orderByData[0];
-
-			item.distance = DatumGetFloat8(FunctionCall2Coll(&key->sk_func, key->sk_collation,
-															 value, so->query));
-			if (isnan(item.distance))
-				item.distance = get_float8_infinity();
-			MemoryContextSwitchTo(old);
-			MemoryContextReset(so->fetch_cxt);
-			/* this row is to be returned, too */
-			item.rows.next--;
-			ready_push(so, &item);
-			return;
-		}
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(so->fetch_cxt);
+		if (!exact_distance(scan, so, &tid, &item.distance))
+			continue;
+		if (isnan(item.distance))
+			item.distance = get_float8_infinity();
+		/* this row is to be returned, too */
+		item.rows.next--;
+		ready_push(so, &item);
+		return;
 	}
 }
 
@@ -575,6 +592,28 @@ next_side_row(VecxScan *so, ItemPointer tid)
 	}
 }
 
+/*
+ * The next row without a place in the graph, as far as this phase returns it.
+ * When NaN comes first, rows at that distance have left before all others.
+ */
+static bool
+next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
+{
+	while (next_side_row(so, tid))
+	{
+		double		distance;
+
+		if (!so->nan_first)
+			return true;
+		if (so->side_pass == VECX_ROW_NULL)
+			return so->phase == SCAN_SIDE;
+		if (exact_distance(scan, so, tid, &distance) &&
+			(distance == -get_float8_infinity()) == (so->phase == SCAN_NAN))
+			return true;
+	}
+	return false;
+}
+
 bool
 vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 {
@@ -588,9 +627,18 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 		start_scan(scan, so);
 	while (!found && so->phase != SCAN_DONE)
 	{
-		if (so->phase == SCAN_SIDE)
+		if (so->phase == SCAN_NAN)
 		{
-			found = next_side_row(so, &scan->xs_heaptid);
+			found = next_unscored_row(scan, so, &scan->xs_heaptid);
+			if (!found)
+			{
+				so->phase = SCAN_GRAPH;
+				start_side(so);
+			}
+		}
+		else if (so->phase == SCAN_SIDE)
+		{
+			found = next_unscored_row(scan, so, &scan->xs_heaptid);
 			if (!found)
 				so->phase = SCAN_DONE;
 		}

@@ -76,6 +76,18 @@ cosine_distance(FunctionCallInfo fcinfo, const VecxElem *elem)
 	PG_RETURN_FLOAT8(1.0 - similarity);
 }
 
+/*
+ * The same but -Infinity for NaN: the order of descending similarity, in which
+ * SQL has NaN first.
+ */
+static inline Datum
+cosine_distance_nan_first(FunctionCallInfo fcinfo, const VecxElem *elem)
+{
+	double		distance = DatumGetFloat8(cosine_distance(fcinfo, elem));
+
+	PG_RETURN_FLOAT8(isnan(distance) ? -get_float8_infinity() : distance);
+}
+
 static inline Datum
 l1_distance(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
@@ -261,6 +273,7 @@ VECX_DENSE_FUNCTION(l2_distance);
 VECX_DENSE_FUNCTION(inner_product);
 VECX_DENSE_FUNCTION(negative_inner_product);
 VECX_DENSE_FUNCTION(cosine_distance);
+VECX_DENSE_FUNCTION(cosine_distance_nan_first);
 VECX_DENSE_FUNCTION(l1_distance);
 VECX_DENSE_FUNCTION(dims);
 VECX_DENSE_FUNCTION(norm);

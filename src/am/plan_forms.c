@@ -1,0 +1,156 @@
+/*
+ * plan_forms.c
+ *    Recognizes the expressions that sort as a distance does: `1 - (a <=> b)`,
+ *    `(a <#> b) * -1` and the like.
+ *
+ * A linear form of a distance with constant coefficients is monotone, also after
+ * each step was rounded to double precision: rounding never changes the order
+ * of two numbers, it can only make them equal.  So rows in the order of the
+ * distance are in the order of the form, or in the reverse order.  NULL and NaN
+ * stay what they are.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/stratnum.h"
+#include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "am/am.h"
+#include "am/plan.h"
+
+/* Whether a node is a finite number, and which. */
+static bool
+finite_const(Node *node, double *value)
+{
+	Const	   *con = (Const *) node;
+
+	if (!IsA(con, Const) || con->constisnull || con->consttype != FLOAT8OID)
+		return false;
+	*value = DatumGetFloat8(con->constvalue);
+	return isfinite(*value);
+}
+
+/*
+ * Takes one step off a form: expr = step(*inner).  False if it is none;
+ * *decreasing is turned round if the step is decreasing.
+ */
+static bool
+strip_step(Expr *expr, Expr **inner, bool *decreasing)
+{
+	OpExpr	   *op = (OpExpr *) expr;
+	Node	   *left;
+	Node	   *right;
+	double		value;
+
+	if (!IsA(op, OpExpr))
+		return false;
+	set_opfuncid(op);
+	left = linitial(op->args);
+	*inner = (Expr *) left;
+	if (list_length(op->args) == 1)
+	{
+		if (op->opfuncid == F_FLOAT8UM)
+			*decreasing = !*decreasing;
+		return op->opfuncid == F_FLOAT8UM || op->opfuncid == F_FLOAT8UP;
+	}
+	right = lsecond(op->args);
+	switch (op->opfuncid)
+	{
+		case F_FLOAT8MI:
+			if (finite_const(right, &value))
+				return true;
+			*inner = (Expr *) right;
+			*decreasing = !*decreasing;
+			return finite_const(left, &value);
+		case F_FLOAT8PL:
+			if (finite_const(right, &value))
+				return true;
+			*inner = (Expr *) right;
+			return finite_const(left, &value);
+		case F_FLOAT8MUL:
+			if (!finite_const(right, &value))
+			{
+				*inner = (Expr *) right;
+				if (!finite_const(left, &value))
+					return false;
+			}
+			break;
+		case F_FLOAT8DIV:
+			if (!finite_const(right, &value))
+				return false;
+			break;
+		default:
+			return false;
+	}
+	if (value < 0)
+		*decreasing = !*decreasing;
+	return value != 0;
+}
+
+/*
+ * What is left of a linear form when all steps are taken off; an expression that
+ * is no form comes back as it is.
+ */
+Expr *
+VecxStripForm(Expr *expr, bool *decreasing)
+{
+	Expr	   *inner;
+	bool		down = false;
+
+	*decreasing = false;
+	while (strip_step(expr, &inner, &down))
+	{
+		expr = inner;
+		*decreasing = down;
+	}
+	return expr;
+}
+
+/*
+ * Whether an expression is `column op constant`, or turned round, with an
+ * operator that orders this index, and the sort operator family is the one given.
+ * Returns it with the column on the left.  As in match_clause_to_ordering_op of
+ * PostgreSQL.
+ */
+OpExpr *
+VecxMatchDistance(IndexOptInfo *index, Expr *expr, Oid sort_family)
+{
+	OpExpr	   *op = (OpExpr *) expr;
+	OpExpr	   *turned;
+	Node	   *left;
+	Node	   *right;
+	Oid			opno;
+	bool		turn;
+
+	if (!IsA(op, OpExpr) || list_length(op->args) != 2)
+		return NULL;
+	left = linitial(op->args);
+	right = lsecond(op->args);
+	opno = op->opno;
+	turn = !match_index_to_operand(left, 0, index);
+	if (turn)
+	{
+		if (!match_index_to_operand(right, 0, index))
+			return NULL;
+		opno = get_commutator(opno);
+		left = lsecond(op->args);
+		right = linitial(op->args);
+	}
+	if (!OidIsValid(opno) ||
+		get_op_opfamily_sortfamily(opno, index->opfamily[0]) != sort_family ||
+		contain_var_clause(right) || contain_volatile_functions(right))
+		return NULL;
+	if (!turn)
+		return op;
+	turned = copyObject(op);
+	turned->opno = opno;
+	turned->opfuncid = InvalidOid;
+	turned->args = list_make2(left, right);
+	return turned;
+}

@@ -1,0 +1,186 @@
+/*
+ * plan_paths.c
+ *    Index paths that PostgreSQL's planner does not find by itself.
+ *
+ *     ORDER BY 1 - (a <=> b) DESC      a form that falls as the distance grows
+ *     ORDER BY a <=> b, id             an order by the first key alone
+ *
+ * NULL and NaN.  The index returns rows without a vector last, and before them
+ * those whose distance is NaN (zero vectors, under cosine).  NULLS FIRST, which
+ * DESC implies, therefore needs a proof that there are no NULLs: a column that is
+ * NOT NULL, or a condition that no NULL meets.  NaN is the greatest number, so
+ * DESC wants it first: an operator of its own tells the scan (am.h,
+ * VECX_NAN_FIRST_STRATEGY) where the metric has NaN.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_attribute.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "am/am.h"
+#include "am/plan.h"
+
+/* Whether a clause that every row meets says that the expression is not NULL. */
+static bool
+clauses_refute_null(List *clauses, Node *key)
+{
+	ListCell   *lc;
+
+	if (IsA(key, Var) &&
+		list_member(find_nonnullable_vars((Node *) clauses), key))
+		return true;
+	foreach(lc, clauses)
+	{
+		NullTest   *test = lfirst(lc);
+
+		if (IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
+			!test->argisrow && equal(test->arg, key))
+			return true;
+	}
+	return false;
+}
+
+static bool
+column_is_not_null(Oid relid, AttrNumber attno)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attno));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Whether the scan's rows all have a value of what is indexed. */
+static bool
+never_null(PlannerInfo *root, IndexOptInfo *index)
+{
+	RelOptInfo *rel = index->rel;
+	Node	   *key = (Node *) linitial_node(TargetEntry, index->indextlist)->expr;
+
+	if (index->indexkeys[0] > 0 &&
+		column_is_not_null(planner_rt_fetch(rel->relid, root)->relid, index->indexkeys[0]))
+		return true;
+	return clauses_refute_null(extract_actual_clauses(rel->baserestrictinfo, false), key) ||
+		clauses_refute_null(index->indpred, key);
+}
+
+/* Whether a distance may be NaN. */
+static bool
+has_nan(IndexOptInfo *index)
+{
+	Relation	rel = index_open(index->indexoid, NoLock);
+	bool		result = VecxGetOpSpec(rel)->metric == VECX_METRIC_COSINE;
+
+	index_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * The same distance, by the operator that has NaN come first if there is NaN.
+ * NULL if that takes an operator that the class lacks.
+ */
+static OpExpr *
+nan_first(IndexOptInfo *index, OpExpr *distance)
+{
+	Oid			opno;
+	OpExpr	   *result;
+
+	if (!has_nan(index))
+		return distance;
+	opno = get_opfamily_member(index->opfamily[0],
+							   exprType(linitial(distance->args)),
+							   exprType(lsecond(distance->args)),
+							   VECX_NAN_FIRST_STRATEGY);
+	if (!OidIsValid(opno))
+		return NULL;
+	result = (OpExpr *) make_opclause(opno, distance->opresulttype, false,
+									  linitial(distance->args), lsecond(distance->args),
+									  distance->opcollid, distance->inputcollid);
+	set_opfuncid(result);
+	return result;
+}
+
+/*
+ * How the index answers the first sort key, if it does.  *own is set to whether
+ * PostgreSQL's planner would find that as well.
+ */
+static OpExpr *
+match_sort_key(PlannerInfo *root, IndexOptInfo *index, PathKey *key, bool *own)
+{
+	ListCell   *lc;
+
+	if (key->pk_eclass->ec_has_volatile)
+		return NULL;
+	foreach(lc, key->pk_eclass->ec_members)
+	{
+		EquivalenceMember *member = lfirst(lc);
+		bool		decreasing;
+		Expr	   *stripped;
+		OpExpr	   *distance;
+
+		if (!bms_equal(member->em_relids, index->rel->relids))
+			continue;
+		stripped = VecxStripForm(member->em_expr, &decreasing);
+		if (key->pk_strategy != (decreasing ? BTGreaterStrategyNumber : BTLessStrategyNumber))
+			continue;
+		distance = VecxMatchDistance(index, stripped, key->pk_opfamily);
+		if (!distance)
+			continue;
+		if (key->pk_nulls_first && !never_null(root, index))
+			continue;
+		*own = stripped == member->em_expr && !key->pk_nulls_first &&
+			list_length(root->query_pathkeys) == 1;
+		return decreasing ? nan_first(index, distance) : distance;
+	}
+	return NULL;
+}
+
+static void
+add_ordered_path(PlannerInfo *root, IndexOptInfo *index)
+{
+	RelOptInfo *rel = index->rel;
+	List	   *pathkeys;
+	OpExpr	   *distance;
+	bool		own;
+
+	if (root->query_pathkeys == NIL)
+		return;
+	pathkeys = list_make1(linitial(root->query_pathkeys));
+	distance = match_sort_key(root, index, linitial(pathkeys), &own);
+	if (!distance || own)
+		return;
+	if (!VecxOrderSuffices(root, rel, pathkeys))
+		return;
+	add_path(rel, (Path *)
+			 create_index_path(root, index, NIL, list_make1(distance), list_make1_int(0),
+							   pathkeys, ForwardScanDirection, false,
+							   bms_copy(rel->lateral_relids), 1.0, false));
+}
+
+void
+VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst_node(IndexOptInfo, lc);
+
+		if (!VecxIsIndex(index) || (index->indpred != NIL && !index->predOK))
+			continue;
+		add_ordered_path(root, index);
+	}
+}
