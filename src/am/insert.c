@@ -182,8 +182,9 @@ write_record(NewVertex *v, int level, uint32 generation, VecxId down, VecxId bas
 	VecxProbeModel *pm = VecxProbeForModel(v->probe, model);
 	int			n = v->nneighbours[level];
 	int			max_links = VecxMaxLinks(index->meta.m, level);
-	/* above the base a record keeps all its room, there are few of them */
-	int			cap = level > 0 ? max_links : Min(max_links, n + index->meta.m / 2);
+	/* above the base a record keeps all its room, there are few of them; at the
+	 * base as many vertices will link to it as it links to itself, or nearly */
+	int			cap = level > 0 ? max_links : Min(max_links, n + Max(n * 3 / 4, 4));
 	Size		size = VecxRecordSize(&index->layout, cap);
 	VecxRecord	rec = palloc0(size);
 	VecxId		id;

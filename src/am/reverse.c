@@ -28,14 +28,16 @@ make_scores(Scores *scores, int max_links)
 /*
  * Which link of a full record gives way: the farthest of those that the new
  * vertex occludes (it is nearer to them than their owner, and nearer to the
- * owner than they are); without such, the farthest, if it is farther than the
- * new vertex or force is set; -1: none.
+ * owner than they are).  Without such the new one may itself be reached by way
+ * of a nearer link (needless); else the farthest gives way if it is farther.
+ * force: even then.  -1: none.
  */
 static int
 choose_victim(const Scores *scores, int nlinks, float dist, bool force)
 {
 	int			occluded = -1;
 	int			farthest = 0;
+	bool		needless = false;
 
 	for (int i = 0; i < nlinks; i++)
 	{
@@ -44,41 +46,16 @@ choose_victim(const Scores *scores, int nlinks, float dist, bool force)
 		if (dist < scores->to_owner[i] && scores->to_new[i] < scores->to_owner[i] &&
 			(occluded < 0 || scores->to_owner[i] > scores->to_owner[occluded]))
 			occluded = i;
+		if (scores->to_owner[i] < dist && scores->to_new[i] < dist)
+			needless = true;
 	}
 	if (occluded >= 0)
 		return occluded;
+	if (needless && !force)
+		return -1;
 	if (force || scores->to_owner[farthest] > dist)
 		return farthest;
 	return -1;
-}
-
-/* Room for more links in a record whose room is used up, if its page has it. */
-static int
-grown_cap(VecxIndex *index, Page page, VecxRecord rec, int max_links)
-{
-	Size		room = PageGetExactFreeSpace(page);
-	int			cap = Min(rec->link_cap + 4, max_links);
-
-	while (cap > rec->link_cap &&
-		   MAXALIGN(VecxRecordSize(&index->layout, cap)) -
-		   MAXALIGN(VecxRecordSize(&index->layout, rec->link_cap)) > room)
-		cap--;
-	return cap;
-}
-
-/* Makes the record on the page (a private copy) longer. */
-static VecxRecord
-grow_record(VecxIndex *index, Page page, OffsetNumber off, VecxRecord rec, Size size, int cap)
-{
-	Size		new_size = VecxRecordSize(&index->layout, cap);
-	VecxRecord	copy = palloc0(new_size);
-
-	memcpy(copy, rec, Min(size, new_size));
-	copy->link_cap = (uint16) cap;
-	if (!PageIndexTupleOverwrite(page, off, (Item) copy, new_size))
-		elog(ERROR, "could not lengthen a vecx record on a page that has room");
-	pfree(copy);
-	return VecxPageGetRecord(page, off, 0, &size);
 }
 
 /* Where the new link goes in the record on the page, or -1. */
@@ -116,7 +93,6 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 {
 	VecxIndex  *index = probe->index;
 	int			max_links = VecxMaxLinks(index->meta.m, n->level);
-	OffsetNumber off = VecxIdOffset(n->id);
 	uint8	   *link = palloc(index->layout.link_size);
 	Scores		scores;
 	uint8		model = n->model;
@@ -134,7 +110,6 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 		VecxPageChange change;
 		Size		size;
 		int			slot;
-		int			cap;
 
 		if (model != n->model)
 		{
@@ -146,7 +121,7 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 		VecxEncodeLink(index, &pm->basis, id, pv, pm->proj, n->norm2, n->dist,
 					   VecxProbePopcount(probe), link);
 
-		buf = ReadBuffer(index->rel, VecxIdBlock(n->id));
+		buf = VecxReadBuffer(index->rel, VecxIdBlock(n->id));
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 		rec = VecxGetRecord(index, BufferGetPage(buf), n->id, &size);
 		if (!rec || rec->level != n->level || rec->generation != n->generation ||
@@ -169,19 +144,14 @@ VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool for
 			taken = true;
 			break;
 		}
-		cap = rec->link_cap;
 		slot = rec->nlinks;
-		if (slot == cap)
-			cap = grown_cap(index, BufferGetPage(buf), rec, max_links);
-		if (slot >= cap)
+		if (slot >= rec->link_cap)
 			slot = rec->nlinks == 0 ? -1 :
 				choose_slot(index, probe, &self, &pm->basis, rec, n, &scores, force);
 		if (slot >= 0)
 		{
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
 			rec = VecxGetRecord(index, change.page, n->id, &size);
-			if (cap > rec->link_cap)
-				rec = grow_record(index, change.page, off, rec, size, cap);
 			memcpy(VecxRecordLink(&index->layout, rec, slot), link, index->layout.link_size);
 			if (slot == rec->nlinks)
 				rec->nlinks++;
