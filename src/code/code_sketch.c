@@ -78,8 +78,13 @@ sketch_level(float r, float inverse, uint32_t nplanes)
 
 	if (nplanes == 1)
 		return r > 0.0f;
-	t = floorf(r * inverse);
-	level = t >= (float) half ? half - 1 : t < (float) -half ? -half : (int) t;
+	t = r * inverse;
+	if (t >= (float) half)
+		return (uint32_t) (2 * half - 1);
+	if (!(t >= (float) -half))
+		return 0;
+	level = (int) t;
+	level -= t < (float) level;	/* floor: not truncation */
 	return (uint32_t) (level + half);
 }
 
@@ -100,30 +105,44 @@ residual_norm2(const VecxBasis *basis, double n2, float dist_vn)
 	return basis->ndims < basis->dim && dist_vn > 0.0f ? (double) dist_vn : n2;
 }
 
+/* |pn - pv|^2, and the largest element. */
+static double
+residual_moments(const float *pv, const float *pn, uint32_t ndims, float *max)
+{
+	double		n2[4] = {0};
+	float		top[4] = {0};
+
+	for (uint32_t i = 0; i < ndims; i++)
+	{
+		float		r = fabsf(pn[i] - pv[i]);
+
+		n2[i % 4] += (double) r * (double) r;
+		top[i % 4] = r > top[i % 4] ? r : top[i % 4];
+	}
+	top[0] = top[1] > top[0] ? top[1] : top[0];
+	top[2] = top[3] > top[2] ? top[3] : top[2];
+	*max = top[2] > top[0] ? top[2] : top[0];
+	return n2[0] + n2[1] + n2[2] + n2[3];
+}
+
 static void
 sketch_encode_floats(const VecxBasis *basis, const float *pv, const float *pn,
 					 float norm_v2, float dist_vn, uint8_t *sketch)
 {
 	uint8_t    *planes = sketch + VECX_SKETCH_FACTOR_BYTES;
 	uint32_t	plane_bytes = basis->pdims / 8;
-	double		centre = (double) ((1u << basis->nplanes) - 1) / 2.0;
+	float		centre = (float) ((1u << basis->nplanes) - 1) / 2.0f;
 	bool		ip = basis->metric == VECX_METRIC_IP;
-	double		n2 = 0.0;
-	double		a = 0.0;
-	double		c = 0.0;
-	float		max = 0.0f;
+	double		a[8] = {0};		/* sums of every eighth term: short chains */
+	double		c[8] = {0};
+	float		max;
+	double		n2;
 	float		inverse = 0.0f;
 	double		rescale = 0.0;
 	double		add;
 	uint16_t	factors[2];
 
-	for (uint32_t i = 0; i < basis->ndims; i++)
-	{
-		float		r = pn[i] - pv[i];
-
-		n2 += (double) r * (double) r;
-		max = fabsf(r) > max ? fabsf(r) : max;
-	}
+	n2 = residual_moments(pv, pn, basis->ndims, &max);
 	if (basis->nplanes > 1)
 	{
 		inverse = 1.0f / sketch_step(n2 / (double) basis->ndims, max, basis->nplanes);
@@ -131,28 +150,42 @@ sketch_encode_floats(const VecxBasis *basis, const float *pv, const float *pn,
 			inverse = 0.0f;
 	}
 	memset(planes, 0, basis->sketch_bytes);
-	for (uint32_t i = 0; i < basis->ndims; i++)
+	for (uint32_t i = 0; i < basis->ndims; i += 8)
 	{
-		float		r = pn[i] - pv[i];
-		uint32_t	u = sketch_level(r, inverse, basis->nplanes);
-		double		s = (double) u - centre;
+		uint32_t	n = basis->ndims - i < 8 ? basis->ndims - i : 8;
+		uint32_t	u[8] = {0};
 
-		a += (double) r * s;
-		c += (double) pv[i] * s;
+		for (uint32_t k = 0; k < n; k++)
+		{
+			float		r = pn[i + k] - pv[i + k];
+			float		s;
+
+			u[k] = sketch_level(r, inverse, basis->nplanes);
+			s = (float) u[k] - centre;
+			a[k] += (double) (r * s);
+			c[k] += (double) (pv[i + k] * s);
+		}
 		for (uint32_t plane = 0; plane < basis->nplanes; plane++)
 		{
-			uint8_t    *byte = planes + plane * plane_bytes + i / 8;
-			uint32_t	bit = (u >> (basis->nplanes - 1 - plane)) & 1;
+			uint32_t	shift = basis->nplanes - 1 - plane;
+			uint32_t	byte = 0;
 
-			*byte = (uint8_t) (*byte | (bit << i % 8));
+			for (uint32_t k = 0; k < 8; k++)
+				byte |= ((u[k] >> shift) & 1) << k;
+			planes[plane * plane_bytes + i / 8] = (uint8_t) byte;
 		}
 	}
-	if (a > 0.0)
-		rescale = (ip ? -1.0 : -2.0) * residual_norm2(basis, n2, dist_vn) / a;
+	for (uint32_t k = 1; k < 8; k++)
+	{
+		a[0] += a[k];
+		c[0] += c[k];
+	}
+	if (a[0] > 0.0)
+		rescale = (ip ? -1.0 : -2.0) * residual_norm2(basis, n2, dist_vn) / a[0];
 	/* add takes up what rounding does to rescale. */
 	factors[1] = bf16_from_float(rescale);
 	add = ip ? (double) dist_vn + (double) norm_v2 : (double) dist_vn;
-	factors[0] = bf16_from_float(add - (double) bf16_to_float(factors[1]) * c);
+	factors[0] = bf16_from_float(add - (double) bf16_to_float(factors[1]) * c[0]);
 	memcpy(sketch, factors, sizeof(factors));
 }
 
