@@ -259,11 +259,13 @@ typedef struct VecxIdSet
 	uint64	   *bitmap;			/* one word a block */
 	BlockNumber nblocks;		/* words in the bitmap */
 	BlockNumber index_blocks;	/* size of the index: when a bitmap is smaller */
+	VecxId	   *sorted;			/* the ids of slots, for VecxIdSetNextBlock */
 } VecxIdSet;
 
 extern void VecxIdSetInit(VecxIdSet *set, MemoryContext cxt, BlockNumber index_blocks);
 extern void VecxIdSetInitBitmap(VecxIdSet *set, MemoryContext cxt, BlockNumber index_blocks);
-extern bool VecxIdSetHasBlock(const VecxIdSet *set, BlockNumber blkno);
+extern BlockNumber VecxIdSetNextBlock(VecxIdSet *set, BlockNumber blkno);
+extern bool VecxIdSetHasBlock(VecxIdSet *set, BlockNumber blkno);
 extern void VecxIdSetClear(VecxIdSet *set);
 extern bool VecxIdSetAdd(VecxIdSet *set, VecxId id);
 extern bool VecxIdSetContains(const VecxIdSet *set, VecxId id);

@@ -119,12 +119,63 @@ VecxIdSetInitBitmap(VecxIdSet *set, MemoryContext cxt, BlockNumber index_blocks)
 	bitmap_reach(set, index_blocks);
 }
 
-/* Whether any id of a block is in the set, which must be a bitmap. */
-bool
-VecxIdSetHasBlock(const VecxIdSet *set, BlockNumber blkno)
+static int
+compare_ids(const void *a, const void *b)
 {
-	Assert(set->bitmap != NULL);
-	return blkno < set->nblocks && set->bitmap[blkno] != 0;
+	VecxId		x = *(const VecxId *) a;
+	VecxId		y = *(const VecxId *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* The ids of a table in order; the set does not change any more. */
+static void
+sort_ids(VecxIdSet *set)
+{
+	uint32		n = 0;
+
+	set->sorted = MemoryContextAllocHuge(set->cxt, sizeof(VecxId) * Max(set->count, 1));
+	for (uint32 i = 0; i < set->nslots; i++)
+		if (set->slots[i])
+			set->sorted[n++] = set->slots[i];
+	qsort(set->sorted, n, sizeof(VecxId), compare_ids);
+}
+
+/*
+ * The first block from blkno on with an id in the set, or InvalidBlockNumber.
+ * Once it is called nothing may be added.
+ */
+BlockNumber
+VecxIdSetNextBlock(VecxIdSet *set, BlockNumber blkno)
+{
+	uint32		low = 0;
+	uint32		high = set->count;
+
+	if (set->bitmap)
+	{
+		while (blkno < set->nblocks && set->bitmap[blkno] == 0)
+			blkno++;
+		return blkno < set->nblocks ? blkno : InvalidBlockNumber;
+	}
+	if (!set->sorted)
+		sort_ids(set);
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (VecxIdBlock(set->sorted[middle]) < blkno)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < set->count ? VecxIdBlock(set->sorted[low]) : InvalidBlockNumber;
+}
+
+/* Whether any id of a block is in the set; as VecxIdSetNextBlock. */
+bool
+VecxIdSetHasBlock(VecxIdSet *set, BlockNumber blkno)
+{
+	return VecxIdSetNextBlock(set, blkno) == blkno;
 }
 
 /* True if the id was not in the set. */

@@ -27,10 +27,15 @@ typedef struct Vacuum
 	IndexVacuumInfo *info;
 	IndexBulkDeleteCallback callback;
 	void	   *arg;
-	VecxIdSet	dead;
-	VecxIdSet	present;		/* live base records, once links are repaired */
-	VecxIdSet	linked;			/* what they link to */
-	VecxIdSet	shaken;			/* base records that lost many links */
+	VecxIdSet	dead;			/* vertices that this VACUUM removes */
+	uint64		max_dead;
+	uint64	   *reached;		/* a bit for each id on the pages of a window, unless
+								 * it is a live base record that nothing links to */
+	BlockNumber window;			/* first of these pages */
+	BlockNumber nwindow;
+	VecxId	   *shaken;			/* base records that lost many links, in order */
+	int			nshaken;
+	int			max_shaken;
 	int64		live;			/* rows */
 	int64		removed;
 	BlockNumber *uppers;		/* UPPER pages */
@@ -49,6 +54,60 @@ read_block(Vacuum *v, BlockNumber blkno)
 	else
 		vacuum_delay_point(false);
 	return ReadBufferExtended(v->index->rel, MAIN_FORKNUM, blkno, RBM_NORMAL, v->info->strategy);
+}
+
+/* Shares of maintenance_work_mem; the codes that repair keeps take half. */
+#define DEAD_SHARE		4
+#define REACHED_SHARE	8
+#define SHAKEN_SHARE	16
+
+/* Bytes that a set of ids takes for each of them while its table grows. */
+#define BYTES_PER_ID	24
+
+/*
+ * The sets within maintenance_work_mem.  What there is no room for is left to
+ * the next VACUUM: dead vertices beyond max_dead keep their mark, and vertices
+ * that nothing links to are looked for in a part of the index, at random.
+ */
+static void
+make_sets(Vacuum *v, MemoryContext cxt)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(v->index->rel);
+	Size		memory = (Size) maintenance_work_mem * 1024;
+
+	VecxIdSetInit(&v->dead, cxt, nblocks);
+	v->max_dead = PG_UINT64_MAX;
+	if (sizeof(uint64) * (Size) nblocks > memory / DEAD_SHARE)
+		v->max_dead = memory / DEAD_SHARE / BYTES_PER_ID;
+
+	v->nwindow = (BlockNumber) Min(memory / REACHED_SHARE / sizeof(uint64), nblocks);
+	v->window = (BlockNumber) pg_prng_uint64_range(&pg_global_prng_state, 0, nblocks - v->nwindow);
+	v->reached = MemoryContextAllocExtended(cxt, sizeof(uint64) * Max(v->nwindow, 1),
+											MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
+	v->max_shaken = (int) Min(memory / SHAKEN_SHARE / sizeof(VecxId), (Size) INT_MAX);
+	v->shaken = MemoryContextAllocHuge(cxt, sizeof(VecxId) * v->max_shaken);
+}
+
+/* Whether the page is in the window, whose words are v->reached. */
+static inline bool
+in_window(const Vacuum *v, BlockNumber blkno)
+{
+	return blkno >= v->window && blkno - v->window < v->nwindow;
+}
+
+static inline void
+set_reached(Vacuum *v, VecxId id)
+{
+	if (in_window(v, VecxIdBlock(id)))
+		v->reached[VecxIdBlock(id) - v->window] |= UINT64CONST(1) << VecxIdOffset(id);
+}
+
+/* A vertex that is marked dead: to be removed by this VACUUM, or a later one. */
+static void
+take_up(Vacuum *v, VecxId id)
+{
+	if (VecxIdSetCount(&v->dead) < v->max_dead)
+		VecxIdSetAdd(&v->dead, id);
 }
 
 /*
@@ -75,7 +134,7 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 		return;
 	if (rec->flags & VECX_RECORD_DEAD)
 	{
-		VecxIdSetAdd(&v->dead, id);
+		take_up(v, id);
 		return;
 	}
 	nrows = Min(rec->nrows, VECX_INLINE_ROWS);
@@ -104,7 +163,7 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	if (chained == 0)
 		VecxSegmentsFree(index, id, chain);
 	if (kept + chained == 0)
-		VecxIdSetAdd(&v->dead, id);
+		take_up(v, id);
 }
 
 static void
@@ -222,7 +281,7 @@ records_to_repair(Vacuum *v, BlockNumber blkno, VecxId *ids)
 	return n;
 }
 
-/* Notes the base records of a page and what they link to. */
+/* Notes what the records of a page link to, and which ids name none. */
 static void
 note_links(Vacuum *v, BlockNumber blkno)
 {
@@ -234,17 +293,17 @@ note_links(Vacuum *v, BlockNumber blkno)
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	max = PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX ? 0 :
 		Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
-	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
+	for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
 	{
 		VecxId		id = VecxIdMake(blkno, off);
 		Size		size;
-		VecxRecord	rec = VecxGetRecord(index, page, id, &size);
+		VecxRecord	rec = off <= max ? VecxGetRecord(index, page, id, &size) : NULL;
 
 		if (!rec || (rec->flags & VECX_RECORD_DEAD))
-			continue;
-		VecxIdSetAdd(&v->present, id);
-		for (int i = 0; i < rec->nlinks; i++)
-			VecxIdSetAdd(&v->linked, VecxLinkId(VecxRecordLink(&index->layout, rec, i)));
+			set_reached(v, id);
+		else
+			for (int i = 0; i < rec->nlinks; i++)
+				set_reached(v, VecxLinkId(VecxRecordLink(&index->layout, rec, i)));
 	}
 	UnlockReleaseBuffer(buf);
 }
@@ -255,18 +314,18 @@ adopt_orphans(Vacuum *v, VecxCodeCache *cache, MemoryContext per_record, BlockNu
 {
 	MemoryContext old = MemoryContextSwitchTo(per_record);
 
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	for (BlockNumber i = 0; i < v->nwindow; i++)
 	{
-		if (!VecxIdSetHasBlock(&v->present, blkno))
+		BlockNumber blkno = v->window + i;
+
+		if (blkno == VECX_META_BLKNO || blkno >= nblocks)
 			continue;
 		for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
 		{
-			VecxId		id = VecxIdMake(blkno, off);
-
-			if (!VecxIdSetContains(&v->present, id) || VecxIdSetContains(&v->linked, id))
+			if (v->reached[i] & (UINT64CONST(1) << off))
 				continue;
 			vacuum_delay_point(false);
-			VecxAdoptOrphan(v->index, cache, id);
+			VecxAdoptOrphan(v->index, cache, VecxIdMake(blkno, off));
 			MemoryContextReset(per_record);
 		}
 	}
@@ -291,8 +350,9 @@ repair_links(Vacuum *v)
 
 		for (int i = 0; i < n; i++)
 		{
-			if (VecxRepairRecord(index, cache, &v->dead, ids[i]))
-				VecxIdSetAdd(&v->shaken, ids[i]);
+			if (VecxRepairRecord(index, cache, &v->dead, ids[i]) &&
+				v->nshaken < v->max_shaken)
+				v->shaken[v->nshaken++] = ids[i];
 			MemoryContextReset(per_record);
 		}
 		MemoryContextSwitchTo(old);
@@ -349,20 +409,12 @@ reconnect(Vacuum *v)
 	MemoryContext per_record = AllocSetContextCreate(CurrentMemoryContext, "vecx reconnection",
 													 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(per_record);
-	BlockNumber nblocks = VecxSettledLength(v->index->rel);
 
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	for (int i = 0; i < v->nshaken; i++)
 	{
-		if (!VecxIdSetHasBlock(&v->shaken, blkno))
-			continue;
-		for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
-		{
-			if (!VecxIdSetContains(&v->shaken, VecxIdMake(blkno, off)))
-				continue;
-			vacuum_delay_point(false);
-			VecxReconnect(v->index, &v->dead, VecxIdMake(blkno, off));
-			MemoryContextReset(per_record);
-		}
+		vacuum_delay_point(false);
+		VecxReconnect(v->index, &v->dead, v->shaken[i]);
+		MemoryContextReset(per_record);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(per_record);
@@ -410,15 +462,13 @@ free_on_page(Vacuum *v, BlockNumber blkno)
 static void
 free_dead(Vacuum *v)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(v->index->rel);
-
 	/* uppers first, so that no way down leads to a freed vertex */
 	for (int i = 0; i < v->nuppers; i++)
 		if (VecxIdSetHasBlock(&v->dead, v->uppers[i]))
 			free_on_page(v, v->uppers[i]);
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
-		if (VecxIdSetHasBlock(&v->dead, blkno))
-			free_on_page(v, blkno);
+	for (BlockNumber blkno = VecxIdSetNextBlock(&v->dead, 0); blkno != InvalidBlockNumber;
+		 blkno = VecxIdSetNextBlock(&v->dead, blkno + 1))
+		free_on_page(v, blkno);
 }
 
 IndexBulkDeleteResult *
@@ -438,11 +488,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	v.info = info;
 	v.callback = callback;
 	v.arg = arg;
-	/* a bitmap from the start: the dead are looked up by block */
-	VecxIdSetInitBitmap(&v.dead, cxt, RelationGetNumberOfBlocks(info->index));
-	VecxIdSetInitBitmap(&v.present, cxt, RelationGetNumberOfBlocks(info->index));
-	VecxIdSetInitBitmap(&v.linked, cxt, RelationGetNumberOfBlocks(info->index));
-	VecxIdSetInitBitmap(&v.shaken, cxt, RelationGetNumberOfBlocks(info->index));
+	make_sets(&v, cxt);
 
 	VecxTrainLock(v.index);
 	VecxIndexRefresh(v.index);
