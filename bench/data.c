@@ -24,6 +24,8 @@ static const BenchSetDef sets[] = {
 		{"acl512-title", "acl512/query_title.f16vecs", "acl512/groundtruth_title.ivecs"}}},
 	{"bge1024", BENCH_COSINE, "bge1024/base.f16vecs.gz",
 		{{"bge1024", "bge1024/query.f16vecs", "bge1024/groundtruth.ivecs"}}},
+	{"made1m", BENCH_L2, "made1m/base.bvecs",
+		{{"made1m", "made1m/query.bvecs", "made1m/groundtruth.ivecs"}}},
 };
 
 const BenchSetDef *
