@@ -13,7 +13,19 @@
 #define BENCH_MAX_ENGINES	8
 #define BENCH_MAX_WIDTHS	32
 #define BENCH_MAX_ROUNDS	20
+#define BENCH_MAX_TARGETS	4
 #define BENCH_FIXED_WIDTH	100 /* recall at this width is always reported */
+
+/* Steps of a run, in their order. */
+#define BENCH_LOAD			(1u << 0)
+#define BENCH_BUILD			(1u << 1)
+#define BENCH_SWEEP			(1u << 2)
+#define BENCH_CALIBRATE		(1u << 3)
+#define BENCH_INSERTS		(1u << 4)
+#define BENCH_BUILDS		(1u << 5)
+#define BENCH_COPIES		(1u << 6)
+#define BENCH_THREADS		(1u << 7)
+#define BENCH_COLD			(1u << 8)
 
 /* One way to build and search; two of them may belong to one extension. */
 typedef struct BenchEngineDef
@@ -41,9 +53,11 @@ typedef struct BenchTimes
 	double		server_us;		/* processor time of the backend a query, 0 if unknown */
 } BenchTimes;
 
+/* A search setting and what came of it: a width, a wanted recall, or the defaults. */
 typedef struct BenchPoint
 {
-	int			width;
+	int			width;			/* 0 if it is left to the index */
+	double		target;			/* 0 for the defaults */
 	BenchScore	score;
 	double		index_blocks;	/* of the index alone, a query */
 	double		statement_blocks;	/* heap, TOAST and index, a query */
@@ -58,22 +72,65 @@ typedef struct BenchCurve
 {
 	int			npoints;
 	BenchPoint	point[BENCH_MAX_WIDTHS];
+	int			ntargets;
+	BenchPoint	target[BENCH_MAX_TARGETS];
 	BenchTimes	floor;			/* the same statement over ten rows */
 	char	   *plan;			/* the generic one, as EXPLAIN shows it */
 	long		ngeneric;		/* executions by kind of plan, all passes */
 	long		ncustom;
 } BenchCurve;
 
+/* What one statement cost; processor and memory 0 where the system does not tell. */
+typedef struct BenchCost
+{
+	double		seconds;
+	double		cpu;			/* processor time of its backend, seconds */
+	double		workers_cpu;	/* of processes that it started */
+	double		memory;			/* private bytes of its backend at most, above those at the start */
+	int			threads;		/* of its backend at most */
+	double		wal;			/* bytes */
+} BenchCost;
+
+/* The same index built again in another way; 0 seconds if it was not. */
+typedef struct BenchBuilds
+{
+	BenchCost	two;			/* by two processes */
+	BenchCost	tight;			/* with a tenth of the memory it needs */
+	double		need;			/* that need, bytes */
+	double		estimate;		/* of vecx_estimate, 0 if there is none */
+} BenchBuilds;
+
+/* Reads of index pages a query with a small buffer pool. */
+typedef struct BenchCold
+{
+	int			width;
+	BenchScore	score;
+	double		empty;			/* nothing of the index in the pool: its distinct pages */
+	double		steady;			/* after queries that filled the pool */
+} BenchCold;
+
+/* One table with many copies of a vector among others, one without the copies. */
+typedef struct BenchCopies
+{
+	long		nrows;
+	BenchCost	build;
+	double		inserts;		/* rows a second, vectors of no other row */
+	double		copies;			/* the same, further copies */
+	long		found;			/* copies that a search without limit returns first */
+	long		returned;		/* rows that it returns in all */
+} BenchCopies;
+
 typedef struct BenchInserts
 {
 	bool		done;
 	int			nbefore;		/* rows in the index at the start */
 	int			nrows;			/* rows inserted, one statement each */
-	double		seconds;
+	double		seconds;		/* in one transaction */
+	double		seconds_each;	/* one a transaction, into the same index */
 	double		wal_per_row;	/* no checkpoint in between */
 	int			nafter;			/* rows inserted right after a checkpoint */
 	double		wal_per_row_after;
-	double		first_recall;	/* at BENCH_FIXED_WIDTH, first pass */
+	double		first_recall;	/* at BENCH_FIXED_WIDTH, first pass; -1 if not all rows are there */
 	BenchTimes	first;			/* times of that first pass */
 } BenchInserts;
 
@@ -86,15 +143,25 @@ typedef struct BenchEngine
 	char	   *index;
 	bool		rebuild;
 	double		load_seconds;	/* 0 when the table was kept */
-	double		build_seconds;
-	double		build_cpu;		/* processor time of the backend, seconds */
-	double		build_wal;
+	BenchCost	build;
 	char	   *built_at;
 	long		index_bytes;
 	long		table_bytes;	/* heap and TOAST, no indexes */
 	BenchCurve	curve[BENCH_MAX_ROWSETS];
 	BenchInserts inserts;
+	BenchBuilds builds;
+	char	   *shared_buffers; /* of the cold figures */
+	int			ncold;
+	BenchCold	cold[BENCH_MAX_WIDTHS];
 } BenchEngine;
+
+/* Recall of half of the queries before and after the other half was given to the index. */
+typedef struct BenchCalibration
+{
+	double		target;
+	BenchScore	before;
+	BenchScore	after;
+} BenchCalibration;
 
 typedef struct BenchRowset
 {
@@ -102,6 +169,8 @@ typedef struct BenchRowset
 	BenchMatrix queries;
 	BenchTruth	truth;
 	char	   *wire;			/* every query as a binary parameter */
+	int			ncalibrated;
+	BenchCalibration calibration[BENCH_MAX_TARGETS];
 } BenchRowset;
 
 typedef struct BenchRun
@@ -111,12 +180,9 @@ typedef struct BenchRun
 	const char *data;
 	const char *out;
 	const char *vecx_set;		/* more settings for vecx's sessions, SQL */
-	bool		load;
-	bool		build;
-	bool		sweep;
-	bool		insert;
+	unsigned	steps;			/* of BENCH_LOAD and so on */
 	int			nrounds;
-	int			nqueries;		/* 0 for all */
+	int			nqueries;		/* of the timed rounds; 0 for all */
 	int			nwidths;
 	int			width[BENCH_MAX_WIDTHS];
 
@@ -131,6 +197,8 @@ typedef struct BenchRun
 	char	   *notes[BENCH_MAX_ENGINES];	/* engines left out, and why */
 	int			nnotes;
 	BenchInserts bare;			/* inserts into a table without an index */
+	BenchCopies copies[2];		/* without and with them */
+	int			threads;		/* of a backend that built, inserted, trained and searched */
 } BenchRun;
 
 /* A connection with the statement prepared. */
@@ -153,24 +221,32 @@ extern size_t bench_wire_size(int dim);
 extern void bench_wire_encode(char *to, const float *x, int dim);
 extern char *bench_wire_all(const BenchMatrix *m);
 extern double bench_wal_position(PGconn *conn);
-extern double bench_backend_cpu(int pid);
 extern BenchSession bench_session_open(const BenchRun *run, const BenchEngine *engine,
 									   const char *table, int dim);
 extern void bench_session_close(BenchSession *s);
 extern int	bench_search(BenchSession *s, const char *wire, int32_t *id);
 extern void bench_set_width(BenchSession *s, int width);
-extern double bench_index_blocks(PGconn *conn, const char *index);
+extern double bench_index_blocks(PGconn *conn, const char *index, const char *counters);
 extern double bench_statement_blocks(BenchSession *s, const BenchMatrix *queries, int n);
 extern char *bench_plan(BenchSession *s, const float *query, int dim, const char *mode);
 
+/* watch.c */
+extern double bench_backend_cpu(int pid);
+extern int	bench_backend_threads(int pid);
+extern BenchCost bench_watch(PGconn *conn, const char *sql);
+
 /* engine.c */
 extern const BenchEngineDef *bench_engine_find(const char *name);
+extern char *bench_extension_ready(PGconn *conn, const BenchEngineDef *def);
 extern void bench_engines_prepare(BenchRun *run, char **names, int nnames, const char *fresh);
 extern char *bench_column(const BenchEngineDef *def, int dim);
 extern const char *bench_operator(const BenchRun *run);
 extern void bench_table_create(BenchRun *run, const BenchEngineDef *def, const char *table);
-extern void bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
-							   const char *table, const char *index);
+extern BenchCost bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
+									const char *table, const char *index);
+extern bool bench_built_already(BenchRun *run, const BenchEngine *e, const char *name);
+extern void bench_built_record(BenchRun *run, const BenchEngine *e, const char *name, BenchCost cost);
+extern bool bench_is_vecx(const BenchEngine *e);
 extern void bench_load(BenchRun *run, bool reload);
 extern void bench_build(BenchRun *run);
 extern void bench_sizes(BenchRun *run);
@@ -182,8 +258,21 @@ extern void bench_pass(BenchSession *s, const BenchRowset *rs, int nqueries, dou
 extern int	bench_nqueries(const BenchRun *run, const BenchRowset *rs);
 extern void bench_sweep(BenchRun *run);
 
+/* target.c */
+extern int	bench_targets(BenchSession *s, BenchPoint *point);
+extern void bench_set_point(BenchSession *s, const BenchPoint *p);
+extern void bench_calibrate(BenchRun *run);
+
 /* insert.c */
-extern void bench_insert(BenchRun *run);
+extern double bench_insert_rows(BenchSession *s, const char *table, const BenchMatrix *m, int first, int n,
+								int id, bool each);
+extern void bench_inserts(BenchRun *run);
+
+/* builds.c, copies.c, threads.c, cold.c */
+extern void bench_builds(BenchRun *run);
+extern void bench_copies(BenchRun *run);
+extern void bench_threads(BenchRun *run);
+extern void bench_cold(BenchRun *run);
 
 /* report.c */
 extern void bench_report_json(const BenchRun *run);

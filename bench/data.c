@@ -267,6 +267,7 @@ bench_score_add(BenchScore *score, BenchMetric metric, const BenchMatrix *base,
 {
 	double		limit;
 	size_t		dim = (size_t) base->dim;
+	int			nright = 0;
 
 	limit = bench_distance(metric, query, base->x + (size_t) truth[BENCH_K - 1] * dim, base->dim);
 	limit += 1e-12 * (metric == BENCH_COSINE ? 1.0 : limit);
@@ -283,8 +284,14 @@ bench_score_add(BenchScore *score, BenchMetric metric, const BenchMatrix *base,
 		if (again)
 			score->nmissing++;
 		else if (bench_distance(metric, query, base->x + (size_t) id[i] * dim, base->dim) <= limit)
-			score->nright++;
+			nright++;
 	}
+	score->nright += nright;
+	score->nqueries++;
+	if (nright < BENCH_K / 2)
+		score->npoor++;
+	if (BENCH_K - nright > score->mostwrong)
+		score->mostwrong = BENCH_K - nright;
 }
 
 double

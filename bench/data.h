@@ -60,6 +60,9 @@ typedef struct BenchScore
 	long		nwanted;		/* k times queries */
 	long		nright;
 	long		nmissing;		/* rows not returned at all */
+	long		nqueries;
+	long		npoor;			/* queries with less than half of their rows right */
+	int			mostwrong;		/* rows of the worst query that are wrong or missing */
 } BenchScore;
 
 extern const BenchSetDef *bench_set_find(const char *name);

@@ -28,6 +28,12 @@ bench_engine_find(const char *name)
 	bench_die("no engine is named \"%s\"", name);
 }
 
+bool
+bench_is_vecx(const BenchEngine *e)
+{
+	return strcmp(e->def->extension, "vecx") == 0;
+}
+
 const char *
 bench_operator(const BenchRun *run)
 {
@@ -56,8 +62,8 @@ table_name(const char *set, const char *engine)
  * Creates the extension; returns its version, or NULL if the server has none.
  * pg_available_extensions cannot tell: it overlooks extension_destdir.
  */
-static char *
-extension_ready(PGconn *conn, const BenchEngineDef *def)
+char *
+bench_extension_ready(PGconn *conn, const BenchEngineDef *def)
 {
 	char	   *sql = bench_format("CREATE EXTENSION IF NOT EXISTS %s SCHEMA %s", def->extension, def->schema);
 	PGresult   *res;
@@ -88,13 +94,15 @@ bench_engines_prepare(BenchRun *run, char **names, int nnames, const char *fresh
 	bench_exec(run->admin, "CREATE SCHEMA IF NOT EXISTS bench");
 	bench_exec(run->admin, "CREATE TABLE IF NOT EXISTS bench.built (tbl text PRIMARY KEY, options text, "
 			   "seconds float8, cpu float8, wal float8, at text)");
+	bench_exec(run->admin, "ALTER TABLE bench.built ADD COLUMN IF NOT EXISTS memory float8 NOT NULL DEFAULT 0, "
+			   "ADD COLUMN IF NOT EXISTS threads int NOT NULL DEFAULT 0");
 	if (fresh)
 		bench_exec(run->admin, "DROP EXTENSION IF EXISTS %s CASCADE", fresh);
 	for (int i = 0; i < nnames; i++)
 	{
 		const BenchEngineDef *def = bench_engine_find(names[i]);
 		BenchEngine *e = &run->engine[run->nengines];
-		char	   *version = extension_ready(run->admin, def);
+		char	   *version = bench_extension_ready(run->admin, def);
 
 		if (version == NULL)
 		{
@@ -124,7 +132,7 @@ bench_table_create(BenchRun *run, const BenchEngineDef *def, const char *table)
 	free(type);
 }
 
-void
+BenchCost
 bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
 				   const char *table, const char *index)
 {
@@ -132,12 +140,16 @@ bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
 	char	   *column = def->half ? bench_format("(embedding::halfvec(%d))", run->base.dim) :
 		bench_format("embedding");
 	const char *name = strchr(index, '.') + 1;	/* CREATE INDEX takes no schema */
+	char	   *sql = bench_format("CREATE INDEX %s ON %s USING %s (%s %s_%s_ops)%s%s%s",
+								   name, table, def->am, column, def->half ? "halfvec" : "vector",
+								   run->set->metric == BENCH_L2 ? "l2" : "cosine",
+								   engine->options[0] ? " WITH (" : "", engine->options,
+								   engine->options[0] ? ")" : "");
+	BenchCost	cost = bench_watch(conn, sql);
 
-	bench_exec(conn, "CREATE INDEX %s ON %s USING %s (%s %s_%s_ops)%s%s%s",
-			   name, table, def->am, column, def->half ? "halfvec" : "vector",
-			   run->set->metric == BENCH_L2 ? "l2" : "cosine",
-			   engine->options[0] ? " WITH (" : "", engine->options, engine->options[0] ? ")" : "");
 	free(column);
+	free(sql);
+	return cost;
 }
 
 static bool
@@ -177,17 +189,34 @@ bench_load(BenchRun *run, bool reload)
 	}
 }
 
+/* Whether what goes by this name was built with the options of now. */
+bool
+bench_built_already(BenchRun *run, const BenchEngine *e, const char *name)
+{
+	char	   *same = bench_value(run->admin, "SELECT 1 FROM bench.built WHERE tbl = '%s' AND options = $o$%s$o$",
+								   name, e->options);
+	bool		already = same != NULL;
+
+	free(same);
+	return already;
+}
+
+void
+bench_built_record(BenchRun *run, const BenchEngine *e, const char *name, BenchCost cost)
+{
+	bench_exec(run->admin, "INSERT INTO bench.built VALUES ('%s', $o$%s$o$, %.3f, %.3f, %.0f, "
+			   "to_char(now(), 'YYYY-MM-DD HH24:MI:SSOF'), %.0f, %d)",
+			   name, e->options, cost.seconds, cost.cpu, cost.wal, cost.memory, cost.threads);
+}
+
 static bool
 index_stands(BenchRun *run, const BenchEngine *e)
 {
 	char	   *valid = bench_value(run->admin, "SELECT 1 FROM pg_index WHERE indisvalid AND "
 									"indexrelid = to_regclass('%s')", e->index);
-	char	   *same = bench_value(run->admin, "SELECT 1 FROM bench.built WHERE tbl = '%s' AND options = $o$%s$o$",
-								   e->table, e->options);
-	bool		stands = valid && same;
+	bool		stands = valid && bench_built_already(run, e, e->table);
 
 	free(valid);
-	free(same);
 	return stands;
 }
 
@@ -195,27 +224,17 @@ static void
 build_one(BenchRun *run, BenchEngine *e)
 {
 	PGconn	   *conn = bench_connect(run, e->def);
-	double		start;
-	double		cpu;
-	double		wal;
+	BenchCost	cost;
 
 	printf("%s: building the index of %s\n", run->set->name, e->def->name);
 	fflush(stdout);
 	bench_exec(conn, "DROP INDEX IF EXISTS %s", e->index);
 	bench_exec(conn, "DELETE FROM bench.built WHERE tbl = '%s'", e->table);
 	bench_exec(conn, "CHECKPOINT");
-	wal = bench_wal_position(conn);
-	cpu = bench_backend_cpu(PQbackendPID(conn));
-	start = bench_seconds();
-	bench_index_create(run, e, conn, e->table, e->index);
-	e->build_seconds = bench_seconds() - start;
-	e->build_cpu = bench_backend_cpu(PQbackendPID(conn)) - cpu;
-	e->build_wal = bench_wal_position(conn) - wal;
-	bench_exec(conn, "INSERT INTO bench.built VALUES ('%s', $o$%s$o$, %.3f, %.3f, %.0f, "
-			   "to_char(now(), 'YYYY-MM-DD HH24:MI:SSOF'))",
-			   e->table, e->options, e->build_seconds, e->build_cpu, e->build_wal);
+	cost = bench_index_create(run, e, conn, e->table, e->index);
+	bench_built_record(run, e, e->table, cost);
 	printf("%s: %s built in %.1f s (%.1f s of processor)\n", run->set->name, e->def->name,
-		   e->build_seconds, e->build_cpu);
+		   cost.seconds, cost.cpu);
 	PQfinish(conn);
 }
 
@@ -254,9 +273,11 @@ bench_sizes(BenchRun *run)
 
 		if (!index_stands(run, e))
 			bench_die("%s has no index built with (%s)", e->table, e->options);
-		e->build_seconds = built(run, e, "seconds");
-		e->build_cpu = built(run, e, "cpu");
-		e->build_wal = built(run, e, "wal");
+		e->build.seconds = built(run, e, "seconds");
+		e->build.cpu = built(run, e, "cpu");
+		e->build.wal = built(run, e, "wal");
+		e->build.memory = built(run, e, "memory");
+		e->build.threads = (int) built(run, e, "threads");
 		e->built_at = bench_value(run->admin, "SELECT at FROM bench.built WHERE tbl = '%s'", e->table);
 		e->index_bytes = atol(bench_value(run->admin, "SELECT pg_relation_size('%s')", e->index));
 		e->table_bytes = atol(bench_value(run->admin, "SELECT pg_table_size('%s')", e->table));

@@ -5,7 +5,8 @@
  *    rule of recall as vecx_bench.  Writes JSON of the same shape.
  *
  *    usage: hnswlib_bench DATA SET OUT ROUNDS [INDEX]
- *    INDEX is a file that keeps the built index for a later run.
+ *    INDEX is a file that keeps the built index for a later run.  0 rounds: build
+ *    only.
  */
 #include <algorithm>
 #include <cmath>
@@ -83,7 +84,7 @@ void
 pass(Graph &graph, const BenchMatrix &base, const BenchMatrix &queries, const std::vector<float> &x,
 	 BenchMetric metric, const BenchTruth *truth, Point &p)
 {
-	BenchScore	score = {0, 0, 0};
+	BenchScore	score = {};
 	double		sum = 0.0;
 	double		cpu = cpu_seconds();
 	int32_t		id[BENCH_K];
@@ -238,7 +239,7 @@ graph_bytes(const Graph &graph)
 int
 main(int argc, char **argv)
 {
-	if (argc < 5 || argc > 6 || atoi(argv[4]) < 1)
+	if (argc < 5 || argc > 6 || atoi(argv[4]) < 0)
 	{
 		fputs("usage: hnswlib_bench DATA SET OUT ROUNDS [INDEX]\n", stderr);
 		return 2;
@@ -263,7 +264,7 @@ main(int argc, char **argv)
 	fprintf(out, "{\"engines\": [{\"engine\": \"hnswlib\", \"options\": \"M = 16, ef_construction = 200\",\n"
 			"\"build_seconds\": %.3f, \"build_cpu_seconds\": %.3f, \"index_bytes\": %.0f}],\n\"rowsets\": [\n",
 			build_seconds, build_cpu, graph_bytes(*graph));
-	for (int i = 0; i < BENCH_MAX_ROWSETS && set->rowset[i].name; i++)
+	for (int i = 0; atoi(argv[4]) > 0 && i < BENCH_MAX_ROWSETS && set->rowset[i].name; i++)
 	{
 		if (i > 0)
 			fputs(",\n", out);

@@ -203,25 +203,6 @@ bench_wal_position(PGconn *conn)
 	return position;
 }
 
-/*
- * Seconds a process of this machine has had a processor for; 0 where the kernel
- * does not tell.
- */
-double
-bench_backend_cpu(int pid)
-{
-	char	   *path = bench_format("/proc/%d/schedstat", pid);
-	FILE	   *file = fopen(path, "r");
-	double		ns = 0.0;
-
-	if (file && fscanf(file, "%lf", &ns) != 1)
-		ns = 0.0;
-	if (file)
-		fclose(file);
-	free(path);
-	return 1e-9 * ns;
-}
-
 BenchSession
 bench_session_open(const BenchRun *run, const BenchEngine *engine, const char *table, int dim)
 {
@@ -286,18 +267,19 @@ bench_search(BenchSession *s, const char *wire, int32_t *id)
 }
 
 /*
- * Pages of the index that this session and finished ones have asked for.  The
- * flush takes place when its own transaction ends, hence two statements.
+ * Pages of the index that this session and finished ones have asked for, by
+ * columns of pg_statio_all_indexes.  The flush takes place when its own
+ * transaction ends, hence two statements.
  */
 double
-bench_index_blocks(PGconn *conn, const char *index)
+bench_index_blocks(PGconn *conn, const char *index, const char *counters)
 {
 	char	   *value;
 	double		nblocks;
 
 	bench_exec(conn, "SELECT pg_stat_force_next_flush()");
-	value = bench_value(conn, "SELECT idx_blks_hit + idx_blks_read FROM pg_statio_all_indexes "
-						"WHERE indexrelid = '%s'::regclass", index);
+	value = bench_value(conn, "SELECT %s FROM pg_statio_all_indexes WHERE indexrelid = '%s'::regclass",
+						counters, index);
 	if (value == NULL)
 		bench_die("no statistics of the index %s", index);
 	nblocks = atof(value);

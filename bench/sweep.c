@@ -2,9 +2,10 @@
  * sweep.c
  *    Recall, block counts and times over the search widths.
  *
- *    A first pass of every width warms the caches, gives the recall and counts
- *    the blocks.  The timed rounds come after it and alternate between the
- *    engines at every width, so that noise of the machine meets all of them.
+ *    A first pass of every width with all queries warms the caches, gives the
+ *    recall and counts the blocks.  The timed rounds come after it and alternate
+ *    between the engines at every width, so that noise of the machine meets all
+ *    of them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #define ENOUGH_RECALL		0.997	/* no wider searches beyond this */
 #define NSTATEMENTS			100 /* queries explained per width */
 #define NFLOOR				10	/* rows of the table that shows SQL's floor */
+#define ASKED				"idx_blks_hit + idx_blks_read"
 
 int
 bench_nqueries(const BenchRun *run, const BenchRowset *rs)
@@ -113,24 +115,28 @@ check_plans(BenchRun *run, const BenchEngine *e, const BenchRowset *rs, const ch
 static void
 measure_point(BenchRun *run, BenchSession *s, const BenchRowset *rs, BenchPoint *p)
 {
-	int			n = bench_nqueries(run, rs);
-	int			nexplained = n < NSTATEMENTS ? n : NSTATEMENTS;
+	int			n = rs->queries.nrows;
+	int			nexplained = bench_nqueries(run, rs) < NSTATEMENTS ? bench_nqueries(run, rs) : NSTATEMENTS;
 	const char *index = s->engine->index;
 	double		start;
 	double		middle;
 	double		statement;
 
-	bench_set_width(s, p->width);
-	start = bench_index_blocks(s->conn, index);
+	bench_set_point(s, p);
+	start = bench_index_blocks(s->conn, index, ASKED);
 	bench_pass(s, rs, n, NULL, run, &p->score);
-	middle = bench_index_blocks(s->conn, index);
+	middle = bench_index_blocks(s->conn, index, ASKED);
 	statement = bench_statement_blocks(s, &rs->queries, nexplained);
 	p->index_blocks = (middle - start) / n;
 	p->statement_blocks = p->index_blocks + statement -
-		(bench_index_blocks(s->conn, index) - middle) / nexplained;
+		(bench_index_blocks(s->conn, index, ASKED) - middle) / nexplained;
+	p->latency = bench_alloc(sizeof(double) * (size_t) run->nrounds * (size_t) bench_nqueries(run, rs));
 }
 
-/* The widths up to the first that is good enough, and BENCH_FIXED_WIDTH. */
+/*
+ * The widths up to the first that is good enough, BENCH_FIXED_WIDTH, and those
+ * that the index chooses.
+ */
 static void
 measure_untimed(BenchRun *run, BenchSession *s, const BenchRowset *rs, BenchCurve *curve)
 {
@@ -145,9 +151,11 @@ measure_untimed(BenchRun *run, BenchSession *s, const BenchRowset *rs, BenchCurv
 		p->width = run->width[i];
 		measure_point(run, s, rs, p);
 		enough |= bench_recall(&p->score) > ENOUGH_RECALL;
-		p->latency = bench_alloc(sizeof(double) * (size_t) run->nrounds * (size_t) bench_nqueries(run, rs));
 		curve->npoints++;
 	}
+	curve->ntargets = bench_targets(s, curve->target);
+	for (int i = 0; i < curve->ntargets; i++)
+		measure_point(run, s, rs, &curve->target[i]);
 }
 
 static BenchPoint *
@@ -167,7 +175,7 @@ time_point(BenchRun *run, BenchSession *s, const BenchRowset *rs, BenchPoint *p)
 	double		sum = 0.0;
 	double		cpu;
 
-	bench_set_width(s, p->width);
+	bench_set_point(s, p);
 	cpu = bench_backend_cpu(s->pid);
 	bench_pass(s, rs, n, latency, run, NULL);
 	p->cpu += bench_backend_cpu(s->pid) - cpu;
@@ -176,20 +184,37 @@ time_point(BenchRun *run, BenchSession *s, const BenchRowset *rs, BenchPoint *p)
 	p->round_qps[p->nrounds++] = n / sum;
 }
 
+/* The n-th search of a round: the widths, then those that the index chooses. */
+static BenchPoint *
+point_of_round(const BenchRun *run, BenchCurve *curve, int n)
+{
+	if (n < run->nwidths)
+		return point_of_width(curve, run->width[n]);
+	n -= run->nwidths;
+	return n < curve->ntargets ? &curve->target[n] : NULL;
+}
+
 /* Every round starts with another engine. */
 static void
 time_rounds(BenchRun *run, BenchSession *s, int rowset)
 {
 	for (int round = 0; round < run->nrounds; round++)
-		for (int w = 0; w < run->nwidths; w++)
+		for (int n = 0; n < run->nwidths + BENCH_MAX_TARGETS; n++)
 			for (int j = 0; j < run->nengines; j++)
 			{
 				int			e = (j + round) % run->nengines;
-				BenchPoint *p = point_of_width(&run->engine[e].curve[rowset], run->width[w]);
+				BenchPoint *p = point_of_round(run, &run->engine[e].curve[rowset], n);
 
 				if (p)
 					time_point(run, &s[e], &run->rowset[rowset], p);
 			}
+}
+
+static void
+finish_point(const BenchRun *run, const BenchRowset *rs, BenchPoint *p)
+{
+	p->times = bench_times(p->latency, bench_nqueries(run, rs), p->nrounds, p->cpu);
+	free(p->latency);
 }
 
 /* The same statement over an index of ten rows: what SQL itself costs. */
@@ -276,12 +301,9 @@ sweep_rowset(BenchRun *run, int rowset)
 		BenchCurve *curve = &run->engine[i].curve[rowset];
 
 		for (int j = 0; j < curve->npoints; j++)
-		{
-			BenchPoint *p = &curve->point[j];
-
-			p->times = bench_times(p->latency, bench_nqueries(run, rs), p->nrounds, p->cpu);
-			free(p->latency);
-		}
+			finish_point(run, rs, &curve->point[j]);
+		for (int j = 0; j < curve->ntargets; j++)
+			finish_point(run, rs, &curve->target[j]);
 		count_plans(&s[i], curve);
 		bench_session_close(&s[i]);
 	}

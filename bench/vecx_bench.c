@@ -13,13 +13,14 @@ static const char usage[] =
 "usage: vecx_bench --data DIR --set NAME --out FILE [options]\n"
 "  --conninfo TEXT       libpq connection string\n"
 "  --engines A,B         vecx, pgvector-64, pgvector-200, pgvector-half\n"
-"  --steps A,B           of load, build, sweep, inserts; load and build skip\n"
-"                        what is already there (default: load,build,sweep)\n"
+"  --steps A,B           of load, build, sweep, calibrate, inserts, builds,\n"
+"                        copies, threads, cold; load and build skip what is\n"
+"                        already there (default: load,build,sweep)\n"
 "  --reload              load the tables anew\n"
 "  --rebuild A,B         build the indexes of these engines anew\n"
 "  --fresh EXTENSION     drop the extension and all that depends on it first\n"
 "  --rounds N            timed rounds (3)\n"
-"  --queries N           only the first N queries\n"
+"  --queries N           only the first N queries in the timed rounds\n"
 "  --widths A,B          search widths, ascending\n"
 "  --vecx-options TEXT   options of vecx's CREATE INDEX\n"
 "  --vecx-set SQL        a command for each of vecx's sessions\n";
@@ -44,21 +45,22 @@ cut(char *text, char **part, int max)
 static void
 choose_steps(BenchRun *run, char *text)
 {
-	char	   *part[8];
-	int			n = cut(text, part, 8);
+	/* in the order of their bits */
+	static const char *const names[] = {"load", "build", "sweep", "calibrate", "inserts", "builds",
+	"copies", "threads", "cold"};
+	const int	nnames = (int) (sizeof(names) / sizeof(names[0]));
+	char	   *part[16];
+	int			n = cut(text, part, 16);
 
 	for (int i = 0; i < n; i++)
 	{
-		if (strcmp(part[i], "load") == 0)
-			run->load = true;
-		else if (strcmp(part[i], "build") == 0)
-			run->build = true;
-		else if (strcmp(part[i], "sweep") == 0)
-			run->sweep = true;
-		else if (strcmp(part[i], "inserts") == 0)
-			run->insert = true;
-		else
+		int			s = 0;
+
+		while (s < nnames && strcmp(part[i], names[s]) != 0)
+			s++;
+		if (s == nnames)
 			bench_die("no step is named \"%s\"", part[i]);
+		run->steps |= 1u << s;
 	}
 }
 
@@ -125,6 +127,7 @@ choose_engines(BenchRun *run, Choices *c)
 
 		for (int i = 0; i < n; i++)
 			engine->rebuild |= strcmp(part[i], engine->def->name) == 0;
+		engine->rebuild |= c->fresh && strcmp(c->fresh, engine->def->extension) == 0;
 		if (c->vecx_options && strcmp(engine->def->name, "vecx") == 0)
 			engine->options = c->vecx_options;
 	}
@@ -191,16 +194,25 @@ main(int argc, char **argv)
 	c = read_options(&run, argc, argv);
 	read_set(&run);
 	choose_engines(&run, &c);
-	if (run.load)
+	if (run.steps & BENCH_LOAD)
 		bench_load(&run, c.reload);
-	if (run.build)
+	if (run.steps & BENCH_BUILD)
 		bench_build(&run);
-	if (run.build || run.sweep)
-		bench_sizes(&run);
-	if (run.sweep)
+	bench_sizes(&run);
+	if (run.steps & BENCH_SWEEP)
 		bench_sweep(&run);
-	if (run.insert)
-		bench_insert(&run);
+	if (run.steps & BENCH_CALIBRATE)
+		bench_calibrate(&run);
+	if (run.steps & BENCH_INSERTS)
+		bench_inserts(&run);
+	if (run.steps & BENCH_BUILDS)
+		bench_builds(&run);
+	if (run.steps & BENCH_COPIES)
+		bench_copies(&run);
+	if (run.steps & BENCH_THREADS)
+		bench_threads(&run);
+	if (run.steps & BENCH_COLD)
+		bench_cold(&run);
 	bench_report_json(&run);
 	bench_report_print(&run);
 	PQfinish(run.admin);
