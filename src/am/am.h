@@ -147,6 +147,7 @@ struct VecxIndex
 	int			nmodels;
 	VecxModel	models[VECX_MAX_MODELS];
 	VecxWriteMode mode;
+	bool		skip_killed;	/* rows marked dead are as good as absent */
 };
 
 /*
@@ -193,6 +194,7 @@ typedef struct VecxOpened
 	bool		dead;
 	uint8		model;
 	ItemPointerData tids[VECX_INLINE_ROWS];
+	XLogRecPtr	lsn;			/* of its page */
 	const uint8 *code;			/* copy, when the search keeps codes */
 } VecxOpened;
 
@@ -311,19 +313,29 @@ extern VecxId VecxPlaceItem(VecxIndex *index, uint8 kind, const void *item, Size
 typedef struct VecxExact VecxExact;
 extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
 extern bool VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull);
+extern bool VecxExactAllDead(const VecxExact *exact);
 extern void VecxExactReset(VecxExact *exact);
 extern void VecxExactEnd(VecxExact *exact);
 
 /* rows.c: the table rows of a vertex */
 extern bool VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid);
+extern int	VecxRowsCopy(const VecxIndex *index, const VecxRowEntry *from, int nrows,
+						 VecxRowEntry *to);
 extern int	VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment,
-								VecxRowEntry *rows);
+								VecxRowEntry *rows, XLogRecPtr *lsn);
 extern int	VecxRowsVacuum(VecxRowEntry *rows, int nrows, IndexBulkDeleteCallback callback,
 						   void *arg);
 extern int64 VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 								IndexBulkDeleteCallback callback, void *arg, int64 *removed,
 								VecxId *roomy);
 extern void VecxSegmentsFree(VecxIndex *index, VecxId owner, VecxId head);
+
+/* kill.c: marks of rows that are dead to everybody */
+typedef struct VecxKills VecxKills;
+extern VecxKills *VecxKillsMake(MemoryContext cxt);
+extern void VecxKillsAdd(VecxIndex *index, VecxKills *kills, VecxId item, XLogRecPtr lsn,
+						 ItemPointer tid);
+extern void VecxKillsFlush(VecxIndex *index, VecxKills *kills);
 
 /* side.c: rows whose vector cannot be scored */
 extern void VecxSideInsert(VecxIndex *index, ItemPointer tid, uint16 why);

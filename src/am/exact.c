@@ -20,6 +20,7 @@ struct VecxExact
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
 	IndexInfo  *info;
+	bool		all_dead;		/* whether the last fetch found it so */
 	EState	   *estate;
 };
 
@@ -54,13 +55,13 @@ VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 {
 	ItemPointerData copy = *tid;	/* fetching moves it along the HOT chain */
 	bool		call_again = false;
-	bool		all_dead = false;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnulls[INDEX_MAX_KEYS];
 
+	exact->all_dead = false;
 	ResetPerTupleExprContext(exact->estate);
 	if (!table_index_fetch_tuple(exact->fetch, &copy, exact->snapshot, exact->slot,
-								 &call_again, &all_dead))
+								 &call_again, &exact->all_dead))
 		return false;
 	if (exact->snapshot == &exact->dirty && TransactionIdIsValid(exact->dirty.xmin))
 		return false;
@@ -68,6 +69,13 @@ VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 	*value = values[0];
 	*isnull = isnulls[0];
 	return true;
+}
+
+/* Whether the row of the last fetch is dead to everybody. */
+bool
+VecxExactAllDead(const VecxExact *exact)
+{
+	return exact->all_dead;
 }
 
 /* Lets go of the heap page that the last fetch pinned. */

@@ -70,6 +70,7 @@ same_vector(NewVertex *v, VecxExact *exact, const VecxOpened *opened)
 {
 	VecxId		segment = opened->chain;
 	VecxRowEntry *rows;
+	XLogRecPtr	lsn;
 	int			looked_at = opened->nrows;
 
 	for (int i = 0; i < opened->nrows; i++)
@@ -78,7 +79,7 @@ same_vector(NewVertex *v, VecxExact *exact, const VecxOpened *opened)
 	rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
 	while (segment != VECX_INVALID_ID && looked_at < MAX_ROWS_LOOKED_AT)
 	{
-		int			nrows = VecxRowsReadSegment(v->index, opened->id, &segment, rows);
+		int			nrows = VecxRowsReadSegment(v->index, opened->id, &segment, rows, &lsn);
 
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < nrows && looked_at < MAX_ROWS_LOOKED_AT; i++, looked_at++)

@@ -76,6 +76,8 @@ VecxIndexOpen(Relation rel, MemoryContext cxt)
 	index->rel = rel;
 	index->cxt = cxt;
 	index->mode = VECX_WRITE_LOGGED;
+	/* a standby's snapshots may still see what is dead on the primary */
+	index->skip_killed = !TransactionStartedDuringRecovery();
 	index->spec = VecxGetOpSpec(rel);
 	VecxMetaRead(rel, &index->meta);
 	VecxLayoutFromMeta(rel, &index->meta, index->spec, &index->layout, &index->coder);

@@ -60,8 +60,11 @@ typedef uint32 VecxId;
 typedef struct VecxRowEntry
 {
 	ItemPointerData tid;		/* in the heap; the root of a HOT chain */
-	uint16		flags;			/* VECX_ROW_xxx on SIDE pages, else zero */
+	uint16		flags;			/* VECX_ROW_xxx */
 } VecxRowEntry;
+
+/* In a record or segment: the row is dead to everybody, as a scan found. */
+#define VECX_ROW_KILLED			4
 
 /* Why a row is on a SIDE page; also the order in which such rows are returned. */
 #define VECX_ROW_UNSCORABLE		1	/* zero under cosine, or a norm beyond float4 */

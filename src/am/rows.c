@@ -241,12 +241,26 @@ VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
 	return true;
 }
 
+/* Copies rows, but for those that are marked dead; returns their number. */
+int
+VecxRowsCopy(const VecxIndex *index, const VecxRowEntry *from, int nrows, VecxRowEntry *to)
+{
+	int			n = 0;
+
+	for (int i = 0; i < nrows; i++)
+		if (!index->skip_killed || !(from[i].flags & VECX_ROW_KILLED))
+			to[n++] = from[i];
+	return n;
+}
+
 /*
  * Copies a segment's rows (room for VECX_SEGMENT_MAX_ROWS) and moves *segment
- * to the next one, 0 at the end.  Returns the number of rows.
+ * to the next one, 0 at the end.  Returns the number of rows; *lsn is that of
+ * the page.
  */
 int
-VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment, VecxRowEntry *rows)
+VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment, VecxRowEntry *rows,
+					XLogRecPtr *lsn)
 {
 	Buffer		buf;
 	VecxRowSegment seg = lock_segment(index, owner, *segment, BUFFER_LOCK_SHARE, &buf);
@@ -255,8 +269,8 @@ VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment, VecxRowEntr
 	*segment = VECX_INVALID_ID;
 	if (!seg)
 		return 0;
-	nrows = Min(seg->nrows, VECX_SEGMENT_MAX_ROWS);
-	memcpy(rows, seg->rows, sizeof(VecxRowEntry) * nrows);
+	nrows = VecxRowsCopy(index, seg->rows, Min(seg->nrows, VECX_SEGMENT_MAX_ROWS), rows);
+	*lsn = PageGetLSN(BufferGetPage(buf));
 	*segment = seg->next;
 	UnlockReleaseBuffer(buf);
 	return nrows;

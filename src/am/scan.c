@@ -43,6 +43,8 @@ typedef struct RowCursor
 	VecxId		segment;		/* to read when rows are used up */
 	VecxRowEntry *rows;
 	int			nrows;
+	VecxId		item;			/* record or segment that rows come from */
+	XLogRecPtr	lsn;			/* of its page then */
 } RowCursor;
 
 /* A vertex whose distance is known. */
@@ -82,6 +84,8 @@ typedef struct VecxScan
 	int			ready_cap;
 	RowCursor	current;		/* whose rows are being returned */
 	bool		has_current;
+	ItemPointerData last_tid;	/* of the row returned last, if it is one of current */
+	VecxKills  *kills;			/* rows found dead; NULL: none yet */
 	double		last_distance;	/* of the row returned last */
 } VecxScan;
 
@@ -97,6 +101,24 @@ vecxbeginscan(Relation rel, int nkeys, int norderbys)
 	so->phase = SCAN_START;
 	scan->opaque = so;
 	return scan;
+}
+
+/* Notes a row that the cursor has just given and that is dead to everybody. */
+static void
+note_dead(VecxScan *so, const RowCursor *cursor, ItemPointer tid)
+{
+	if (!so->kills)
+		so->kills = VecxKillsMake(so->cxt);
+	VecxKillsAdd(so->index, so->kills, cursor->item, cursor->lsn, tid);
+}
+
+/* Marks the rows found dead, before what the scan knows is forgotten. */
+static void
+mark_dead(VecxScan *so)
+{
+	if (so->kills)
+		VecxKillsFlush(so->index, so->kills);
+	so->kills = NULL;
 }
 
 static void
@@ -116,6 +138,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
 	if (so->search)
 		VecxSearchRelease(so->search);
+	mark_dead(so);
 	end_exact(so);
 	MemoryContextReset(so->cxt);
 	so->index = NULL;
@@ -138,6 +161,7 @@ vecxendscan(IndexScanDesc scan)
 
 	if (so->search)
 		VecxSearchRelease(so->search);
+	mark_dead(so);
 	end_exact(so);
 	MemoryContextDelete(so->cxt);
 	MemoryContextDelete(so->fetch_cxt);
@@ -258,6 +282,8 @@ start_rows(RowCursor *cursor, const VecxOpened *vertex)
 	cursor->segment = vertex->chain;
 	cursor->rows = NULL;
 	cursor->nrows = 0;
+	cursor->item = vertex->id;
+	cursor->lsn = vertex->lsn;
 }
 
 /* The next row of the vertex; false at the end. */
@@ -286,8 +312,9 @@ next_row(VecxScan *so, RowCursor *cursor, ItemPointer tid)
 		CHECK_FOR_INTERRUPTS();
 		if (!cursor->rows)
 			cursor->rows = MemoryContextAlloc(so->cxt, sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
+		cursor->item = cursor->segment;
 		cursor->nrows = VecxRowsReadSegment(so->index, cursor->vertex.id, &cursor->segment,
-											cursor->rows);
+											cursor->rows, &cursor->lsn);
 		cursor->next = 0;
 	}
 	*tid = cursor->rows[cursor->next++].tid;
@@ -354,7 +381,11 @@ find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
 	while (next_row(so, &item.rows, &tid))
 	{
 		if (!exact_distance(scan, so, &tid, &item.distance))
+		{
+			if (VecxExactAllDead(so->exact))
+				note_dead(so, &item.rows, &tid);
 			continue;
+		}
 		if (isnan(item.distance))
 			item.distance = get_float8_infinity();
 		/* this row is to be returned, too */
@@ -625,6 +656,8 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 	old = MemoryContextSwitchTo(so->cxt);
 	if (so->phase == SCAN_START)
 		start_scan(scan, so);
+	else if (scan->kill_prior_tuple && so->has_current)
+		note_dead(so, &so->current, &so->last_tid);
 	while (!found && so->phase != SCAN_DONE)
 	{
 		if (so->phase == SCAN_NAN)
@@ -643,7 +676,10 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 				so->phase = SCAN_DONE;
 		}
 		else if (so->has_current && next_row(so, &so->current, &scan->xs_heaptid))
+		{
+			so->last_tid = scan->xs_heaptid;
 			found = true;
+		}
 		else
 		{
 			so->has_current = next_vertex(scan, so);

@@ -164,6 +164,8 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 	VecxIndex  *index = search->index;
 	const uint8 *code = VecxRecordCode(&index->layout, rec);
 	VecxOpened *opened = new_opened(search);
+	VecxRowEntry rows[VECX_INLINE_ROWS];
+	int			nrows;
 
 	opened->nav = nav;
 	opened->rank = opened->error = 0;
@@ -179,11 +181,14 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 	opened->generation = rec->generation;
 	opened->hash = rec->hash;
 	opened->chain = rec->chain_head;
-	opened->nrows = Min(rec->nrows, VECX_INLINE_ROWS);
 	opened->dead = (rec->flags & VECX_RECORD_DEAD) != 0;
 	opened->model = rec->model;
-	for (int i = 0; i < opened->nrows; i++)
-		opened->tids[i] = VecxRecordRows(&index->layout, rec)[i].tid;
+	opened->lsn = PageGetLSN(BufferGetPage(search->buf));
+	nrows = VecxRowsCopy(index, VecxRecordRows(&index->layout, rec),
+						 Min(rec->nrows, VECX_INLINE_ROWS), rows);
+	opened->nrows = (uint8) nrows;
+	for (int i = 0; i < nrows; i++)
+		opened->tids[i] = rows[i].tid;
 	opened->code = NULL;
 	if (search->keep_codes)
 	{

@@ -31,7 +31,7 @@ typedef struct RowKey
 {
 	uint32		blkno;
 	uint16		offset;
-	uint16		why;			/* VECX_ROW_xxx, 0: the row of a vertex */
+	uint16		why;			/* VECX_ROW_xxx, 0 or VECX_ROW_KILLED: of a vertex */
 	uint32		id;				/* the vertex, or block of the SIDE page */
 	uint32		hash;			/* of the vertex's vector */
 } RowKey;
@@ -86,6 +86,12 @@ VecxRowCheckMake(VecxTarget *target, VecxIndex *index)
 	return rows;
 }
 
+static inline bool
+is_of_vertex(uint16 why)
+{
+	return why == 0 || why == VECX_ROW_KILLED;
+}
+
 /*
  * Adds the rows of one vertex or segment, at blkno and off; with id 0, of a
  * SIDE page.
@@ -107,7 +113,7 @@ VecxRowCheckAdd(VecxRowCheck *rows, VecxId id, uint32 hash, BlockNumber blkno,
 			heap_offset < FirstOffsetNumber || heap_offset > MaxHeapTuplesPerPage)
 			VecxDamage(rel, blkno, off, "a row lies beyond the table",
 					   "row=%d tid=(%u,%u)", i, heap_block, heap_offset);
-		if (id != VECX_INVALID_ID ? why != 0 :
+		if (id != VECX_INVALID_ID ? !is_of_vertex(why) :
 			(why != VECX_ROW_UNSCORABLE && why != VECX_ROW_NULL))
 			VecxDamage(rel, blkno, off, "a row has flags that do not exist",
 					   "row=%d tid=(%u,%u) flags=%u", i, heap_block, heap_offset, why);
@@ -124,13 +130,13 @@ VecxRowCheckAdd(VecxRowCheck *rows, VecxId id, uint32 hash, BlockNumber blkno,
 static BlockNumber
 row_block(const Row *row)
 {
-	return row->why == 0 ? VecxIdBlock(row->id) : row->id;
+	return is_of_vertex(row->why) ? VecxIdBlock(row->id) : row->id;
 }
 
 static OffsetNumber
 row_offset(const Row *row)
 {
-	return row->why == 0 ? VecxIdOffset(row->id) : InvalidOffsetNumber;
+	return is_of_vertex(row->why) ? VecxIdOffset(row->id) : InvalidOffsetNumber;
 }
 
 static void
@@ -255,6 +261,10 @@ check_row(VecxRowCheck *rows, ItemPointer tid, Datum value, bool isnull)
 		VecxPrepareInput(rows->index, value, &input);
 		expected = input.kind == VECX_INPUT_OK ? 0 : VECX_ROW_UNSCORABLE;
 	}
+	if (row->why == VECX_ROW_KILLED)
+		VecxDamage(rel, row_block(row), row_offset(row),
+				   "a row that can be seen is marked dead", "tid=(%u,%u)",
+				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
 	if (row->why != expected)
 		VecxDamage(rel, row_block(row), row_offset(row),
 				   "a row is not where rows with such a vector are", "tid=(%u,%u) found=%u expected=%u",

@@ -254,6 +254,7 @@ static int
 visible_rows(Recall *r, VecxId id, const ItemPointerData *tids, int ntids, VecxId chain,
 			 int limit, struct varlena **value)
 {
+	XLogRecPtr	lsn;
 	VecxRowEntry *rows = NULL;
 	VecxRowEntry inline_rows[VECX_INLINE_ROWS];
 	int			found = 0;
@@ -277,7 +278,7 @@ visible_rows(Recall *r, VecxId id, const ItemPointerData *tids, int ntids, VecxI
 		CHECK_FOR_INTERRUPTS();
 		if (!rows)
 			rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
-		ntids = VecxRowsReadSegment(r->index, id, &chain, rows);
+		ntids = VecxRowsReadSegment(r->index, id, &chain, rows, &lsn);
 	}
 	return found;
 }
