@@ -65,6 +65,16 @@ typedef struct VecxKernels
 							uint64_t *and_count, uint64_t *or_count);
 
 	/*
+	 * <q, u> of a packed code u: n elements (a multiple of 64, at most 16,384)
+	 * of nbits (1 to 8) bits, in blocks of 64 elements and 8 nbits bytes.  A
+	 * block has one field for each power of two in nbits, from the widest,
+	 * which is least significant, to the narrowest.  A field of w bits keeps
+	 * element i in bits i / (8 w) * w and up of its byte i % (8 w).
+	 */
+	int32_t		(*packed_dot) (const int8_t *q, const uint8_t *packed, size_t n,
+							   size_t nbits);
+
+	/*
 	 * Sketch scores.  n sketches, the first at *first, each stride bytes after
 	 * the one before it.  A sketch is nplanes bit planes of ndims / 8 bytes
 	 * each (ndims a multiple of 64), most significant plane first; bit i of a

@@ -321,6 +321,110 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 	return tail + (uint32_t) reduce_epi32(_mm256_add_epi32(sum[0], sum[1]));
 }
 
+/*
+ * The 64 elements of a block, in order: a field of w bits is repeated, each
+ * copy is shifted to its part, and the neighbours' bits are cut off.
+ */
+VECX_KERNEL_INLINE TARGET void
+unpack_block(const uint8_t *block, size_t nbits, __m256i u[2])
+{
+	const __m256i parts[3][2] = {
+		{_mm256_setzero_si256(), _mm256_set1_epi64x(4)},
+		{_mm256_setr_epi64x(0, 0, 2, 2), _mm256_setr_epi64x(4, 4, 6, 6)},
+		{_mm256_setr_epi64x(0, 1, 2, 3), _mm256_setr_epi64x(4, 5, 6, 7)}
+	};
+	__m256i		field[3];
+	int			shift = 0;
+
+	if (nbits == 8)
+	{
+		u[0] = _mm256_loadu_si256((const __m256i *) block);
+		u[1] = _mm256_loadu_si256((const __m256i *) (block + 32));
+		return;
+	}
+	if (nbits & 4)
+		field[0] = _mm256_loadu_si256((const __m256i *) block);
+	block += 8 * (nbits & 4);
+	if (nbits & 2)
+		field[1] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *) block));
+	block += 8 * (nbits & 2);
+	if (nbits & 1)
+		field[2] = _mm256_set1_epi64x((long long) vecx_load64(block));
+	u[0] = u[1] = _mm256_setzero_si256();
+	VECX_KERNEL_UNROLL
+	for (int f = 0; f < 3; f++)
+		if (nbits & (4u >> f))
+		{
+			VECX_KERNEL_UNROLL
+			for (int j = 0; j < 2; j++)
+			{
+				__m256i		part = _mm256_and_si256(_mm256_srlv_epi64(field[f], parts[f][j]),
+													_mm256_set1_epi8((char) ((1 << (4 >> f)) - 1)));
+
+				u[j] = _mm256_or_si256(u[j], _mm256_sll_epi16(part, _mm_cvtsi32_si128(shift)));
+			}
+			shift += 4 >> f;
+		}
+}
+
+/*
+ * Pairs of products of u <= 128 and q are at most 2 * 128 * 127 and at least
+ * 2 * 128 * -128, which is just what 16 bits hold.
+ */
+VECX_KERNEL_INLINE TARGET __m256i
+add_products(__m256i sum, __m256i u, __m256i q)
+{
+	return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(u, q),
+												   _mm256_set1_epi16(1)));
+}
+
+VECX_KERNEL_INLINE TARGET int32_t
+packed_blocks(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
+{
+	const __m256i low = _mm256_set1_epi8(127);
+	__m256i		sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+	__m256i		u[2];
+
+	for (size_t i = 0; i < n; i += 64, packed += 8 * nbits)
+	{
+		unpack_block(packed, nbits, u);
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 2; j++)
+		{
+			__m256i		vq = _mm256_loadu_si256((const __m256i *) (q + i + 32 * j));
+
+			sum[j] = add_products(sum[j], _mm256_and_si256(u[j], low), vq);
+			if (nbits == 8)
+				sum[j] = add_products(sum[j], _mm256_andnot_si256(low, u[j]), vq);
+		}
+	}
+	return reduce_epi32(_mm256_add_epi32(sum[0], sum[1]));
+}
+
+static TARGET int32_t
+packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
+{
+	switch (nbits)
+	{
+		case 1:
+			return packed_blocks(q, packed, n, 1);
+		case 2:
+			return packed_blocks(q, packed, n, 2);
+		case 3:
+			return packed_blocks(q, packed, n, 3);
+		case 4:
+			return packed_blocks(q, packed, n, 4);
+		case 5:
+			return packed_blocks(q, packed, n, 5);
+		case 6:
+			return packed_blocks(q, packed, n, 6);
+		case 7:
+			return packed_blocks(q, packed, n, 7);
+		default:
+			return packed_blocks(q, packed, n, 8);
+	}
+}
+
 /* ---- bits ---- */
 
 /* Shorter strings are counted by the POPCNT instruction alone. */
@@ -693,6 +797,7 @@ const VecxKernels vecx_kernels_avx2 = {
 	.l1_f32u8 = l1_f32u8,
 	.hamming = hamming,
 	.jaccard = jaccard,
+	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
 	.hamming_many = hamming_many,
 	.gemv_f16 = gemv_f16,

@@ -298,6 +298,79 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 	return reduce_epu32(_mm512_add_epi32(products[0], sums[0]));
 }
 
+/*
+ * The 64 elements of a block, in order: a field of w bits is repeated 8 / w
+ * times, each copy is shifted to its part, and the neighbours' bits are cut off.
+ */
+VECX_KERNEL_INLINE TARGET __m512i
+unpack_block(const uint8_t *block, size_t nbits)
+{
+	const __m512i parts[3] = {
+		_mm512_setr_epi64(0, 0, 0, 0, 4, 4, 4, 4),
+		_mm512_setr_epi64(0, 0, 2, 2, 4, 4, 6, 6),
+		_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7)
+	};
+	__m512i		u = _mm512_setzero_si512();
+	__m512i		field[3];
+	int			shift = 0;
+
+	if (nbits == 8)
+		return _mm512_loadu_si512(block);
+	if (nbits & 4)
+		field[0] = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *) block));
+	block += 8 * (nbits & 4);
+	if (nbits & 2)
+		field[1] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *) block));
+	block += 8 * (nbits & 2);
+	if (nbits & 1)
+		field[2] = _mm512_set1_epi64((long long) vecx_load64(block));
+	VECX_KERNEL_UNROLL
+	for (int f = 0; f < 3; f++)
+		if (nbits & (4u >> f))
+		{
+			__m512i		part = _mm512_and_si512(_mm512_srlv_epi64(field[f], parts[f]),
+												_mm512_set1_epi8((char) ((1 << (4 >> f)) - 1)));
+
+			u = _mm512_or_si512(u, _mm512_sll_epi16(part, _mm_cvtsi32_si128(shift)));
+			shift += 4 >> f;
+		}
+	return u;
+}
+
+VECX_KERNEL_INLINE TARGET_VNNI int32_t
+packed_blocks(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
+{
+	__m512i		sum = _mm512_setzero_si512();
+
+	for (size_t i = 0; i < n; i += 64, packed += 8 * nbits)
+		sum = _mm512_dpbusd_epi32(sum, unpack_block(packed, nbits), _mm512_loadu_si512(q + i));
+	return (int32_t) reduce_epu32(sum);
+}
+
+static TARGET_VNNI int32_t
+packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
+{
+	switch (nbits)
+	{
+		case 1:
+			return packed_blocks(q, packed, n, 1);
+		case 2:
+			return packed_blocks(q, packed, n, 2);
+		case 3:
+			return packed_blocks(q, packed, n, 3);
+		case 4:
+			return packed_blocks(q, packed, n, 4);
+		case 5:
+			return packed_blocks(q, packed, n, 5);
+		case 6:
+			return packed_blocks(q, packed, n, 6);
+		case 7:
+			return packed_blocks(q, packed, n, 7);
+		default:
+			return packed_blocks(q, packed, n, 8);
+	}
+}
+
 /* ---- bits ---- */
 
 /* Rows handled together, so that they share loads and the final reduction. */
@@ -727,6 +800,7 @@ const VecxKernels vecx_kernels_avx512 = {
 	.l1_f32u8 = l1_f32u8,
 	.hamming = hamming,
 	.jaccard = jaccard,
+	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
 	.hamming_many = hamming_many,
 	.gemv_f16 = gemv_f16,

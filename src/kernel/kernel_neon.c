@@ -273,6 +273,96 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 	return tail + vaddvq_u32(vaddq_u32(sum[0], sum[1]));
 }
 
+/*
+ * The 64 elements of a block, in order: a field of w bits is repeated, each
+ * copy is shifted to its part, and the neighbours' bits are cut off.
+ */
+VECX_KERNEL_INLINE void
+unpack_block(const uint8_t *block, size_t nbits, uint8x16_t u[4])
+{
+	int8_t		shift = 0;
+
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < 4; j++)
+		u[j] = nbits == 8 ? vld1q_u8(block + 16 * j) : vdupq_n_u8(0);
+	if (nbits == 8)
+		return;
+	VECX_KERNEL_UNROLL
+	for (size_t width = 4; width > 0; width /= 2)
+	{
+		if (!(nbits & width))
+			continue;
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 4; j++)
+		{
+			/* Parts of the register's two halves: the same but for 1 bit. */
+			size_t		first = 16 * j / (8 * width) * width;
+			size_t		second = (16 * j + 8) / (8 * width) * width;
+			int8x16_t	parts = vcombine_s8(vdup_n_s8((int8_t) -(int) first),
+											vdup_n_s8((int8_t) -(int) second));
+			uint8x16_t	field = width == 1 ? vcombine_u8(vld1_u8(block), vld1_u8(block)) :
+				vld1q_u8(block + 16 * j % (8 * width));
+			uint8x16_t	part = vandq_u8(vshlq_u8(field, parts),
+										vdupq_n_u8((uint8_t) ((1 << width) - 1)));
+
+			u[j] = vorrq_u8(u[j], vshlq_u8(part, vdupq_n_s8(shift)));
+		}
+		shift = (int8_t) (shift + (int) width);
+		block += 8 * width;
+	}
+}
+
+VECX_KERNEL_INLINE int32_t
+packed_blocks(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
+{
+	int32x4_t	sum[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};
+	uint8x16_t	u[4];
+
+	for (size_t i = 0; i < n; i += 64, packed += 8 * nbits)
+	{
+		unpack_block(packed, nbits, u);
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 4; j++)
+		{
+			int8x16_t	vq = vld1q_s8(q + i + 16 * j);
+			int16x8_t	low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(u[j])));
+			int16x8_t	high = vreinterpretq_s16_u16(vmovl_high_u8(u[j]));
+			int16x8_t	qlow = vmovl_s8(vget_low_s8(vq));
+			int16x8_t	qhigh = vmovl_high_s8(vq);
+
+			sum[0] = vmlal_s16(sum[0], vget_low_s16(low), vget_low_s16(qlow));
+			sum[1] = vmlal_high_s16(sum[1], low, qlow);
+			sum[0] = vmlal_s16(sum[0], vget_low_s16(high), vget_low_s16(qhigh));
+			sum[1] = vmlal_high_s16(sum[1], high, qhigh);
+		}
+	}
+	return vaddvq_s32(vaddq_s32(sum[0], sum[1]));
+}
+
+static int32_t
+packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
+{
+	switch (nbits)
+	{
+		case 1:
+			return packed_blocks(q, packed, n, 1);
+		case 2:
+			return packed_blocks(q, packed, n, 2);
+		case 3:
+			return packed_blocks(q, packed, n, 3);
+		case 4:
+			return packed_blocks(q, packed, n, 4);
+		case 5:
+			return packed_blocks(q, packed, n, 5);
+		case 6:
+			return packed_blocks(q, packed, n, 6);
+		case 7:
+			return packed_blocks(q, packed, n, 7);
+		default:
+			return packed_blocks(q, packed, n, 8);
+	}
+}
+
 /* ---- bits ---- */
 
 /* Adds the counts of set bits to the 64-bit lanes. */
@@ -590,6 +680,7 @@ const VecxKernels vecx_kernels_neon = {
 	.l1_f32u8 = l1_f32u8,
 	.hamming = hamming,
 	.jaccard = jaccard,
+	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
 	.hamming_many = hamming_many,
 	.gemv_f16 = gemv_f16,

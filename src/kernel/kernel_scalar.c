@@ -184,6 +184,36 @@ jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
 	vecx_jaccard_words(a, b, nbytes, and_count, or_count);
 }
 
+/* Element i of a block of 64. */
+static int32_t
+packed_elem(const uint8_t *block, size_t nbits, size_t i)
+{
+	uint32_t	u = 0;
+	size_t		shift = 0;
+
+	for (size_t width = 8; width > 0; width /= 2)
+	{
+		size_t		nbytes = 8 * width;
+
+		if (!(nbits & width))
+			continue;
+		u |= (block[i % nbytes] >> (i / nbytes * width) & ((1u << width) - 1)) << shift;
+		shift += width;
+		block += nbytes;
+	}
+	return (int32_t) u;
+}
+
+static int32_t
+packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
+{
+	int32_t		sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += q[i] * packed_elem(packed + i / 64 * 8 * nbits, nbits, i % 64);
+	return sum;
+}
+
 static int32_t
 plane_dot(const int8_t *q, size_t ndims, const uint8_t *plane)
 {
@@ -252,6 +282,7 @@ const VecxKernels vecx_kernels_scalar = {
 	.l1_f32u8 = l1_f32u8,
 	.hamming = hamming,
 	.jaccard = jaccard,
+	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
 	.hamming_many = hamming_many,
 	.gemv_f16 = gemv_f16,

@@ -643,6 +643,62 @@ sketches_agree(const VecxKernels *k, size_t ndims, size_t nplanes, size_t n,
 	return true;
 }
 
+/* Element i of a packed code, from the description in kernel.h. */
+static int64_t
+naive_packed(const uint8_t *packed, size_t nbits, size_t i)
+{
+	const uint8_t *field = packed + i / 64 * 8 * nbits;
+	int64_t		u = 0;
+	int			place = 0;
+
+	for (size_t width = 8; width > 0; width /= 2)
+		if (nbits & width)
+		{
+			for (size_t b = 0; b < width; b++)
+				u |= (int64_t) naive_bit(field + i % 64 % (8 * width), i % 64 / (8 * width) * width + b) << place++;
+			field += 8 * width;
+		}
+	return u;
+}
+
+static bool
+packed_agrees(const VecxKernels *k, size_t n, size_t nbits, bool at_end, Fill kind)
+{
+	int8_t	   *q = place(ARENA_A, n, at_end);
+	uint8_t    *packed = place(ARENA_B, n / 8 * nbits, at_end);
+	int64_t		want = 0;
+	int32_t		got;
+
+	random_bytes(q, n);
+	random_bytes(packed, n / 8 * nbits);
+	if (kind != FILL_RANDOM)
+	{
+		memset(q, kind == FILL_LOWEST ? -128 : 127, n);
+		memset(packed, 255, n / 8 * nbits);
+	}
+	for (size_t i = 0; i < n; i++)
+		want += q[i] * naive_packed(packed, nbits, i);
+	got = k->packed_dot(q, packed, n, nbits);
+	if (got != want)
+		NOTE("# %s packed_dot, %zu elements of %zu bits: %d, expected %lld\n",
+			   k->name, n, nbits, (int) got, (long long) want);
+	return got == want;
+}
+
+static void
+test_packed(const VecxKernels *k)
+{
+	static const size_t lengths[] = {0, 64, 128, 192, 512, 832, 1024, 4096, 16384};
+	bool		good = true;
+
+	for (size_t nbits = 1; nbits <= 8; nbits++)
+		for (size_t i = 0; i < LENGTH(lengths); i++)
+			for (Fill kind = 0; kind < NFILLS; kind++)
+				good = packed_agrees(k, lengths[i], nbits, true, kind) &&
+					packed_agrees(k, lengths[i], nbits, false, kind) && good;
+	UNIT_CHECK(good, "%s: packed_dot, all bits and lengths", k->name);
+}
+
 static void
 test_sketches(const VecxKernels *k)
 {
@@ -757,6 +813,7 @@ main(int argc, char **argv)
 		test_rounding(k);
 		test_bytes(k);
 		test_hamming_many(k);
+		test_packed(k);
 		test_sketches(k);
 		test_matrices(k);
 	}
