@@ -28,6 +28,9 @@
 #define VECX_MIN_EF_SEARCH				1
 #define VECX_MAX_EF_SEARCH				100000
 #define VECX_MAX_SKETCH_BITS			8192
+#define VECX_DEFAULT_BITS				4
+#define VECX_MIN_BITS					1
+#define VECX_MAX_BITS					8
 
 /* Links a record may have. */
 #define VecxMaxLinks(m, level)			((level) == 0 ? 2 * (m) : (m))
@@ -58,6 +61,7 @@ typedef enum VecxQuantizerOption
 {
 	VECX_QUANTIZER_AUTO,
 	VECX_QUANTIZER_SQ8,
+	VECX_QUANTIZER_RABITQ,
 	VECX_QUANTIZER_HALF,
 	VECX_QUANTIZER_NONE
 } VecxQuantizerOption;
@@ -69,6 +73,7 @@ typedef struct VecxOptions
 	int			ef_construction;
 	int			sketch_bits;
 	int			quantizer;		/* VecxQuantizerOption */
+	int			bits;			/* of RABITQ, 0: the default */
 } VecxOptions;
 
 extern int	vecx_ef_search;
@@ -232,6 +237,8 @@ extern bool VecxModelExists(VecxIndex *index, uint8 number);
 extern const VecxModel *VecxFindModel(VecxIndex *index, uint8 number);
 extern const VecxModel *VecxCurrentModel(VecxIndex *index);
 extern void VecxLoadModels(VecxIndex *index);
+extern float *VecxReadCentre(VecxIndex *index);
+extern void VecxLoadCentre(VecxIndex *index);
 extern void VecxTrainEnvInit(VecxTrainEnv *env, MemoryContext cxt);
 
 /* Bits set, given what vecx_code_norm2 says; for sketches of bit strings. */

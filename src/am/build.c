@@ -145,6 +145,7 @@ init_meta(Build *b, VecxMetaPageData *meta)
 		meta->seed = pg_prng_uint64(&pg_global_prng_state);
 	meta->side_head = meta->side_tail = InvalidBlockNumber;
 	meta->rows_tail = meta->upper_tail = InvalidBlockNumber;
+	meta->centre = InvalidBlockNumber;
 }
 
 /*
@@ -160,6 +161,29 @@ wanted_sketch_bytes(Build *b)
 	if (bits == 0 && b->nsample >= VECX_MIN_TRAIN_ROWS)
 		return 0;
 	return vecx_sketch_default_bytes(b->spec->metric, b->index->meta.dim, bits);
+}
+
+/* Writes the mean of the sample as the codes' centre. */
+static void
+write_centre(Build *b, ForkNumber fork)
+{
+	VecxMetaPageData *meta = &b->index->meta;
+	double	   *sum = MemoryContextAllocZero(b->cxt, sizeof(double) * meta->dim);
+	float	   *centre = MemoryContextAlloc(b->cxt, sizeof(float) * meta->dim);
+
+	for (int row = 0; row < b->nsample; row++)
+	{
+		const float *vec = (const float *) (b->sample + row * b->sample_bytes);
+
+		for (uint32 i = 0; i < meta->dim; i++)
+			sum[i] += vec[i];
+	}
+	for (uint32 i = 0; i < meta->dim; i++)
+		centre[i] = (float) (sum[i] / b->nsample);
+	meta->centre = VecxBlobWrite(b->rel, fork, VECX_WRITE_DIRECT, (uint8 *) centre,
+								 sizeof(float) * meta->dim);
+	pfree(sum);
+	pfree(centre);
 }
 
 /* Trains the first model, chooses the layout, and writes both. */
@@ -193,6 +217,8 @@ start_index(Build *b, ForkNumber fork)
 	/* known rows; the true number is set when the table has been read */
 	meta->models[0].trained_rows = enough ? (uint32) b->nsample : 0;
 	meta->current_model = 1;
+	if (enough && vecx_code_has_centre(kind, b->spec->metric))
+		write_centre(b, fork);
 	VecxMetaWrite(b->rel, fork, VECX_WRITE_DIRECT, meta);
 }
 
@@ -351,6 +377,7 @@ vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 	sample_table(&b);
 	start_index(&b, MAIN_FORKNUM);
 	VecxLayoutFromMeta(rel, &b.index->meta, b.spec, &b.index->layout, &b.index->coder);
+	VecxLoadCentre(b.index);
 	VecxLoadModels(b.index);
 	pfree(b.sample);
 

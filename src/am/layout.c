@@ -43,14 +43,23 @@ largest_fitting_m(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size li
 	return m;
 }
 
-/* The kinds of code to try when the user left the choice to us, best first. */
-static const VecxCodeKind auto_float_kinds[] =
-{VECX_CODE_SQ8, VECX_CODE_SQ4, VECX_CODE_SQ2, VECX_CODE_SQ1};
+/* The widest kind of code of float vectors, up to 8 bits a dimension, with which
+ * a vertex fits a page; VECX_CODE_NONE if none does. */
+static VecxCodeKind
+widest_fitting_kind(const VecxOpSpec *spec, uint32 dim, Size link_size, int m)
+{
+	if (fits(spec, VECX_CODE_SQ8, dim, link_size, m))
+		return VECX_CODE_SQ8;
+	for (uint32 bits = VECX_MAX_BITS - 1; bits >= VECX_MIN_BITS; bits--)
+		if (fits(spec, vecx_code_rabitq(bits), dim, link_size, m))
+			return vecx_code_rabitq(bits);
+	return VECX_CODE_NONE;
+}
 
 static VecxCodeKind
-kind_of_option(int quantizer, uint32 dim)
+kind_of_options(const VecxOptions *options, uint32 dim)
 {
-	switch (quantizer)
+	switch (options ? options->quantizer : VECX_QUANTIZER_AUTO)
 	{
 		case VECX_QUANTIZER_NONE:
 			return VECX_CODE_NONE;
@@ -58,6 +67,8 @@ kind_of_option(int quantizer, uint32 dim)
 			return VECX_CODE_HALF;
 		case VECX_QUANTIZER_SQ8:
 			return VECX_CODE_SQ8;
+		case VECX_QUANTIZER_RABITQ:
+			return vecx_code_rabitq(options->bits ? options->bits : VECX_DEFAULT_BITS);
 		default:
 			/* up to 32 dimensions full floats are hardly larger */
 			return dim <= 32 ? VECX_CODE_NONE : VECX_CODE_SQ8;
@@ -69,14 +80,15 @@ refuse_layout(Relation index, const VecxOpSpec *spec, VecxCodeKind kind, uint32 
 			  Size link_size, int m)
 {
 	int			largest = largest_fitting_m(spec, kind, dim, link_size, m);
+	VecxCodeKind widest = spec->is_bits ? VECX_CODE_NONE : widest_fitting_kind(spec, dim, link_size, m);
 	const char *narrower = NULL;
 	VecxCoder	coder;
 
 	vecx_coder_init(&coder, kind, spec->metric, dim, 0);
-
-	for (int i = 0; i < lengthof(auto_float_kinds) && !spec->is_bits; i++)
-		if (!narrower && fits(spec, auto_float_kinds[i], dim, link_size, m))
-			narrower = i == 0 ? "sq8" : "auto";
+	if (widest == VECX_CODE_SQ8)
+		narrower = "quantizer = sq8";
+	else if (widest != VECX_CODE_NONE)
+		narrower = psprintf("quantizer = rabitq and bits = %d", (int) (widest - VECX_CODE_RABITQ1) + 1);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -85,11 +97,11 @@ refuse_layout(Relation index, const VecxOpSpec *spec, VecxCodeKind kind, uint32 
 					   dim, vecx_code_name(kind), m, link_size - VECX_LINK_SKETCH,
 					   full_record_size(coder.nbytes, link_size, m), (Size) VECX_PAGE_CAPACITY),
 			 largest >= VECX_MIN_M && narrower ?
-			 errhint("Use m = %d or less, or quantizer = %s.", largest, narrower) :
+			 errhint("Use m = %d or less, or %s.", largest, narrower) :
 			 largest >= VECX_MIN_M ?
 			 errhint("Use m = %d or less, or a smaller sketch_bits.", largest) :
 			 narrower ?
-			 errhint("Use quantizer = %s.", narrower) :
+			 errhint("Use %s.", narrower) :
 			 errhint("Use a smaller sketch_bits or m.")));
 }
 
@@ -123,6 +135,12 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 	Size		offset;
 	Size		base = full_record_size(0, link_size, meta->m);
 
+	if (options && options->bits && quantizer != VECX_QUANTIZER_RABITQ)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("bits of index \"%s\" applies to quantizer = rabitq only",
+						RelationGetRelationName(index)),
+				 errhint("Leave out the option, or set the quantizer.")));
 	if (spec->is_bits)
 	{
 		if (quantizer != VECX_QUANTIZER_AUTO && quantizer != VECX_QUANTIZER_NONE)
@@ -138,17 +156,14 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 	}
 	else
 	{
-		VecxCodeKind wanted = kind_of_option(quantizer, dim);
+		VecxCodeKind wanted = kind_of_options(options, dim);
 
 		*kind = wanted;
 		if (quantizer == VECX_QUANTIZER_AUTO && !fits(spec, *kind, dim, link_size, meta->m))
 		{
-			for (int i = 0; i < lengthof(auto_float_kinds); i++)
-			{
-				*kind = auto_float_kinds[i];
-				if (fits(spec, *kind, dim, link_size, meta->m))
-					break;
-			}
+			*kind = widest_fitting_kind(spec, dim, link_size, meta->m);
+			if (*kind == VECX_CODE_NONE)
+				*kind = vecx_code_rabitq(VECX_MIN_BITS);
 		}
 		if (!fits(spec, *kind, dim, link_size, meta->m))
 			refuse_layout(index, spec, *kind, dim, link_size, meta->m);
@@ -197,7 +212,7 @@ VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta, const VecxOpSpe
 	if (rows->length != VECX_INLINE_ROWS * sizeof(VecxRowEntry) ||
 		layout->rows < sizeof(VecxRecordData) ||
 		layout->rows + rows->length > layout->code ||
-		coder->nbytes != code->length ||
+		coder->nbytes == 0 || coder->nbytes != code->length ||
 		layout->code + code->length > layout->links ||
 		layout->link_size != VECX_LINK_SKETCH + meta->sketch_size ||
 		VecxRecordSize(layout, VecxMaxLinks(meta->m, 0)) > VECX_PAGE_CAPACITY ||

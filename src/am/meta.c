@@ -81,6 +81,7 @@ VecxIndexOpen(Relation rel, MemoryContext cxt)
 	index->spec = VecxGetOpSpec(rel);
 	VecxMetaRead(rel, &index->meta);
 	VecxLayoutFromMeta(rel, &index->meta, index->spec, &index->layout, &index->coder);
+	VecxLoadCentre(index);
 	VecxLoadModels(index);
 	MemoryContextSwitchTo(old);
 	return index;

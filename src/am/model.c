@@ -1,14 +1,16 @@
 /*
  * model.c
- *    Bases loaded from an index, kept for a backend's life in a small cache;
- *    and the environment that training runs in.
+ *    Bases and the codes' centre loaded from an index, kept for a backend's life
+ *    in a small cache; and the environment that training runs in.
  *
- * A model never changes once written, and its place in the cache is found by
+ * A model never changes once written, nor does a centre, and its place in the cache is found by
  * the seed of the index's build, which is random, so that nothing has to be
  * invalidated.  An entry is pinned as long as the memory context of a scan or
  * insert that uses it.
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "compat.h"
 #include "miscadmin.h"
@@ -18,6 +20,9 @@
 
 #define VECX_MODEL_CACHE_SIZE	16	/* of at most VECX_BASIS_MAX_BYTES each */
 
+/* What the cache knows a centre by; models are numbered from 1. */
+#define CENTRE_NUMBER	0
+
 typedef struct CacheEntry
 {
 	uint64		seed;
@@ -26,7 +31,7 @@ typedef struct CacheEntry
 	int			pins;
 	uint64		used;			/* tick of the last use */
 	uint8	   *bytes;			/* NULL: free entry */
-	VecxBasis	basis;			/* bound to bytes, which is where checks are done */
+	VecxBasis	basis;			/* a model's, bound to bytes */
 } CacheEntry;
 
 static CacheEntry cache[VECX_MODEL_CACHE_SIZE];
@@ -83,6 +88,23 @@ free_entry(void)
 	return oldest;
 }
 
+/* Caches a copy of the bytes, pinned; NULL if there is no room. */
+static CacheEntry *
+keep(VecxIndex *index, uint8 number, const uint8 *bytes, Size nbytes)
+{
+	CacheEntry *entry = free_entry();
+
+	if (!entry)
+		return NULL;
+	entry->seed = index->meta.seed;
+	entry->locator = index->rel->rd_locator;
+	entry->number = number;
+	entry->pins = 0;
+	entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, nbytes), bytes, nbytes);
+	pin(entry, index->cxt);
+	return entry;
+}
+
 static void
 bind_model(VecxIndex *index, const VecxModelSlot *slot, const uint8 *bytes, VecxBasis *basis)
 {
@@ -116,20 +138,55 @@ load_model(VecxIndex *index, const VecxModelSlot *slot)
 	bytes = MemoryContextAlloc(index->cxt, slot->nbytes);
 	VecxBlobRead(index->rel, slot->first, bytes, slot->nbytes);
 	bind_model(index, slot, bytes, &basis);
-	entry = free_entry();
+	entry = keep(index, slot->number, bytes, slot->nbytes);
 	if (!entry)
 		return basis;
-
-	entry->seed = index->meta.seed;
-	entry->locator = index->rel->rd_locator;
-	entry->number = slot->number;
-	entry->pins = 0;
-	entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, slot->nbytes),
-						  bytes, slot->nbytes);
 	bind_model(index, slot, entry->bytes, &entry->basis);
 	pfree(bytes);
-	pin(entry, index->cxt);
 	return entry->basis;
+}
+
+/* The centre of the codes as it is on disk, float[dim], in the current context. */
+float *
+VecxReadCentre(VecxIndex *index)
+{
+	Size		nbytes = index->meta.dim * sizeof(float);
+	float	   *centre = palloc(nbytes);
+
+	VecxBlobRead(index->rel, index->meta.centre, (uint8 *) centre, nbytes);
+	for (uint32 i = 0; i < index->meta.dim; i++)
+		if (!isfinite(centre[i]))
+			VecxCorrupted(index->rel, index->meta.centre, "the centre of the codes is not finite");
+	return centre;
+}
+
+/* Gives the coder its centre, which lives as long as the index is open. */
+void
+VecxLoadCentre(VecxIndex *index)
+{
+	CacheEntry *entry;
+	float	   *centre;
+
+	if (index->meta.centre == InvalidBlockNumber)
+		return;
+	entry = find_entry(index, CENTRE_NUMBER);
+	if (entry)
+		pin(entry, index->cxt);
+	else
+	{
+		MemoryContext old = MemoryContextSwitchTo(index->cxt);
+
+		centre = VecxReadCentre(index);
+		MemoryContextSwitchTo(old);
+		entry = keep(index, CENTRE_NUMBER, (uint8 *) centre, index->meta.dim * sizeof(float));
+		if (!entry)
+		{
+			index->coder.centre = centre;
+			return;
+		}
+		pfree(centre);
+	}
+	index->coder.centre = (float *) entry->bytes;
 }
 
 /* Makes index->models those of index->meta, keeping the ones loaded already. */

@@ -22,6 +22,7 @@ static relopt_enum_elt_def quantizer_values[] =
 {
 	{"auto", VECX_QUANTIZER_AUTO},
 	{"sq8", VECX_QUANTIZER_SQ8},
+	{"rabitq", VECX_QUANTIZER_RABITQ},
 	{"half", VECX_QUANTIZER_HALF},
 	{"none", VECX_QUANTIZER_NONE},
 	{NULL}
@@ -52,8 +53,11 @@ vecxAmInit(void)
 	add_enum_reloption(vecx_relopt_kind, "quantizer",
 					   "Form in which the index keeps vectors",
 					   quantizer_values, VECX_QUANTIZER_AUTO,
-					   "Valid values are \"auto\", \"sq8\", \"half\" and \"none\".",
+					   "Valid values are \"auto\", \"rabitq\", \"sq8\", \"half\" and \"none\".",
 					   AccessExclusiveLock);
+	add_int_reloption(vecx_relopt_kind, "bits",
+					  "Bits of a dimension with quantizer = rabitq",
+					  0, VECX_MIN_BITS, VECX_MAX_BITS, AccessExclusiveLock);
 
 	DefineCustomIntVariable("vecx.ef_search",
 							"Search width of vecx index scans.",
@@ -77,6 +81,7 @@ vecxoptions(Datum reloptions, bool validate)
 		{"ef_construction", RELOPT_TYPE_INT, offsetof(VecxOptions, ef_construction)},
 		{"sketch_bits", RELOPT_TYPE_INT, offsetof(VecxOptions, sketch_bits)},
 		{"quantizer", RELOPT_TYPE_ENUM, offsetof(VecxOptions, quantizer)},
+		{"bits", RELOPT_TYPE_INT, offsetof(VecxOptions, bits)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, vecx_relopt_kind,

@@ -174,6 +174,8 @@ typedef struct VecxMetaPageData
 	BlockNumber side_tail;
 	BlockNumber rows_tail;		/* ROWS page with room, a hint */
 	BlockNumber upper_tail;		/* UPPER page with room, a hint */
+	BlockNumber centre;			/* MODEL pages of the codes' centre, if any */
+	uint32		unused_centre;	/* zero */
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1
@@ -184,7 +186,7 @@ StaticAssertDecl(sizeof(VecxRowEntry) == 8, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(offsetof(VecxRowSegmentData, rows) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 152, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 160, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

@@ -18,10 +18,11 @@ const char *
 vecx_code_name(VecxCodeKind kind)
 {
 	static const char *const names[] = {
-		"none", "half", "sq8", "sq4", "sq2", "sq1", "bits", "bits_sample"
+		"none", "half", "sq8", "bits", "bits_sample",
+		"rabitq1", "rabitq2", "rabitq3", "rabitq4", "rabitq5", "rabitq6", "rabitq7", "rabitq8"
 	};
 
-	if (kind < VECX_CODE_NONE || kind > VECX_CODE_BITS_SAMPLE)
+	if (kind < VECX_CODE_NONE || kind > VECX_CODE_RABITQ8)
 		return "unknown";
 	return names[kind - VECX_CODE_NONE];
 }
@@ -31,6 +32,18 @@ static uint32_t
 bits_nbytes(uint32_t dim, uint32_t step)
 {
 	return vecx_round_up(((dim + step - 1) / step + 7) / 8, 4);
+}
+
+VecxCodeKind
+vecx_code_rabitq(uint32_t bits)
+{
+	return (VecxCodeKind) (VECX_CODE_RABITQ1 + bits - 1);
+}
+
+bool
+vecx_code_has_centre(VecxCodeKind kind, VecxMetric metric)
+{
+	return kind >= VECX_CODE_RABITQ1 && kind <= VECX_CODE_RABITQ8 && metric != VECX_METRIC_IP;
 }
 
 void
@@ -51,10 +64,7 @@ vecx_coder_init(VecxCoder *coder, VecxCodeKind kind, VecxMetric metric,
 			coder->nbytes = (uint32_t) sizeof(VecxHalfHead) + vecx_round_up(dim, 2) * 2;
 			break;
 		case VECX_CODE_SQ8:
-		case VECX_CODE_SQ4:
-		case VECX_CODE_SQ2:
-		case VECX_CODE_SQ1:
-			coder->nbytes = vecx_sq_nbytes(kind, dim);
+			coder->nbytes = vecx_sq_nbytes(dim);
 			break;
 		case VECX_CODE_BITS_SAMPLE:
 			while (bits_nbytes(dim, coder->step) > code_limit && coder->step < dim)
@@ -63,6 +73,10 @@ vecx_coder_init(VecxCoder *coder, VecxCodeKind kind, VecxMetric metric,
 			break;
 		case VECX_CODE_BITS:
 			coder->nbytes = bits_nbytes(dim, 1);
+			break;
+		default:
+			if (kind >= VECX_CODE_RABITQ1 && kind <= VECX_CODE_RABITQ8)
+				coder->nbytes = vecx_rabitq_nbytes(kind, dim);
 			break;
 	}
 }
@@ -242,8 +256,11 @@ vecx_code_encode(const VecxCoder *coder, const void *vec, uint8_t *code)
 		case VECX_CODE_BITS_SAMPLE:
 			bits_encode(coder, vec, code);
 			break;
-		default:
+		case VECX_CODE_SQ8:
 			vecx_sq_encode(coder, vec, code);
+			break;
+		default:
+			vecx_rabitq_encode(coder, vec, code);
 			break;
 	}
 }
@@ -263,8 +280,11 @@ vecx_code_decode(const VecxCoder *coder, const uint8_t *code, void *vec)
 		case VECX_CODE_BITS_SAMPLE:
 			bits_decode(coder, code, vec);
 			break;
-		default:
+		case VECX_CODE_SQ8:
 			vecx_sq_decode(coder, code, vec);
+			break;
+		default:
+			vecx_rabitq_decode(coder, code, vec);
 			break;
 	}
 }
@@ -317,8 +337,10 @@ vecx_code_check(const VecxCoder *coder, const uint8_t *code)
 		case VECX_CODE_BITS:
 		case VECX_CODE_BITS_SAMPLE:
 			return bits_check(coder, code);
-		default:
+		case VECX_CODE_SQ8:
 			return vecx_sq_check(coder, code);
+		default:
+			return vecx_rabitq_check(coder, code);
 	}
 }
 
@@ -334,8 +356,10 @@ vecx_code_query_scratch(const VecxCoder *coder)
 		case VECX_CODE_BITS:
 		case VECX_CODE_BITS_SAMPLE:
 			return coder->nbytes;
-		default:
+		case VECX_CODE_SQ8:
 			return vecx_sq_query_scratch(coder);
+		default:
+			return vecx_rabitq_query_scratch(coder);
 	}
 }
 
@@ -361,13 +385,15 @@ vecx_code_query_init(const VecxCoder *coder, VecxCodeQuery *query, const void *v
 		case VECX_CODE_BITS:
 		case VECX_CODE_BITS_SAMPLE:
 			/* Vectors of bits end at a byte, codes at a word. */
-			query->unpacked = scratch;
-			bits_encode(coder, vec, query->unpacked);
-			query->bits = query->unpacked;
+			bits_encode(coder, vec, scratch);
+			query->bits = scratch;
 			query->popcount = bits_popcount(query->bits, coder->nbytes);
 			break;
-		default:
+		case VECX_CODE_SQ8:
 			vecx_sq_query_init(coder, query, vec, scratch);
+			break;
+		default:
+			vecx_rabitq_query_init(coder, query, vec, scratch);
 			break;
 	}
 }
@@ -395,8 +421,11 @@ vecx_code_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
 			query->bits = code;
 			query->popcount = bits_popcount(code, coder->nbytes);
 			break;
-		default:
+		case VECX_CODE_SQ8:
 			vecx_sq_query_init_code(coder, query, code, scratch);
+			break;
+		default:
+			vecx_rabitq_query_init_code(coder, query, code, scratch);
 			break;
 	}
 	query->code = code;
@@ -422,10 +451,14 @@ vecx_code_distance(const VecxCoder *coder, const VecxCodeQuery *query, const uin
 		case VECX_CODE_BITS:
 		case VECX_CODE_BITS_SAMPLE:
 			return bits_distance(coder, query, code);
-		default:
+		case VECX_CODE_SQ8:
 			if (ip)
 				return vecx_finite(-vecx_sq_ip(coder, query, code));
 			return vecx_finite(vecx_sq_l2sq(coder, query, code));
+		default:
+			if (ip)
+				return vecx_finite(-vecx_rabitq_ip(coder, query, code));
+			return vecx_finite(vecx_rabitq_l2sq(coder, query, code));
 	}
 }
 
@@ -441,8 +474,10 @@ vecx_code_rank(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t
 															 coder->dim));
 		case VECX_CODE_HALF:
 			return vecx_finite(half_l1(coder, query, code));
-		default:
+		case VECX_CODE_SQ8:
 			return vecx_finite(vecx_sq_l1(coder, query, code));
+		default:
+			return vecx_finite(vecx_rabitq_l1(coder, query, code));
 	}
 }
 
@@ -522,12 +557,17 @@ vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_
 			err2 = norm2 * ldexp(1.0, -22) / 3.0;
 			return vecx_finite(float_error(coder, query, err2, 4.0 * err2 / (double) coder->dim,
 										   norm2, rank));
-		default:
+		case VECX_CODE_SQ8:
 			vecx_sq_noise(coder, code, &err2, &step);
 			if (err2 == 0.0)
 				return 0.0f;
 			norm2 = vecx_sq_norm2(coder, code);
 			return vecx_finite(float_error(coder, query, err2, step * step / 12.0, norm2, rank));
+		default:
+			if (coder->metric != VECX_METRIC_L1)
+				return vecx_finite(vecx_rabitq_error(coder, query, code, rank));
+			return vecx_finite(float_error(coder, query, vecx_rabitq_err2(coder, code), 0.0,
+										   vecx_rabitq_norm2(coder, code), rank));
 	}
 }
 
@@ -543,7 +583,9 @@ vecx_code_norm2(const VecxCoder *coder, const uint8_t *code)
 		case VECX_CODE_BITS:
 		case VECX_CODE_BITS_SAMPLE:
 			return (float) (bits_popcount(code, coder->nbytes) * coder->step);
-		default:
+		case VECX_CODE_SQ8:
 			return vecx_finite(vecx_sq_norm2(coder, code));
+		default:
+			return vecx_finite(vecx_rabitq_norm2(coder, code));
 	}
 }

@@ -40,17 +40,18 @@ typedef enum VecxCodeKind
 	VECX_CODE_NONE = 1,			/* float32 as it is */
 	VECX_CODE_HALF,				/* float16 of x / scale, one scale a vector */
 	VECX_CODE_SQ8,				/* 8 bits a dimension, scale and offset a vector */
-	VECX_CODE_SQ4,				/* the same with 4, 2 and 1 bits, for vectors */
-	VECX_CODE_SQ2,				/* too wide for a page */
-	VECX_CODE_SQ1,
 	VECX_CODE_BITS,				/* the bits of a bit vector */
-	VECX_CODE_BITS_SAMPLE		/* every k-th bit of one too wide for a page */
+	VECX_CODE_BITS_SAMPLE,		/* every k-th bit of one too wide for a page */
+	VECX_CODE_RABITQ1,			/* RaBitQ of 1 bit a dimension, ... */
+	VECX_CODE_RABITQ8 = VECX_CODE_RABITQ1 + 7	/* ... of 8 bits */
 } VecxCodeKind;
 
 /*
  * 1. Own codes.
  *
- * A coder is plain data derived from (kind, metric, dim); copy it freely.
+ * A coder is plain data derived from (kind, metric, dim); copy it freely.  Only
+ * the centre, for kinds that can have one, is the caller's to set and to keep:
+ * a point in the midst of the vectors, the same for all codes that meet.
  * Input vectors are float32[dim], or for the two BITS kinds bytes with the
  * first bit in the most significant bit of byte 0 (PostgreSQL's bit strings),
  * unused trailing bits zero.  Under COSINE the caller passes unit vectors.
@@ -62,9 +63,12 @@ typedef struct VecxCoder
 	uint32_t	dim;
 	uint32_t	nbytes;			/* size of a code, a multiple of 4 */
 	uint32_t	step;			/* BITS_SAMPLE keeps every step-th bit, else 1 */
+	const float *centre;		/* [dim], NULL: the origin */
 } VecxCoder;
 
 extern const char *vecx_code_name(VecxCodeKind kind);
+extern VecxCodeKind vecx_code_rabitq(uint32_t bits);
+extern bool vecx_code_has_centre(VecxCodeKind kind, VecxMetric metric);
 
 /* Fills *coder.  code_limit (bytes) matters to BITS_SAMPLE only: the largest
  * power-of-two sample that fits is taken. */
@@ -76,7 +80,8 @@ extern void vecx_coder_init(VecxCoder *coder, VecxCodeKind kind, VecxMetric metr
 extern void vecx_code_encode(const VecxCoder *coder, const void *vec, uint8_t *code);
 
 /* float32[dim] (or the bit bytes) back from a code.  Bits that BITS_SAMPLE left
- * out come back as zeros. */
+ * out come back as zeros.  RABITQ comes back longer than the vector was, as its
+ * inner products need it to be; vecx_code_norm2 is the vector's own. */
 extern void vecx_code_decode(const VecxCoder *coder, const uint8_t *code, void *vec);
 
 /* True if a code holds nothing but plausible numbers (finite factors, sums that
@@ -101,14 +106,16 @@ typedef struct VecxCodeQuery
 	float		dev2;			/* |centred|^2 */
 	float	   *centred;		/* elements less their mean */
 	float	   *work;			/* room for a copy of x, where a code needs it */
-	const uint8_t *levels;		/* code's elements, one byte each */
-	uint8_t    *unpacked;		/* room for the other code's elements */
+	int8_t	   *parts;			/* rotated and rounded */
+	float		step;			/* of the rounding */
+	double		total;			/* of the rounded elements */
 } VecxCodeQuery;
 
 extern size_t vecx_code_query_scratch(const VecxCoder *coder);
 extern void vecx_code_query_init(const VecxCoder *coder, VecxCodeQuery *query,
 								 const void *vec, void *scratch);
-/* The same from a code.  Code against code is as precise as decoding both. */
+/* The same from a code.  Code against code is as precise as decoding both, or
+ * more: RABITQ's errors do not add up where vectors are near. */
 extern void vecx_code_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
 									  const uint8_t *code, void *scratch);
 

@@ -108,8 +108,8 @@ vecx_butterfly(float *restrict lo, float *restrict hi, size_t n)
 	}
 }
 
-/* code_sq.c: the scalar quantisers SQ8, SQ4, SQ2 and SQ1. */
-extern uint32_t vecx_sq_nbytes(VecxCodeKind kind, uint32_t dim);
+/* code_sq.c: SQ8. */
+extern uint32_t vecx_sq_nbytes(uint32_t dim);
 extern void vecx_sq_encode(const VecxCoder *coder, const float *x, uint8_t *code);
 extern void vecx_sq_decode(const VecxCoder *coder, const uint8_t *code, float *x);
 extern bool vecx_sq_check(const VecxCoder *coder, const uint8_t *code);
@@ -129,8 +129,33 @@ extern double vecx_sq_norm2(const VecxCoder *coder, const uint8_t *code);
 extern void vecx_sq_noise(const VecxCoder *coder, const uint8_t *code,
 						  double *err2, double *step);
 
+/* code_rabitq.c: RABITQ1 to RABITQ8. */
+extern uint32_t vecx_rabitq_nbytes(VecxCodeKind kind, uint32_t dim);
+extern void vecx_rabitq_encode(const VecxCoder *coder, const float *x, uint8_t *code);
+extern void vecx_rabitq_decode(const VecxCoder *coder, const uint8_t *code, float *x);
+extern bool vecx_rabitq_check(const VecxCoder *coder, const uint8_t *code);
+extern size_t vecx_rabitq_query_scratch(const VecxCoder *coder);
+extern void vecx_rabitq_query_init(const VecxCoder *coder, VecxCodeQuery *query,
+								   const float *x, void *scratch);
+extern void vecx_rabitq_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
+										const uint8_t *code, void *scratch);
+extern double vecx_rabitq_l2sq(const VecxCoder *coder, const VecxCodeQuery *query,
+							   const uint8_t *code);
+extern double vecx_rabitq_ip(const VecxCoder *coder, const VecxCodeQuery *query,
+							 const uint8_t *code);
+extern double vecx_rabitq_l1(const VecxCoder *coder, const VecxCodeQuery *query,
+							 const uint8_t *code);
+extern double vecx_rabitq_norm2(const VecxCoder *coder, const uint8_t *code);
+/* Squared length of what the decoded code is off. */
+extern double vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code);
+/* vecx_code_error of the distances but L1. */
+extern double vecx_rabitq_error(const VecxCoder *coder, const VecxCodeQuery *query,
+								const uint8_t *code, float rank);
+
 /* code_rotate.c: seeded orthogonal transforms. */
 extern void vecx_fht(float *x, uint32_t n);
+extern void vecx_rotate(float *x, uint32_t n);
+extern void vecx_rotate_back(float *x, uint32_t n);
 extern void vecx_random_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows);
 extern void vecx_rotate_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows,
 							 float *scratch);

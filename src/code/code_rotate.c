@@ -138,6 +138,75 @@ rotate_vector(const uint64_t *signs, uint32_t n, uint32_t window, float *x)
 	}
 }
 
+/*
+ * A fixed random rotation of one vector, n a multiple of 64, and its inverse.
+ * Where n is no power of two, a butterfly between the halves follows each
+ * transform of a window, so that four rounds spread every element over all.
+ */
+#define ROTATE_SEED		UINT64_C(0x766563785EED)
+
+static void
+flip_signs(uint64_t *rng, float *x, uint32_t n)
+{
+	for (uint32_t start = 0; start < n; start += 64)
+	{
+		uint64_t	signs = vecx_random(rng);
+
+		for (uint32_t i = 0; i < 64; i++)
+			x[start + i] *= 1.0f - (float) (signs >> i & 1) * 2.0f;
+	}
+}
+
+static void
+scale_vector(float *x, uint32_t n, float scale)
+{
+	for (uint32_t i = 0; i < n; i++)
+		x[i] *= scale;
+}
+
+static void
+fixed_rotation(float *x, uint32_t n, bool back)
+{
+	uint32_t	window = 64;
+	float		scale;
+
+	while (window * 2 <= n)
+		window *= 2;
+	scale = 1.0f / sqrtf((float) window);
+	for (uint32_t i = 0; i < ROTATE_ROUNDS; i++)
+	{
+		uint32_t	round = back ? ROTATE_ROUNDS - 1 - i : i;
+		uint64_t	rng = ROTATE_SEED + round;
+		float	   *part = x + (round % 2 == 0 ? 0 : n - window);
+
+		if (!back)
+			flip_signs(&rng, x, n);
+		else if (window < n)
+			vecx_butterfly(x, x + n / 2, n / 2);
+		vecx_fht(part, window);
+		scale_vector(part, window, scale);
+		if (back)
+			flip_signs(&rng, x, n);
+		else if (window < n)
+			vecx_butterfly(x, x + n / 2, n / 2);
+	}
+	/* each butterfly made it longer by the root of two */
+	if (window < n)
+		scale_vector(x, n, 0.25f);
+}
+
+void
+vecx_rotate(float *x, uint32_t n)
+{
+	fixed_rotation(x, n, false);
+}
+
+void
+vecx_rotate_back(float *x, uint32_t n)
+{
+	fixed_rotation(x, n, true);
+}
+
 /* nrows <= n random orthonormal rows: images of unit vectors. */
 void
 vecx_random_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows)

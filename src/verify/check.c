@@ -94,6 +94,21 @@ check_models(Check *c)
 	}
 }
 
+/* The centre as it is on disk, if these codes have one. */
+static void
+check_centre(Check *c)
+{
+	BlockNumber centre = c->index->meta.centre;
+	const VecxCoder *coder = &c->index->coder;
+
+	if (centre == InvalidBlockNumber)
+		return;
+	if (centre >= c->nblocks || !vecx_code_has_centre(coder->kind, coder->metric))
+		VecxDamage(c->target.rel, VECX_META_BLKNO, InvalidOffsetNumber,
+				   "the centre of the codes cannot be there", "centre=%u", centre);
+	pfree(VecxReadCentre(c->index));
+}
+
 static int
 compare_items(const void *a, const void *b)
 {
@@ -252,6 +267,7 @@ check_index(Check *c, bool heapallindexed)
 
 	check_meta(c);
 	check_models(c);
+	check_centre(c);
 	VecxGraphCheckEntry(c->graph);
 	for (BlockNumber blkno = VECX_META_BLKNO; blkno < c->nblocks; blkno++)
 	{

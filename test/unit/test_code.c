@@ -21,7 +21,7 @@
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 static const VecxCodeKind float_kinds[] = {
-	VECX_CODE_NONE, VECX_CODE_HALF, VECX_CODE_SQ8, VECX_CODE_SQ4, VECX_CODE_SQ2, VECX_CODE_SQ1
+	VECX_CODE_NONE, VECX_CODE_HALF, VECX_CODE_SQ8
 };
 static const VecxMetric float_metrics[] = {
 	VECX_METRIC_L2, VECX_METRIC_COSINE, VECX_METRIC_IP, VECX_METRIC_L1
@@ -359,9 +359,8 @@ test_degenerate_codes(void)
 					vecx_code_encode(&coder, y, zero);
 					vecx_code_decode(&coder, code, y);
 					sound = sound && vecx_code_check(&coder, code) && vecx_code_check(&coder, zero);
-					if (float_kinds[k] <= VECX_CODE_SQ8)
-						for (uint32_t i = 0; i < dim; i++)
-							close = close && fabsf(x[i] - y[i]) <= 0.005f * fabsf(values[v / 2]) + 1e-37f;
+					for (uint32_t i = 0; i < dim; i++)
+						close = close && fabsf(x[i] - y[i]) <= 0.005f * fabsf(values[v / 2]) + 1e-37f;
 					for (int way = 0; way < 4; way++)
 					{
 						const uint8_t *other = way % 2 == 0 ? code : zero;
@@ -546,7 +545,7 @@ test_damaged_codes(void)
 		free(code);
 		free(scratch);
 	}
-	UNIT_CHECK(refused > 1000, "%d of 6,000 damaged codes are refused, none does harm", refused);
+	UNIT_CHECK(refused > 500, "%d of 3,000 damaged codes are refused, none does harm", refused);
 	free(rows);
 }
 

@@ -1,0 +1,484 @@
+/*
+ * code_rabitq.c
+ *    RaBitQ of 1 to 8 bits a dimension (Gao and Long, arXiv 2405.12497 and
+ *    2409.09913): levels of the rotated vector, and an unbiased estimate of
+ *    its product with any other.
+ *
+ * Let r be the vector less the coder's centre, padded with zeros to a multiple
+ * of 64 and rotated;
+ *    u[i]    its level, by the uniform step that is best for a normal variable
+ *    s[i]    u[i] - (2^B - 1) / 2
+ *    A       <r, s>
+ * Then r and the error (|r|^2 / A) s - r are orthogonal, and as the rotation is
+ * random, the error's product with a query is noise around zero:
+ *
+ *    <q, r> is about (|r|^2 / A) <q, s>
+ *    with variance |q'|^2 |r|^2 (1 / cos^2 - 1) / n,  cos = A / (|r| |s|)
+ *
+ * where q, treated as r was, less its part along r is q'.  A code is a
+ * VecxRabitqHead and then the levels, packed for the kernel packed_dot.
+ * Decoded, it is (|r|^2 / A) s, turned back, plus the centre.
+ *
+ * A centre makes r shorter, and the error with it, where the data lie about a
+ * mean far from zero.  Inner products have none: it would have to be known to
+ * them in full precision, and brings nothing to vectors of all lengths.
+ */
+#include "code_int.h"
+
+#define RABITQ_MAX_DIMS		16384
+
+/* From so many bits on a query of 8 bits would be coarser than the code. */
+#define RABITQ_FINE_BITS	7
+/* Steps of the query's fine part in one of its coarse part. */
+#define RABITQ_FINE_STEPS	254
+
+typedef struct VecxRabitqHead
+{
+	float		rescale;		/* |r|^2 / A; 0 if r is */
+	float		r2;				/* |r|^2 */
+	float		norm2;			/* |x|^2 */
+	uint32_t	sum;			/* of u[i]; <= 16,384 * 255 */
+	uint32_t	sumsq;			/* of u[i]^2; <= 16,384 * 255^2 */
+} VecxRabitqHead;
+
+/* Steps, in standard deviations, by Max 1960. */
+static const float rabitq_steps[9] = {
+	0.0f, 1.5958f, 0.9957f, 0.5860f, 0.3352f, 0.1881f, 0.1041f, 0.0569f, 0.0308f
+};
+
+static uint32_t
+rabitq_bits(const VecxCoder *coder)
+{
+	return (uint32_t) (coder->kind - VECX_CODE_RABITQ1) + 1;
+}
+
+static uint32_t
+rabitq_dims(const VecxCoder *coder)
+{
+	return vecx_round_up(coder->dim, 64);
+}
+
+uint32_t
+vecx_rabitq_nbytes(VecxCodeKind kind, uint32_t dim)
+{
+	return (uint32_t) sizeof(VecxRabitqHead) +
+		vecx_round_up(dim, 64) / 8 * ((uint32_t) (kind - VECX_CODE_RABITQ1) + 1);
+}
+
+static VecxRabitqHead
+rabitq_head(const uint8_t *code)
+{
+	VecxRabitqHead head;
+
+	memcpy(&head, code, sizeof(head));
+	return head;
+}
+
+/*
+ * Level 0 plus half of the range is zero: s[i] = u[i] - middle.
+ */
+static double
+rabitq_middle(const VecxCoder *coder)
+{
+	return (double) ((1u << rabitq_bits(coder)) - 1) / 2.0;
+}
+
+/* |s|^2 */
+static double
+rabitq_s2(const VecxCoder *coder, const VecxRabitqHead *head)
+{
+	double		middle = rabitq_middle(coder);
+
+	return (double) head->sumsq - 2.0 * middle * (double) head->sum +
+		(double) rabitq_dims(coder) * middle * middle;
+}
+
+/* The square of the cosine of r and s, 1 for a zero vector. */
+static double
+rabitq_cos2(const VecxCoder *coder, const VecxRabitqHead *head)
+{
+	double		length = (double) head->rescale * (double) head->rescale * rabitq_s2(coder, head);
+
+	return length > (double) head->r2 ? (double) head->r2 / length : 1.0;
+}
+
+/* Levels to and from the packed form that kernel.h describes. */
+static void
+rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t bits)
+{
+	memset(packed, 0, dims / 8 * bits);
+	for (uint32_t start = 0; start < dims; start += 64)
+	{
+		uint32_t	shift = 0;
+
+		for (uint32_t width = 8; width > 0; width /= 2)
+		{
+			uint32_t	nbytes = 8 * width;
+
+			if (!(bits & width))
+				continue;
+			for (uint32_t i = 0; i < 64; i++)
+			{
+				uint32_t	part = (uint32_t) levels[start + i] >> shift & ((1u << width) - 1);
+
+				packed[i % nbytes] = (uint8_t) (packed[i % nbytes] | part << i / nbytes * width);
+			}
+			shift += width;
+			packed += nbytes;
+		}
+	}
+}
+
+static void
+rabitq_unpack(const uint8_t *packed, uint8_t *levels, uint32_t dims, uint32_t bits)
+{
+	memset(levels, 0, dims);
+	for (uint32_t start = 0; start < dims; start += 64)
+	{
+		uint32_t	shift = 0;
+
+		for (uint32_t width = 8; width > 0; width /= 2)
+		{
+			uint32_t	nbytes = 8 * width;
+
+			if (!(bits & width))
+				continue;
+			for (uint32_t i = 0; i < 64; i++)
+			{
+				uint32_t	part = (uint32_t) packed[i % nbytes] >> i / nbytes * width & ((1u << width) - 1);
+
+				levels[start + i] = (uint8_t) (levels[start + i] | part << shift);
+			}
+			shift += width;
+			packed += nbytes;
+		}
+	}
+}
+
+static double
+sum_of_squares(const float *x, uint32_t n)
+{
+	double		sum = 0.0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += (double) x[i] * (double) x[i];
+	return sum;
+}
+
+/* The vector less the centre, padded and rotated; returns |r|^2. */
+static double
+rabitq_rotate(const VecxCoder *coder, const float *x, float *r)
+{
+	double		r2;
+
+	for (uint32_t i = 0; i < coder->dim; i++)
+		r[i] = coder->centre ? x[i] - coder->centre[i] : x[i];
+	memset(r + coder->dim, 0, (rabitq_dims(coder) - coder->dim) * sizeof(float));
+	r2 = sum_of_squares(r, coder->dim);
+	vecx_rotate(r, rabitq_dims(coder));
+	return r2;
+}
+
+static inline uint32_t
+rabitq_level(float r, float inverse, uint32_t bits)
+{
+	float		half = (float) (1u << (bits - 1));
+	float		t = r * inverse + half;
+
+	if (bits == 1)
+		return r > 0.0f;
+	if (!(t > 0.0f))
+		return 0;
+	return t >= 2.0f * half ? 2 * (uint32_t) half - 1 : (uint32_t) t;
+}
+
+void
+vecx_rabitq_encode(const VecxCoder *coder, const float *x, uint8_t *code)
+{
+	uint32_t	dims = rabitq_dims(coder);
+	uint32_t	bits = rabitq_bits(coder);
+	double		middle = rabitq_middle(coder);
+	float		r[RABITQ_MAX_DIMS];
+	uint8_t		levels[RABITQ_MAX_DIMS];
+	double		r2 = rabitq_rotate(coder, x, r);
+	float		step = (float) sqrt(r2 / (double) dims) * rabitq_steps[bits];
+	float		max = 0.0f;
+	double		a = 0.0;
+	VecxRabitqHead head;
+
+	memset(&head, 0, sizeof(head));
+	memset(code, 0, coder->nbytes);
+	head.norm2 = vecx_finite(sum_of_squares(x, coder->dim));
+	/* no wider than the largest element needs */
+	for (uint32_t i = 0; i < dims; i++)
+		max = fabsf(r[i]) > max ? fabsf(r[i]) : max;
+	if (step > max / (float) (1u << (bits - 1)))
+		step = max / (float) (1u << (bits - 1));
+	if (r2 >= (double) FLT_MIN && step >= FLT_MIN)
+	{
+		for (uint32_t i = 0; i < dims; i++)
+		{
+			uint32_t	u = rabitq_level(r[i], 1.0f / step, bits);
+
+			levels[i] = (uint8_t) u;
+			head.sum += u;
+			head.sumsq += u * u;
+			a += (double) r[i] * ((double) u - middle);
+		}
+		rabitq_pack(code + sizeof(head), levels, dims, bits);
+		head.r2 = vecx_finite(r2);
+		head.rescale = vecx_finite(r2 / a);
+	}
+	memcpy(code, &head, sizeof(head));
+}
+
+/* x has room for all dims, of which the caller wants the first dim. */
+static void
+rabitq_decode_all(const VecxCoder *coder, const uint8_t *code, float *x)
+{
+	uint32_t	dims = rabitq_dims(coder);
+	VecxRabitqHead head = rabitq_head(code);
+	float		middle = (float) rabitq_middle(coder);
+	uint8_t		levels[RABITQ_MAX_DIMS];
+
+	rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
+	for (uint32_t i = 0; i < dims; i++)
+		x[i] = ((float) levels[i] - middle) * head.rescale;
+	vecx_rotate_back(x, dims);
+	for (uint32_t i = 0; i < coder->dim && coder->centre; i++)
+		x[i] += coder->centre[i];
+}
+
+void
+vecx_rabitq_decode(const VecxCoder *coder, const uint8_t *code, float *x)
+{
+	float		all[RABITQ_MAX_DIMS];
+
+	rabitq_decode_all(coder, code, all);
+	memcpy(x, all, coder->dim * sizeof(float));
+}
+
+bool
+vecx_rabitq_check(const VecxCoder *coder, const uint8_t *code)
+{
+	uint32_t	dims = rabitq_dims(coder);
+	VecxRabitqHead head = rabitq_head(code);
+	uint8_t		levels[RABITQ_MAX_DIMS];
+	uint32_t	sum = 0;
+	uint32_t	sumsq = 0;
+
+	rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
+	for (uint32_t i = 0; i < dims; i++)
+	{
+		sum += levels[i];
+		sumsq += (uint32_t) levels[i] * levels[i];
+	}
+	return isfinite(head.rescale) && head.rescale >= 0.0f &&
+		isfinite(head.r2) && head.r2 >= 0.0f &&
+		isfinite(head.norm2) && head.norm2 >= 0.0f &&
+		(head.rescale > 0.0f) == (head.r2 > 0.0f) &&
+		sum == head.sum && sumsq == head.sumsq;
+}
+
+double
+vecx_rabitq_norm2(const VecxCoder *coder, const uint8_t *code)
+{
+	(void) coder;
+	return (double) rabitq_head(code).norm2;
+}
+
+double
+vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code)
+{
+	VecxRabitqHead head = rabitq_head(code);
+
+	return (double) head.r2 * (1.0 / rabitq_cos2(coder, &head) - 1.0);
+}
+
+/* Scratch: floats for a rotated vector, the query's two parts of 8 bits. */
+size_t
+vecx_rabitq_query_scratch(const VecxCoder *coder)
+{
+	return (size_t) rabitq_dims(coder) * (sizeof(float) + 2);
+}
+
+static void
+rabitq_place_scratch(const VecxCoder *coder, VecxCodeQuery *query, void *scratch)
+{
+	query->work = scratch;
+	query->parts = (int8_t *) (query->work + rabitq_dims(coder));
+}
+
+void
+vecx_rabitq_query_init(const VecxCoder *coder, VecxCodeQuery *query, const float *x, void *scratch)
+{
+	uint32_t	dims = rabitq_dims(coder);
+	bool		fine = rabitq_bits(coder) >= RABITQ_FINE_BITS;
+	float		max = 0.0f;
+	double		total = 0.0;
+	float	   *r;
+
+	rabitq_place_scratch(coder, query, scratch);
+	r = query->work;
+	query->x = x;
+	query->norm2 = vecx_finite(sum_of_squares(x, coder->dim));
+	query->dev2 = vecx_finite(rabitq_rotate(coder, x, r));
+	for (uint32_t i = 0; i < dims; i++)
+		max = fabsf(r[i]) > max ? fabsf(r[i]) : max;
+	query->step = max / 127.0f >= FLT_MIN ? max / 127.0f : 0.0f;
+	for (uint32_t i = 0; i < dims; i++)
+	{
+		float		t = query->step > 0.0f ? r[i] / query->step : 0.0f;
+		float		coarse = rintf(t);
+		float		rest = fine ? rintf((t - coarse) * (float) RABITQ_FINE_STEPS) : 0.0f;
+
+		query->parts[i] = (int8_t) coarse;
+		query->parts[dims + i] = (int8_t) rest;
+		total += (double) coarse + (double) rest / RABITQ_FINE_STEPS;
+	}
+	query->total = total;
+}
+
+/* Levels less half their number, so that they fit 8 bits with a sign. */
+void
+vecx_rabitq_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
+							const uint8_t *code, void *scratch)
+{
+	uint32_t	dims = rabitq_dims(coder);
+	uint32_t	bits = rabitq_bits(coder);
+	VecxRabitqHead head = rabitq_head(code);
+	uint8_t    *levels;
+
+	rabitq_place_scratch(coder, query, scratch);
+	query->code = code;
+	query->norm2 = head.norm2;
+	query->dev2 = head.r2;
+	if (coder->metric == VECX_METRIC_L1)
+		rabitq_decode_all(coder, code, query->work);
+	levels = (uint8_t *) query->parts;
+	rabitq_unpack(code + sizeof(head), levels, dims, bits);
+	for (uint32_t i = 0; i < dims; i++)
+		query->parts[i] = (int8_t) ((int) levels[i] - (1 << (bits - 1)));
+	query->total = (double) head.sum - (double) dims * (double) (1u << (bits - 1));
+}
+
+/* <q, r> of a query of floats. */
+static double
+rabitq_ip_floats(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code)
+{
+	uint32_t	dims = rabitq_dims(coder);
+	uint32_t	bits = rabitq_bits(coder);
+	VecxRabitqHead head = rabitq_head(code);
+	const uint8_t *packed = code + sizeof(head);
+	double		prod = (double) vecx_kernels->packed_dot(query->parts, packed, dims, bits);
+
+	if (bits >= RABITQ_FINE_BITS)
+		prod += (double) vecx_kernels->packed_dot(query->parts + dims, packed, dims, bits) /
+			RABITQ_FINE_STEPS;
+	return (double) head.rescale * (double) query->step *
+		(prod - rabitq_middle(coder) * query->total);
+}
+
+/*
+ * The cosine of two vectors from that of their s, c.  If the vectors are far
+ * apart, their errors have nothing to do with each other, and it is
+ * c / (cos cos'); if they are equal, so are the errors, and it is c.  With
+ * u = 2 (1 - c), the squared distance of the s, the far case is, times cos cos',
+ * u - e, where e = 2 (1 - cos cos') is what the errors add.  Near is where few
+ * elements differ in level, and those by one: u grows with the distance itself,
+ * not with its square.  The parabola that runs into that line is near the truth:
+ * with 1 bit, where the cosine is sin(c pi / 2), within .03 of it.
+ */
+static double
+rabitq_cosine(double c, double coscos)
+{
+	double		u = 2.0 * (1.0 - fabs(c));
+	double		e = 2.0 * (1.0 - coscos);
+	double		w = u < 2.0 * e ? u * u / (4.0 * e) : u - e;
+	double		cosine = 1.0 - w / coscos / 2.0;
+
+	return c < 0.0 ? -cosine : cosine;
+}
+
+/* The cosine of the query and r, both codes. */
+static double
+rabitq_cosine_codes(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code)
+{
+	uint32_t	dims = rabitq_dims(coder);
+	uint32_t	bits = rabitq_bits(coder);
+	VecxRabitqHead head = rabitq_head(code);
+	VecxRabitqHead qhead = rabitq_head(query->code);
+	double		prod = (double) vecx_kernels->packed_dot(query->parts, code + sizeof(head), dims, bits);
+	double		lengths = sqrt(rabitq_s2(coder, &head) * rabitq_s2(coder, &qhead));
+
+	/* the query's s is its parts + 1/2 */
+	prod += (double) head.sum / 2.0 -
+		rabitq_middle(coder) * (query->total + (double) dims / 2.0);
+	return rabitq_cosine(fmax(-1.0, fmin(prod / lengths, 1.0)),
+						 sqrt(rabitq_cos2(coder, &head) * rabitq_cos2(coder, &qhead)));
+}
+
+double
+vecx_rabitq_ip(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code)
+{
+	if (query->code == NULL)
+		return rabitq_ip_floats(coder, query, code);
+	return sqrt((double) query->dev2 * (double) rabitq_head(code).r2) *
+		rabitq_cosine_codes(coder, query, code);
+}
+
+double
+vecx_rabitq_l2sq(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code)
+{
+	double		d = (double) query->dev2 + (double) rabitq_head(code).r2 -
+		2.0 * vecx_rabitq_ip(coder, query, code);
+
+	return d > 0.0 ? d : 0.0;
+}
+
+/* Only here the code has to be turned back. */
+double
+vecx_rabitq_l1(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code)
+{
+	float		x[RABITQ_MAX_DIMS];
+
+	rabitq_decode_all(coder, code, x);
+	return (double) vecx_kernels->l1_f32(query->code ? query->work : query->x, x, coder->dim);
+}
+
+/*
+ * Standard deviation of the estimate of <q, r>, which came out as ip.  The part
+ * of the query that is not along r is taken a little too long, ip being an
+ * estimate itself.
+ */
+static double
+rabitq_sigma(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code, double ip)
+{
+	double		n = (double) rabitq_dims(coder);
+	double		r2 = (double) rabitq_head(code).r2;
+	double		err2 = vecx_rabitq_err2(coder, code);
+	double		along = fabs(ip) - sqrt((double) query->dev2 * err2 / n);
+	double		across = (double) query->dev2;
+	double		step = (double) query->step;
+
+	if (query->code != NULL)
+	{
+		double		query_err2 = vecx_rabitq_err2(coder, query->code);
+
+		return sqrt((across * err2 + r2 * query_err2 + err2 * query_err2) / n);
+	}
+	if (along > 0.0 && r2 > 0.0)
+		across = fmax(0.0, across - along * along / r2);
+	if (rabitq_bits(coder) >= RABITQ_FINE_BITS)
+		step /= RABITQ_FINE_STEPS;
+	return sqrt(across * err2 / n + step * step / 12.0 * (r2 + err2));
+}
+
+double
+vecx_rabitq_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code, float rank)
+{
+	if (coder->metric == VECX_METRIC_IP)
+		return 3.0 * rabitq_sigma(coder, query, code, (double) rank);
+	return 6.0 * rabitq_sigma(coder, query, code, ((double) query->dev2 +
+												   (double) rabitq_head(code).r2 - (double) rank) / 2.0);
+}
