@@ -20,8 +20,8 @@
  * Decoded, it is (|r|^2 / A) s, turned back, plus the centre.
  *
  * A centre makes r shorter, and the error with it, where the data lie about a
- * mean far from zero.  Inner products have none: it would have to be known to
- * them in full precision, and brings nothing to vectors of all lengths.
+ * mean far from zero.  Inner products have none: where lengths vary, it would
+ * add more to the error than it takes away.
  */
 #include "code_int.h"
 
@@ -102,7 +102,29 @@ rabitq_cos2(const VecxCoder *coder, const VecxRabitqHead *head)
 	return length > (double) head->r2 ? (double) head->r2 / length : 1.0;
 }
 
-/* Levels to and from the packed form that kernel.h describes. */
+#define EACH_BYTE	UINT64_C(0x0101010101010101)
+
+static inline uint64_t
+load_word(const uint8_t *bytes)
+{
+	uint64_t	word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
+static inline void
+or_word(uint8_t *bytes, uint64_t word)
+{
+	word |= load_word(bytes);
+	memcpy(bytes, &word, sizeof(word));
+}
+
+/*
+ * Levels to and from the packed form that kernel.h describes, eight at a time:
+ * in a field of w bits, of w words, part p of word k is word p w + k of the
+ * block's levels.
+ */
 static void
 rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t bits)
 {
@@ -113,18 +135,15 @@ rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t bits
 
 		for (uint32_t width = 8; width > 0; width /= 2)
 		{
-			uint32_t	nbytes = 8 * width;
+			uint64_t	mask = EACH_BYTE * ((1u << width) - 1);
 
 			if (!(bits & width))
 				continue;
-			for (uint32_t i = 0; i < 64; i++)
-			{
-				uint32_t	part = (uint32_t) levels[start + i] >> shift & ((1u << width) - 1);
-
-				packed[i % nbytes] = (uint8_t) (packed[i % nbytes] | part << i / nbytes * width);
-			}
+			for (uint32_t word = 0; word < 8; word++)
+				or_word(packed + word % width * 8,
+						(load_word(levels + start + word * 8) >> shift & mask) << word / width * width);
 			shift += width;
-			packed += nbytes;
+			packed += 8 * width;
 		}
 	}
 }
@@ -139,18 +158,15 @@ rabitq_unpack(const uint8_t *packed, uint8_t *levels, uint32_t dims, uint32_t bi
 
 		for (uint32_t width = 8; width > 0; width /= 2)
 		{
-			uint32_t	nbytes = 8 * width;
+			uint64_t	mask = EACH_BYTE * ((1u << width) - 1);
 
 			if (!(bits & width))
 				continue;
-			for (uint32_t i = 0; i < 64; i++)
-			{
-				uint32_t	part = (uint32_t) packed[i % nbytes] >> i / nbytes * width & ((1u << width) - 1);
-
-				levels[start + i] = (uint8_t) (levels[start + i] | part << shift);
-			}
+			for (uint32_t word = 0; word < 8; word++)
+				or_word(levels + start + word * 8,
+						(load_word(packed + word % width * 8) >> word / width * width & mask) << shift);
 			shift += width;
-			packed += nbytes;
+			packed += 8 * width;
 		}
 	}
 }
@@ -357,8 +373,15 @@ vecx_rabitq_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
 		rabitq_decode_all(coder, code, query->work);
 	levels = (uint8_t *) query->parts;
 	rabitq_unpack(code + sizeof(head), levels, dims, bits);
-	for (uint32_t i = 0; i < dims; i++)
-		query->parts[i] = (int8_t) ((int) levels[i] - (1 << (bits - 1)));
+	for (uint32_t i = 0; i < dims; i += 8)
+	{
+		/* the high bit keeps a byte from borrowing of the next */
+		uint64_t	word = load_word(levels + i);
+
+		word = bits == 8 ? word : (word | EACH_BYTE << 7) - (EACH_BYTE << (bits - 1));
+		word ^= EACH_BYTE << 7;
+		memcpy(query->parts + i, &word, sizeof(word));
+	}
 	query->total = (double) head.sum - (double) dims * (double) (1u << (bits - 1));
 }
 

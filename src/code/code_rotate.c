@@ -18,7 +18,23 @@
 void
 vecx_fht(float *x, uint32_t n)
 {
-	for (uint32_t half = 1; half < n; half *= 2)
+	uint32_t	first = 1;
+
+	/* the first two steps at once: fewer elements than fill a register */
+	for (uint32_t start = 0; start + 4 <= n; start += 4)
+	{
+		float		a = x[start] + x[start + 1];
+		float		b = x[start] - x[start + 1];
+		float		c = x[start + 2] + x[start + 3];
+		float		d = x[start + 2] - x[start + 3];
+
+		x[start] = a + c;
+		x[start + 1] = b + d;
+		x[start + 2] = a - c;
+		x[start + 3] = b - d;
+		first = 4;
+	}
+	for (uint32_t half = first; half < n; half *= 2)
 		for (uint32_t start = 0; start < n; start += 2 * half)
 			vecx_butterfly(x + start, x + start + half, half);
 }
@@ -145,23 +161,34 @@ rotate_vector(const uint64_t *signs, uint32_t n, uint32_t window, float *x)
  */
 #define ROTATE_SEED		UINT64_C(0x766563785EED)
 
+typedef uint32_t FourWords __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Each of four words has the signs of every fourth of 64 elements. */
 static void
 flip_signs(uint64_t *rng, float *x, uint32_t n)
 {
-	for (uint32_t start = 0; start < n; start += 64)
-	{
-		uint64_t	signs = vecx_random(rng);
+	FourWords  *words = (FourWords *) (void *) x;
+	const FourWords sign = {UINT32_C(1) << 31, UINT32_C(1) << 31, UINT32_C(1) << 31, UINT32_C(1) << 31};
 
-		for (uint32_t i = 0; i < 64; i++)
-			x[start + i] *= 1.0f - (float) (signs >> i & 1) * 2.0f;
+	for (uint32_t start = 0; start < n / 4; start += 16)
+	{
+		uint64_t	a = vecx_random(rng);
+		uint64_t	b = vecx_random(rng);
+		FourWords	signs = {(uint32_t) a, (uint32_t) (a >> 32), (uint32_t) b, (uint32_t) (b >> 32)};
+
+		for (uint32_t i = 0; i < 16; i++, signs += signs)
+			words[start + i] ^= signs & sign;
 	}
 }
 
 static void
 scale_vector(float *x, uint32_t n, float scale)
 {
-	for (uint32_t i = 0; i < n; i++)
-		x[i] *= scale;
+	VecxFour   *four = (VecxFour *) (void *) x;
+	const VecxFour scales = {scale, scale, scale, scale};
+
+	for (uint32_t i = 0; i < n / 4; i++)
+		four[i] *= scales;
 }
 
 static void

