@@ -29,6 +29,9 @@ SELECT vecx_recall('verify_idx', k => 1, samples => 50, ef => 100) BETWEEN 0.95 
 -- all rows in order, however many are asked for
 SELECT vecx_recall('verify_idx', k => 2000, samples => 3) AS all_found;
 
+-- all pages into shared buffers
+SELECT vecx_prewarm('verify_idx') = pg_relation_size('verify_idx') / current_setting('block_size')::int AS all_read;
+
 -- changes in the same transaction, and what is left of one rolled back
 BEGIN;
 DELETE FROM verify_items WHERE id % 3 = 0;

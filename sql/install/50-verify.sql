@@ -45,3 +45,9 @@ CREATE FUNCTION vecx_recall(index regclass, k integer DEFAULT 10, samples intege
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE COST 100000;
 COMMENT ON FUNCTION vecx_recall(regclass, integer, integer, integer, regclass, name) IS
 	'share of the true nearest rows that searches by a vecx index find';
+
+CREATE FUNCTION vecx_prewarm(index regclass)
+	RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;
+COMMENT ON FUNCTION vecx_prewarm(regclass) IS
+	'reads a vecx index into shared buffers, as far as they have room; returns the pages read';
