@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/am.h"
+#include "am/heap.h"
 
 typedef enum ScanPhase
 {
@@ -75,10 +76,11 @@ typedef struct VecxScan
 	int			side_at;
 	int			side_count;
 
-	VecxOpened *pending;		/* of the batch, by lower bound of the distance */
+	VecxOpened *batch;
+	int			batch_cap;
+	VecxCandidate *pending;		/* of the batch: min-heap on the lower bound of the
+								 * distance; id is the place in the batch */
 	int			npending;
-	int			pending_at;
-	int			pending_cap;
 	Ready	   *ready;			/* min-heap on distance */
 	int			nready;
 	int			ready_cap;
@@ -144,9 +146,10 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->index = NULL;
 	so->search = NULL;
 	so->probe = NULL;
+	so->batch = NULL;
 	so->pending = NULL;
 	so->ready = NULL;
-	so->npending = so->pending_at = so->pending_cap = so->nready = so->ready_cap = 0;
+	so->npending = so->batch_cap = so->nready = so->ready_cap = 0;
 	so->has_current = false;
 	so->returned = 0;
 	so->restarted = false;
@@ -414,15 +417,6 @@ upper_bound(const VecxOpened *opened)
 	return opened->rank + ERROR_FACTOR * opened->error;
 }
 
-static int
-compare_pending(const void *a, const void *b)
-{
-	float		x = lower_bound(a);
-	float		y = lower_bound(b);
-
-	return (x > y) - (x < y);
-}
-
 /*
  * How far rounding alone takes the operator's cosine distance from the rank
  * of a vertex, which is that of unit vectors.  The other operators sum the same
@@ -453,28 +447,34 @@ take_batch(VecxScan *so)
 		get_float4_infinity();
 	int			left = 0;
 
-	if (n > so->pending_cap)
+	if (n > so->batch_cap)
 	{
-		so->pending_cap = n;
-		if (so->pending)
+		if (so->batch)
+		{
+			pfree(so->batch);
 			pfree(so->pending);
-		so->pending = MemoryContextAllocHuge(so->cxt, sizeof(VecxOpened) * n);
+		}
+		so->batch_cap = n;
+		so->batch = MemoryContextAllocHuge(so->cxt, sizeof(VecxOpened) * n);
+		so->pending = MemoryContextAllocHuge(so->cxt, sizeof(VecxCandidate) * n);
 	}
-	so->npending = so->pending_at = 0;
+	so->npending = 0;
 	for (int i = 0; i < n; i++)
 		if (opened[i].nav <= threshold)
 		{
-			VecxOpened *pending = &so->pending[so->npending++];
+			VecxOpened *vertex = &so->batch[so->npending];
+			VecxCandidate item;
 
-			*pending = opened[i];
-			pending->error += rounding(so, pending->rank);
+			*vertex = opened[i];
+			vertex->error += rounding(so, vertex->rank);
+			item.est = lower_bound(vertex);
+			item.id = so->npending;
+			VecxHeapPush(so->pending, &so->npending, item);
 		}
 		else
 			opened[left++] = opened[i];
 	VecxSearchKeepOpened(so->search, left);
 	so->returned += so->npending;
-	if (so->probe)
-		qsort(so->pending, so->npending, sizeof(VecxOpened), compare_pending);
 	VecxSearchRelease(so->search);
 }
 
@@ -523,18 +523,17 @@ next_batch(VecxScan *so)
 }
 
 /*
- * Whether the first pending vertex is known to come next without a look at the
- * heap: its range ends before those of all others begin.
+ * Whether a vertex taken from the pending ones is known to come next without a
+ * look at the table: its range ends before those of all others begin.
  */
 static bool
-comes_next(VecxScan *so)
+comes_next(VecxScan *so, const VecxOpened *vertex)
 {
-	float		upper = upper_bound(&so->pending[so->pending_at]);
+	float		upper = upper_bound(vertex);
 
 	if (vecx_scan_order == VECX_SCAN_STRICT)
 		return false;			/* which compares exact distances */
-	if (so->pending_at + 1 < so->npending &&
-		upper > lower_bound(&so->pending[so->pending_at + 1]))
+	if (so->npending > 0 && upper > so->pending[0].est)
 		return false;
 	return so->nready == 0 ||
 		upper <= VecxRankFromOperator(so->index->spec->metric, so->ready[0].distance);
@@ -544,9 +543,9 @@ comes_next(VecxScan *so)
 static bool
 pending_first(VecxScan *so)
 {
-	return so->pending_at < so->npending &&
+	return so->npending > 0 &&
 		(so->nready == 0 ||
-		 lower_bound(&so->pending[so->pending_at]) <
+		 so->pending[0].est <
 		 VecxRankFromOperator(so->index->spec->metric, so->ready[0].distance));
 }
 
@@ -558,15 +557,14 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 	{
 		Ready		item;
 
-		if (so->nready == 0 && so->pending_at >= so->npending && !next_batch(so))
+		if (so->nready == 0 && so->npending == 0 && !next_batch(so))
 			return false;
 		if (pending_first(so))
 		{
-			const VecxOpened *vertex = &so->pending[so->pending_at];
-			bool		known = so->probe == NULL || comes_next(so);
+			const VecxOpened *vertex = &so->batch[VecxHeapPop(so->pending, &so->npending).id];
+			bool		known = so->probe == NULL || comes_next(so, vertex);
 
 			CHECK_FOR_INTERRUPTS();
-			so->pending_at++;
 			if (known)
 			{
 				start_rows(&so->current, vertex);
