@@ -77,8 +77,8 @@ select_nearest(VecxCandidate *cands, int n, int count)
  * Makes room for one more far record.  Beyond the share of work_mem the farther
  * half is forgotten: those count as not seen, so that a sweep will find them.
  */
-static void
-grow_far(VecxFrontier *f)
+void
+VecxFrontierGrow(VecxFrontier *f)
 {
 	if (f->far_cap * 2 <= Max(f->far_max, 2 * FIRST_FAR))
 	{
@@ -88,14 +88,6 @@ grow_far(VecxFrontier *f)
 	}
 	f->nfar /= 2;
 	select_nearest(f->far, f->far_cap, f->nfar);
-}
-
-void
-VecxFrontierAddFar(VecxFrontier *f, VecxCandidate cand)
-{
-	if (f->nfar == f->far_cap)
-		grow_far(f);
-	f->far[f->nfar++] = cand;
 }
 
 /*

@@ -35,7 +35,7 @@ extern void VecxFrontierInit(VecxFrontier *f, MemoryContext cxt);
 extern void VecxFrontierClear(VecxFrontier *f);
 extern void VecxFrontierRefill(VecxFrontier *f);
 extern void VecxFrontierAddNear(VecxFrontier *f, VecxCandidate cand);
-extern void VecxFrontierAddFar(VecxFrontier *f, VecxCandidate cand);
+extern void VecxFrontierGrow(VecxFrontier *f);
 
 /* Takes out the near record at that place. */
 static inline void
@@ -48,6 +48,14 @@ VecxFrontierRemoveNear(VecxFrontier *f, int at)
 	f->est[last] = INFINITY;
 	f->id[last] = VECX_INVALID_ID;
 	f->nnear--;
+}
+
+static inline void
+VecxFrontierAddFar(VecxFrontier *f, VecxCandidate cand)
+{
+	if (f->nfar == f->far_cap)
+		VecxFrontierGrow(f);
+	f->far[f->nfar++] = cand;
 }
 
 /* Adds a record; a NaN counts as infinitely far. */

@@ -9,7 +9,7 @@
 
 #include "am/am.h"
 
-#define FIRST_SLOTS		2048
+#define FIRST_SLOTS		512
 
 static inline uint32
 slot_of(const VecxIdSet *set, VecxId id)

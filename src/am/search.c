@@ -15,8 +15,10 @@
 
 #include <math.h>
 
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/spccache.h"
 
 #include "am/am.h"
 #include "am/frontier.h"
@@ -50,6 +52,8 @@ struct VecxSearch
 	int			opened_cap;
 
 	Buffer		buf;			/* pinned page of the last hop */
+	bool		cold;			/* a page had to be read from disk */
+	BlockNumber asked[64];		/* pages that the kernel was asked for, by number */
 	VecxId		nearby[VECX_MAX_ITEMS]; /* records to open on that page */
 	int			nnearby;
 	float	   *est;			/* of one record's links */
@@ -221,6 +225,8 @@ get_record(VecxSearch *search, Page page, VecxId id)
 static void
 pin_page(VecxSearch *search, BlockNumber blkno)
 {
+	int64		reads = pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read;
+
 	if (BufferIsValid(search->buf))
 	{
 		if (BufferGetBlockNumber(search->buf) == blkno)
@@ -229,6 +235,7 @@ pin_page(VecxSearch *search, BlockNumber blkno)
 		search->buf = InvalidBuffer;
 	}
 	search->buf = VecxReadBuffer(search->index->rel, blkno);
+	search->cold |= pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read != reads;
 }
 
 /*
@@ -301,6 +308,29 @@ prefetch_next(VecxSearch *search)
 }
 
 /*
+ * Once a page was not in memory: has the kernel read those of the records that
+ * are nearest now, as many as effective_io_concurrency says, so that they are
+ * there when it is their turn.
+ */
+static void
+prefetch_from_disk(VecxSearch *search)
+{
+	Relation	rel = search->index->rel;
+	int			depth = get_tablespace_io_concurrency(rel->rd_rel->reltablespace);
+
+	for (int i = 0; i < Min(search->frontier.nnear, depth); i++)
+	{
+		BlockNumber blkno = VecxIdBlock(search->frontier.id[i]);
+		BlockNumber *asked = &search->asked[blkno % lengthof(search->asked)];
+
+		if (*asked == blkno)
+			continue;
+		*asked = blkno;
+		PrefetchBuffer(rel, MAIN_FORKNUM, blkno);
+	}
+}
+
+/*
  * Opens one record and takes up its neighbours.  One that is dead leads to
  * others but is noted only above the base, where what is below it may live.
  */
@@ -332,13 +362,16 @@ open_record(VecxSearch *search, VecxId id)
 	if (!dead)
 		worst_add(search, nav);
 	for (int i = 0; i < nlinks; i++)
-		if (VecxIdBlock(search->ids[i]) != VecxIdBlock(id) ||
-			!add_nearby(search, search->ids[i], search->est[i]))
-		{
-			VecxCandidate cand = {search->est[i], search->ids[i]};
+	{
+		VecxCandidate cand = {search->est[i], search->ids[i]};
 
-			VecxFrontierAdd(&search->frontier, cand);
-		}
+		if (VecxIdBlock(cand.id) == VecxIdBlock(id) && add_nearby(search, cand.id, cand.est))
+			continue;
+		/* of those opened before, the far ones are not worth a look at the set */
+		if (cand.est < search->frontier.limit && VecxIdSetContains(&search->visited, cand.id))
+			continue;
+		VecxFrontierAdd(&search->frontier, cand);
+	}
 }
 
 /* One hop: a record, and those on its page that look as good. */
@@ -347,6 +380,8 @@ hop(VecxSearch *search, VecxId id)
 {
 	search->nnearby = 0;
 	open_record(search, id);
+	if (search->cold)
+		prefetch_from_disk(search);
 	while (search->nnearby > 0)
 		open_record(search, search->nearby[--search->nnearby]);
 }

@@ -281,6 +281,49 @@ estimate_bits(const VecxBasis *basis, const VecxSketchQuery *query, const uint8_
 	}
 }
 
+/* The floats of both bfloat16 factors, read as one word. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FIRST_FACTOR(word)	((word) << 16)
+#define SECOND_FACTOR(word)	((word) & 0xFFFF0000u)
+#else
+#define FIRST_FACTOR(word)	((word) & 0xFFFF0000u)
+#define SECOND_FACTOR(word)	((word) << 16)
+#endif
+
+#define ESTIMATE_BATCH	16
+
+/*
+ * From the products <s, q> of n sketches, at most ESTIMATE_BATCH, to distances.
+ * The loop over a whole batch is one that compilers turn into vector code.
+ */
+static void
+estimate_batch(const VecxSketchQuery *query, float dist_qv, float alpha,
+			   const uint8_t *first, size_t stride, size_t n,
+			   const int32_t *products, float *est)
+{
+	uint32_t	factors[ESTIMATE_BATCH] = {0};
+	int32_t		dots[ESTIMATE_BATCH] = {0};
+	float		d[ESTIMATE_BATCH];
+
+	for (size_t j = 0; j < n; j++)
+		memcpy(&factors[j], first + j * stride, sizeof(uint32_t));
+	memcpy(dots, products, n * sizeof(int32_t));
+	for (int j = 0; j < ESTIMATE_BATCH; j++)
+	{
+		uint32_t	bits[2] = {FIRST_FACTOR(factors[j]), SECOND_FACTOR(factors[j])};
+		float		add;
+		float		rescale;
+
+		memcpy(&add, &bits[0], sizeof(add));
+		memcpy(&rescale, &bits[1], sizeof(rescale));
+		d[j] = dist_qv + alpha * add +
+			rescale * (query->delta * (float) dots[j] - query->half_sum);
+		/* False for a NaN, which saturated factors may give, and infinities. */
+		d[j] = fabsf(d[j]) <= FLT_MAX ? d[j] : FLT_MAX;
+	}
+	memcpy(est, d, n * sizeof(float));
+}
+
 void
 vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *query,
 					 float dist_qv, float norm_v2,
@@ -302,16 +345,12 @@ vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *query,
 	}
 	vecx_kernels->sketch_dot(query->q, basis->pdims, basis->nplanes,
 							 first + VECX_SKETCH_FACTOR_BYTES, stride, n, scratch);
-	for (size_t j = 0; j < n; j++)
+	for (size_t j = 0; j < n; j += ESTIMATE_BATCH)
 	{
-		uint16_t	factors[2];
-		float		product = query->delta * (float) scratch[j] - query->half_sum;
-		float		d;
+		size_t		batch = n - j < ESTIMATE_BATCH ? n - j : ESTIMATE_BATCH;
 
-		read_factors(first + j * stride, factors);
-		d = dist_qv + alpha * bf16_to_float(factors[0]) + bf16_to_float(factors[1]) * product;
-		/* False for a NaN, which saturated factors may give, and infinities. */
-		est[j] = fabsf(d) <= FLT_MAX ? d : FLT_MAX;
+		estimate_batch(query, dist_qv, alpha, first + j * stride, stride, batch,
+					   scratch + j, est + j);
 	}
 }
 
