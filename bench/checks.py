@@ -279,11 +279,19 @@ def insert_rows(figures):
     peer = named(figures.get('inserts'), 'engine', PEERS[0])
     if not mine or not peer:
         return []
-    return [speed('inserts/s in one transaction', mine['rows_per_second'], peer['rows_per_second'], INSERTS),
-            speed('inserts/s, one a transaction', mine.get('rows_per_second_each'), peer.get('rows_per_second_each'), INSERTS),
-            cost('WAL bytes an inserted row', mine['wal_per_row'], peer['wal_per_row'], INSERT_WAL, 0),
-            cost('WAL bytes an inserted row right after a checkpoint', mine['wal_per_row_after_checkpoint'],
-                 peer['wal_per_row_after_checkpoint'], INSERT_WAL, 0)]
+    bare = named(figures['inserts'], 'engine', 'no index')
+    rows = []
+    for check, key in (('inserts/s in one transaction', 'rows_per_second'),
+                       ('inserts/s, one a transaction', 'rows_per_second_each')):
+        rows.append(speed(check, mine.get(key), peer.get(key), INSERTS))
+        if bare and key in bare and key in mine and key in peer:
+            above = [1e6 / i[key] - 1e6 / bare[key] for i in (mine, peer)]
+            rows.append(row(check, *above, above[1] / above[0] if above[0] > 0 else math.inf, None, times,
+                            detail='us a row above a table without an index'))
+    return rows + [
+        cost('WAL bytes an inserted row', mine['wal_per_row'], peer['wal_per_row'], INSERT_WAL, 0),
+        cost('WAL bytes an inserted row right after a checkpoint', mine['wal_per_row_after_checkpoint'],
+             peer['wal_per_row_after_checkpoint'], INSERT_WAL, 0)]
 
 
 def cold_reads(figures, engine, recall, key):
