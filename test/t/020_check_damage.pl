@@ -23,7 +23,8 @@ my %meta = (
 	magic => [ 24, 'L' ], version => [ 28, 'L' ], dim => [ 32, 'L' ], m => [ 40, 'S' ],
 	code_offset => [ 66, 'S' ], links_offset => [ 74, 'S' ], link_size => [ 76, 'S' ],
 	model_first => [ 120, 'L' ], current_model => [ 152, 'C' ], entry_level => [ 153, 'C' ],
-	entry => [ 156, 'L' ], side_head => [ 160, 'L' ], side_tail => [ 164, 'L' ], upper_tail => [ 172, 'L' ]);
+	entry => [ 156, 'L' ], side_head => [ 160, 'L' ], side_tail => [ 164, 'L' ], upper_tail => [ 172, 'L' ],
+	centre => [ 176, 'L' ]);
 my %record = (
 	flags => [ 0, 'C' ], level => [ 1, 'C' ], model => [ 2, 'C' ], nrows => [ 3, 'C' ],
 	nlinks => [ 4, 'S' ], link_cap => [ 6, 'S' ], generation => [ 8, 'L' ], hash => [ 12, 'L' ],
@@ -147,6 +148,8 @@ my @cases = (
 	[ 'current model', qr/current model does not exist/, sub { meta_put('current_model', 7) } ],
 	[ 'model elsewhere', $damaged, sub { meta_put('model_first', (pages('vertex'))[0]) } ],
 	[ 'model bytes', $damaged, sub { my $at = (pages('model'))[0] * $page_size + 2000; put($at, 'C', get($at, 'C') ^ 4) } ],
+	[ 'centre of codes without', qr/the centre of the codes cannot be there/, sub { meta_put('centre', 1) } ],
+	[ 'centre elsewhere', $damaged, sub { meta_put('centre', (pages('vertex'))[0]) } ],
 	[ 'tail of upper pages', qr/page for new items does not exist/, sub { meta_put('upper_tail', 1000000) } ],
 
 	[ 'link beyond the file', qr/a link leads out of the index/, sub { put(link_at(vertex(), 1), 'L', 0x3fffff41) } ],
