@@ -48,6 +48,7 @@ SET vecx.ef_search = 200;
 SELECT * FROM all_classes;
 
 -- a vector as the query becomes a halfvec
+SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[1,2,3,4,5,6,7,8]'::vector LIMIT 1;
 
 -- changes

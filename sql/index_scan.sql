@@ -12,8 +12,10 @@ ANALYZE t;
 -- a search with a LIMIT uses it without being asked to
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[5.2,5,0]' LIMIT 3;
 SELECT id FROM t ORDER BY v <-> '[5.2,5,0]' LIMIT 3;
+SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE tag = 2 ORDER BY v <-> '[5,5,0]' LIMIT 3;
 SELECT id FROM t WHERE tag = 2 ORDER BY v <-> '[5,5,0]' LIMIT 3;
+RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[5,5,0]', id LIMIT 3;
 SELECT id FROM t ORDER BY v <-> '[5,5,0]', id LIMIT 3;
 

@@ -118,6 +118,7 @@ FROM generate_series(1, 1000) i;
 CREATE INDEX ON noise USING vecx (v vector_l2_ops);
 ANALYZE noise;
 SET vecx.ef_search = 1;
+SET enable_seqscan = off;
 CREATE VIEW one_key AS SELECT v <-> array_fill(0.1, ARRAY[16])::vector AS d FROM noise ORDER BY d LIMIT 100;
 CREATE VIEW two_keys AS SELECT v <-> array_fill(0.1, ARRAY[16])::vector AS d FROM noise ORDER BY d, id LIMIT 100;
 EXPLAIN (COSTS OFF) TABLE one_key;
@@ -141,11 +142,13 @@ SET enable_hashjoin = off;
 SET enable_nestloop = off;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM one_key JOIN (SELECT v <-> array_fill(0.1, ARRAY[16])::vector AS d FROM noise OFFSET 0) n USING (d);
 SELECT count(*) FROM one_key JOIN (SELECT v <-> array_fill(0.1, ARRAY[16])::vector AS d FROM noise OFFSET 0) n USING (d);
+RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT n.id FROM noise n JOIN t ON n.v <-> array_fill(0.1, ARRAY[16])::vector = t.id
 	ORDER BY n.v <-> array_fill(0.1, ARRAY[16])::vector LIMIT 5;
 RESET enable_hashjoin;
 RESET enable_nestloop;
 RESET enable_hashagg;
+SET enable_seqscan = off;
 -- ORDER BY alone takes the order as it is; so does everything under strict
 EXPLAIN (COSTS OFF) SELECT d FROM one_key ORDER BY d LIMIT 5;
 SET vecx.scan_order = strict;
@@ -154,6 +157,7 @@ EXPLAIN (COSTS OFF) TABLE two_keys;
 EXPLAIN (COSTS OFF) SELECT id FROM noise ORDER BY v <-> array_fill(0.1, ARRAY[16])::vector, id;
 RESET vecx.scan_order;
 RESET vecx.ef_search;
+RESET enable_seqscan;
 
 -- without the module's paths
 SET vecx.enable_paths = off;
