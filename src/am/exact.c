@@ -26,9 +26,11 @@ struct VecxExact
 
 /*
  * snapshot NULL: sees the rows whose values are certain to be still there.
- * Those are the live ones and those that are being deleted, since their TOAST
- * outlives the transaction that has an active snapshot here; not the ones that
- * another transaction is inserting, which may abort and be vacuumed meanwhile.
+ * Those are the live ones, those that are being deleted, since their TOAST
+ * outlives the transaction that has an active snapshot here, and those that the
+ * active snapshot sees, as the row that the command at hand is updating; not
+ * the ones that another transaction is inserting, which may abort and be
+ * vacuumed meanwhile.
  */
 VecxExact *
 VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
@@ -46,6 +48,17 @@ VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
 	return exact;
 }
 
+static bool
+fetch_tuple(VecxExact *exact, ItemPointer tid, Snapshot snapshot)
+{
+	ItemPointerData copy = *tid;	/* fetching moves it along the HOT chain */
+	bool		call_again = false;
+
+	return table_index_fetch_tuple(exact->fetch, &copy, snapshot, exact->slot,
+								   &call_again, &exact->all_dead) &&
+		(snapshot != &exact->dirty || !TransactionIdIsValid(exact->dirty.xmin));
+}
+
 /*
  * Fetches a row by an index entry's TID.  False if the snapshot sees no
  * version of it.  *value is valid until the next call; it may be toasted.
@@ -53,17 +66,14 @@ VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
 bool
 VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 {
-	ItemPointerData copy = *tid;	/* fetching moves it along the HOT chain */
-	bool		call_again = false;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnulls[INDEX_MAX_KEYS];
 
 	exact->all_dead = false;
 	ResetPerTupleExprContext(exact->estate);
-	if (!table_index_fetch_tuple(exact->fetch, &copy, exact->snapshot, exact->slot,
-								 &call_again, &exact->all_dead))
-		return false;
-	if (exact->snapshot == &exact->dirty && TransactionIdIsValid(exact->dirty.xmin))
+	if (!fetch_tuple(exact, tid, exact->snapshot) &&
+		(exact->snapshot != &exact->dirty || !ActiveSnapshotSet() ||
+		 !fetch_tuple(exact, tid, GetActiveSnapshot())))
 		return false;
 	FormIndexDatum(exact->info, exact->slot, exact->estate, values, isnulls);
 	*value = values[0];
