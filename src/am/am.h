@@ -369,6 +369,9 @@ typedef struct VecxNeighbour
 	uint8		model;
 } VecxNeighbour;
 
+extern VecxNeighbour *VecxChooseNeighbours(VecxIndex *index, VecxId self, int level,
+										   const VecxOpened *opened, int nopened, int *count);
+extern void VecxProjectNeighbours(VecxIndex *index, VecxNeighbour *neighbours, int n);
 extern bool VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbour,
 							   bool force);
 
@@ -480,7 +483,7 @@ extern void vecxendscan(IndexScanDesc scan);
 /* repair.c: links around dead vertices */
 extern bool VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead,
 							 VecxId id);
-extern void VecxReconnect(VecxIndex *index, const VecxIdSet *dead, VecxId id);
+extern void VecxRelink(VecxIndex *index, const VecxIdSet *dead, VecxId id);
 extern void VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id);
 
 /* vacuum.c */

@@ -111,34 +111,37 @@ share_vertex(NewVertex *v, const VecxOpened *opened, int nopened)
 	return shared;
 }
 
-/* Chooses the new vertex's neighbours among what a search of the level opened. */
-static void
-choose_neighbours(NewVertex *v, int level, const VecxOpened *opened, int nopened)
+/*
+ * Chooses a vertex's neighbours among what a search of the level opened, but
+ * for the vertex itself; returns them, *count of them, not projected yet.
+ */
+VecxNeighbour *
+VecxChooseNeighbours(VecxIndex *index, VecxId self, int level,
+					 const VecxOpened *opened, int nopened, int *count)
 {
-	VecxIndex  *index = v->index;
 	int			max_links = VecxMaxLinks(index->meta.m, level);
 	VecxLinkCandidate *cands = palloc(sizeof(VecxLinkCandidate) * (nopened + 1));
 	int		   *origin = palloc(sizeof(int) * (nopened + 1));
 	int		   *chosen = palloc(sizeof(int) * max_links);
 	void	   *scratch = palloc(vecx_code_query_scratch(&index->coder));
+	VecxNeighbour *neighbours;
 	int			ncands = 0;
 	int			n;
 
 	for (int i = 0; i < nopened && ncands < index->meta.ef_construction; i++)
 	{
-		if (opened[i].dead)
+		if (opened[i].dead || opened[i].id == self)
 			continue;
 		cands[ncands].dist = opened[i].nav;
 		cands[ncands].code = opened[i].code;
 		origin[ncands++] = i;
 	}
 	n = VecxSelectLinks(&index->coder, cands, ncands, max_links, scratch, chosen);
-	v->nneighbours[level] = n;
-	v->neighbours[level] = palloc0(sizeof(VecxNeighbour) * Max(n, 1));
+	neighbours = palloc0(sizeof(VecxNeighbour) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
 		const VecxOpened *o = &opened[origin[chosen[i]]];
-		VecxNeighbour *neighbour = &v->neighbours[level][i];
+		VecxNeighbour *neighbour = &neighbours[i];
 
 		neighbour->id = o->id;
 		neighbour->generation = o->generation;
@@ -147,16 +150,16 @@ choose_neighbours(NewVertex *v, int level, const VecxOpened *opened, int nopened
 		neighbour->norm2 = o->norm2;
 		neighbour->code = o->code;
 	}
+	*count = n;
+	return neighbours;
 }
 
-/* Projects the neighbours of a level in the current model. */
-static void
-project_neighbours(NewVertex *v, int level)
+/* Projects neighbours in the current model. */
+void
+VecxProjectNeighbours(VecxIndex *index, VecxNeighbour *neighbours, int n)
 {
-	VecxIndex  *index = v->index;
 	const VecxModel *model = VecxCurrentModel(index);
 	const VecxBasis *basis = &model->basis;
-	int			n = v->nneighbours[level];
 	Size		vec_bytes = VecxVectorBytes(index);
 	Size		proj_bytes = vecx_basis_proj_bytes(basis);
 	char	   *vecs = palloc(vec_bytes * Max(n, 1));
@@ -165,9 +168,9 @@ project_neighbours(NewVertex *v, int level)
 
 	for (int i = 0; i < n; i++)
 	{
-		vecx_code_decode(&index->coder, v->neighbours[level][i].code, vecs + i * vec_bytes);
-		v->neighbours[level][i].proj = projs + i * proj_bytes;
-		v->neighbours[level][i].model = model->number;
+		vecx_code_decode(&index->coder, neighbours[i].code, vecs + i * vec_bytes);
+		neighbours[i].proj = projs + i * proj_bytes;
+		neighbours[i].model = model->number;
 	}
 	vecx_basis_project_many(basis, vecs, n, projs, scratch);
 	pfree(scratch);
@@ -184,8 +187,9 @@ write_record(NewVertex *v, int level, uint32 generation, VecxId down, VecxId bas
 	int			n = v->nneighbours[level];
 	int			max_links = VecxMaxLinks(index->meta.m, level);
 	/* above the base a record keeps all its room, there are few of them; at the
-	 * base as many vertices will link to it as it links to itself, or nearly */
-	int			cap = level > 0 ? max_links : Min(max_links, n + Max(n * 3 / 4, 4));
+	 * base about as many vertices will link to it as it links to, of which half
+	 * may take the place of others */
+	int			cap = level > 0 ? max_links : Min(max_links, n + Max(n / 2, 4));
 	Size		size = VecxRecordSize(&index->layout, cap);
 	VecxRecord	rec = palloc0(size);
 	VecxId		id;
@@ -247,7 +251,7 @@ write_vertex(NewVertex *v)
 
 	for (int level = 0; level <= v->level; level++)
 	{
-		project_neighbours(v, level);
+		VecxProjectNeighbours(index, v->neighbours[level], v->nneighbours[level]);
 		ids[level] = write_record(v, level, generation,
 								  level > 0 ? ids[level - 1] : VECX_INVALID_ID,
 								  level > 0 ? ids[0] : VECX_INVALID_ID);
@@ -296,7 +300,8 @@ find_place(NewVertex *v)
 			shared = true;
 			break;
 		}
-		choose_neighbours(v, level, opened, nopened);
+		v->neighbours[level] = VecxChooseNeighbours(index, VECX_INVALID_ID, level, opened, nopened,
+													&v->nneighbours[level]);
 		nseeds = Min(nopened, VECX_MAX_SEEDS);
 		for (int i = 0; i < nseeds; i++)
 			seeds[i] = opened[i].down;

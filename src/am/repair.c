@@ -336,40 +336,55 @@ VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id)
 		linked = VecxAddReverseLink(probe, id, &neighbours[i], true);
 }
 
-/* A link to the record from the nearest of what the search opened that will. */
-static void
-link_from_nearest(VecxIndex *index, VecxProbe *probe, VecxId id,
-				  const VecxOpened *opened, int nopened)
+static bool
+is_chosen(const VecxNeighbour *neighbours, int n, VecxId id)
 {
-	bool		linked = false;
-
-	for (int i = 0; i < nopened && !linked; i++)
-	{
-		const VecxOpened *o = &opened[i];
-		VecxNeighbour nb;
-
-		if (o->dead)
-			continue;
-		nb.id = o->id;
-		nb.generation = o->generation;
-		nb.level = 0;
-		nb.dist = o->nav;
-		nb.norm2 = o->norm2;
-		nb.code = o->code;
-		nb.model = index->meta.current_model;
-		nb.proj = VecxProbeForModel(VecxProbeMakeFromCode(index, o->code), nb.model)->proj;
-		linked = VecxAddReverseLink(probe, id, &nb, true);
-	}
+	for (int i = 0; i < n; i++)
+		if (neighbours[i].id == id)
+			return true;
+	return false;
 }
 
 /*
- * Looks for a base record as a search does that passes by the dead; if that
- * fails, links to it from the nearest that was found.  Where all around some
- * vertices has died, they may link to each other only.  Allocates in the
- * current context.
+ * Puts the neighbours into a copy of a record, and behind them, as far as there
+ * is room, what it linked to before and lives: ways to farther off.
+ */
+static VecxRecord
+record_with_links(VecxIndex *index, VecxRecord rec, Size size, VecxProbe *probe,
+				  const VecxNeighbour *neighbours, int n, const VecxIdSet *dead)
+{
+	VecxProbeModel *pm = VecxProbeForModel(probe, index->meta.current_model);
+	VecxRecord	after = palloc(size);
+	int			nlinks = Min(n, rec->link_cap);
+
+	memcpy(after, rec, size);
+	for (int i = 0; i < nlinks; i++)
+		VecxEncodeLink(index, &pm->basis, neighbours[i].id, pm->proj, neighbours[i].proj,
+					   probe->code.norm2, neighbours[i].dist,
+					   VecxPopcount(index, neighbours[i].norm2),
+					   VecxRecordLink(&index->layout, after, i));
+	for (int i = 0; i < rec->nlinks && nlinks < rec->link_cap &&
+		 rec->model == index->meta.current_model; i++)
+	{
+		const uint8 *link = VecxRecordLink(&index->layout, rec, i);
+
+		if (!is_chosen(neighbours, n, VecxLinkId(link)) &&
+			!VecxIdSetContains(dead, VecxLinkId(link)))
+			memcpy(VecxRecordLink(&index->layout, after, nlinks++), link, index->layout.link_size);
+	}
+	after->nlinks = (uint16) nlinks;
+	after->model = index->meta.current_model;
+	return after;
+}
+
+/*
+ * Links a base record anew, as an insert would, by a search that passes by the
+ * dead: where much around a vertex has died, the neighbours of its dead
+ * neighbours are few, and what is left may link to each other only.  Allocates
+ * in the current context.
  */
 void
-VecxReconnect(VecxIndex *index, const VecxIdSet *dead, VecxId id)
+VecxRelink(VecxIndex *index, const VecxIdSet *dead, VecxId id)
 {
 	Size		size;
 	VecxRecord	rec = VecxCopyRecord(index, id, &size);
@@ -377,7 +392,10 @@ VecxReconnect(VecxIndex *index, const VecxIdSet *dead, VecxId id)
 	VecxSearch *search;
 	VecxId		seeds[VECX_MAX_SEEDS];
 	VecxOpened *opened;
+	VecxNeighbour *neighbours;
 	int			nopened;
+	int			n;
+	bool		linked = false;
 
 	if (!rec || rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
 		return;
@@ -390,8 +408,14 @@ VecxReconnect(VecxIndex *index, const VecxIdSet *dead, VecxId id)
 	VecxSearchSort(search);
 	VecxSearchRelease(search);
 	opened = VecxSearchOpened(search, &nopened);
-	for (int i = 0; i < nopened; i++)
-		if (opened[i].id == id)
-			return;
-	link_from_nearest(index, probe, id, opened, nopened);
+	neighbours = VecxChooseNeighbours(index, id, 0, opened, nopened, &n);
+	VecxProjectNeighbours(index, neighbours, n);
+	/* if an insert comes between, the links as they are will do */
+	if (n > 0)
+		VecxReplaceLinks(index, id, rec,
+						 record_with_links(index, rec, size, probe, neighbours, n, dead));
+	for (int i = 0; i < n; i++)
+		linked |= VecxAddReverseLink(probe, id, &neighbours[i], false);
+	for (int i = 0; i < n && !linked; i++)
+		linked = VecxAddReverseLink(probe, id, &neighbours[i], true);
 }

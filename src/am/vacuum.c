@@ -402,18 +402,18 @@ move_entry(Vacuum *v)
 	UnlockPage(index->rel, VECX_META_BLKNO, ExclusiveLock);
 }
 
-/* Links to the records that lost many links and cannot be found any more. */
+/* Links the records that lost many links anew. */
 static void
-reconnect(Vacuum *v)
+relink(Vacuum *v)
 {
-	MemoryContext per_record = AllocSetContextCreate(CurrentMemoryContext, "vecx reconnection",
+	MemoryContext per_record = AllocSetContextCreate(CurrentMemoryContext, "vecx relinking",
 													 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(per_record);
 
 	for (int i = 0; i < v->nshaken; i++)
 	{
 		vacuum_delay_point(false);
-		VecxReconnect(v->index, &v->dead, v->shaken[i]);
+		VecxRelink(v->index, &v->dead, v->shaken[i]);
 		MemoryContextReset(per_record);
 	}
 	MemoryContextSwitchTo(old);
@@ -500,7 +500,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		UnlockPage(info->index, VECX_META_BLKNO, ExclusiveLock);
 		repair_links(&v);
 		move_entry(&v);
-		reconnect(&v);
+		relink(&v);
 		free_dead(&v);
 	}
 	VecxTrainUnlock(v.index);
