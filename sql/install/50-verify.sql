@@ -39,6 +39,12 @@ CREATE FUNCTION vecx_check(index regclass, heapallindexed boolean DEFAULT false)
 COMMENT ON FUNCTION vecx_check(regclass, boolean) IS
 	'raises an error if a vecx index is damaged or, if asked to look, does not match its table';
 
+CREATE FUNCTION vecx_renew(index regclass)
+	RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION vecx_renew(regclass) IS
+	'trains a vecx index anew on the rows it has now, and renews all its sketches';
+
 CREATE FUNCTION vecx_recall(index regclass, k integer DEFAULT 10, samples integer DEFAULT 100,
 		ef integer DEFAULT NULL, queries regclass DEFAULT NULL, query_column name DEFAULT NULL)
 	RETURNS double precision

@@ -390,6 +390,10 @@ typedef struct VecxCodeCache VecxCodeCache;
 extern VecxCodeCache *VecxCodeCacheMake(VecxIndex *index, MemoryContext cxt, Size limit);
 extern bool VecxCodeCacheGet(VecxCodeCache *cache, VecxId id, int level, VecxCached *out);
 
+/* drift.c: whether the current model suits what is added */
+extern bool VecxHasDrifted(VecxIndex *index);
+extern void VecxNoteKeptShare(VecxIndex *index);
+
 /* renew.c: training a model for an index that grew, and renewing sketches */
 extern void VecxMaybeTrain(VecxIndex *index, int64 limit);
 extern bool VecxTryTrainLock(VecxIndex *index);
@@ -397,6 +401,7 @@ extern void VecxTrainLock(VecxIndex *index);
 extern void VecxTrainUnlock(VecxIndex *index);
 extern void VecxTrainIfGrown(VecxIndex *index, int64 limit);
 extern void VecxVacuumModels(VecxIndex *index);
+extern void VecxRenew(VecxIndex *index);
 extern VecxRecord VecxCopyRecord(VecxIndex *index, VecxId id, Size *size);
 extern bool VecxReplaceLinks(VecxIndex *index, VecxId id, VecxRecord before, VecxRecord after);
 

@@ -148,7 +148,8 @@ typedef struct VecxModelSlot
 	uint32		nbytes;
 	uint32		trained_rows;	/* vertices there were, 0: a seeded rotation */
 	uint8		number;			/* 1..255, 0: slot unused */
-	uint8		unused[3];
+	uint8		kept;			/* share of links' residuals that it kept, in 1/255; 0: not known */
+	uint8		unused[2];
 } VecxModelSlot;
 
 #define VECX_MAX_MODELS			2

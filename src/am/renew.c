@@ -58,7 +58,7 @@ VecxTrainSampleRows(const VecxIndex *index)
 static int64
 guess_vertices(VecxIndex *index)
 {
-	Size		size = VecxRecordSize(&index->layout, index->meta.m) + sizeof(ItemIdData);
+	Size		size = VecxRecordSize(&index->layout, index->meta.m * 3 / 4) + sizeof(ItemIdData);
 
 	return (int64) RelationGetNumberOfBlocks(index->rel) *
 		Max(VECX_PAGE_CAPACITY / size, 1);
@@ -363,6 +363,18 @@ train(VecxIndex *index)
 	VecxLoadModels(index);
 }
 
+/* Trains a new model and renews all sketches; the old one lives on until it is
+ * known that nobody adds records of it. */
+static void
+train_and_renew(VecxIndex *index)
+{
+	if (alive_models(index) == VECX_MAX_MODELS)
+		finish_old_models(index);
+	train(index);
+	renew_all(index);
+	VecxNoteKeptShare(index);
+}
+
 /*
  * Trains a new model if the index has grown enough since the last training
  * and is not larger than limit vertices; the caller holds the training lock.
@@ -371,24 +383,35 @@ void
 VecxTrainIfGrown(VecxIndex *index, int64 limit)
 {
 	VecxIndexRefresh(index);
-	if (!has_grown(index, limit))
-		return;
-	if (alive_models(index) == VECX_MAX_MODELS)
-		finish_old_models(index);
-	train(index);
-	renew_all(index);
+	if (has_grown(index, limit))
+		train_and_renew(index);
 }
 
-/* The same for VACUUM, which also renews what older models left behind. */
+/* The same for VACUUM, which also trains one for vectors of another kind, and
+ * renews what older models left behind. */
 void
 VecxVacuumModels(VecxIndex *index)
 {
 	VecxTrainIfGrown(index, PG_INT64_MAX);
+	if (VecxHasDrifted(index))
+		train_and_renew(index);
 	if (alive_models(index) == VECX_MAX_MODELS)
 		finish_old_models(index);
 }
 
-/* The same for an insert, unless somebody else is at it. */
+/* Trains a new model, whether there is need or not, if there are rows enough to
+ * train on, and renews every sketch; the caller holds the training lock. */
+void
+VecxRenew(VecxIndex *index)
+{
+	VecxIndexRefresh(index);
+	if (guess_vertices(index) >= VECX_MIN_TRAIN_ROWS)
+		train_and_renew(index);
+	if (alive_models(index) == VECX_MAX_MODELS)
+		finish_old_models(index);
+}
+
+/* VecxTrainIfGrown for an insert, unless somebody else is at it. */
 void
 VecxMaybeTrain(VecxIndex *index, int64 limit)
 {
