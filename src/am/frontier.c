@@ -11,8 +11,14 @@
 #include "utils/memutils.h"
 
 #include "am/frontier.h"
+#include "am/heap.h"
 
 #define FIRST_FAR	1024
+#define FIRST_NEXT	64
+
+/* Of the far records one in so many is picked out at once, but not fewer than
+ * the near ones can take. */
+#define PICKED_OF_FAR	16
 
 void
 VecxFrontierInit(VecxFrontier *f, MemoryContext cxt)
@@ -20,6 +26,8 @@ VecxFrontierInit(VecxFrontier *f, MemoryContext cxt)
 	f->cxt = cxt;
 	f->far_cap = FIRST_FAR;
 	f->far = MemoryContextAlloc(cxt, sizeof(VecxCandidate) * f->far_cap);
+	f->next_cap = FIRST_NEXT;
+	f->next = MemoryContextAlloc(cxt, sizeof(VecxCandidate) * f->next_cap);
 	f->far_max = (int) Min((Size) work_mem * 1024 / 4 / sizeof(VecxCandidate), (Size) INT_MAX / 4);
 	VecxFrontierClear(f);
 }
@@ -27,8 +35,9 @@ VecxFrontierInit(VecxFrontier *f, MemoryContext cxt)
 void
 VecxFrontierClear(VecxFrontier *f)
 {
-	f->nnear = f->nfar = 0;
+	f->nnear = f->nnext = f->nfar = 0;
 	f->limit = INFINITY;
+	f->far_limit = -INFINITY;
 	for (int i = 0; i < VECX_FRONTIER_NEAR; i++)
 	{
 		f->est[i] = INFINITY;
@@ -119,7 +128,10 @@ VecxFrontierAddNear(VecxFrontier *f, VecxCandidate cand)
 		if (at == f->nnear)
 			last = cand;
 		f->limit = last.est;
-		VecxFrontierAddFar(f, last);
+		if (f->limit < f->far_limit)
+			VecxFrontierAddNext(f, last);
+		else
+			VecxFrontierAddFar(f, last);
 		if (at == f->nnear)
 			return;
 		f->nnear--;
@@ -131,22 +143,71 @@ VecxFrontierAddNear(VecxFrontier *f, VecxCandidate cand)
 	f->nnear++;
 }
 
-/* Moves the nearest of the far records to the near ones, of which none is left. */
+/* Moves half of those between the limits to the far ones: the last half of a
+ * heap's array, of which nothing else hangs. */
+static void
+spill_next(VecxFrontier *f)
+{
+	int			keep = f->nnext / 2;
+
+	for (int i = keep; i < f->nnext; i++)
+	{
+		f->far_limit = Min(f->far_limit, f->next[i].est);
+		VecxFrontierAddFar(f, f->next[i]);
+	}
+	f->nnext = keep;
+}
+
+/* Adds a record that is between the limits. */
+void
+VecxFrontierAddNext(VecxFrontier *f, VecxCandidate cand)
+{
+	if (f->nnext == f->next_cap)
+	{
+		if (f->next_cap * 2 > Max(f->far_max, 2 * FIRST_FAR))
+			spill_next(f);
+		else
+		{
+			f->next_cap *= 2;
+			f->next = repalloc_huge(f->next, sizeof(VecxCandidate) * f->next_cap);
+		}
+	}
+	if (cand.est < f->far_limit)
+		VecxHeapPush(f->next, &f->nnext, cand);
+	else
+		VecxFrontierAddFar(f, cand);
+}
+
+/* Picks out the nearest of the far records; there are none between the limits. */
+static void
+pick_next(VecxFrontier *f)
+{
+	int			count = Min(f->nfar, Max(VECX_FRONTIER_NEAR, f->nfar / PICKED_OF_FAR));
+
+	select_nearest(f->far, f->nfar, count);
+	if (count > f->next_cap)
+	{
+		f->next_cap = count;
+		f->next = repalloc_huge(f->next, sizeof(VecxCandidate) * f->next_cap);
+	}
+	f->far_limit = -INFINITY;
+	for (int i = 0; i < count; i++)
+	{
+		f->far_limit = Max(f->far_limit, f->far[i].est);
+		VecxHeapPush(f->next, &f->nnext, f->far[i]);
+	}
+	f->nfar -= count;
+	memmove(f->far, f->far + Max(f->nfar, count), sizeof(VecxCandidate) * Min(f->nfar, count));
+}
+
+/* Moves the nearest of the other records to the near ones, of which none is left. */
 void
 VecxFrontierRefill(VecxFrontier *f)
 {
-	VecxCandidate nearest[VECX_FRONTIER_NEAR / 2];
-	int			count = Min(f->nfar, VECX_FRONTIER_NEAR / 2);
-	float		limit = -INFINITY;
-
-	select_nearest(f->far, f->nfar, count);
-	memcpy(nearest, f->far, sizeof(VecxCandidate) * count);
-	f->nfar -= count;
-	memmove(f->far, f->far + Max(f->nfar, count), sizeof(VecxCandidate) * Min(f->nfar, count));
-	for (int i = 0; i < count; i++)
-	{
-		limit = Max(limit, nearest[i].est);
-		VecxFrontierAddNear(f, nearest[i]);
-	}
-	f->limit = f->nfar > 0 ? limit : INFINITY;
+	if (f->nnext == 0)
+		pick_next(f);
+	f->limit = INFINITY;
+	for (int i = 0; i < VECX_FRONTIER_NEAR / 2 && f->nnext > 0; i++)
+		VecxFrontierAddNear(f, VecxHeapPop(f->next, &f->nnext));
+	f->limit = f->nnext > 0 ? f->next[0].est : f->nfar > 0 ? f->far_limit : INFINITY;
 }

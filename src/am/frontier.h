@@ -3,14 +3,18 @@
  *    Records that a search has seen and not opened, nearest estimate first.
  *
  * A hop adds some twenty of them and takes one away, so most are never taken.
- * The nearest few are kept sorted; all others lie as they came, behind a limit
- * that tells which side a new one belongs to.  Only when the near ones are used
- * up are the next nearest picked out of the heap of others.  One record may be
- * in the frontier several times, seen from several sides: its least estimate
- * comes first, and the search passes over the others.
+ * The nearest few are kept sorted; the far ones lie as they came.  When the near
+ * ones are used up, the nearest of the far ones are picked out: a few of them
+ * become near, the others wait in a heap, so that a long search does not go
+ * through all far ones every time.  Limits tell where a new record belongs.
+ *
+ * One record may be in the frontier several times, seen from several sides: its
+ * least estimate comes first, and the search passes over the others.
  */
 #ifndef VECX_FRONTIER_H
 #define VECX_FRONTIER_H
+
+#include <math.h>
 
 #include "am/am.h"
 
@@ -22,9 +26,13 @@ typedef struct VecxFrontier
 {
 	MemoryContext cxt;
 	int			nnear;
-	float		limit;			/* nothing far is nearer than this */
+	float		limit;			/* nothing that is not near is nearer than this */
+	float		far_limit;		/* nothing far is nearer than this */
 	float		est[VECX_FRONTIER_NEAR];	/* ascending, then infinite */
 	VecxId		id[VECX_FRONTIER_NEAR]; /* VECX_INVALID_ID from nnear on */
+	VecxCandidate *next;		/* min-heap of those between the limits */
+	int			nnext;
+	int			next_cap;
 	VecxCandidate *far;
 	int			nfar;
 	int			far_cap;
@@ -35,6 +43,7 @@ extern void VecxFrontierInit(VecxFrontier *f, MemoryContext cxt);
 extern void VecxFrontierClear(VecxFrontier *f);
 extern void VecxFrontierRefill(VecxFrontier *f);
 extern void VecxFrontierAddNear(VecxFrontier *f, VecxCandidate cand);
+extern void VecxFrontierAddNext(VecxFrontier *f, VecxCandidate cand);
 extern void VecxFrontierGrow(VecxFrontier *f);
 
 /* Takes out the near record at that place. */
@@ -64,6 +73,8 @@ VecxFrontierAdd(VecxFrontier *f, VecxCandidate cand)
 {
 	if (cand.est < f->limit)
 		VecxFrontierAddNear(f, cand);
+	else if (cand.est < f->far_limit)
+		VecxFrontierAddNext(f, cand);
 	else
 		VecxFrontierAddFar(f, cand);
 }
@@ -71,7 +82,7 @@ VecxFrontierAdd(VecxFrontier *f, VecxCandidate cand)
 static inline bool
 VecxFrontierIsEmpty(const VecxFrontier *f)
 {
-	return f->nnear == 0 && f->nfar == 0;
+	return f->nnear == 0 && f->nnext == 0 && f->nfar == 0;
 }
 
 /* Takes out the nearest record, if its estimate is not beyond the threshold. */
@@ -80,7 +91,7 @@ VecxFrontierTake(VecxFrontier *f, float threshold, VecxId *id)
 {
 	if (f->nnear == 0)
 	{
-		if (f->nfar == 0 || f->limit > threshold)
+		if ((f->nnext == 0 && f->nfar == 0) || f->limit > threshold)
 			return false;
 		VecxFrontierRefill(f);
 	}
