@@ -29,6 +29,14 @@
  */
 #define UPPER_WIDTH		2
 
+/*
+ * Hops of one run at most, when as many records as the width says are found.
+ * It takes about one for each; many more only where codes so coarse that they
+ * tell little about distances make all neighbours look good.
+ */
+#define HOPS_PER_WIDTH	8
+#define MORE_HOPS		100
+
 /* Models that may come and go while a search looks for one. */
 #define MAX_MODEL_TRIES	3
 
@@ -417,11 +425,14 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 
 /*
  * Opens records until width of those that are kept are found, and nothing in
- * the frontier is likely to be better than the worst of the best width.
+ * the frontier is likely to be better than the worst of the best width, or too
+ * much has been opened for that.
  */
 void
 VecxSearchRun(VecxSearch *search, int width)
 {
+	int64		most_hops = MORE_HOPS + (int64) HOPS_PER_WIDTH * width;
+	int64		hops = 0;
 	VecxId		id;
 
 	if (width > search->worst_cap)
@@ -435,11 +446,14 @@ VecxSearchRun(VecxSearch *search, int width)
 		if (!search->opened[i].dead)
 			worst_add(search, search->opened[i].nav);
 
-	while (VecxFrontierTake(&search->frontier, threshold(search), &id))
+	while ((search->nworst < width || hops < most_hops) &&
+		   VecxFrontierTake(&search->frontier, threshold(search), &id))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!is_hidden(search, id) && VecxIdSetAdd(&search->visited, id))
-			hop(search, id);
+		if (is_hidden(search, id) || !VecxIdSetAdd(&search->visited, id))
+			continue;
+		hop(search, id);
+		hops++;
 	}
 }
 
