@@ -2,41 +2,53 @@
 
 CREATE OPERATOR CLASS vector_l2_ops DEFAULT FOR TYPE vector USING vecx AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 3 <->@ (vector, vector_ball),
 	FUNCTION 1 vecx_support_vector_l2(internal);
 CREATE OPERATOR CLASS vector_ip_ops FOR TYPE vector USING vecx AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 3 <#>@ (vector, vector_ball),
 	FUNCTION 1 vecx_support_vector_ip(internal);
 CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING vecx AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
 	OPERATOR 2 <=>^ (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 3 <=>@ (vector, vector_ball),
 	FUNCTION 1 vecx_support_vector_cosine(internal);
 CREATE OPERATOR CLASS vector_l1_ops FOR TYPE vector USING vecx AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 3 <+>@ (vector, vector_ball),
 	FUNCTION 1 vecx_support_vector_l1(internal);
 CREATE OPERATOR CLASS halfvec_l2_ops DEFAULT FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 3 <->@ (halfvec, halfvec_ball),
 	FUNCTION 1 vecx_support_halfvec_l2(internal);
 CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 3 <#>@ (halfvec, halfvec_ball),
 	FUNCTION 1 vecx_support_halfvec_ip(internal);
 CREATE OPERATOR CLASS halfvec_cosine_ops FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
 	OPERATOR 2 <=>^ (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 3 <=>@ (halfvec, halfvec_ball),
 	FUNCTION 1 vecx_support_halfvec_cosine(internal);
 CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 3 <+>@ (halfvec, halfvec_ball),
 	FUNCTION 1 vecx_support_halfvec_l1(internal);
 CREATE OPERATOR CLASS bitvector_hamming_ops DEFAULT FOR TYPE bitvector USING vecx AS
 	OPERATOR 1 <~> (bitvector, bitvector) FOR ORDER BY float_ops,
+	OPERATOR 3 <~>@ (bitvector, bitvector_ball),
 	FUNCTION 1 vecx_support_bit_hamming(internal);
 CREATE OPERATOR CLASS bitvector_jaccard_ops FOR TYPE bitvector USING vecx AS
 	OPERATOR 1 <%> (bitvector, bitvector) FOR ORDER BY float_ops,
+	OPERATOR 3 <%>@ (bitvector, bitvector_ball),
 	FUNCTION 1 vecx_support_bit_jaccard(internal);
 CREATE OPERATOR CLASS bit_hamming_ops DEFAULT FOR TYPE bit USING vecx AS
 	OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
+	OPERATOR 3 <~>@ (bit, bit_ball),
 	FUNCTION 1 vecx_support_bit_hamming(internal);
 CREATE OPERATOR CLASS bit_jaccard_ops FOR TYPE bit USING vecx AS
 	OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
+	OPERATOR 3 <%>@ (bit, bit_ball),
 	FUNCTION 1 vecx_support_bit_jaccard(internal);
 
 COMMENT ON OPERATOR CLASS vector_l2_ops USING vecx IS 'Euclidean distance, <->';

@@ -50,6 +50,8 @@
 #define VECX_DISTANCE_STRATEGY	1
 /* Orders as the distance does, but NaN comes first. */
 #define VECX_NAN_FIRST_STRATEGY	2
+/* Whether a value is in a ball; see range.c. */
+#define VECX_WITHIN_STRATEGY	3
 
 typedef enum VecxScanOrder
 {
@@ -204,6 +206,19 @@ typedef struct VecxOpened
 } VecxOpened;
 
 typedef struct VecxSearch VecxSearch;
+
+/* range.c: scans that end at a distance */
+typedef struct VecxRange
+{
+	bool		active;
+	double		radius;			/* the operator's distance */
+	float		max_rank;		/* no vertex in the range has a greater rank */
+	int64		vertices;		/* found in the range so far */
+} VecxRange;
+
+extern bool VecxBallOpen(ScanKey key, Datum *center, double *radius);
+extern void VecxRangeInit(VecxRange *range, VecxMetric metric, uint32 dim, double radius);
+extern bool VecxRangeIsDone(const VecxRange *range, int64 found);
 
 /* opspec.c */
 extern const VecxOpSpec *VecxGetOpSpec(Relation index);

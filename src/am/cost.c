@@ -2,8 +2,8 @@
  * cost.c
  *    What the planner is told.
  *
- * Only an ordered scan makes sense of this index, and one that does not have to
- * be exact to the last row.  Its first row costs a search of the width that is
+ * Only a scan in order of a distance, or within one, makes sense of this index,
+ * and one that does not have to be exact to the last row.  Its first row costs a search of the width that is
  * set; every further row its share of wider ones, and its look at the table.
  *
  * The unit is what a sequential scan of a table in memory makes of it, some 2 to
@@ -92,18 +92,25 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		cpu_per_record;
 	double		per_row;
 	QualCost	distance;
+	QualCost	recheck;
+	List	   *quals;
 
 	*selectivity = 1.0;
 	*correlation = 0.0;
 	*pages = info->pages;
-	if (path->indexorderbys == NIL ||
+	if ((path->indexorderbys == NIL && path->indexclauses == NIL) ||
 		!VecxOrderSuffices(root, info->rel, path->path.pathkeys))
 	{
 		*startup = *total = get_float8_infinity();
 		return;
 	}
 
-	cost_qual_eval_node(&distance, linitial(path->indexorderbys), root);
+	quals = get_quals_from_indexclauses(path->indexclauses);
+	*selectivity = clauselist_selectivity(root, quals, info->rel->relid, JOIN_INNER, NULL);
+	cost_qual_eval(&recheck, quals, root);
+	distance.startup = distance.per_tuple = 0;
+	if (path->indexorderbys != NIL)
+		cost_qual_eval_node(&distance, linitial(path->indexorderbys), root);
 	rel = index_open(info->indexoid, NoLock);
 	VecxMetaRead(rel, &meta);
 	spec = VecxGetOpSpec(rel);
@@ -126,6 +133,6 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	per_row = OPENED_PER_ROW * (page + cpu_per_record) +
 		page +					/* of the table */
-		exact_share(&meta) * (page + distance.per_tuple);
-	*total = *startup + tuples * per_row;
+		(path->indexorderbys == NIL ? 0 : exact_share(&meta) * (page + distance.per_tuple));
+	*total = *startup + *selectivity * tuples * (per_row + recheck.per_tuple);
 }

@@ -25,6 +25,9 @@ extern bool VecxOrderSuffices(PlannerInfo *root, RelOptInfo *rel, List *pathkeys
 extern void VecxForgetRelaxedOrder(PlannerInfo *root, RelOptInfo *rel);
 extern void VecxSortLimited(PlannerInfo *root, RelOptInfo *final_rel);
 
+/* plan_range.c: conditions on a distance */
+extern List *VecxRangeClauses(PlannerInfo *root, IndexOptInfo *index);
+
 /* plan_paths.c: index paths that PostgreSQL's planner does not find by itself */
 extern void VecxAddPaths(PlannerInfo *root, RelOptInfo *rel);
 

@@ -114,8 +114,8 @@ VecxStripForm(Expr *expr, bool *decreasing)
 
 /*
  * Whether an expression is `column op constant`, or turned round, with an
- * operator that orders this index, and the sort operator family is the one given.
- * Returns it with the column on the left.  As in match_clause_to_ordering_op of
+ * operator that orders this index, and the sort operator family is the one given
+ * (InvalidOid: any).  Returns it with the column on the left.  As in match_clause_to_ordering_op of
  * PostgreSQL.
  */
 OpExpr *
@@ -126,6 +126,7 @@ VecxMatchDistance(IndexOptInfo *index, Expr *expr, Oid sort_family)
 	Node	   *left;
 	Node	   *right;
 	Oid			opno;
+	Oid			family;
 	bool		turn;
 
 	if (!IsA(op, OpExpr) || list_length(op->args) != 2)
@@ -142,8 +143,10 @@ VecxMatchDistance(IndexOptInfo *index, Expr *expr, Oid sort_family)
 		left = lsecond(op->args);
 		right = linitial(op->args);
 	}
-	if (!OidIsValid(opno) ||
-		get_op_opfamily_sortfamily(opno, index->opfamily[0]) != sort_family ||
+	if (!OidIsValid(opno))
+		return NULL;
+	family = get_op_opfamily_sortfamily(opno, index->opfamily[0]);
+	if (!OidIsValid(family) || (OidIsValid(sort_family) && family != sort_family) ||
 		contain_var_clause(right) || contain_volatile_functions(right))
 		return NULL;
 	if (!turn)

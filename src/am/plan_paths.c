@@ -4,6 +4,7 @@
  *
  *     ORDER BY 1 - (a <=> b) DESC      a form that falls as the distance grows
  *     ORDER BY a <=> b, id             an order by the first key alone
+ *     WHERE a <=> b < r                a search that ends at a distance
  *
  * NULL and NaN.  The index returns rows without a vector last, and before them
  * those whose distance is NaN (zero vectors, under cosine).  NULLS FIRST, which
@@ -149,9 +150,21 @@ match_sort_key(PlannerInfo *root, IndexOptInfo *index, PathKey *key, bool *own)
 }
 
 static void
-add_ordered_path(PlannerInfo *root, IndexOptInfo *index)
+add_index_path(PlannerInfo *root, IndexOptInfo *index, List *clauses, OpExpr *distance,
+			   List *pathkeys)
 {
-	RelOptInfo *rel = index->rel;
+	add_path(index->rel, (Path *)
+			 create_index_path(root, index, clauses,
+							   distance ? list_make1(distance) : NIL,
+							   distance ? list_make1_int(0) : NIL,
+							   pathkeys,
+							   distance ? ForwardScanDirection : NoMovementScanDirection,
+							   false, bms_copy(index->rel->lateral_relids), 1.0, false));
+}
+
+static void
+add_ordered_path(PlannerInfo *root, IndexOptInfo *index, List *clauses)
+{
 	List	   *pathkeys;
 	OpExpr	   *distance;
 	bool		own;
@@ -160,14 +173,10 @@ add_ordered_path(PlannerInfo *root, IndexOptInfo *index)
 		return;
 	pathkeys = list_make1(linitial(root->query_pathkeys));
 	distance = match_sort_key(root, index, linitial(pathkeys), &own);
-	if (!distance || own)
+	if (!distance || (own && clauses == NIL))
 		return;
-	if (!VecxOrderSuffices(root, rel, pathkeys))
-		return;
-	add_path(rel, (Path *)
-			 create_index_path(root, index, NIL, list_make1(distance), list_make1_int(0),
-							   pathkeys, ForwardScanDirection, false,
-							   bms_copy(rel->lateral_relids), 1.0, false));
+	if (VecxOrderSuffices(root, index->rel, pathkeys))
+		add_index_path(root, index, clauses, distance, pathkeys);
 }
 
 void
@@ -178,9 +187,13 @@ VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 	foreach(lc, rel->indexlist)
 	{
 		IndexOptInfo *index = lfirst_node(IndexOptInfo, lc);
+		List	   *clauses;
 
 		if (!VecxIsIndex(index) || (index->indpred != NIL && !index->predOK))
 			continue;
-		add_ordered_path(root, index);
+		clauses = VecxRangeClauses(root, index);
+		add_ordered_path(root, index, clauses);
+		if (clauses != NIL)
+			add_index_path(root, index, clauses, NULL, NIL);
 	}
 }

@@ -63,6 +63,7 @@ typedef struct VecxScan
 	VecxSearch *search;
 	VecxProbe  *probe;			/* NULL: the query has no distance to anything */
 	Datum		query;
+	VecxRange	range;
 	bool		nan_first;		/* the operator says that NaN is the least */
 	VecxExact  *exact;
 	ScanPhase	phase;
@@ -138,6 +139,8 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 
 	if (orderbys && scan->numberOfOrderBys > 0)
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+	if (keys && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
 	if (so->search)
 		VecxSearchRelease(so->search);
 	mark_dead(so);
@@ -154,6 +157,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->returned = 0;
 	so->restarted = false;
 	so->nan_first = false;
+	so->range.active = false;
 	so->phase = SCAN_START;
 }
 
@@ -171,19 +175,46 @@ vecxendscan(IndexScanDesc scan)
 	pfree(so);
 }
 
-/* Takes the query from the scan key; false if nothing is at a distance of it. */
+/*
+ * Takes the query from the keys: the vector that orders the scan, else the center
+ * of the first ball.  A ball around the query bounds the scan; others are left
+ * to the executor.  False if nothing is at a distance of the query.
+ */
 static bool
 prepare_query(IndexScanDesc scan, VecxScan *so)
 {
-	ScanKey		key = &scan->orderByData[0];
+	Datum		query = (Datum) 0;
 	VecxInput	input;
 
-	if (key->sk_flags & SK_ISNULL)
-		return false;
-	VecxPrepareInput(so->index, key->sk_argument, &input);
+	if (scan->numberOfOrderBys > 0)
+	{
+		if (scan->orderByData[0].sk_flags & SK_ISNULL)
+			return false;
+		query = scan->orderByData[0].sk_argument;
+	}
+	for (int i = 0; i < scan->numberOfKeys; i++)
+	{
+		Datum		center;
+		double		radius;
+
+		if (!VecxBallOpen(&scan->keyData[i], &center, &radius))
+		{
+			so->phase = SCAN_DONE;
+			return false;
+		}
+		if (i == 0 && scan->numberOfOrderBys == 0)
+			query = center;
+		if (!so->range.active &&
+			VecxSameValue(PG_DETOAST_DATUM(center), PG_DETOAST_DATUM(query)))
+			VecxRangeInit(&so->range, so->index->meta.metric, so->index->meta.dim, radius);
+	}
+	VecxPrepareInput(so->index, query, &input);
 	so->query = PointerGetDatum(input.value);
 	if (input.kind != VECX_INPUT_OK)
+	{
+		so->range.active = false;
 		return false;
+	}
 	so->probe = VecxProbeMake(so->index, input.vec);
 	return true;
 }
@@ -217,10 +248,10 @@ start_side(VecxScan *so)
 static void
 start_scan(IndexScanDesc scan, VecxScan *so)
 {
-	if (scan->numberOfOrderBys != 1)
+	if (scan->numberOfOrderBys + scan->numberOfKeys == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" can only be scanned in order of a distance",
+				 errmsg("index \"%s\" can only be scanned by distance",
 						RelationGetRelationName(scan->indexRelation))));
 	/*
 	 * TIDs are returned after their page is released.  A snapshot that could
@@ -240,11 +271,12 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	so->last_distance = -get_float8_infinity();
 	if (prepare_query(scan, so))
 	{
-		so->nan_first = scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
+		so->nan_first = scan->numberOfOrderBys > 0 &&
+			scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
 		so->phase = so->nan_first ? SCAN_NAN : SCAN_GRAPH;
 		start_search(so);
 	}
-	else
+	else if (so->phase != SCAN_DONE)
 	{
 		VecxSearchStart(so->search, NULL, 0, NULL, 0);
 		start_sweep(so);
@@ -446,6 +478,7 @@ take_batch(VecxScan *so)
 	float		threshold = so->phase == SCAN_GRAPH ? VecxSearchThreshold(so->search) :
 		get_float4_infinity();
 	int			left = 0;
+	int			found = 0;
 
 	if (n > so->batch_cap)
 	{
@@ -469,12 +502,16 @@ take_batch(VecxScan *so)
 			vertex->error += rounding(so, vertex->rank);
 			item.est = lower_bound(vertex);
 			item.id = so->npending;
+			found++;
+			if (so->range.active && item.est > so->range.max_rank)
+				continue;
 			VecxHeapPush(so->pending, &so->npending, item);
 		}
 		else
 			opened[left++] = opened[i];
 	VecxSearchKeepOpened(so->search, left);
-	so->returned += so->npending;
+	so->returned += found;
+	so->range.vertices += so->npending;
 	VecxSearchRelease(so->search);
 }
 
@@ -493,6 +530,8 @@ next_batch(VecxScan *so)
 {
 	while (so->phase == SCAN_GRAPH)
 	{
+		if (VecxRangeIsDone(&so->range, so->returned))
+			return false;
 		if (VecxSearchExhausted(so->search))
 		{
 			/* VACUUM may have moved the entry since the metapage was read */
@@ -562,7 +601,8 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 		if (pending_first(so))
 		{
 			const VecxOpened *vertex = &so->batch[VecxHeapPop(so->pending, &so->npending).id];
-			bool		known = so->probe == NULL || comes_next(so, vertex);
+			bool		known = so->probe == NULL || scan->numberOfOrderBys == 0 ||
+				comes_next(so, vertex);
 
 			CHECK_FOR_INTERRUPTS();
 			if (known)
@@ -576,7 +616,8 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 		if (so->nready == 0)
 			continue;
 		item = ready_pop(so);
-		if (vecx_scan_order == VECX_SCAN_STRICT && item.distance < so->last_distance)
+		if ((vecx_scan_order == VECX_SCAN_STRICT && item.distance < so->last_distance) ||
+			(so->range.active && item.distance > so->range.radius))
 		{
 			if (item.rows.rows)
 				pfree(item.rows.rows);
@@ -632,6 +673,8 @@ next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
 	{
 		double		distance;
 
+		if (so->side_pass == VECX_ROW_NULL && scan->numberOfKeys > 0)
+			return false;
 		if (!so->nan_first)
 			return true;
 		if (so->side_pass == VECX_ROW_NULL)
@@ -688,7 +731,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 	if (so->exact)
 		VecxExactReset(so->exact);
 	MemoryContextSwitchTo(old);
-	scan->xs_recheck = false;
+	scan->xs_recheck = scan->numberOfKeys > 0;
 	scan->xs_recheckorderby = false;
 	return found;
 }

@@ -59,8 +59,14 @@ check_operators(const char *family, CatCList *operators, Oid type, bool *has_dis
 		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
 		const char *name = format_operator(op->amopopr);
 
-		if (op->amopstrategy != VECX_DISTANCE_STRATEGY &&
-			op->amopstrategy != VECX_NAN_FIRST_STRATEGY)
+		if (op->amopstrategy == VECX_WITHIN_STRATEGY)
+		{
+			if (op->amoppurpose != AMOP_SEARCH ||
+				!check_amop_signature(op->amopopr, BOOLOID, op->amoplefttype, op->amoprighttype))
+				ok = complain(family, "an operator with a wrong signature:", name);
+		}
+		else if (op->amopstrategy != VECX_DISTANCE_STRATEGY &&
+				 op->amopstrategy != VECX_NAN_FIRST_STRATEGY)
 			ok = complain(family, "an operator with an invalid strategy number:", name);
 		else if (op->amoppurpose != AMOP_ORDER || get_op_rettype(op->amopopr) != FLOAT8OID)
 			ok = complain(family, "an operator that does not order by a double precision distance:", name);
