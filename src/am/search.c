@@ -487,19 +487,37 @@ VecxSearchKeepOpened(VecxSearch *search, int count)
 }
 
 static int
-compare_opened(const void *a, const void *b)
+compare_order(const void *a, const void *b)
 {
-	float		x = ((const VecxOpened *) a)->nav;
-	float		y = ((const VecxOpened *) b)->nav;
+	float		x = ((const VecxCandidate *) a)->est;
+	float		y = ((const VecxCandidate *) b)->est;
 
 	return (x > y) - (x < y);
 }
 
-/* Sorts what was opened by navigation distance. */
+/* Sorts what was opened by navigation distance; moves each record once only. */
 void
 VecxSearchSort(VecxSearch *search)
 {
-	qsort(search->opened, search->nopened, sizeof(VecxOpened), compare_opened);
+	int			n = search->nopened;
+	VecxCandidate *order;
+	VecxOpened *sorted;
+
+	if (n < 2)
+		return;
+	order = MemoryContextAllocHuge(search->cxt, sizeof(VecxCandidate) * n);
+	sorted = MemoryContextAllocHuge(search->cxt, sizeof(VecxOpened) * search->opened_cap);
+	for (int i = 0; i < n; i++)
+	{
+		order[i].est = search->opened[i].nav;
+		order[i].id = (VecxId) i;
+	}
+	qsort(order, n, sizeof(VecxCandidate), compare_order);
+	for (int i = 0; i < n; i++)
+		sorted[i] = search->opened[order[i].id];
+	pfree(order);
+	pfree(search->opened);
+	search->opened = sorted;
 }
 
 /*
