@@ -273,4 +273,48 @@ extern bool vecx_sketch_matches(const VecxBasis *basis, const void *pv, const vo
 								float norm_v2, float norm_n2, float dist_vn,
 								uint32_t popcount_n, const uint8_t *sketch);
 
+/*
+ * 4. Points: projections in half precision (bit vectors: their codes), kept
+ * while an index is built.
+ */
+extern uint32_t vecx_point_bytes(const VecxCoder *coder, const VecxBasis *basis);
+/* The point of a vector of which y is the projection, code the own code. */
+extern void vecx_point_make(const VecxCoder *coder, const VecxBasis *basis, const void *y,
+							const uint8_t *code, uint8_t *point);
+/* y[pdims] of a float vector's point. */
+extern void vecx_point_read(const VecxBasis *basis, const uint8_t *point, float *y);
+
+/* A set of points in 8 bits, to compute all distances to another at once. */
+typedef struct VecxPointHead
+{
+	float		scale;
+	float		norm2;			/* |y|^2; of bit vectors the bits set */
+	uint32_t	sum;			/* of the 8-bit numbers */
+} VecxPointHead;
+
+typedef struct VecxPoints
+{
+	size_t		count;
+	size_t		nbytes;			/* of one point: vecx_points_row_bytes() */
+	VecxPointHead *heads;		/* [count] */
+	uint8_t    *points;			/* [count][nbytes] */
+} VecxPoints;
+
+extern uint32_t vecx_points_row_bytes(const VecxCoder *coder, const VecxBasis *basis);
+extern void vecx_points_put(VecxPoints *points, size_t at, const float *y);
+extern void vecx_points_put_bits(VecxPoints *points, size_t at, const VecxCoder *coder,
+								 const uint8_t *code);
+
+/* What to compute of float vectors; bit vectors have their metric's distance. */
+typedef enum VecxPointMetric
+{
+	VECX_POINT_L2SQ,			/* |y - z|^2 */
+	VECX_POINT_PRODUCT,			/* -<y, z> */
+	VECX_POINT_ANGLE			/* -cosine of y and z */
+} VecxPointMetric;
+
+/* out[count][b->count]: distances of the points of a from first on to all of b. */
+extern void vecx_point_distances(VecxMetric metric, VecxPointMetric how, const VecxPoints *a,
+								 size_t first, size_t count, const VecxPoints *b, float *out);
+
 #endif							/* VECX_CODE_H */

@@ -53,6 +53,13 @@ typedef struct VecxKernels
 
 	/* 8-bit codes.  Products of u8 and u8 fit uint32 up to 66,051 elements. */
 	uint32_t	(*ip_u8u8) (const uint8_t *a, const uint8_t *b, size_t n);
+	/*
+	 * All products of na rows and nb rows of n bytes each, one row right after
+	 * the other: out[i * stride + j] = ip_u8u8(a[i], b[j]).
+	 */
+	void		(*products_u8u8) (const uint8_t *a, size_t na,
+								  const uint8_t *b, size_t nb, size_t n,
+								  uint32_t *out, size_t stride);
 	float		(*ip_f32u8) (const float *q, const uint8_t *x, size_t n);
 	/* sum of |q[i] - (offset + scale * x[i])| */
 	float		(*l1_f32u8) (const float *q, const uint8_t *x, size_t n,

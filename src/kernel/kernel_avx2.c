@@ -425,6 +425,52 @@ packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 	}
 }
 
+/* Two rows of a times two of b, elements i to i + 15. */
+VECX_KERNEL_INLINE TARGET void
+products_step(__m256i *acc, const uint8_t *const *a, const uint8_t *const *b, size_t i)
+{
+	__m256i		va[2];
+	__m256i		vb[2];
+
+	VECX_KERNEL_UNROLL
+	for (size_t k = 0; k < 2; k++)
+	{
+		va[k] = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (a[k] + i)));
+		vb[k] = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (b[k] + i)));
+	}
+	VECX_KERNEL_UNROLL
+	for (size_t k = 0; k < 4; k++)
+		acc[k] = _mm256_add_epi32(acc[k], _mm256_madd_epi16(va[k / 2], vb[k % 2]));
+}
+
+static TARGET void
+products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n,
+			  uint32_t *out, size_t stride)
+{
+	for (size_t i = 0; i < na; i += 2)
+		for (size_t j = 0; j < nb; j += 2)
+		{
+			/* An odd last row is worked on twice. */
+			size_t		i2 = i + 1 < na ? i + 1 : i;
+			size_t		j2 = j + 1 < nb ? j + 1 : j;
+			const uint8_t *ra[2] = {a + i * n, a + i2 * n};
+			const uint8_t *rb[2] = {b + j * n, b + j2 * n};
+			__m256i		acc[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(),
+			_mm256_setzero_si256(), _mm256_setzero_si256()};
+			uint32_t	tail[4] = {0, 0, 0, 0};
+			size_t		at = 0;
+
+			for (; at + 16 <= n; at += 16)
+				products_step(acc, ra, rb, at);
+			for (; at < n; at++)
+				for (size_t k = 0; k < 4; k++)
+					tail[k] += (uint32_t) ra[k / 2][at] * rb[k % 2][at];
+			for (size_t k = 0; k < 4; k++)
+				out[(k / 2 ? i2 : i) * stride + (k % 2 ? j2 : j)] =
+					tail[k] + (uint32_t) reduce_epi32(acc[k]);
+		}
+}
+
 /* ---- bits ---- */
 
 /* Shorter strings are counted by the POPCNT instruction alone. */
@@ -793,6 +839,7 @@ const VecxKernels vecx_kernels_avx2 = {
 	.f16_to_f32 = f16_to_f32,
 	.f32_to_f16 = f32_to_f16,
 	.ip_u8u8 = ip_u8u8,
+	.products_u8u8 = products_u8u8,
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.hamming = hamming,

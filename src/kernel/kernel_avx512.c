@@ -371,6 +371,121 @@ packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 	}
 }
 
+/* The sum of the lanes of acc[4 * i + j] in lane 4 * i + j of the result. */
+VECX_KERNEL_INLINE TARGET __m512i
+reduce_16_epi32(const __m512i *acc)
+{
+	__m512i		sum[4];
+	__m512i		half[2];
+
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 4; i++)
+	{
+		const __m512i *a = acc + 4 * i;
+		__m512i		left = _mm512_add_epi32(_mm512_unpacklo_epi32(a[0], a[1]),
+											_mm512_unpackhi_epi32(a[0], a[1]));
+		__m512i		right = _mm512_add_epi32(_mm512_unpacklo_epi32(a[2], a[3]),
+											 _mm512_unpackhi_epi32(a[2], a[3]));
+
+		sum[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(left, right),
+								  _mm512_unpackhi_epi64(left, right));
+	}
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 2; i++)
+		half[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[2 * i], sum[2 * i + 1], 0x88),
+								   _mm512_shuffle_i32x4(sum[2 * i], sum[2 * i + 1], 0xdd));
+	return _mm512_add_epi32(_mm512_shuffle_i32x4(half[0], half[1], 0x88),
+							_mm512_shuffle_i32x4(half[0], half[1], 0xdd));
+}
+
+/* Four rows of a times four of b, 64 elements at most; b biased as above. */
+VECX_KERNEL_INLINE TARGET_VNNI void
+products_step(__m512i *acc, const uint8_t *a, const uint8_t *b, size_t n, __mmask64 mask)
+{
+	const __m512i bias = _mm512_set1_epi8(-128);
+	__m512i		va[4];
+
+	VECX_KERNEL_UNROLL
+	for (size_t i = 0; i < 4; i++)
+		va[i] = _mm512_maskz_loadu_epi8(mask, a + i * n);
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < 4; j++)
+	{
+		__m512i		vb = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, b + j * n), bias);
+
+		VECX_KERNEL_UNROLL
+		for (size_t i = 0; i < 4; i++)
+			acc[4 * i + j] = _mm512_dpbusd_epi32(acc[4 * i + j], va[i], vb);
+	}
+}
+
+/* 128 times the sums of four rows, each in all four lanes of its row. */
+static TARGET_VNNI __m512i
+row_sums(const uint8_t *a, size_t n)
+{
+	const __m512i ones = _mm512_set1_epi8(1);
+	__m512i		acc[16];
+
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 16; i++)
+		acc[i] = _mm512_setzero_si512();
+	for (size_t at = 0; at < n; at += 64)
+		VECX_KERNEL_UNROLL
+		for (size_t i = 0; i < 4; i++)
+			acc[4 * i] = _mm512_dpbusd_epi32(acc[4 * i],
+											 _mm512_maskz_loadu_epi8(mask64(n - at), a + i * n + at), ones);
+	return _mm512_slli_epi32(_mm512_shuffle_epi32(reduce_16_epi32(acc), 0), 7);
+}
+
+/* Four rows of a times all rows of b, of which there are four at least. */
+static TARGET_VNNI void
+products_rows(const uint8_t *a, const uint8_t *b, size_t nb, size_t n,
+			  uint32_t *out, size_t stride)
+{
+	__m512i		sums = row_sums(a, n);
+
+	for (size_t j = 0; j < nb; j += 4)
+	{
+		__m512i		acc[16];
+		size_t		at = 0;
+
+		if (j > nb - 4)
+			j = nb - 4;
+		VECX_KERNEL_UNROLL
+		for (int i = 0; i < 16; i++)
+			acc[i] = _mm512_setzero_si512();
+		for (; at + 64 <= n; at += 64)
+			products_step(acc, a + at, b + j * n + at, n, ~(__mmask64) 0);
+		if (at < n)
+			products_step(acc, a + at, b + j * n + at, n, mask64(n - at));
+		acc[0] = _mm512_add_epi32(reduce_16_epi32(acc), sums);
+		_mm_storeu_si128((__m128i *) (out + j), _mm512_castsi512_si128(acc[0]));
+		_mm_storeu_si128((__m128i *) (out + stride + j), _mm512_extracti32x4_epi32(acc[0], 1));
+		_mm_storeu_si128((__m128i *) (out + 2 * stride + j), _mm512_extracti32x4_epi32(acc[0], 2));
+		_mm_storeu_si128((__m128i *) (out + 3 * stride + j), _mm512_extracti32x4_epi32(acc[0], 3));
+	}
+}
+
+static TARGET_VNNI void
+products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n,
+			  uint32_t *out, size_t stride)
+{
+	if (na < 4 || nb < 4)
+	{
+		for (size_t i = 0; i < na; i++)
+			for (size_t j = 0; j < nb; j++)
+				out[i * stride + j] = ip_u8u8(a + i * n, b + j * n, n);
+		return;
+	}
+	for (size_t i = 0; i < na; i += 4)
+	{
+		/* the last four rows, some of them for a second time */
+		if (i > na - 4)
+			i = na - 4;
+		products_rows(a + i * n, b, nb, n, out + i * stride, stride);
+	}
+}
+
 /* ---- bits ---- */
 
 /* Rows handled together, so that they share loads and the final reduction. */
@@ -796,6 +911,7 @@ const VecxKernels vecx_kernels_avx512 = {
 	.f16_to_f32 = f16_to_f32,
 	.f32_to_f16 = f32_to_f16,
 	.ip_u8u8 = ip_u8u8,
+	.products_u8u8 = products_u8u8,
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.hamming = hamming,

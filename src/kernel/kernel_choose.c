@@ -59,6 +59,7 @@ find_tables(void)
 		{
 			avx512.ip_u8u8 = vecx_kernels_avx2.ip_u8u8;
 			avx512.packed_dot = vecx_kernels_avx2.packed_dot;
+			avx512.products_u8u8 = vecx_kernels_avx2.products_u8u8;
 			avx512.sketch_dot = vecx_kernels_avx2.sketch_dot;
 		}
 		if (!(ecx & bit_AVX512VPOPCNTDQ))

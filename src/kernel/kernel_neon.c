@@ -363,6 +363,15 @@ packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 	}
 }
 
+static void
+products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n,
+			  uint32_t *out, size_t stride)
+{
+	for (size_t i = 0; i < na; i++)
+		for (size_t j = 0; j < nb; j++)
+			out[i * stride + j] = ip_u8u8(a + i * n, b + j * n, n);
+}
+
 /* ---- bits ---- */
 
 /* Adds the counts of set bits to the 64-bit lanes. */
@@ -676,6 +685,7 @@ const VecxKernels vecx_kernels_neon = {
 	.f16_to_f32 = f16_to_f32,
 	.f32_to_f16 = f32_to_f16,
 	.ip_u8u8 = ip_u8u8,
+	.products_u8u8 = products_u8u8,
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.hamming = hamming,

@@ -158,6 +158,15 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 	return sum;
 }
 
+static void
+products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n,
+			  uint32_t *out, size_t stride)
+{
+	for (size_t i = 0; i < na; i++)
+		for (size_t j = 0; j < nb; j++)
+			out[i * stride + j] = ip_u8u8(a + i * n, b + j * n, n);
+}
+
 static float
 ip_f32u8(const float *q, const uint8_t *x, size_t n)
 {
@@ -278,6 +287,7 @@ const VecxKernels vecx_kernels_scalar = {
 	.f16_to_f32 = f16_to_f32,
 	.f32_to_f16 = f32_to_f16,
 	.ip_u8u8 = ip_u8u8,
+	.products_u8u8 = products_u8u8,
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.hamming = hamming,

@@ -574,6 +574,41 @@ test_bytes(const VecxKernels *k)
 	UNIT_CHECK(good, "%s: ip_u8u8, hamming, jaccard", k->name);
 }
 
+static bool
+byte_products_agree(const VecxKernels *k, size_t na, size_t nb, size_t n)
+{
+	uint8_t    *a = place(ARENA_A, na * n, true);
+	uint8_t    *b = place(ARENA_B, nb * n, true);
+	size_t		stride = nb + 3;
+	uint32_t	out[16 * 19];
+
+	random_bytes(a, na * n);
+	random_bytes(b, nb * n);
+	memset(out, 0xAB, sizeof(out));
+	k->products_u8u8(a, na, b, nb, n, out, stride);
+	for (size_t i = 0; i < na; i++)
+		for (size_t j = 0; j < stride; j++)
+			if (out[i * stride + j] != (j < nb ? k->ip_u8u8(a + i * n, b + j * n, n) : 0xABABABABu))
+			{
+				NOTE("# %s: %zu times %zu rows differ at n = %zu\n", k->name, na, nb, n);
+				return false;
+			}
+	return true;
+}
+
+static void
+test_byte_products(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t na = 1; na <= 11; na++)
+		for (size_t nb = 1; nb <= 11; nb++)
+			for (size_t n = 1; n <= 200; n += 7)
+				good = byte_products_agree(k, na, nb, n) && good;
+	good = byte_products_agree(k, 9, 16, 256) && byte_products_agree(k, 4, 4, 64) && good;
+	UNIT_CHECK(good, "%s: products_u8u8", k->name);
+}
+
 static void
 test_hamming_many(const VecxKernels *k)
 {
@@ -812,6 +847,7 @@ main(int argc, char **argv)
 		test_halfs(k);
 		test_rounding(k);
 		test_bytes(k);
+		test_byte_products(k);
 		test_hamming_many(k);
 		test_packed(k);
 		test_sketches(k);
