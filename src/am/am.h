@@ -43,7 +43,6 @@
 #define VECX_PROGRESS_TRAIN		3
 #define VECX_PROGRESS_GRAPH		4
 #define VECX_PROGRESS_WRITE		5
-#define VECX_PROGRESS_INSERT	6
 
 /* Support procedure of the operator classes: returns a VecxOpSpec. */
 #define VECX_SUPPORT_PROC		1
@@ -427,68 +426,6 @@ extern bool VecxReplaceLinks(VecxIndex *index, VecxId id, VecxRecord before, Vec
 #define VECX_MIN_TRAIN_ROWS		256
 #define VECX_TRAIN_SAMPLE		2000
 extern Size VecxTrainSampleRows(const VecxIndex *index);
-
-/* graph.c: the graph in memory, while it is built; vertices are numbers */
-typedef struct VecxGraphLink
-{
-	uint32		vertex;
-	float		dist;
-} VecxGraphLink;
-
-typedef struct VecxGraphRow
-{
-	ItemPointerData tid;
-	uint32		next;			/* next row of the vertex, UINT32_MAX: none */
-} VecxGraphRow;
-
-typedef struct VecxGraphVertex
-{
-	uint32		hash;
-	uint32		first_row;
-	uint32		last_row;
-	uint16		nlinks;			/* at the base */
-	uint8		level;
-	bool		findable;		/* by its hash and code */
-	VecxGraphLink *upper;		/* level * m links, or NULL */
-	uint16	   *nupper;			/* links in use on each level above the base */
-} VecxGraphVertex;
-
-typedef struct VecxGraph
-{
-	MemoryContext cxt;
-	const VecxCoder *coder;
-	int			m;
-	int			ef_construction;
-	pg_prng_state prng;
-	uint32		nvertices;
-	uint32		vertices_cap;
-	VecxGraphVertex *vertices;
-	uint8	   *codes;
-	VecxGraphLink *links;		/* 2 m of each vertex, at the base */
-	uint32		nrows;
-	uint32		rows_cap;
-	VecxGraphRow *rows;
-	uint32	   *by_hash;		/* open addressing over vertices */
-	uint32		by_hash_size;	/* a power of two */
-	uint32		entry;			/* UINT32_MAX: none */
-} VecxGraph;
-
-#define VECX_NO_VERTEX		PG_UINT32_MAX
-#define VecxGraphCode(g, v)		((g)->codes + (Size) (v) * (g)->coder->nbytes)
-#define VecxGraphBase(g, v)		((g)->links + (Size) (v) * 2 * (g)->m)
-
-extern VecxGraph *VecxGraphMake(MemoryContext cxt, const VecxCoder *coder, int m,
-								int ef_construction, uint64 seed);
-extern uint32 VecxGraphFind(VecxGraph *graph, uint32 hash, const uint8 *code, uint32 after);
-extern uint32 VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code,
-								 bool findable);
-extern void VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid);
-extern Size VecxGraphBytes(const VecxGraph *graph);
-extern void VecxGraphLinkAll(VecxGraph *graph);
-extern VecxGraphLink *VecxGraphLinks(const VecxGraph *graph, uint32 vertex, int level, int *n);
-
-/* write.c: the finished graph onto pages */
-extern void VecxGraphWrite(VecxIndex *index, VecxGraph *graph);
 
 /* build.c */
 extern IndexBuildResult *vecxbuild(Relation heap, Relation index, IndexInfo *info);

@@ -2,10 +2,9 @@
  * build.c
  *    CREATE INDEX.
  *
- * Rows sampled from the whole table train the model and decide the layout.
- * Then the table is read, the graph is linked in memory and written.  When the
- * graph would outgrow maintenance_work_mem, what there is is written, and the
- * other rows are inserted one by one.
+ * Rows sampled from the whole table train the model, decide the layout and
+ * give the pivots.  Then the table is read, the vertices are linked leaf by
+ * leaf and bucket by bucket, and the graph is written.
  */
 #include "postgres.h"
 
@@ -20,10 +19,16 @@
 #include "utils/memutils.h"
 #include "utils/sampling.h"
 
-#include "am/am.h"
+#include "am/build.h"
+#include "am/load.h"
+
+/* Candidates of a vertex in each leaf, with the default ef_construction. */
+#define NEAREST_IN_LEAF		32
+#define MAX_NEAREST_IN_LEAF	400
 
 /* Blocks of the table that the sample comes from, at most. */
 #define SAMPLE_BLOCKS	600
+#define SAMPLE_ROWS_PER_PIVOT	4
 
 typedef struct Build
 {
@@ -34,15 +39,6 @@ typedef struct Build
 	MemoryContext row_cxt;		/* of one row */
 	const VecxOpSpec *spec;
 	VecxIndex  *index;
-	VecxGraph  *graph;			/* NULL once it is written */
-	VecxExact  *exact;
-	uint8	   *code;
-	double		rows;			/* in the index */
-
-	/* rows that are no vertices, until the graph is written */
-	VecxRowEntry *side;
-	int			nside;
-	int			side_cap;
 
 	/* the sample */
 	char	   *sample;
@@ -52,6 +48,7 @@ typedef struct Build
 	double		sample_seen;
 	double		sample_skip;
 	ReservoirStateData reservoir;
+	int			npivots;		/* to be made of it */
 } Build;
 
 static void
@@ -90,18 +87,23 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	MemoryContextReset(b->row_cxt);
 }
 
-/* Rows to sample: fewer of a small table, lest training takes longer than the
- * graph. */
+/*
+ * Rows to sample: fewer of a small table, lest training takes longer than the
+ * graph; some for each pivot of a large one.
+ */
 static int
 sample_rows(Build *b)
 {
 	BlockNumber pages;
 	double		tuples;
 	double		all_visible;
+	Size		limit = (Size) maintenance_work_mem * 1024 / 8 / VecxVectorBytes(b->index);
 
 	estimate_rel_size(b->heap, NULL, &pages, &tuples, &all_visible);
-	return (int) Min((double) VecxTrainSampleRows(b->index),
-					 Max(tuples / 4, 2 * VECX_MIN_TRAIN_ROWS));
+	b->npivots = VecxPivotsWanted(tuples);
+	return (int) Max(Min((double) VecxTrainSampleRows(b->index),
+						 Max(tuples / 4, 2 * VECX_MIN_TRAIN_ROWS)),
+					 Min(SAMPLE_ROWS_PER_PIVOT * b->npivots, (double) limit));
 }
 
 /* Samples rows of blocks from all over the table. */
@@ -203,7 +205,8 @@ start_index(Build *b, ForkNumber fork)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_TRAIN);
 	VecxTrainEnvInit(&env, b->cxt);
 	bytes = vecx_basis_train(&env, b->spec->metric, meta->dim, b->sample,
-							 enough ? b->nsample : 0, wanted_sketch_bytes(b), meta->seed, &nbytes);
+							 enough ? Min(b->nsample, (int) VecxTrainSampleRows(b->index)) : 0,
+							 wanted_sketch_bytes(b), meta->seed, &nbytes);
 	wrong = vecx_basis_bind(&basis, bytes, nbytes);
 	if (wrong)
 		elog(ERROR, "a new model of index \"%s\" cannot be used: %s",
@@ -220,124 +223,6 @@ start_index(Build *b, ForkNumber fork)
 	if (enough && vecx_code_has_centre(kind, b->spec->metric))
 		write_centre(b, fork);
 	VecxMetaWrite(b->rel, fork, VECX_WRITE_DIRECT, meta);
-}
-
-/* Writes the graph and all that waited for it; logs every page so far. */
-static void
-write_index(Build *b)
-{
-	VecxIndex  *index = b->index;
-
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_GRAPH);
-	VecxGraphLinkAll(b->graph);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_WRITE);
-	VecxGraphWrite(index, b->graph);
-	for (int i = 0; i < b->nside; i++)
-		VecxSideInsert(index, &b->side[i].tid, b->side[i].flags);
-	if (RelationNeedsWAL(b->rel))
-		log_newpage_range(b->rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(b->rel), true);
-	MemoryContextDelete(b->graph->cxt);
-	b->graph = NULL;
-	index->mode = VECX_WRITE_LOGGED;
-}
-
-static void
-add_side_row(Build *b, ItemPointer tid, uint16 why)
-{
-	if (b->nside == b->side_cap)
-	{
-		b->side_cap = Max(b->side_cap * 2, 1024);
-		b->side = b->side ?
-			repalloc_huge(b->side, sizeof(VecxRowEntry) * b->side_cap) :
-			MemoryContextAlloc(b->cxt, sizeof(VecxRowEntry) * b->side_cap);
-	}
-	b->side[b->nside].tid = *tid;
-	b->side[b->nside++].flags = why;
-}
-
-/* Whether the vertex's first row has the very value of the input. */
-static bool
-vertex_has_value(Build *b, uint32 vertex, const VecxInput *input)
-{
-	Datum		value;
-	bool		isnull;
-	uint32		row = b->graph->vertices[vertex].first_row;
-
-	return VecxExactFetch(b->exact, &b->graph->rows[row].tid, &value, &isnull) && !isnull &&
-		VecxSameValue(PG_DETOAST_DATUM(value), input->value);
-}
-
-/* Vertices of one hash and code that are asked for their value, at most. */
-#define MAX_VERTICES_ASKED	16
-
-/*
- * A row into the graph: at a vertex with the same vector, or one of its own.
- * One that is dead to new transactions cannot prove its value to later rows, so
- * it always gets a vertex of its own, where nobody looks for it.
- */
-static void
-add_to_graph(Build *b, const VecxInput *input, ItemPointer tid, bool alive)
-{
-	uint32		vertex = VECX_NO_VERTEX;
-
-	memset(b->code, 0, b->index->coder.nbytes);
-	vecx_code_encode(&b->index->coder, input->vec, b->code);
-	for (int asked = 0; alive && asked < MAX_VERTICES_ASKED; asked++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		vertex = VecxGraphFind(b->graph, input->hash, b->code, vertex);
-		if (vertex == VECX_NO_VERTEX)
-			break;
-		if (vertex_has_value(b, vertex, input))
-		{
-			VecxGraphAddRow(b->graph, vertex, tid);
-			return;
-		}
-	}
-	vertex = VecxGraphAddVertex(b->graph, input->hash, b->code, alive);
-	VecxGraphAddRow(b->graph, vertex, tid);
-}
-
-static bool
-memory_is_full(Build *b)
-{
-	return VecxGraphBytes(b->graph) + sizeof(VecxRowEntry) * b->nside >=
-		(Size) maintenance_work_mem * 1024;
-}
-
-static void
-build_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
-{
-	Build	   *b = arg;
-	MemoryContext old = MemoryContextSwitchTo(b->row_cxt);
-	VecxInput	input;
-
-	b->rows++;
-	if (b->graph == NULL)
-		VecxInsertRow(b->index, b->heap, values[0], isnull[0], tid);
-	else if (isnull[0])
-		add_side_row(b, tid, VECX_ROW_NULL);
-	else
-	{
-		VecxPrepareInput(b->index, values[0], &input);
-		if (input.kind == VECX_INPUT_OK)
-			add_to_graph(b, &input, tid, alive);
-		else
-			add_side_row(b, tid, VECX_ROW_UNSCORABLE);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(b->row_cxt);
-
-	if (b->graph != NULL && memory_is_full(b))
-	{
-		ereport(NOTICE,
-				(errmsg("the graph of index \"%s\" outgrows maintenance_work_mem after %.0f rows",
-						RelationGetRelationName(b->rel), b->rows),
-				 errdetail("The other rows are inserted one by one, which takes longer."),
-				 errhint("Increase maintenance_work_mem to speed up builds.")));
-		write_index(b);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_INSERT);
-	}
 }
 
 static void
@@ -364,11 +249,161 @@ begin_build(Build *b, Relation heap, Relation rel, IndexInfo *info)
 	init_meta(b, &b->index->meta);
 }
 
+/* Bytes that each part of a build takes for a vertex, when memory is enough. */
+void
+VecxBuildCost(const VecxCoder *coder, Size point_bytes, int m, VecxBuildBytes *bytes)
+{
+	bytes->code = coder->nbytes;
+	bytes->point = point_bytes;
+	/* measured: 30 to 50 candidates, each at both ends; links once as chosen, and once back */
+	bytes->linking = 80 * sizeof(uint64) + 14 * 12 + 2 * VecxLinkRecordSize(m);
+	bytes->fixed = sizeof(VecxGraphVertex) + sizeof(VecxGraphRow) + 3 * sizeof(uint32) +
+		VECX_LEAVES_OF_VERTEX * (sizeof(uint16) + sizeof(uint32)) + sizeof(uint16);
+	bytes->total = bytes->code + bytes->point + bytes->linking;
+}
+
+/* That share of a process's memory. */
+static Size
+share(const VecxTeam *team, Size part, const VecxBuildBytes *bytes)
+{
+	return (Size) ((double) maintenance_work_mem * 1024 / team->nparticipants * part / bytes->total);
+}
+
+static VecxSpool *
+load_spool(VecxTeam *team, Size record, Size limit, const char *name)
+{
+	return team->files ?
+		VecxSpoolMakeShared(CurrentMemoryContext, record, limit, team->files, name, team->me) :
+		VecxSpoolMake(CurrentMemoryContext, record, limit);
+}
+
+/* Gets ready to read rows: the same for every participant. */
+void
+VecxWorkInit(VecxWork *w, VecxTeam *team, VecxIndex *index, Relation heap, VecxPivots *pivots)
+{
+	Size		point_bytes = vecx_point_bytes(&index->coder, &VecxCurrentModel(index)->basis);
+
+	memset(w, 0, sizeof(VecxWork));
+	w->team = team;
+	w->index = index;
+	w->pivots = pivots;
+	VecxBuildCost(&index->coder, point_bytes, index->meta.m, &w->bytes);
+	w->codes = load_spool(team, index->coder.nbytes, share(team, w->bytes.code, &w->bytes), "codes");
+	w->points = load_spool(team, w->bytes.point, share(team, w->bytes.point, &w->bytes), "points");
+	w->graph = VecxGraphMake(AllocSetContextCreate(CurrentMemoryContext, "vecx graph", ALLOCSET_DEFAULT_SIZES),
+							 &index->coder, index->meta.m, index->meta.ef_construction,
+							 index->meta.seed, w->codes);
+	VecxLoaderInit(&w->loader, index, heap, w->graph, w->points, pivots);
+}
+
+/* Opens what all participants have read. */
+static void
+open_loaded(VecxWork *w)
+{
+	VecxTeam   *team = w->team;
+
+	if (team->files == NULL)
+		return;
+	VecxSpoolFree(w->codes);
+	VecxSpoolFree(w->points);
+	w->codes = VecxSpoolOpenShared(CurrentMemoryContext, w->index->coder.nbytes,
+								   share(team, w->bytes.code, &w->bytes), team->files, "codes",
+								   team->nparticipants, team->shared->nvertices);
+	w->points = VecxSpoolOpenShared(CurrentMemoryContext, w->bytes.point,
+									share(team, w->bytes.point, &w->bytes), team->files, "points",
+									team->nparticipants, team->shared->nvertices);
+	if (w->graph)
+		w->graph->codes = w->codes;
+}
+
+/* Finds the links at the base together with the others, by the plan. */
+void
+VecxWorkLink(VecxWork *w, const VecxPlan *plan)
+{
+	VecxLinker *l = &w->linker;
+	int			ef = w->index->meta.ef_construction;
+
+	open_loaded(w);
+	l->team = w->team;
+	l->cxt = CurrentMemoryContext;
+	l->coder = &w->index->coder;
+	l->basis = &VecxCurrentModel(w->index)->basis;
+	l->m = w->index->meta.m;
+	l->nearest = Max(8, Min(NEAREST_IN_LEAF * ef / VECX_DEFAULT_EF_CONSTRUCTION, MAX_NEAREST_IN_LEAF));
+	l->how = w->index->meta.metric == VECX_METRIC_IP ? VECX_POINT_PRODUCT : VECX_POINT_L2SQ;
+	l->plan = *plan;
+	if (plan->nleaves == 1)
+		l->nearest *= 2;		/* no other leaf has more of them */
+	l->codes = w->codes;
+	l->points = w->points;
+	l->memory = share(w->team, w->bytes.linking, &w->bytes);
+	VecxLinkAll(l);
+	VecxSpoolFree(w->points);
+}
+
+static void
+write_index(Build *b, VecxWork *w)
+{
+	VecxLoader *loader = &w->loader;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_WRITE);
+	VecxGraphWrite(b->index, w->graph, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
+	for (int i = 0; i < loader->nside; i++)
+		VecxSideInsert(b->index, &loader->side[i].tid, loader->side[i].flags);
+	if (RelationNeedsWAL(b->rel))
+		log_newpage_range(b->rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(b->rel), true);
+}
+
+/* Reads, links and writes, alone or with workers; returns the rows in the index. */
+static double
+build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
+{
+	VecxTeamShared alone;
+	VecxTeam	team = {&alone, NULL, 1, 0};
+	VecxParallel *parallel = VecxParallelBegin(b->heap, b->rel, b->info, pivots, &team);
+	VecxWork	w;
+	VecxPlan	plan;
+
+	if (parallel == NULL)
+		VecxTeamInit(&alone, 1);
+	VecxWorkInit(&w, &team, b->index, b->heap, pivots);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_LOAD);
+	if (parallel)
+		*heap_tuples = VecxParallelLoad(parallel, &w);
+	else
+	{
+		*heap_tuples = table_index_build_scan(b->heap, b->rel, b->info, true, true, VecxLoaderRow,
+											  &w.loader, NULL);
+		VecxLoaderEnd(&w.loader);
+	}
+	VecxExactEnd(w.loader.exact);
+	VecxGraphForgetHashes(w.graph);
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_GRAPH);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, w.graph->nvertices);
+	VecxPlanMake(&plan, w.graph->nvertices, (int) pivots->points.count, w.loader.leaves,
+				 w.graph->vertices);
+	pfree(w.loader.leaves);
+	if (parallel)
+		VecxParallelPlan(parallel, &plan);
+	VecxWorkLink(&w, &plan);
+	VecxGraphSetLinks(w.graph, parallel ? VecxParallelLinks(parallel, &w) : w.linker.links);
+	VecxGraphFinish(w.graph);
+	write_index(b, &w);
+	VecxSpoolFree(w.codes);
+	VecxSpoolFree(w.graph->links);
+	if (parallel)
+		VecxParallelEnd(parallel);
+	return w.loader.rows;
+}
+
 IndexBuildResult *
 vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 {
 	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
 	Build		b;
+	VecxPivots	pivots;
 	MemoryContext old;
 	uint32		trained_rows;
 
@@ -379,24 +414,16 @@ vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 	VecxLayoutFromMeta(rel, &b.index->meta, b.spec, &b.index->layout, &b.index->coder);
 	VecxLoadCentre(b.index);
 	VecxLoadModels(b.index);
+	VecxPivotsMake(&pivots, &b.index->coder, &VecxCurrentModel(b.index)->basis, b.sample,
+				   b.sample_bytes, b.nsample, b.npivots);
 	pfree(b.sample);
 
-	b.graph = VecxGraphMake(AllocSetContextCreate(b.cxt, "vecx graph", ALLOCSET_DEFAULT_SIZES),
-							&b.index->coder, b.index->meta.m, b.index->meta.ef_construction,
-							b.index->meta.seed);
-	b.code = palloc(b.index->coder.nbytes);
-	b.exact = VecxExactMake(heap, rel, NULL);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_LOAD);
-	result->heap_tuples = table_index_build_scan(heap, rel, info, true, true, build_row, &b, NULL);
-	VecxExactEnd(b.exact);
-	if (b.graph != NULL)
-		write_index(&b);
+	result->index_tuples = build_graph(&b, &pivots, &result->heap_tuples);
 	if (b.index->meta.models[0].trained_rows > 0)
 	{
-		trained_rows = (uint32) Min(b.rows, (double) PG_UINT32_MAX);
+		trained_rows = (uint32) Min(result->index_tuples, (double) PG_UINT32_MAX);
 		VecxMetaEdit(b.index, set_trained_rows, &trained_rows);
 	}
-	result->index_tuples = b.rows;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(b.cxt);
 	return result;

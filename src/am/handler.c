@@ -25,8 +25,6 @@ vecxbuildphasename(int64 phase)
 			return "linking vertices";
 		case VECX_PROGRESS_WRITE:
 			return "writing pages";
-		case VECX_PROGRESS_INSERT:
-			return "inserting rows one by one";
 		default:
 			return NULL;
 	}

@@ -14,8 +14,11 @@
 #include "pgstat.h"
 #include "utils/memutils.h"
 
-#include "am/am.h"
+#include "am/build.h"
 #include "am/heap.h"
+
+/* Vectors that are projected at once. */
+#define PROJECT_BATCH	64
 
 typedef struct Placed
 {
@@ -42,10 +45,13 @@ typedef struct Writer
 	uint32	   *cached;			/* whose projection is in the place */
 	char	   *projections;
 	Size		proj_bytes;
-	void	   *vec;
 	float	   *scratch;
-	void	   *query_scratch;
-	uint64		next_generation;
+
+	/* vertices that are to be projected */
+	int			nbatch;
+	uint32		batch[PROJECT_BATCH];
+	char	   *batch_vecs;
+	char	   *batch_y;
 } Writer;
 
 static Size
@@ -144,9 +150,10 @@ next_for_page(Writer *w, Waiting *q, Size room)
 static void
 enqueue_neighbours(Writer *w, Waiting *q, uint32 vertex)
 {
-	VecxGraphLink *links = VecxGraphBase(w->graph, vertex);
+	int			n;
+	const VecxGraphLink *links = VecxGraphLinks(w->graph, vertex, 0, &n);
 
-	for (int i = 0; i < w->graph->vertices[vertex].nlinks; i++)
+	for (int i = 0; i < n; i++)
 	{
 		VecxCandidate cand = {links[i].dist, links[i].vertex};
 
@@ -188,6 +195,7 @@ place_base(Writer *w, BlockNumber first)
 	VecxGraph  *graph = w->graph;
 	Size		n = Max(graph->nvertices, 1);
 	uint32		nplaced = 0;
+	uint32		nlive = 0;
 	Waiting		q;
 
 	memset(&q, 0, sizeof(q));
@@ -195,7 +203,12 @@ place_base(Writer *w, BlockNumber first)
 	q.queued = MemoryContextAllocExtended(w->cxt, n, MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	q.done = MemoryContextAllocExtended(w->cxt, n, MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	q.near = palloc(sizeof(VecxCandidate) * (VECX_MAX_ITEMS + 1) * 2 * graph->m);
-	while (nplaced < graph->nvertices)
+	for (uint32 v = 0; v < graph->nvertices; v++)
+	{
+		q.queued[v] = q.done[v] = graph->vertices[v].gone;
+		nlive += !graph->vertices[v].gone;
+	}
+	while (nplaced < nlive)
 	{
 		Size		room = VECX_PAGE_CAPACITY;
 		uint32		page_first = nplaced;
@@ -224,29 +237,79 @@ place_base(Writer *w, BlockNumber first)
 	pfree(q.near);
 }
 
+static inline char *
+cache_slot(Writer *w, uint32 vertex)
+{
+	return w->projections + (vertex & (w->cache_size - 1)) * w->proj_bytes;
+}
+
+static inline bool
+is_cached(const Writer *w, uint32 vertex)
+{
+	return w->cached[vertex & (w->cache_size - 1)] == vertex;
+}
+
 /* The projection of a vertex; good until the next call but one. */
 static const void *
 projection(Writer *w, uint32 vertex)
 {
-	uint32		slot = vertex & (w->cache_size - 1);
-	void	   *proj = w->projections + slot * w->proj_bytes;
+	char	   *slot = cache_slot(w, vertex);
 
-	if (w->cached[slot] != vertex)
+	if (!is_cached(w, vertex))
 	{
-		vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex), w->vec);
-		vecx_basis_project(w->basis, w->vec, proj, w->scratch);
-		w->cached[slot] = vertex;
+		vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex), w->batch_vecs);
+		vecx_basis_project(w->basis, w->batch_vecs, slot, w->scratch);
+		w->cached[vertex & (w->cache_size - 1)] = vertex;
 	}
-	return proj;
+	return slot;
 }
 
 static void
-make_projection_cache(Writer *w)
+project_batch(Writer *w)
 {
-	Size		graph_bytes = VecxGraphBytes(w->graph);
-	Size		memory = (Size) maintenance_work_mem * 1024;
-	Size		limit = memory > graph_bytes ? memory - graph_bytes : 0;
+	Size		bytes = vecx_basis_proj_bytes(w->basis);
 
+	if (w->nbatch == 0)
+		return;
+	vecx_basis_project_many(w->basis, w->batch_vecs, w->nbatch, w->batch_y, w->scratch);
+	for (int i = 0; i < w->nbatch; i++)
+		memcpy(cache_slot(w, w->batch[i]), w->batch_y + i * bytes, bytes);
+	w->nbatch = 0;
+}
+
+/* Puts a vertex among those to be projected together, if it is not known. */
+static void
+want_projection(Writer *w, uint32 vertex)
+{
+	if (is_cached(w, vertex))
+		return;
+	w->cached[vertex & (w->cache_size - 1)] = vertex;
+	vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex),
+					 w->batch_vecs + w->nbatch * VecxVectorBytes(w->index));
+	w->batch[w->nbatch++] = vertex;
+	if (w->nbatch == PROJECT_BATCH)
+		project_batch(w);
+}
+
+/* Projects what the records of a page will need: many at once are faster. */
+static void
+project_for_page(Writer *w, const uint32 *vertices, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		int			n;
+		const VecxGraphLink *links = VecxGraphLinks(w->graph, vertices[i], 0, &n);
+
+		want_projection(w, vertices[i]);
+		for (int k = 0; k < n; k++)
+			want_projection(w, links[k].vertex);
+	}
+	project_batch(w);
+}
+
+static void
+make_projection_cache(Writer *w, Size limit)
+{
 	w->proj_bytes = MAXALIGN(vecx_basis_proj_bytes(w->basis));
 	w->cache_size = 256;
 	while (w->cache_size < w->graph->nvertices && w->cache_size * 2 * w->proj_bytes <= limit)
@@ -254,6 +317,8 @@ make_projection_cache(Writer *w)
 	w->projections = MemoryContextAllocHuge(w->cxt, w->proj_bytes * w->cache_size);
 	w->cached = MemoryContextAllocHuge(w->cxt, sizeof(uint32) * w->cache_size);
 	memset(w->cached, 0xFF, sizeof(uint32) * w->cache_size);
+	w->batch_vecs = palloc(VecxVectorBytes(w->index) * PROJECT_BATCH);
+	w->batch_y = palloc0(vecx_basis_proj_bytes(w->basis) * PROJECT_BATCH);
 }
 
 /* A record's bytes, in rec, which is zeroed and large enough. */
@@ -264,9 +329,9 @@ fill_record(Writer *w, VecxRecord rec, uint32 vertex, int level, int cap, uint32
 	VecxGraph  *graph = w->graph;
 	VecxGraphVertex *v = &graph->vertices[vertex];
 	int			nlinks;
-	VecxGraphLink *links = VecxGraphLinks(graph, vertex, level, &nlinks);
-	const uint8 *code = VecxGraphCode(graph, vertex);
-	float		norm2 = vecx_code_norm2(graph->coder, code);
+	const VecxGraphLink *links = VecxGraphLinks(graph, vertex, level, &nlinks);
+	uint8	   *code = VecxRecordCode(&index->layout, rec);
+	float		norm2;
 	void	   *pv = palloc(w->proj_bytes);
 
 	rec->level = (uint8) level;
@@ -281,17 +346,20 @@ fill_record(Writer *w, VecxRecord rec, uint32 vertex, int level, int cap, uint32
 		for (uint32 row = v->first_row; row != PG_UINT32_MAX && rec->nrows < VECX_INLINE_ROWS;
 			 row = graph->rows[row].next)
 			VecxRecordRows(&index->layout, rec)[rec->nrows++].tid = graph->rows[row].tid;
-	memcpy(VecxRecordCode(&index->layout, rec), code, graph->coder->nbytes);
+	memcpy(code, VecxGraphCode(graph, vertex), graph->coder->nbytes);
+	norm2 = vecx_code_norm2(graph->coder, code);
 
 	/* two projections are in use at once and may have the same place */
 	memcpy(pv, projection(w, vertex), vecx_basis_proj_bytes(w->basis));
 	for (int i = 0; i < nlinks; i++)
 	{
-		const uint8 *other = VecxGraphCode(graph, links[i].vertex);
+		uint32		popcount = 0;
 
+		if (index->spec->is_bits)
+			popcount = (uint32) vecx_code_norm2(graph->coder, VecxGraphCode(graph, links[i].vertex));
 		VecxEncodeLink(index, w->basis, id_of(w, links[i].vertex, level), pv,
 					   projection(w, links[i].vertex), norm2, links[i].dist,
-					   VecxPopcount(index, vecx_code_norm2(graph->coder, other)),
+					   popcount,
 					   VecxRecordLink(&index->layout, rec, i));
 	}
 	pfree(pv);
@@ -367,6 +435,7 @@ write_base(Writer *w, BlockNumber first)
 		Buffer		buf;
 
 		CHECK_FOR_INTERRUPTS();
+		project_for_page(w, w->order + at, w->on_page[i]);
 		buf = new_page(w, VECX_PAGE_VERTEX, first + i);
 		for (int j = 0; j < w->on_page[i]; j++, at++)
 		{
@@ -417,10 +486,10 @@ set_entry(VecxMetaPageData *meta, void *arg)
 
 /*
  * Writes a graph behind what the index has already (the metapage and the
- * model), DIRECT.
+ * model), DIRECT.  memory is for projections.
  */
 void
-VecxGraphWrite(VecxIndex *index, VecxGraph *graph)
+VecxGraphWrite(VecxIndex *index, VecxGraph *graph, Size memory)
 {
 	Writer		w;
 	MemoryContext old;
@@ -438,9 +507,8 @@ VecxGraphWrite(VecxIndex *index, VecxGraph *graph)
 	w.placed = MemoryContextAllocHuge(w.cxt, sizeof(Placed) * Max(graph->nvertices, 1));
 	w.order = MemoryContextAllocHuge(w.cxt, sizeof(uint32) * Max(graph->nvertices, 1));
 	w.on_page = MemoryContextAllocHuge(w.cxt, sizeof(uint16) * Max(graph->nvertices, 1));
-	w.vec = palloc(VecxVectorBytes(index));
 	w.scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(w.basis) + 1);
-	make_projection_cache(&w);
+	make_projection_cache(&w, memory);
 
 	first_base = place_uppers(&w, first);
 	place_base(&w, first_base);

@@ -1,0 +1,395 @@
+/*
+ * leaf.c
+ *    Candidates for links: within a leaf all distances are computed at once,
+ *    and of each vertex's nearest those are kept that no other one occludes.
+ *
+ * Distances are between points, which are a little wrong; prune.c decides on
+ * the codes.
+ */
+#include "postgres.h"
+
+#include <float.h>
+
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/memutils.h"
+
+#include "am/build.h"
+
+/* Larger leaves are divided. */
+#define LEAF_MAX_VERTICES	1600
+/* Rows of the table of distances that are computed between two interrupts. */
+#define LEAF_ROWS			256
+/* Links that a vertex gets from one leaf, at most and, if it has so many near, at least. */
+#define LEAF_MAX_LINKS		24
+#define LEAF_MIN_LINKS		8
+/* Distances that are looked at together. */
+#define LEAF_SCAN			32
+/* Candidates from each of two thinned sets of members. */
+#define LEAF_FAR			4
+
+/* A candidate as an integer that sorts by distance. */
+typedef uint64 LeafKey;
+
+#define ST_SORT sort_keys
+#define ST_ELEMENT_TYPE LeafKey
+#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+static inline LeafKey
+leaf_key(float dist, uint32 at)
+{
+	uint32		bits;
+
+	memcpy(&bits, &dist, sizeof(bits));
+	bits ^= bits & 0x80000000u ? 0xFFFFFFFFu : 0x80000000u;
+	return (LeafKey) bits << 32 | at;
+}
+
+typedef struct Leaf
+{
+	VecxLinker *l;
+	MemoryContext cxt;			/* reset after each leaf */
+	pg_prng_state prng;
+	VecxPoints	points;
+	float	   *y;				/* one point */
+	float	   *centre;
+	float	   *dist;			/* [count][count] */
+	LeafKey    *near;
+	int			near_cap;
+} Leaf;
+
+static void
+points_alloc(Leaf *leaf, VecxPoints *points, uint32 count)
+{
+	points->count = count;
+	points->nbytes = vecx_points_row_bytes(leaf->l->coder, leaf->l->basis);
+	points->heads = MemoryContextAllocHuge(leaf->cxt, sizeof(VecxPointHead) * count);
+	points->points = MemoryContextAllocHuge(leaf->cxt, points->nbytes * count);
+}
+
+/* The members' points in 8 bits: what is left when centre is taken off, if there is one. */
+static void
+load_points(Leaf *leaf, VecxPoints *points, const uint32 *members, const float *centre)
+{
+	VecxLinker *l = leaf->l;
+
+	for (uint32 i = 0; i < points->count; i++)
+	{
+		const uint8 *point = VecxSpoolGet(l->points, members[i]);
+
+		if (l->basis->positions)
+		{
+			vecx_points_put_bits(points, i, l->coder, point);
+			continue;
+		}
+		vecx_point_read(l->basis, point, leaf->y);
+		if (centre)
+			for (uint32 k = 0; k < l->basis->pdims; k++)
+				leaf->y[k] -= centre[k];
+		vecx_points_put(points, i, leaf->y);
+	}
+}
+
+/* The mean of the members; NULL where distances depend on where zero is. */
+static const float *
+find_centre(Leaf *leaf, const uint32 *members, uint32 count)
+{
+	VecxLinker *l = leaf->l;
+	uint32		ndims = l->basis->pdims;
+
+	if (l->basis->positions || l->how == VECX_POINT_PRODUCT)
+		return NULL;
+	memset(leaf->centre, 0, sizeof(float) * ndims);
+	for (uint32 i = 0; i < count; i++)
+	{
+		vecx_point_read(l->basis, VecxSpoolGet(l->points, members[i]), leaf->y);
+		for (uint32 k = 0; k < ndims; k++)
+			leaf->centre[k] += leaf->y[k] / (float) count;
+	}
+	return leaf->centre;
+}
+
+/* A distance that about so many of the row do not exceed, from some of them. */
+static float
+guess_threshold(const float *row, uint32 count, int want)
+{
+	float		least[8];
+	uint32		nsamples = 64;
+	int			rank = (int) (nsamples * want * 3 / 2 / count) + 1;
+	int			n = 0;
+
+	if (count <= 4 * nsamples || rank >= lengthof(least))
+		return FLT_MAX;
+	for (uint32 s = 0; s < nsamples; s++)
+	{
+		float		d = row[(Size) s * count / nsamples];
+		int			i;
+
+		if (n <= rank)
+			n++;
+		else if (d >= least[n - 1])
+			continue;
+		for (i = n - 1; i > 0 && least[i - 1] > d; i--)
+			least[i] = least[i - 1];
+		least[i] = d;
+	}
+	return least[rank];
+}
+
+/* Keeps the want + 1 nearest of n keys, sorted.  Returns how many they are. */
+static int
+keep_nearest(LeafKey *keys, int n, int want)
+{
+	sort_keys(keys, n);
+	return Min(n, want + 1);
+}
+
+/* Positions of the row's elements that do not exceed the limit. */
+static int
+scan_row(const float *row, uint32 count, float limit, LeafKey *keys, int cap, uint32 *at)
+{
+	int			n = 0;
+	uint32		i = *at;
+
+	for (; i < count && n + LEAF_SCAN <= cap; i += LEAF_SCAN)
+	{
+		uint32		end = Min(i + LEAF_SCAN, count);
+		uint32		hits = 0;
+
+		for (uint32 k = i; k < end; k++)
+			hits |= (uint32) (row[k] <= limit) << (k - i);
+		for (; hits != 0; hits &= hits - 1)
+		{
+			uint32		k = i + pg_rightmost_one_pos32(hits);
+
+			keys[n++] = leaf_key(row[k], k);
+		}
+	}
+	*at = Min(i, count);
+	return n;
+}
+
+/* The nearest of a row, sorted; not itself.  Returns how many. */
+static int
+nearest_of_row(Leaf *leaf, uint32 self, int want)
+{
+	uint32		count = (uint32) leaf->points.count;
+	const float *row = leaf->dist + (Size) self * count;
+	float		limit = guess_threshold(row, count, want);
+	int			n;
+	int			kept = 0;
+
+	for (;;)
+	{
+		uint32		at = 0;
+
+		n = 0;
+		while (at < count)
+		{
+			n += scan_row(row, count, limit, leaf->near + n, leaf->near_cap - n, &at);
+			if (at == count)
+				break;
+			n = keep_nearest(leaf->near, n, want);
+			limit = row[(uint32) leaf->near[n - 1]];
+		}
+		if (n > want || limit == FLT_MAX || n == (int) count)
+			break;
+		limit = FLT_MAX;
+	}
+	n = keep_nearest(leaf->near, n, want);
+	for (int i = 0; i < n; i++)
+		if ((uint32) leaf->near[i] != self)
+			leaf->near[kept++] = leaf->near[i];
+	return Min(kept, want);
+}
+
+/*
+ * Adds the nearest among every eighth and every 64th member, farther than those
+ * there are.  Where the data lie in clusters, only these lead out of one.
+ */
+static int
+add_far(Leaf *leaf, uint32 self, int n)
+{
+	uint32		count = (uint32) leaf->points.count;
+	const float *row = leaf->dist + (Size) self * count;
+	LeafKey		last = n > 0 ? leaf->near[n - 1] : 0;
+
+	for (uint32 step = 8; step <= 64; step *= 8)
+	{
+		LeafKey		best[LEAF_FAR];
+		int			nbest = 0;
+
+		for (uint32 i = step / 2; i < count; i += step)
+		{
+			LeafKey		key = leaf_key(row[i], i);
+			int			k;
+
+			if (key <= last || i == self || (nbest == LEAF_FAR && key >= best[nbest - 1]))
+				continue;
+			if (nbest < LEAF_FAR)
+				nbest++;
+			for (k = nbest - 1; k > 0 && best[k - 1] > key; k--)
+				best[k] = best[k - 1];
+			best[k] = key;
+		}
+		for (int i = 0; i < nbest; i++)
+			leaf->near[n++] = best[i];
+		if (nbest > 0)
+			last = best[nbest - 1];
+	}
+	return n;
+}
+
+/* The rule of VecxSelectLinks, on the leaf's distances. */
+static int
+choose(const Leaf *leaf, uint32 self, int nnear, uint32 *chosen)
+{
+	uint32		count = (uint32) leaf->points.count;
+	const float *row = leaf->dist + (Size) self * count;
+	uint32		pruned[LEAF_MIN_LINKS];
+	int			npruned = 0;
+	int			n = 0;
+
+	for (int i = 0; i < nnear && n < LEAF_MAX_LINKS; i++)
+	{
+		uint32		at = (uint32) leaf->near[i];
+		const float *others = leaf->dist + (Size) at * count;
+		bool		keep = true;
+
+		for (int j = 0; j < n && keep; j++)
+			keep = others[chosen[j]] >= row[at];
+		if (keep)
+			chosen[n++] = at;
+		else if (npruned < LEAF_MIN_LINKS)
+			pruned[npruned++] = at;
+	}
+	for (int i = 0; i < npruned && n < LEAF_MIN_LINKS; i++)
+		chosen[n++] = pruned[i];
+	return n;
+}
+
+static void
+add_edge(VecxLinker *l, uint32 from, uint32 to)
+{
+	uint64		edge = (uint64) from << 32 | to;
+
+	VecxBucketsAdd(l->edges, l->plan.bucket_of[from], &edge);
+}
+
+static void
+compare_all(Leaf *leaf, const uint32 *members, uint32 count)
+{
+	VecxLinker *l = leaf->l;
+	uint32		chosen[LEAF_MAX_LINKS];
+
+	points_alloc(leaf, &leaf->points, count);
+	load_points(leaf, &leaf->points, members, find_centre(leaf, members, count));
+	leaf->dist = MemoryContextAllocHuge(leaf->cxt, sizeof(float) * count * count);
+	leaf->near_cap = 4 * l->nearest + 2 * LEAF_SCAN;
+	leaf->near = MemoryContextAlloc(leaf->cxt, sizeof(LeafKey) * (leaf->near_cap + 2 * LEAF_FAR));
+	for (uint32 i = 0; i < count; i += LEAF_ROWS)
+	{
+		CHECK_FOR_INTERRUPTS();
+		vecx_point_distances(l->coder->metric, l->how, &leaf->points, i, Min(LEAF_ROWS, count - i),
+							 &leaf->points, leaf->dist + (Size) i * count);
+	}
+	for (uint32 i = 0; i < count; i++)
+	{
+		int			n;
+
+		if (i % LEAF_ROWS == 0)
+			CHECK_FOR_INTERRUPTS();
+		n = nearest_of_row(leaf, i, l->nearest);
+		n = choose(leaf, i, add_far(leaf, i, n), chosen);
+		for (int j = 0; j < n; j++)
+		{
+			add_edge(l, members[i], members[chosen[j]]);
+			add_edge(l, members[chosen[j]], members[i]);
+		}
+	}
+}
+
+/*
+ * Divides a leaf into two halves: those nearer to one random member than to
+ * another, compared with the rest.  Reorders the members.
+ */
+static void
+divide(Leaf *leaf, uint32 *members, uint32 count)
+{
+	VecxLinker *l = leaf->l;
+	LeafKey    *keys = MemoryContextAllocHuge(leaf->cxt, sizeof(LeafKey) * count);
+	uint32	   *old = MemoryContextAllocHuge(leaf->cxt, sizeof(uint32) * count);
+	const float *centre = find_centre(leaf, members, count);
+	VecxPoints	ends;
+	VecxPoints	one;
+	uint32		two[2];
+
+	for (int i = 0; i < 2; i++)
+		two[i] = members[pg_prng_uint64_range(&leaf->prng, 0, count - 1)];
+	points_alloc(leaf, &ends, 2);
+	points_alloc(leaf, &one, 1);
+	load_points(leaf, &ends, two, centre);
+	for (uint32 i = 0; i < count; i++)
+	{
+		float		dist[2];
+
+		if (i % LEAF_ROWS == 0)
+			CHECK_FOR_INTERRUPTS();
+		load_points(leaf, &one, members + i, centre);
+		vecx_point_distances(l->coder->metric, VECX_POINT_L2SQ, &one, 0, 1, &ends, dist);
+		keys[i] = leaf_key(dist[0] - dist[1], i);
+	}
+	sort_keys(keys, count);
+	memcpy(old, members, sizeof(uint32) * count);
+	for (uint32 i = 0; i < count; i++)
+		members[i] = old[(uint32) keys[i]];
+}
+
+static void
+process_leaf(Leaf *leaf, uint32 *members, uint32 count)
+{
+	check_stack_depth();
+	if (count < 2)
+		return;
+	if (count <= LEAF_MAX_VERTICES)
+		compare_all(leaf, members, count);
+	else
+		divide(leaf, members, count);
+	MemoryContextReset(leaf->cxt);
+	if (count > LEAF_MAX_VERTICES)
+	{
+		process_leaf(leaf, members, count / 2);
+		process_leaf(leaf, members + count / 2, count - count / 2);
+	}
+}
+
+/* Works on leaves until none is left: fills linker->edges. */
+void
+VecxFindCandidates(VecxLinker *l)
+{
+	VecxPlan   *plan = &l->plan;
+	VecxTeamShared *shared = l->team->shared;
+	Leaf		leaf;
+
+	memset(&leaf, 0, sizeof(leaf));
+	leaf.l = l;
+	leaf.y = palloc(sizeof(float) * Max(l->basis->pdims, 1));
+	leaf.centre = palloc(sizeof(float) * Max(l->basis->pdims, 1));
+	leaf.cxt = AllocSetContextCreate(l->cxt, "vecx leaf", ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+	{
+		uint32		i = pg_atomic_fetch_add_u32(&shared->next[0], 1);
+		uint32		count;
+
+		if (i >= (uint32) plan->nleaves)
+			break;
+		count = plan->leaf_first[i + 1] - plan->leaf_first[i];
+		pg_prng_seed(&leaf.prng, i);
+		process_leaf(&leaf, plan->members + plan->leaf_first[i], count);
+		VecxReportLinked(l, count);
+	}
+	MemoryContextDelete(leaf.cxt);
+}

@@ -1,0 +1,321 @@
+/*
+ * levels.c
+ *    The levels above the base, by insertion one by one (Malkov and Yashunin,
+ *    arXiv 1603.09320): few vertices, whose codes are at hand.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "am/build.h"
+#include "am/heap.h"
+
+/* Numbers in links are those of levels->vertex until all are linked. */
+struct VecxLevels
+{
+	const VecxCoder *coder;
+	int			m;
+	uint32		n;
+	uint32	   *vertex;			/* its number in the graph */
+	uint8	   *level;
+	uint8	   *codes;
+	uint32	   *first;			/* of its lists of links, one for each level from 1 on */
+	uint16	   *nlinks;			/* of each list */
+	VecxGraphLink *links;		/* m for each list */
+	uint32		entry;
+
+	/* working memory of searches */
+	uint32	   *visited;		/* stamp of the last search to see it */
+	uint32		stamp;
+	VecxCandidate *frontier;	/* nearest first */
+	int			nfrontier;
+	VecxCandidate *found;		/* heap with the farthest first: est is negated */
+	int			nfound;
+	void	   *scratch;		/* of queries */
+	void	   *select_scratch;
+	VecxLinkCandidate *cands;
+	int		   *chosen;
+};
+
+#define CODE(l, u)	((l)->codes + (Size) (u) * (l)->coder->nbytes)
+#define LIST(l, u, lev)		((Size) (l)->first[u] + (lev) - 1)
+
+static void
+visit(VecxLevels *l, const VecxCodeQuery *query, uint32 u, int width)
+{
+	VecxCandidate cand;
+	VecxCandidate back;
+
+	l->visited[u] = l->stamp;
+	cand.est = vecx_code_distance(l->coder, query, CODE(l, u));
+	cand.id = u;
+	if (l->nfound == width && cand.est >= -l->found[0].est)
+		return;
+	VecxHeapPush(l->frontier, &l->nfrontier, cand);
+	back.est = -cand.est;
+	back.id = u;
+	if (l->nfound == width)
+		VecxHeapPop(l->found, &l->nfound);
+	VecxHeapPush(l->found, &l->nfound, back);
+}
+
+/* Searches one level; leaves the nearest in l->found, sorted from near to far,
+ * with their distances not negated. */
+static void
+search_level(VecxLevels *l, const VecxCodeQuery *query, const uint32 *seeds, int nseeds,
+			 int level, int width)
+{
+	l->stamp++;
+	l->nfrontier = l->nfound = 0;
+	for (int i = 0; i < nseeds; i++)
+		if (l->visited[seeds[i]] != l->stamp)
+			visit(l, query, seeds[i], width);
+	while (l->nfrontier > 0)
+	{
+		VecxCandidate best = VecxHeapPop(l->frontier, &l->nfrontier);
+		const VecxGraphLink *links = l->links + LIST(l, best.id, level) * l->m;
+		int			n = l->nlinks[LIST(l, best.id, level)];
+
+		if (l->nfound == width && best.est > -l->found[0].est)
+			break;
+		for (int i = 0; i < n; i++)
+			if (l->visited[links[i].vertex] != l->stamp)
+				visit(l, query, links[i].vertex, width);
+	}
+	for (int n = l->nfound; n > 0;)
+	{
+		VecxCandidate far = VecxHeapPop(l->found, &n);
+
+		far.est = -far.est;
+		l->found[n] = far;
+	}
+}
+
+/* Sets a list to the best of some candidates, which are sorted. */
+static void
+set_list(VecxLevels *l, Size list, const VecxGraphLink *all, int n)
+{
+	int			kept;
+
+	for (int i = 0; i < n; i++)
+	{
+		l->cands[i].dist = all[i].dist;
+		l->cands[i].code = CODE(l, all[i].vertex);
+	}
+	kept = VecxSelectLinks(l->coder, l->cands, n, l->m, l->select_scratch, l->chosen);
+	qsort(l->chosen, kept, sizeof(int), VecxCompareInts);
+	for (int i = 0; i < kept; i++)
+		l->links[list * l->m + i] = all[l->chosen[i]];
+	l->nlinks[list] = (uint16) kept;
+}
+
+/* Adds a link; a full list is pruned, with the new one among the candidates. */
+static void
+add_link(VecxLevels *l, uint32 from, uint32 to, float dist, int level)
+{
+	Size		list = LIST(l, from, level);
+	VecxGraphLink *links = l->links + list * l->m;
+	VecxGraphLink all[VECX_MAX_M + 1];
+	int			n = l->nlinks[list];
+	int			i;
+
+	for (i = n; i > 0 && links[i - 1].dist > dist; i--)
+		all[i] = links[i - 1];
+	memcpy(all, links, sizeof(VecxGraphLink) * i);
+	all[i].vertex = to;
+	all[i].dist = dist;
+	if (n < l->m)
+	{
+		memcpy(links, all, sizeof(VecxGraphLink) * (n + 1));
+		l->nlinks[list]++;
+	}
+	else
+		set_list(l, list, all, n + 1);
+}
+
+static void
+link_level(VecxLevels *l, uint32 u, int level)
+{
+	Size		list = LIST(l, u, level);
+	VecxGraphLink *all = palloc(sizeof(VecxGraphLink) * Max(l->nfound, 1));
+
+	for (int i = 0; i < l->nfound; i++)
+	{
+		all[i].vertex = l->found[i].id;
+		all[i].dist = l->found[i].est;
+	}
+	set_list(l, list, all, l->nfound);
+	pfree(all);
+	for (int i = 0; i < l->nlinks[list]; i++)
+	{
+		VecxGraphLink *link = &l->links[list * l->m + i];
+
+		add_link(l, link->vertex, u, link->dist, level);
+	}
+}
+
+/* Searches from the top down to the level, leaving the nearest there in l->found. */
+static int
+descend(VecxLevels *l, const VecxCodeQuery *query, int level, uint32 *seeds)
+{
+	int			nseeds = 1;
+
+	seeds[0] = l->entry;
+	for (int at = l->level[l->entry]; at > level; at--)
+	{
+		search_level(l, query, seeds, nseeds, at, 1);
+		nseeds = Min(l->nfound, VECX_MAX_SEEDS);
+		for (int i = 0; i < nseeds; i++)
+			seeds[i] = l->found[i].id;
+	}
+	return nseeds;
+}
+
+static void
+link_vertex(VecxLevels *l, uint32 u, int width)
+{
+	VecxCodeQuery query;
+	uint32		seeds[VECX_MAX_SEEDS];
+	int			nseeds;
+	int			top = l->level[l->entry];
+
+	vecx_code_query_init_code(l->coder, &query, CODE(l, u), l->scratch);
+	nseeds = descend(l, &query, l->level[u], seeds);
+	for (int level = Min(l->level[u], top); level > 0; level--)
+	{
+		search_level(l, &query, seeds, nseeds, level, width);
+		nseeds = Min(l->nfound, VECX_MAX_SEEDS);
+		for (int i = 0; i < nseeds; i++)
+			seeds[i] = l->found[i].id;
+		link_level(l, u, level);
+	}
+	if (l->level[u] > top)
+		l->entry = u;
+}
+
+/* Draws the levels of all vertices, and takes those above the base. */
+static VecxLevels *
+draw_levels(VecxGraph *graph)
+{
+	VecxLevels *l = palloc0(sizeof(VecxLevels));
+	Size		nlists = 0;
+
+	for (uint32 v = 0; v < graph->nvertices; v++)
+	{
+		VecxGraphVertex *vertex = &graph->vertices[v];
+
+		if (vertex->gone)
+			continue;
+		vertex->level = (uint8) VecxRandomLevel(&graph->prng, graph->m);
+		l->n += vertex->level > 0;
+		nlists += vertex->level;
+	}
+	l->coder = graph->coder;
+	l->m = graph->m;
+	l->vertex = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * Max(l->n, 1));
+	l->level = MemoryContextAllocHuge(graph->cxt, Max(l->n, 1));
+	l->first = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * Max(l->n, 1));
+	l->codes = MemoryContextAllocHuge(graph->cxt, (Size) graph->coder->nbytes * Max(l->n, 1));
+	l->visited = MemoryContextAllocExtended(graph->cxt, sizeof(uint32) * Max(l->n, 1),
+											MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
+	l->nlinks = MemoryContextAllocExtended(graph->cxt, sizeof(uint16) * Max(nlists, 1),
+										   MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
+	l->links = MemoryContextAllocHuge(graph->cxt, sizeof(VecxGraphLink) * Max(nlists, 1) * graph->m);
+	return l;
+}
+
+/* Table order would link clusters only within themselves. */
+static void
+link_in_random_order(VecxGraph *graph, VecxLevels *l)
+{
+	uint32	   *order = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * Max(l->n, 1));
+
+	for (uint32 i = 0; i < l->n; i++)
+	{
+		uint32		j = (uint32) pg_prng_uint64_range(&graph->prng, 0, i);
+
+		order[i] = order[j];
+		order[j] = i;
+	}
+	l->entry = order[0];
+	for (uint32 i = 1; i < l->n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		link_vertex(l, order[i], graph->ef_construction);
+	}
+	if (l->n > 0)
+		graph->entry = l->vertex[l->entry];
+	pfree(order);
+}
+
+VecxLevels *
+VecxLevelsBuild(VecxGraph *graph)
+{
+	VecxLevels *l = draw_levels(graph);
+	int			most = Max(graph->ef_construction, graph->m) + 1;
+	Size		scratch = vecx_code_query_scratch(graph->coder);
+	uint32		u = 0;
+	uint32		nlists = 0;
+
+	l->frontier = MemoryContextAllocHuge(graph->cxt, sizeof(VecxCandidate) * (l->n + 1));
+	l->found = palloc(sizeof(VecxCandidate) * most);
+	l->cands = palloc(sizeof(VecxLinkCandidate) * most);
+	l->chosen = palloc(sizeof(int) * most);
+	l->scratch = palloc(scratch);
+	l->select_scratch = palloc(scratch);
+	graph->entry = VECX_NO_VERTEX;
+	for (uint32 v = 0; v < graph->nvertices; v++)
+	{
+		VecxGraphVertex *vertex = &graph->vertices[v];
+
+		if (vertex->gone)
+			continue;
+		if (graph->entry == VECX_NO_VERTEX)
+			graph->entry = v;	/* if there are no levels above the base */
+		if (vertex->level == 0)
+			continue;
+		vertex->upper = u;
+		l->vertex[u] = v;
+		l->level[u] = vertex->level;
+		l->first[u] = nlists;
+		memcpy(CODE(l, u), VecxGraphCode(graph, v), graph->coder->nbytes);
+		nlists += vertex->level;
+		u++;
+	}
+	link_in_random_order(graph, l);
+	for (Size i = 0; i < (Size) nlists; i++)
+		for (int k = 0; k < l->nlinks[i]; k++)
+			l->links[i * l->m + k].vertex = l->vertex[l->links[i * l->m + k].vertex];
+	return l;
+}
+
+/* The links of a vertex, by its number here, at a level from 1 on. */
+const VecxGraphLink *
+VecxLevelsLinks(VecxLevels *l, uint32 upper, int level, int *n)
+{
+	*n = l->nlinks[LIST(l, upper, level)];
+	return l->links + LIST(l, upper, level) * l->m;
+}
+
+/* The vertex of the upper levels nearest to a code, or VECX_NO_VERTEX.  All are
+ * looked at: this is for the few vertices that a build finds no neighbour for. */
+uint32
+VecxLevelsNearest(VecxLevels *l, const uint8 *code, float *dist)
+{
+	VecxCodeQuery query;
+	uint32		best = VECX_NO_VERTEX;
+
+	vecx_code_query_init_code(l->coder, &query, code, l->scratch);
+	for (uint32 u = 0; u < l->n; u++)
+	{
+		float		d = vecx_code_distance(l->coder, &query, CODE(l, u));
+
+		if (best == VECX_NO_VERTEX || d < *dist)
+		{
+			best = l->vertex[u];
+			*dist = d;
+		}
+	}
+	return best;
+}

@@ -1,0 +1,103 @@
+/*
+ * load.h
+ *    Rows of the table on their way into a graph under construction.
+ */
+#ifndef VECX_LOAD_H
+#define VECX_LOAD_H
+
+#include "am/build.h"
+
+/* Values that were proved to be those of a vertex, lately. */
+#define VECX_KNOWN_VALUES	64
+
+typedef struct VecxKnownValue
+{
+	uint32		hash;
+	uint32		vertex;
+	struct varlena *value;		/* NULL: unused */
+} VecxKnownValue;
+
+/* Vertices whose points are computed together. */
+#define VECX_LOAD_BATCH		64
+
+typedef struct VecxLoader
+{
+	VecxIndex  *index;
+	Relation	heap;
+	MemoryContext cxt;
+	MemoryContext row_cxt;		/* of one row */
+	VecxGraph  *graph;
+	VecxSpool  *points;
+	VecxPivots *pivots;
+	VecxExact  *exact;
+	double		rows;			/* seen, in the index */
+	VecxKnownValue known[VECX_KNOWN_VALUES];
+	uint8	   *code;
+
+	/* leaves of each vertex */
+	uint16	   *leaves;
+	uint32		leaves_cap;
+
+	/* rows that are no vertices */
+	VecxRowEntry *side;
+	int			nside;
+	int			side_cap;
+
+	/* vertices that still lack points */
+	int			nbatch;
+	uint8	   *batch_codes;
+	char	   *batch_vecs;
+	char	   *batch_y;
+	float	   *batch_scratch;
+	VecxPoints	batch_points;
+	uint8	   *point;
+} VecxLoader;
+
+extern void VecxLoaderInit(VecxLoader *loader, VecxIndex *index, Relation heap, VecxGraph *graph,
+						   VecxSpool *points, VecxPivots *pivots);
+extern void VecxLoaderRow(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive,
+						  void *arg);
+extern void VecxLoaderSideRow(VecxLoader *loader, ItemPointer tid, uint16 why);
+extern void VecxLoaderEnd(VecxLoader *loader);
+extern bool VecxLoaderSameVertex(VecxLoader *loader, uint32 a, uint32 b);
+
+/* What a part of a build takes for each vertex. */
+typedef struct VecxBuildBytes
+{
+	Size		code;
+	Size		point;
+	Size		linking;		/* candidates and links */
+	Size		total;			/* of those, which may go to files */
+	Size		fixed;			/* what stays in memory */
+} VecxBuildBytes;
+
+/* One participant's work, from rows to links. */
+typedef struct VecxWork
+{
+	VecxTeam   *team;
+	VecxIndex  *index;
+	VecxPivots *pivots;
+	VecxBuildBytes bytes;
+	VecxSpool  *codes;
+	VecxSpool  *points;
+	VecxGraph  *graph;
+	VecxLoader	loader;
+	VecxLinker	linker;
+} VecxWork;
+
+/* build.c */
+extern void VecxBuildCost(const VecxCoder *coder, Size point_bytes, int m, VecxBuildBytes *bytes);
+extern void VecxWorkInit(VecxWork *work, VecxTeam *team, VecxIndex *index, Relation heap,
+						 VecxPivots *pivots);
+extern void VecxWorkLink(VecxWork *work, const VecxPlan *plan);
+
+/* parallel.c */
+typedef struct VecxParallel VecxParallel;
+extern VecxParallel *VecxParallelBegin(Relation heap, Relation index, IndexInfo *info,
+									   VecxPivots *pivots, VecxTeam *team);
+extern double VecxParallelLoad(VecxParallel *parallel, VecxWork *work);
+extern void VecxParallelPlan(VecxParallel *parallel, const VecxPlan *plan);
+extern VecxSpool *VecxParallelLinks(VecxParallel *parallel, VecxWork *work);
+extern void VecxParallelEnd(VecxParallel *parallel);
+
+#endif							/* VECX_LOAD_H */

@@ -1,0 +1,631 @@
+/*
+ * parallel.c
+ *    Several processes that build one index: the leader and parallel workers.
+ *
+ * Shared memory holds control structures only; what one participant has for
+ * the others it leaves in temporary files.  All take the same steps and meet
+ * at a barrier after each:
+ *
+ *    load     each reads a part of the table into files of its own
+ *    plan     the leader joins equal vectors and writes who is in which leaf
+ *    link     leaves and then buckets, whoever is free takes the next
+ *
+ * The leader writes the pages.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "executor/instrument.h"
+#include "miscadmin.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "pgstat.h"
+#include "storage/condition_variable.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "am/load.h"
+#include "compat.h"
+
+#define KEY_SHARED			UINT64CONST(0x5645435800000001)
+#define KEY_SCAN			UINT64CONST(0x5645435800000002)
+#define KEY_QUERY			UINT64CONST(0x5645435800000003)
+#define KEY_WAL_USAGE		UINT64CONST(0x5645435800000004)
+#define KEY_BUFFER_USAGE	UINT64CONST(0x5645435800000005)
+
+typedef struct Shared
+{
+	Oid			heap;
+	Oid			index;
+	bool		concurrent;
+	int			npivots;
+	ConditionVariable started;
+	int			nparticipants;	/* 0 until all have started */
+	slock_t		mutex;			/* of what follows */
+	double		heap_tuples;
+	double		rows;
+	bool		broken_hot_chain;
+	uint32		nrows[VECX_MAX_PARTICIPANTS];	/* row records of each */
+	VecxTeamShared team;
+	SharedFileSet files;
+} Shared;
+
+struct VecxParallel
+{
+	ParallelContext *pcxt;
+	Shared	   *shared;
+	ParallelTableScanDesc scan;
+	Snapshot	snapshot;
+	WalUsage   *wal_usage;
+	BufferUsage *buffer_usage;
+	VecxSpool  *rows;
+	VecxSpool  *vertices;
+	VecxSpool  *plan;
+};
+
+/* What a participant hands the leader for a row, and for a vertex. */
+typedef struct RowRecord
+{
+	uint32		vertex;			/* VECX_NO_VERTEX: a row without a distance */
+	ItemPointerData tid;
+	uint16		why;
+} RowRecord;
+
+typedef struct VertexRecord
+{
+	uint32		hash;
+	uint16		leaves[VECX_LEAVES_OF_VERTEX];
+	bool		findable;
+} VertexRecord;
+
+void
+VecxTeamInit(VecxTeamShared *shared, int nparticipants)
+{
+	memset(shared, 0, sizeof(VecxTeamShared));
+	BarrierInit(&shared->barrier, nparticipants);
+	for (int i = 0; i < lengthof(shared->next); i++)
+		pg_atomic_init_u32(&shared->next[i], 0);
+	pg_atomic_init_u64(&shared->done, 0);
+}
+
+/* Waits until everybody has come here. */
+void
+VecxTeamWait(VecxTeam *team)
+{
+	if (team->nparticipants > 1)
+		BarrierArriveAndWait(&team->shared->barrier, PG_WAIT_EXTENSION);
+}
+
+/* ---- how many workers ---- */
+
+static bool
+is_safe(IndexInfo *info)
+{
+	PlannerInfo *root = makeNode(PlannerInfo);
+
+	/* as plan_create_index_workers does it */
+	root->parse = makeNode(Query);
+	root->parse->commandType = CMD_SELECT;
+	root->glob = makeNode(PlannerGlobal);
+	return is_parallel_safe(root, (Node *) info->ii_Expressions) &&
+		is_parallel_safe(root, (Node *) info->ii_Predicate);
+}
+
+static uint64
+table_blocks(Relation heap)
+{
+	uint64		blocks = RelationGetNumberOfBlocks(heap);
+
+	if (OidIsValid(heap->rd_rel->reltoastrelid))
+	{
+		Relation	toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);
+
+		blocks += RelationGetNumberOfBlocks(toast);
+		table_close(toast, AccessShareLock);
+	}
+	return blocks;
+}
+
+/*
+ * Workers to ask for.  PostgreSQL plans them for its own B-trees only, by the
+ * size of the table without TOAST, which is where large vectors are.
+ */
+static int
+wanted_workers(Relation heap, IndexInfo *info)
+{
+	int			most = Min(max_parallel_maintenance_workers, VECX_MAX_PARTICIPANTS - 1);
+	int			asked = RelationGetParallelWorkers(heap, -1);
+	int			workers = 0;
+
+	if (most <= 0 || asked == 0 || IsParallelWorker() || IsInParallelMode() ||
+		heap->rd_rel->relpersistence == RELPERSISTENCE_TEMP || !is_safe(info))
+		return 0;
+	if (asked > 0)
+		return Min(asked, most);
+	/* as PostgreSQL does it for scans: one, and another each time it is thrice as large */
+	for (uint64 blocks = table_blocks(heap);
+		 blocks >= Max((uint64) min_parallel_table_scan_size, 1) && workers < most; blocks /= 3)
+		workers++;
+	return workers;
+}
+
+/* ---- the leader's side ---- */
+
+static void
+write_pivots(Shared *shared, const VecxPivots *pivots)
+{
+	VecxSpool  *spool = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(VecxPointHead) + pivots->points.nbytes,
+											0, &shared->files, "pivots", 0);
+	char	   *rec = palloc(sizeof(VecxPointHead) + pivots->points.nbytes);
+
+	for (Size i = 0; i < pivots->points.count; i++)
+	{
+		memcpy(rec, &pivots->points.heads[i], sizeof(VecxPointHead));
+		memcpy(rec + sizeof(VecxPointHead), pivots->points.points + i * pivots->points.nbytes,
+			   pivots->points.nbytes);
+		VecxSpoolAppend(spool, rec);
+	}
+	VecxSpoolShare(spool);
+	VecxSpoolFree(spool);
+	pfree(rec);
+}
+
+static void
+estimate(ParallelContext *pcxt, Size scan_size)
+{
+	shm_toc_estimate_chunk(&pcxt->estimator, sizeof(Shared));
+	shm_toc_estimate_chunk(&pcxt->estimator, scan_size);
+	shm_toc_estimate_chunk(&pcxt->estimator, mul_size(sizeof(WalUsage), pcxt->nworkers));
+	shm_toc_estimate_chunk(&pcxt->estimator, mul_size(sizeof(BufferUsage), pcxt->nworkers));
+	if (debug_query_string)
+		shm_toc_estimate_chunk(&pcxt->estimator, strlen(debug_query_string) + 1);
+	shm_toc_estimate_keys(&pcxt->estimator, 5);
+}
+
+static void
+fill_segment(VecxParallel *p, Relation heap, Relation index, IndexInfo *info, Size scan_size,
+			 int npivots)
+{
+	shm_toc    *toc = p->pcxt->toc;
+
+	p->shared = shm_toc_allocate(toc, sizeof(Shared));
+	memset(p->shared, 0, sizeof(Shared));
+	p->shared->heap = RelationGetRelid(heap);
+	p->shared->index = RelationGetRelid(index);
+	p->shared->concurrent = info->ii_Concurrent;
+	p->shared->npivots = npivots;
+	ConditionVariableInit(&p->shared->started);
+	SpinLockInit(&p->shared->mutex);
+	SharedFileSetInit(&p->shared->files, p->pcxt->seg);
+	shm_toc_insert(toc, KEY_SHARED, p->shared);
+
+	p->scan = shm_toc_allocate(toc, scan_size);
+	table_parallelscan_initialize(heap, p->scan, p->snapshot);
+	shm_toc_insert(toc, KEY_SCAN, p->scan);
+
+	p->wal_usage = shm_toc_allocate(toc, mul_size(sizeof(WalUsage), p->pcxt->nworkers));
+	shm_toc_insert(toc, KEY_WAL_USAGE, p->wal_usage);
+	p->buffer_usage = shm_toc_allocate(toc, mul_size(sizeof(BufferUsage), p->pcxt->nworkers));
+	shm_toc_insert(toc, KEY_BUFFER_USAGE, p->buffer_usage);
+	if (debug_query_string)
+	{
+		char	   *query = shm_toc_allocate(toc, strlen(debug_query_string) + 1);
+
+		strcpy(query, debug_query_string);
+		shm_toc_insert(toc, KEY_QUERY, query);
+	}
+}
+
+static void
+end_parallel(VecxParallel *p)
+{
+	if (IsMVCCSnapshot(p->snapshot))
+		UnregisterSnapshot(p->snapshot);
+	DestroyParallelContext(p->pcxt);
+	ExitParallelMode();
+}
+
+/*
+ * Starts workers, if it is worth while and possible, and sets *team; else
+ * returns NULL.
+ */
+VecxParallel *
+VecxParallelBegin(Relation heap, Relation index, IndexInfo *info, VecxPivots *pivots,
+				  VecxTeam *team)
+{
+	int			nworkers = wanted_workers(heap, info);
+	VecxParallel *p;
+	Size		scan_size;
+
+	if (nworkers == 0)
+		return NULL;
+	p = palloc0(sizeof(VecxParallel));
+	EnterParallelMode();
+	p->pcxt = CreateParallelContext("vecx", "VecxParallelBuildMain", nworkers);
+	p->snapshot = info->ii_Concurrent ? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
+	scan_size = table_parallelscan_estimate(heap, p->snapshot);
+	estimate(p->pcxt, scan_size);
+	InitializeParallelDSM(p->pcxt);
+	if (p->pcxt->seg == NULL)
+	{
+		/* no shared memory segment is to be had */
+		end_parallel(p);
+		return NULL;
+	}
+	fill_segment(p, heap, index, info, scan_size, (int) pivots->points.count);
+	write_pivots(p->shared, pivots);
+
+	LaunchParallelWorkers(p->pcxt);
+	if (p->pcxt->nworkers_launched == 0)
+	{
+		end_parallel(p);
+		return NULL;
+	}
+	/* one that cannot start would be waited for at the barrier for ever */
+	WaitForParallelWorkersToAttach(p->pcxt);
+	team->nparticipants = p->pcxt->nworkers_launched + 1;
+	team->me = 0;
+	team->shared = &p->shared->team;
+	team->files = &p->shared->files;
+	VecxTeamInit(team->shared, team->nparticipants);
+	SpinLockAcquire(&p->shared->mutex);
+	p->shared->nparticipants = team->nparticipants;
+	SpinLockRelease(&p->shared->mutex);
+	ConditionVariableBroadcast(&p->shared->started);
+	return p;
+}
+
+/* ---- what all participants do ---- */
+
+/* Leaves the vertices and rows that this participant has read to the leader. */
+static void
+hand_over(Shared *shared, VecxWork *w)
+{
+	VecxTeam   *team = w->team;
+	VecxGraph  *graph = w->graph;
+	VecxSpool  *vertices = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(VertexRecord), 0,
+											   team->files, "vertices", team->me);
+	VecxSpool  *rows = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(RowRecord), 0,
+										   team->files, "rows", team->me);
+
+	for (uint32 v = 0; v < graph->nvertices; v++)
+	{
+		VertexRecord rec = {graph->vertices[v].hash, {0}, graph->vertices[v].findable};
+
+		memcpy(rec.leaves, w->loader.leaves + (Size) v * VECX_LEAVES_OF_VERTEX, sizeof(rec.leaves));
+		VecxSpoolAppend(vertices, &rec);
+		for (uint32 row = graph->vertices[v].first_row; row != PG_UINT32_MAX; row = graph->rows[row].next)
+		{
+			RowRecord	r = {v, graph->rows[row].tid, 0};
+
+			VecxSpoolAppend(rows, &r);
+		}
+	}
+	for (int i = 0; i < w->loader.nside; i++)
+	{
+		RowRecord	r = {VECX_NO_VERTEX, w->loader.side[i].tid, w->loader.side[i].flags};
+
+		VecxSpoolAppend(rows, &r);
+	}
+	team->shared->nvertices[team->me] = graph->nvertices;
+	shared->nrows[team->me] = VecxSpoolCount(rows);
+	VecxSpoolShare(vertices);
+	VecxSpoolShare(rows);
+	VecxSpoolShare(w->codes);
+	VecxSpoolShare(w->points);
+	VecxSpoolFree(vertices);
+	VecxSpoolFree(rows);
+}
+
+static void
+load_part(Shared *shared, ParallelTableScanDesc scan_desc, VecxWork *w, Relation heap,
+		  Relation index, IndexInfo *info)
+{
+	TableScanDesc scan = table_beginscan_parallel(heap, scan_desc);
+	double		tuples = table_index_build_scan(heap, index, info, true, w->team->me == 0,
+												VecxLoaderRow, &w->loader, scan);
+
+	VecxLoaderEnd(&w->loader);
+	SpinLockAcquire(&shared->mutex);
+	shared->heap_tuples += tuples;
+	shared->rows += w->loader.rows;
+	shared->broken_hot_chain |= info->ii_BrokenHotChain;
+	SpinLockRelease(&shared->mutex);
+}
+
+/* ---- the leader's side again ---- */
+
+/* Finds a vertex of the same vector that was read by a participant before. */
+static void
+join_equal(VecxWork *w, uint32 vertex, uint8 *code)
+{
+	VecxGraph  *graph = w->graph;
+	uint32		other = VECX_NO_VERTEX;
+
+	if (!graph->vertices[vertex].findable)
+		return;
+	memcpy(code, VecxGraphCode(graph, vertex), graph->coder->nbytes);
+	for (int asked = 0; asked < 16; asked++)
+	{
+		other = VecxGraphFind(graph, graph->vertices[vertex].hash, code, other);
+		if (other == VECX_NO_VERTEX || other == vertex)
+			return;
+		if (VecxLoaderSameVertex(&w->loader, other, vertex))
+		{
+			VecxGraphMoveRows(graph, vertex, other);
+			return;
+		}
+	}
+}
+
+/* Reads one participant's vertices and rows into the leader's graph. */
+static void
+take_over(VecxParallel *p, VecxWork *w, uint32 first, int participant, uint32 *at_row)
+{
+	VecxGraph  *graph = w->graph;
+	uint32		count = w->team->shared->nvertices[participant];
+	uint32		last_row = *at_row + p->shared->nrows[participant];
+
+	for (uint32 v = 0; v < count; v++)
+	{
+		const VertexRecord *rec = VecxSpoolGet(p->vertices, first + v);
+
+		if (v % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		memcpy(w->loader.leaves + (Size) (first + v) * VECX_LEAVES_OF_VERTEX, rec->leaves, sizeof(rec->leaves));
+		VecxGraphKnownVertex(graph, rec->hash, rec->findable);
+	}
+	for (; *at_row < last_row; (*at_row)++)
+	{
+		const RowRecord *rec = VecxSpoolGet(p->rows, *at_row);
+		ItemPointerData tid = rec->tid;
+
+		if (rec->vertex == VECX_NO_VERTEX)
+			VecxLoaderSideRow(&w->loader, &tid, rec->why);
+		else
+			VecxGraphAddRow(graph, first + rec->vertex, &tid);
+	}
+}
+
+/* The leader's graph of what all have read. */
+static void
+gather(VecxParallel *p, VecxWork *w)
+{
+	VecxTeam   *team = w->team;
+	VecxGraph  *mine = w->graph;
+	VecxSpool  *codes;
+	uint32		total = 0;
+	uint32		first = 0;
+	uint32		at_row = 0;
+	uint8	   *code = palloc(mine->coder->nbytes);
+
+	for (int i = 0; i < team->nparticipants; i++)
+		total += team->shared->nvertices[i];
+	codes = VecxSpoolOpenShared(CurrentMemoryContext, mine->coder->nbytes, 1024 * 1024, team->files,
+								"codes", team->nparticipants, team->shared->nvertices);
+	p->vertices = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(VertexRecord), BLCKSZ, team->files,
+									  "vertices", team->nparticipants, team->shared->nvertices);
+	p->rows = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(RowRecord), BLCKSZ, team->files,
+								  "rows", team->nparticipants, p->shared->nrows);
+	w->graph = VecxGraphMake(AllocSetContextCreate(CurrentMemoryContext, "vecx graph", ALLOCSET_DEFAULT_SIZES),
+							 mine->coder, mine->m, mine->ef_construction, w->index->meta.seed, codes);
+	MemoryContextDelete(mine->cxt);
+	w->loader.graph = w->graph;
+	w->loader.nside = 0;
+	pfree(w->loader.leaves);
+	w->loader.leaves = MemoryContextAllocHuge(CurrentMemoryContext,
+											  sizeof(uint16) * VECX_LEAVES_OF_VERTEX * Max(total, 1));
+	for (int i = 0; i < team->nparticipants; i++)
+	{
+		take_over(p, w, first, i, &at_row);
+		for (uint32 v = first; i > 0 && v < first + team->shared->nvertices[i]; v++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			join_equal(w, v, code);
+		}
+		first += team->shared->nvertices[i];
+	}
+	VecxSpoolFree(p->vertices);
+	VecxSpoolFree(p->rows);
+	VecxSpoolFree(codes);
+	pfree(code);
+}
+
+/* Reads the table with the others; returns the number of its rows. */
+double
+VecxParallelLoad(VecxParallel *p, VecxWork *w)
+{
+	IndexInfo  *info = BuildIndexInfo(w->index->rel);
+
+	info->ii_Concurrent = p->shared->concurrent;
+	load_part(p->shared, p->scan, w, w->loader.heap, w->index->rel, info);
+	hand_over(p->shared, w);
+	VecxTeamWait(w->team);
+	gather(p, w);
+	w->loader.rows = p->shared->rows;
+	return p->shared->heap_tuples;
+}
+
+/* The plan as records of four bytes, for the others to read. */
+void
+VecxParallelPlan(VecxParallel *p, const VecxPlan *plan)
+{
+	VecxSpool  *spool = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(uint32), 0,
+											&p->shared->files, "plan", 0);
+	uint32		head[3] = {plan->nvertices, (uint32) plan->nleaves, (uint32) plan->nbuckets};
+
+	for (int i = 0; i < lengthof(head); i++)
+		VecxSpoolAppend(spool, &head[i]);
+	for (int i = 0; i <= plan->nleaves; i++)
+		VecxSpoolAppend(spool, &plan->leaf_first[i]);
+	for (uint32 i = 0; i < plan->leaf_first[plan->nleaves]; i++)
+		VecxSpoolAppend(spool, &plan->members[i]);
+	for (uint32 v = 0; v < plan->nvertices; v++)
+	{
+		uint32		bucket = plan->bucket_of[v];
+
+		VecxSpoolAppend(spool, &bucket);
+	}
+	p->shared->nrows[0] = VecxSpoolCount(spool);
+	VecxSpoolShare(spool);
+	VecxSpoolFree(spool);
+	BarrierArriveAndWait(&p->shared->team.barrier, PG_WAIT_EXTENSION);
+}
+
+/* A worker reads the plan. */
+static void
+read_plan(Shared *shared, VecxPlan *plan)
+{
+	VecxSpool  *spool = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(uint32), BLCKSZ,
+											&shared->files, "plan", 1, shared->nrows);
+	uint32		at = 0;
+
+#define NEXT()	(*(const uint32 *) VecxSpoolGet(spool, at++))
+	memset(plan, 0, sizeof(VecxPlan));
+	plan->nvertices = NEXT();
+	plan->nleaves = (int) NEXT();
+	plan->nbuckets = (int) NEXT();
+	plan->leaf_first = palloc(sizeof(uint32) * (plan->nleaves + 1));
+	for (int i = 0; i <= plan->nleaves; i++)
+		plan->leaf_first[i] = NEXT();
+	plan->members = MemoryContextAllocHuge(CurrentMemoryContext,
+										   sizeof(uint32) * Max(plan->leaf_first[plan->nleaves], 1));
+	for (uint32 i = 0; i < plan->leaf_first[plan->nleaves]; i++)
+		plan->members[i] = NEXT();
+	plan->bucket_of = MemoryContextAllocHuge(CurrentMemoryContext,
+											 sizeof(uint16) * Max(plan->nvertices, 1));
+	for (uint32 v = 0; v < plan->nvertices; v++)
+		plan->bucket_of[v] = (uint16) NEXT();
+#undef NEXT
+	VecxSpoolFree(spool);
+}
+
+/* A copy of all participants' links that the leader may change. */
+VecxSpool *
+VecxParallelLinks(VecxParallel *p, VecxWork *w)
+{
+	VecxTeam   *team = w->team;
+	Size		record = VecxLinkRecordSize(w->graph->m);
+	VecxSpool  *all = VecxSpoolMake(CurrentMemoryContext, record, w->linker.memory);
+	VecxSpool  *from = VecxSpoolOpenShared(CurrentMemoryContext, record, BLCKSZ, team->files, "links",
+										   team->nparticipants, team->shared->nlinks);
+
+	for (uint32 i = 0; i < VecxSpoolCount(from); i++)
+	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		VecxSpoolAppend(all, VecxSpoolGet(from, i));
+	}
+	VecxSpoolFree(from);
+	VecxSpoolFree(w->linker.links);
+	return all;
+}
+
+void
+VecxParallelEnd(VecxParallel *p)
+{
+	WaitForParallelWorkersToFinish(p->pcxt);
+	for (int i = 0; i < p->pcxt->nworkers_launched; i++)
+		InstrAccumParallelQuery(&p->buffer_usage[i], &p->wal_usage[i]);
+	end_parallel(p);
+}
+
+/* ---- a worker ---- */
+
+static void
+wait_for_team(Shared *shared, VecxTeam *team)
+{
+	for (;;)
+	{
+		SpinLockAcquire(&shared->mutex);
+		team->nparticipants = shared->nparticipants;
+		SpinLockRelease(&shared->mutex);
+		if (team->nparticipants > 0)
+			break;
+		ConditionVariableSleep(&shared->started, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	team->shared = &shared->team;
+	team->files = &shared->files;
+	team->me = ParallelWorkerNumber + 1;
+}
+
+static void
+read_pivots(Shared *shared, VecxIndex *index, VecxPivots *pivots)
+{
+	Size		nbytes = vecx_points_row_bytes(&index->coder, &VecxCurrentModel(index)->basis);
+	uint32		count = (uint32) shared->npivots;
+	VecxSpool  *spool = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(VecxPointHead) + nbytes, BLCKSZ,
+											&shared->files, "pivots", 1, &count);
+
+	VecxPivotsAlloc(pivots, &index->coder, nbytes, (int) count);
+	for (uint32 i = 0; i < count; i++)
+	{
+		const char *rec = VecxSpoolGet(spool, i);
+
+		memcpy(&pivots->points.heads[i], rec, sizeof(VecxPointHead));
+		memcpy(pivots->points.points + i * nbytes, rec + sizeof(VecxPointHead), nbytes);
+	}
+	VecxSpoolFree(spool);
+}
+
+static void
+work(Shared *shared, ParallelTableScanDesc scan, Relation heap, Relation rel)
+{
+	VecxIndex  *index = VecxIndexOpen(rel, CurrentMemoryContext);
+	IndexInfo  *info = BuildIndexInfo(rel);
+	VecxTeam	team;
+	VecxPivots	pivots;
+	VecxWork	w;
+	VecxPlan	plan;
+
+	info->ii_Concurrent = shared->concurrent;
+	wait_for_team(shared, &team);
+	read_pivots(shared, index, &pivots);
+	VecxWorkInit(&w, &team, index, heap, &pivots);
+	load_part(shared, scan, &w, heap, rel, info);
+	hand_over(shared, &w);
+	VecxExactEnd(w.loader.exact);
+	MemoryContextDelete(w.graph->cxt);
+	w.graph = NULL;
+	VecxTeamWait(&team);
+
+	/* the leader makes the plan */
+	VecxTeamWait(&team);
+	read_plan(shared, &plan);
+	VecxWorkLink(&w, &plan);
+	VecxSpoolFree(w.codes);
+	VecxSpoolFree(w.linker.links);
+}
+
+extern PGDLLEXPORT void VecxParallelBuildMain(dsm_segment *seg, shm_toc *toc);
+
+void
+VecxParallelBuildMain(dsm_segment *seg, shm_toc *toc)
+{
+	Shared	   *shared = shm_toc_lookup(toc, KEY_SHARED, false);
+	ParallelTableScanDesc scan = shm_toc_lookup(toc, KEY_SCAN, false);
+	WalUsage   *wal_usage = shm_toc_lookup(toc, KEY_WAL_USAGE, false);
+	BufferUsage *buffer_usage = shm_toc_lookup(toc, KEY_BUFFER_USAGE, false);
+	LOCKMODE	heap_lock = shared->concurrent ? ShareUpdateExclusiveLock : ShareLock;
+	LOCKMODE	index_lock = shared->concurrent ? RowExclusiveLock : AccessExclusiveLock;
+	Relation	heap;
+	Relation	index;
+
+	debug_query_string = shm_toc_lookup(toc, KEY_QUERY, true);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	SharedFileSetAttach(&shared->files, seg);
+	heap = table_open(shared->heap, heap_lock);
+	index = index_open(shared->index, index_lock);
+	InstrStartParallelQuery();
+	work(shared, scan, heap, index);
+	InstrEndParallelQuery(&buffer_usage[ParallelWorkerNumber], &wal_usage[ParallelWorkerNumber]);
+	index_close(index, index_lock);
+	table_close(heap, heap_lock);
+}
