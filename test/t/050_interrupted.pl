@@ -129,7 +129,7 @@ SKIP:
 	$full->append_conf('postgresql.conf', "autovacuum = off\nmax_wal_size = 64MB\nmin_wal_size = 2MB\nfsync = off");
 	$full->start;
 	$full->safe_psql('postgres', 'CREATE EXTENSION vecx');
-	make_table($full, 'source', rows => 5000, dim => $dim, clusters => 100);
+	make_table($full, 'source', rows => 8000, dim => $dim, clusters => 100);
 	$full->safe_psql(
 		'postgres', qq{
 		CREATE TABLE items (id int, v vector($dim), tag int);
@@ -149,7 +149,7 @@ SKIP:
 		'no index is left');
 	whole('after CREATE INDEX failed for want of space');
 	my $failed = 0;
-	foreach my $i (1 .. 87)
+	foreach my $i (1 .. 162)
 	{
 		last if $failed;
 		($status, $out, $err) = $full->psql('postgres',
