@@ -20,7 +20,7 @@ CREATE INDEX ON t USING vecx (b bit_hamming_ops) WITH (quantizer = rabitq);
 CREATE INDEX ON t USING vecx (v) WITH (lists = 100);
 CREATE INDEX ON t USING vecx (b bit_hamming_ops) WITH (quantizer = sq8);
 CREATE INDEX ON t USING vecx (b bit_hamming_ops) WITH (quantizer = half);
-SET vecx.ef_search = 0;
+SET vecx.ef_search = -1;
 SET vecx.ef_search = 100001;
 SET vecx.scan_order = sorted;
 

@@ -71,7 +71,7 @@ SELECT vecx_recall('verify_idx', queries => 'verify_queries', query_column => 'o
 SELECT vecx_recall('verify_idx', queries => 'verify_queries', query_column => 'nothing');
 SELECT vecx_recall('verify_idx', k => 0);
 SELECT vecx_recall('verify_idx', samples => 10001);
-SELECT vecx_recall('verify_idx', ef => 0);
+SELECT vecx_recall('verify_idx', ef => -1);
 SELECT vecx_recall('verify_idx', ef => NULL, samples => NULL);
 
 -- every operator class, expressions and predicates

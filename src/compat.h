@@ -51,6 +51,22 @@
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
 #endif
 
+/* the scan of a plan's node */
+#if PG_VERSION_NUM >= 180000
+#define VecxNodeBeginScan(node, snapshot) \
+	index_beginscan((node)->ss.ss_currentRelation, (node)->iss_RelationDesc, snapshot, \
+					&(node)->iss_Instrument, (node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys)
+#else
+#define VecxNodeBeginScan(node, snapshot) \
+	index_beginscan((node)->ss.ss_currentRelation, (node)->iss_RelationDesc, snapshot, \
+					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys)
+#endif
+
+/* memory of a setting's extra data got its own allocator in 16 */
+#if PG_VERSION_NUM < 160000
+#define guc_malloc(elevel, size)	malloc(size)
+#endif
+
 /* the delay point is told since 18 whether ANALYZE is at it */
 #if PG_VERSION_NUM < 180000
 #define vacuum_delay_point(is_analyze)	vacuum_delay_point()

@@ -57,3 +57,37 @@ CREATE FUNCTION vecx_prewarm(index regclass)
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;
 COMMENT ON FUNCTION vecx_prewarm(regclass) IS
 	'reads a vecx index into shared buffers, as far as they have room; returns the pages read';
+
+CREATE FUNCTION vecx_calibrate(index regclass, queries regclass DEFAULT NULL,
+		query_column name DEFAULT NULL)
+	RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION vecx_calibrate(regclass, regclass, name) IS
+	'measures which effort of search finds which share of the true nearest rows, for vecx.target_recall';
+
+CREATE FUNCTION vecx_curve(index regclass,
+		OUT rows integer,
+		OUT recall double precision,
+		OUT recall_lower double precision,
+		OUT width integer,
+		OUT patience double precision,
+		OUT records integer,
+		OUT source text,
+		OUT queries integer,
+		OUT vertices bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED ROWS 40;
+COMMENT ON FUNCTION vecx_curve(regclass) IS
+	'what share of the true nearest rows searches by a vecx index find for which effort';
+
+CREATE FUNCTION vecx_last_scan(
+		OUT index regclass,
+		OUT rows_wanted bigint,
+		OUT width integer,
+		OUT batches bigint,
+		OUT hops bigint,
+		OUT records bigint,
+		OUT heap_fetches bigint,
+		OUT dropped bigint)
+	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecx_last_scan() IS 'what the vecx index scan that ended last in this session did';

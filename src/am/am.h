@@ -24,13 +24,17 @@
 #define VECX_DEFAULT_EF_CONSTRUCTION	100
 #define VECX_MIN_EF_CONSTRUCTION		4
 #define VECX_MAX_EF_CONSTRUCTION		10000
-#define VECX_DEFAULT_EF_SEARCH			40
-#define VECX_MIN_EF_SEARCH				1
 #define VECX_MAX_EF_SEARCH				100000
 #define VECX_MAX_SKETCH_BITS			8192
 #define VECX_DEFAULT_BITS				4
 #define VECX_MIN_BITS					1
 #define VECX_MAX_BITS					8
+#define VECX_DEFAULT_TARGET_RECALL		0.95
+#define VECX_MIN_TARGET_RECALL			0.5
+#define VECX_MAX_TARGET_RECALL			1.0
+
+/* Search width while the index has no curve. */
+#define VECX_UNMEASURED_WIDTH			40
 
 /* Links a record may have. */
 #define VecxMaxLinks(m, level)			((level) == 0 ? 2 * (m) : (m))
@@ -43,6 +47,7 @@
 #define VECX_PROGRESS_TRAIN		3
 #define VECX_PROGRESS_GRAPH		4
 #define VECX_PROGRESS_WRITE		5
+#define VECX_PROGRESS_MEASURE	7
 
 /* Support procedure of the operator classes: returns a VecxOpSpec. */
 #define VECX_SUPPORT_PROC		1
@@ -75,9 +80,13 @@ typedef struct VecxOptions
 	int			sketch_bits;
 	int			quantizer;		/* VecxQuantizerOption */
 	int			bits;			/* of RABITQ, 0: the default */
+	double		target_recall;	/* 0: not set */
+	bool		auto_calibrate;
 } VecxOptions;
 
-extern int	vecx_ef_search;
+extern int	vecx_ef_search;			/* 0: by the target */
+extern double vecx_target_recall;
+extern bool vecx_target_recall_is_own;	/* set by the session itself */
 extern int	vecx_scan_order;
 
 /* A column value as the index sees it. */
@@ -219,6 +228,28 @@ extern bool VecxBallOpen(ScanKey key, Datum *center, double *radius);
 extern void VecxRangeInit(VecxRange *range, VecxMetric metric, uint32 dim, double radius);
 extern bool VecxRangeIsDone(const VecxRange *range, int64 found);
 
+/* How hard a search tries; see effort.c. */
+typedef struct VecxEffort
+{
+	int			rows;			/* wanted */
+	int			width;			/* to begin with */
+	float		patience;		/* 1: the width is all */
+	float		records;		/* that it is likely to open */
+} VecxEffort;
+
+/* What a scan did; see vecx_last_scan. */
+typedef struct VecxScanCounts
+{
+	Oid			index;			/* InvalidOid: there was none */
+	int64		rows_wanted;	/* 0: unknown */
+	int			width;			/* of the first batch in the end */
+	int64		batches;
+	int64		hops;
+	int64		records;
+	int64		heap_fetches;	/* for exact distances */
+	int64		dropped;		/* rows, or groups of equal ones, that came too late */
+} VecxScanCounts;
+
 /* opspec.c */
 extern const VecxOpSpec *VecxGetOpSpec(Relation index);
 extern uint32 VecxGetDim(Relation index, const VecxOpSpec *spec);
@@ -302,6 +333,8 @@ extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 							const VecxId *seeds, int nseeds);
 extern void VecxSearchRun(VecxSearch *search, int width);
 extern bool VecxSearchExhausted(const VecxSearch *search);
+extern bool VecxSearchHasMore(const VecxSearch *search);
+extern void VecxSearchCount(const VecxSearch *search, int64 *hops, int64 *records);
 extern VecxOpened *VecxSearchOpened(VecxSearch *search, int *count);
 extern float VecxSearchThreshold(const VecxSearch *search);
 extern void VecxSearchKeepOpened(VecxSearch *search, int count);
@@ -312,6 +345,46 @@ extern void VecxSearchRelease(VecxSearch *search);
 
 /* Most seeds that VecxSearchDescend gives. */
 #define VECX_MAX_SEEDS		4
+
+/* effort.c: how wide a search is */
+extern const int VecxCurveRows[VECX_CURVE_KS];
+extern void VecxEffortOfLevel(int level, int rows, VecxCurvePoint *point, VecxEffort *effort);
+extern bool VecxCurveIsValid(const VecxCurveData *curve);
+extern double VecxTargetRecall(Relation index);
+extern void VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64 rows,
+							 VecxEffort *effort);
+extern int	VecxWidestBatch(void);
+extern int	VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width);
+
+/* sample.c: stored vectors as queries, hidden from their own searches */
+typedef struct VecxStored
+{
+	VecxId		id;				/* of the vertex; 0: not a stored vector */
+	uint32		hash;
+	const uint8 *code;
+	VecxIdSet	hidden;			/* records that have the vector, on all levels */
+} VecxStored;
+
+extern int	VecxSampleVertices(VecxIndex *index, VecxStored *sampled, int n, int64 *vertices);
+extern int	VecxStoredCompare(const void *a, const void *b);
+extern bool VecxStoredHide(VecxIndex *index, VecxStored **by_hash, int n, VecxId id,
+						   VecxRecord rec);
+
+/* calibrate.c: measuring the curve, with so many queries at least */
+#define VECX_LEAST_QUERIES	32
+typedef struct VecxCurveSums VecxCurveSums;
+/* How many rows of a vertex are no farther than reach. */
+typedef int (*VecxCurveMeasure) (const VecxOpened *opened, double reach, void *arg);
+extern VecxCurveSums *VecxCurveBegin(VecxIndex *index);
+extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxIdSet *hidden,
+						 const double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
+extern bool VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices);
+extern void VecxCalibrate(VecxIndex *index);
+extern void VecxCalibrateIfChanged(VecxIndex *index);
+
+/* limit.c: how many rows the plan wants of a scan */
+extern void vecxLimitInit(void);
+extern int64 VecxLimitRows(const LimitState *limit);
 
 /* link.c */
 typedef struct VecxLinkCandidate
@@ -436,6 +509,9 @@ extern IndexScanDesc vecxbeginscan(Relation index, int nkeys, int norderbys);
 extern void vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
 extern bool vecxgettuple(IndexScanDesc scan, ScanDirection dir);
 extern void vecxendscan(IndexScanDesc scan);
+extern void VecxScanSetLimit(IndexScanDesc scan, const LimitState *limit, double passing);
+extern void VecxScanSetRows(IndexScanDesc scan, int64 rows);
+extern const VecxScanCounts *VecxLastScan(void);
 
 /* repair.c: links around dead vertices */
 extern bool VecxRepairRecord(VecxIndex *index, VecxCodeCache *cache, const VecxIdSet *dead,

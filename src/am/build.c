@@ -424,6 +424,8 @@ vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 		trained_rows = (uint32) Min(result->index_tuples, (double) PG_UINT32_MAX);
 		VecxMetaEdit(b.index, set_trained_rows, &trained_rows);
 	}
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_MEASURE);
+	VecxCalibrateIfChanged(b.index);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(b.cxt);
 	return result;

@@ -3,8 +3,9 @@
  *    What the planner is told.
  *
  * Only a scan in order of a distance, or within one, makes sense of this index,
- * and one that does not have to be exact to the last row.  Its first row costs a search of the width that is
- * set; every further row its share of wider ones, and its look at the table.
+ * and one that does not have to be exact to the last row.  Its first row costs a
+ * search of the effort that the recall asked for takes; every further row its
+ * share of wider ones, and its look at the table.
  *
  * The unit is what a sequential scan of a table in memory makes of it, some 2 to
  * 4 microseconds: with PostgreSQL's default costs a random page is four, which
@@ -27,8 +28,7 @@
 #include "am/am.h"
 #include "am/plan.h"
 
-/* Records opened for each one that the width counts, and hops on each level. */
-#define OPENED_PER_WIDTH	1.3
+/* Hops on each level above the base. */
 #define HOPS_PER_LEVEL		4.0
 /* Records opened for each row that is read beyond: batches grow by as much again. */
 #define OPENED_PER_ROW		2.0
@@ -86,6 +86,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	Relation	rel;
 	VecxMetaPageData meta;
 	const VecxOpSpec *spec;
+	VecxEffort	effort;
 	double		tuples = Max(info->tuples, 1.0);
 	double		opened;
 	double		page = page_cost(info);
@@ -114,11 +115,12 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	rel = index_open(info->indexoid, NoLock);
 	VecxMetaRead(rel, &meta);
 	spec = VecxGetOpSpec(rel);
+	VecxEffortChoose(rel, &meta, (int64) Min(Max(root->limit_tuples, 0), 1e9), &effort);
 	index_close(rel, NoLock);
 
 	cpu_per_record = cpu_index_tuple_cost +
 		cpu_operator_cost * (2 * meta.m / SKETCHES_PER_OPERATOR + meta.dim / ELEMENTS_PER_OPERATOR);
-	opened = Min(vecx_ef_search * OPENED_PER_WIDTH +
+	opened = Min(effort.records +
 				 HOPS_PER_LEVEL * log(tuples) / log(2.0 * meta.m), tuples);
 
 	/*

@@ -25,6 +25,8 @@ vecxbuildphasename(int64 phase)
 			return "linking vertices";
 		case VECX_PROGRESS_WRITE:
 			return "writing pages";
+		case VECX_PROGRESS_MEASURE:
+			return "measuring recall";
 		default:
 			return NULL;
 	}

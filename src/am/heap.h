@@ -1,6 +1,7 @@
 /*
  * heap.h
- *    A binary min-heap of candidates in an array.
+ *    Binary heaps in arrays: candidates, nearest first; and the smallest of many
+ *    distances, largest first.
  */
 #ifndef VECX_HEAP_H
 #define VECX_HEAP_H
@@ -47,6 +48,41 @@ VecxHeapPop(VecxCandidate *heap, int *n)
 	}
 	heap[i] = last;
 	return top;
+}
+
+/* Keeps a distance if it is among the most smallest so far. */
+static inline void
+VecxKeepNearest(float *heap, int *n, int most, float dist)
+{
+	int			i;
+
+	if (*n < most)
+	{
+		i = (*n)++;
+		while (i > 0 && heap[(i - 1) / 2] < dist)
+		{
+			heap[i] = heap[(i - 1) / 2];
+			i = (i - 1) / 2;
+		}
+		heap[i] = dist;
+		return;
+	}
+	if (dist >= heap[0])
+		return;
+	for (i = 0;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= *n)
+			break;
+		if (child + 1 < *n && heap[child + 1] > heap[child])
+			child++;
+		if (dist >= heap[child])
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = dist;
 }
 
 #endif							/* VECX_HEAP_H */

@@ -7,13 +7,16 @@
 #include <limits.h>
 
 #include "access/reloptions.h"
+#include "compat.h"
 #include "utils/guc.h"
 
 #include "am/am.h"
 #include "am/plan.h"
 #include "vecx.h"
 
-int			vecx_ef_search = VECX_DEFAULT_EF_SEARCH;
+int			vecx_ef_search = 0;
+double		vecx_target_recall = VECX_DEFAULT_TARGET_RECALL;
+bool		vecx_target_recall_is_own = false;
 int			vecx_scan_order = VECX_SCAN_RELAXED;
 
 static relopt_kind vecx_relopt_kind;
@@ -34,6 +37,26 @@ static const struct config_enum_entry scan_order_values[] =
 	{"strict", VECX_SCAN_STRICT, false},
 	{NULL, 0, false}
 };
+
+/* Remembers whether the value is the session's own, which counts more than an
+ * index's; one that comes with the server, database or role counts less. */
+static bool
+check_target_recall(double *newval, void **extra, GucSource source)
+{
+	bool	   *is_own = guc_malloc(LOG, sizeof(bool));
+
+	if (!is_own)
+		return false;
+	*is_own = source >= PGC_S_CLIENT;
+	*extra = is_own;
+	return true;
+}
+
+static void
+assign_target_recall(double newval, void *extra)
+{
+	vecx_target_recall_is_own = extra && *(bool *) extra;
+}
 
 /* Called once, when the library is loaded. */
 void
@@ -59,18 +82,32 @@ vecxAmInit(void)
 					  "Bits of a dimension with quantizer = rabitq",
 					  0, VECX_MIN_BITS, VECX_MAX_BITS, AccessExclusiveLock);
 
+	add_real_reloption(vecx_relopt_kind, "target_recall",
+					   "Share of the nearest rows that searches should find",
+					   0, VECX_MIN_TARGET_RECALL, VECX_MAX_TARGET_RECALL,
+					   ShareUpdateExclusiveLock);
+	add_bool_reloption(vecx_relopt_kind, "auto_calibrate",
+					   "Whether builds, VACUUM and ANALYZE measure what searches find",
+					   true, ShareUpdateExclusiveLock);
+
 	DefineCustomIntVariable("vecx.ef_search",
-							"Search width of vecx index scans.",
+							"Search width of vecx index scans; 0 lets vecx.target_recall choose.",
 							"Vertices that a search ranks before it returns its first row.",
-							&vecx_ef_search, VECX_DEFAULT_EF_SEARCH,
-							VECX_MIN_EF_SEARCH, VECX_MAX_EF_SEARCH,
+							&vecx_ef_search, 0, 0, VECX_MAX_EF_SEARCH,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("vecx.target_recall",
+							 "Share of the nearest rows that searches should find.",
+							 "By what was measured for the index; see vecx_calibrate.",
+							 &vecx_target_recall, VECX_DEFAULT_TARGET_RECALL,
+							 VECX_MIN_TARGET_RECALL, VECX_MAX_TARGET_RECALL,
+							 PGC_USERSET, 0, check_target_recall, assign_target_recall, NULL);
 	DefineCustomEnumVariable("vecx.scan_order",
 							 "Order of rows that a vecx index scan finds late.",
 							 "relaxed returns a row found late at once; strict drops it.",
 							 &vecx_scan_order, VECX_SCAN_RELAXED, scan_order_values,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	vecxPlanInit();
+	vecxLimitInit();
 }
 
 bytea *
@@ -82,6 +119,8 @@ vecxoptions(Datum reloptions, bool validate)
 		{"sketch_bits", RELOPT_TYPE_INT, offsetof(VecxOptions, sketch_bits)},
 		{"quantizer", RELOPT_TYPE_ENUM, offsetof(VecxOptions, quantizer)},
 		{"bits", RELOPT_TYPE_INT, offsetof(VecxOptions, bits)},
+		{"target_recall", RELOPT_TYPE_REAL, offsetof(VecxOptions, target_recall)},
+		{"auto_calibrate", RELOPT_TYPE_BOOL, offsetof(VecxOptions, auto_calibrate)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, vecx_relopt_kind,

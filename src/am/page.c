@@ -55,6 +55,26 @@ VecxReadPage(Relation index, BlockNumber blkno, int lockmode, uint8 kind)
 	return buf;
 }
 
+/* Copies a page; false if it is all zeros. */
+bool
+VecxReadPageCopy(Relation index, BlockNumber blkno, BufferAccessStrategy strategy,
+				 PGAlignedBlock *copy)
+{
+	Buffer		buf = ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
+	bool		is_new;
+
+	CHECK_FOR_INTERRUPTS();
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	is_new = PageIsNew(BufferGetPage(buf));
+	if (!is_new)
+	{
+		VecxPageCheck(index, buf, blkno == VECX_META_BLKNO ? VECX_PAGE_META : 0);
+		memcpy(copy->data, BufferGetPage(buf), BLCKSZ);
+	}
+	UnlockReleaseBuffer(buf);
+	return !is_new;
+}
+
 /*
  * The record at a line pointer, provided that it lies within the page and is
  * at least min_size bytes long with as many links as it claims.  A NULL is no

@@ -154,6 +154,39 @@ typedef struct VecxModelSlot
 
 #define VECX_MAX_MODELS			2
 
+/*
+ * The curve: which share of the true nearest rows searches of growing effort
+ * find, for some numbers of rows wanted.  See effort.c and calibrate.c.
+ */
+typedef struct VecxCurvePoint
+{
+	uint16		multiple;		/* first width, in 16ths of the least */
+	uint16		patience;		/* in 256ths */
+	uint16		mean;			/* share found, of 65535 */
+	uint16		lower;			/* its lower 90 % confidence bound; never falls */
+	uint16		records;		/* opened at the base, on average */
+} VecxCurvePoint;
+
+#define VECX_CURVE_KS			3	/* 1, 10 and 100 rows: VecxCurveRows */
+#define VECX_CURVE_POINTS		16
+
+typedef struct VecxCurveData
+{
+	uint32		vertices;		/* there were, 0: there is no curve */
+	BlockNumber nblocks;		/* of the index then */
+	uint32		removed;		/* vertices that VACUUM removed since */
+	uint16		queries;		/* that were searched for */
+	uint8		source;			/* VECX_CURVE_xxx */
+	uint8		model;			/* number of the current model then */
+	uint8		npoints[VECX_CURVE_KS];
+	uint8		unused[5];
+	VecxCurvePoint points[VECX_CURVE_KS][VECX_CURVE_POINTS];
+} VecxCurveData;
+
+/* Where a curve's queries came from. */
+#define VECX_CURVE_STORED		1	/* vectors of the index */
+#define VECX_CURVE_GIVEN		2	/* the user */
+
 typedef struct VecxMetaPageData
 {
 	uint32		magic;			/* VECX_MAGIC */
@@ -177,6 +210,7 @@ typedef struct VecxMetaPageData
 	BlockNumber upper_tail;		/* UPPER page with room, a hint */
 	BlockNumber centre;			/* MODEL pages of the codes' centre, if any */
 	uint32		unused_centre;	/* zero */
+	VecxCurveData curve;
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1
@@ -187,7 +221,8 @@ StaticAssertDecl(sizeof(VecxRowEntry) == 8, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(offsetof(VecxRowSegmentData, rows) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 160, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxCurveData) == 504, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 664, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,
@@ -195,6 +230,8 @@ StaticAssertDecl(sizeof(VecxMetaPageData) == 160, "on-disk size is frozen");
  */
 extern void VecxCorrupted(Relation index, BlockNumber blkno, const char *what) pg_attribute_noreturn();
 extern void VecxPageCheck(Relation index, Buffer buf, uint8 kind);
+extern bool VecxReadPageCopy(Relation index, BlockNumber blkno, BufferAccessStrategy strategy,
+							 PGAlignedBlock *copy);
 extern Buffer VecxReadPage(Relation index, BlockNumber blkno, int lockmode, uint8 kind);
 
 /* The record with that id on a locked page of a kind that may hold it, or NULL

@@ -56,5 +56,7 @@ VecxRangeInit(VecxRange *range, VecxMetric metric, uint32 dim, double radius)
 bool
 VecxRangeIsDone(const VecxRange *range, int64 found)
 {
-	return range->active && found >= vecx_ef_search && found / 2 >= range->vertices;
+	int			least = vecx_ef_search > 0 ? vecx_ef_search : VECX_UNMEASURED_WIDTH;
+
+	return range->active && found >= least && found / 2 >= range->vertices;
 }

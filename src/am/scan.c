@@ -67,6 +67,12 @@ typedef struct VecxScan
 	bool		nan_first;		/* the operator says that NaN is the least */
 	VecxExact  *exact;
 	ScanPhase	phase;
+	const LimitState *limit;	/* above the scan, or NULL */
+	double		passing;		/* share of the rows that gets there */
+	int64		rows_wanted;	/* without a limit; 0: unknown */
+	VecxEffort	effort;
+	int			width;			/* of the first batch */
+	VecxScanCounts counts;
 	int64		returned;		/* vertices given out by the graph so far */
 	bool		restarted;		/* the search found nothing and started again */
 	BlockNumber sweep_next;
@@ -91,6 +97,9 @@ typedef struct VecxScan
 	VecxKills  *kills;			/* rows found dead; NULL: none yet */
 	double		last_distance;	/* of the row returned last */
 } VecxScan;
+
+/* Of the scan that ended last in this session. */
+static VecxScanCounts last_scan;
 
 IndexScanDesc
 vecxbeginscan(Relation rel, int nkeys, int norderbys)
@@ -124,11 +133,54 @@ mark_dead(VecxScan *so)
 	so->kills = NULL;
 }
 
-static void
-end_exact(VecxScan *so)
+/*
+ * Tells the scan which limit is above it, and which share of its rows is
+ * expected to get there.
+ */
+void
+VecxScanSetLimit(IndexScanDesc scan, const LimitState *limit, double passing)
 {
+	VecxScan   *so = scan->opaque;
+
+	so->limit = limit;
+	so->passing = passing;
+}
+
+/* The same when the number is known; 0 if it is not. */
+void
+VecxScanSetRows(IndexScanDesc scan, int64 rows)
+{
+	((VecxScan *) scan->opaque)->rows_wanted = rows;
+}
+
+static int64
+rows_wanted(const VecxScan *so)
+{
+	if (!so->limit)
+		return so->rows_wanted;
+	return (int64) Min(ceil((double) VecxLimitRows(so->limit) / so->passing), 1e15);
+}
+
+const VecxScanCounts *
+VecxLastScan(void)
+{
+	return &last_scan;
+}
+
+/* Ends what depends on the query. */
+static void
+end_query(VecxScan *so)
+{
+	if (so->search)
+	{
+		VecxSearchCount(so->search, &so->counts.hops, &so->counts.records);
+		last_scan = so->counts;
+		VecxSearchRelease(so->search);
+	}
+	mark_dead(so);
 	if (so->exact)
 		VecxExactEnd(so->exact);
+	so->search = NULL;
 	so->exact = NULL;
 }
 
@@ -141,13 +193,9 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
 	if (keys && scan->numberOfKeys > 0)
 		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
-	if (so->search)
-		VecxSearchRelease(so->search);
-	mark_dead(so);
-	end_exact(so);
+	end_query(so);
 	MemoryContextReset(so->cxt);
 	so->index = NULL;
-	so->search = NULL;
 	so->probe = NULL;
 	so->batch = NULL;
 	so->pending = NULL;
@@ -166,10 +214,7 @@ vecxendscan(IndexScanDesc scan)
 {
 	VecxScan   *so = scan->opaque;
 
-	if (so->search)
-		VecxSearchRelease(so->search);
-	mark_dead(so);
-	end_exact(so);
+	end_query(so);
 	MemoryContextDelete(so->cxt);
 	MemoryContextDelete(so->fetch_cxt);
 	pfree(so);
@@ -265,6 +310,11 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	pgstat_count_index_scan(scan->indexRelation);
 
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
+	memset(&so->counts, 0, sizeof(so->counts));
+	so->counts.index = RelationGetRelid(scan->indexRelation);
+	so->counts.rows_wanted = rows_wanted(so);
+	VecxEffortChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
+	so->width = so->effort.width;
 	so->search = VecxSearchMake(so->index, so->cxt, false);
 	so->side_rows = NULL;
 	start_side(so);
@@ -298,6 +348,7 @@ exact_distance(IndexScanDesc scan, VecxScan *so, ItemPointer tid, double *distan
 
 	if (!so->exact)
 		so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
+	so->counts.heap_fetches++;
 	old = MemoryContextSwitchTo(so->fetch_cxt);
 	found = VecxExactFetch(so->exact, tid, &value, &isnull) && !isnull;
 	if (found)
@@ -515,13 +566,16 @@ take_batch(VecxScan *so)
 	VecxSearchRelease(so->search);
 }
 
-/* Width of the next batch: as much again as all before, within work_mem. */
-static int
-next_width(const VecxScan *so)
+/* The first batch takes its effort; the next is as wide as all before together,
+ * within work_mem. */
+static void
+search_batch(VecxScan *so)
 {
-	int64		most = (int64) work_mem * 1024 / 4 / (int64) sizeof(VecxOpened);
-
-	return (int) Min(Max(so->returned, vecx_ef_search), Max(most, vecx_ef_search));
+	if (so->counts.batches++ == 0)
+		so->width = so->counts.width = VecxEffortSearch(so->search, &so->effort, 0);
+	else
+		VecxSearchRun(so->search, (int) Min(Max(so->returned, so->width),
+											Max(VecxWidestBatch(), so->width)));
 }
 
 /* Finds another batch; false if there is none. */
@@ -545,7 +599,7 @@ next_batch(VecxScan *so)
 			start_sweep(so);
 			break;
 		}
-		VecxSearchRun(so->search, next_width(so));
+		search_batch(so);
 		take_batch(so);
 		if (so->npending > 0)
 			return true;
@@ -619,6 +673,7 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 		if ((vecx_scan_order == VECX_SCAN_STRICT && item.distance < so->last_distance) ||
 			(so->range.active && item.distance > so->range.radius))
 		{
+			so->counts.dropped++;
 			if (item.rows.rows)
 				pfree(item.rows.rows);
 			continue;

@@ -22,6 +22,7 @@
 
 #include "am/am.h"
 #include "am/frontier.h"
+#include "am/heap.h"
 
 /*
  * Width of the search on the level above the one wanted; farther up the
@@ -67,6 +68,9 @@ struct VecxSearch
 	float	   *est;			/* of one record's links */
 	int32	   *scratch;
 	VecxId	   *ids;
+
+	int64		nhops;			/* pages read for a record, or a group of them */
+	int64		nrecords;		/* read, on all levels and by sweeps */
 };
 
 VecxSearch *
@@ -99,39 +103,10 @@ VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden)
 }
 
 /* Remembers a distance among the best width ones. */
-static void
+static inline void
 worst_add(VecxSearch *search, float dist)
 {
-	float	   *heap = search->worst;
-	int			i;
-
-	if (search->nworst < search->width)
-	{
-		i = search->nworst++;
-		while (i > 0 && heap[(i - 1) / 2] < dist)
-		{
-			heap[i] = heap[(i - 1) / 2];
-			i = (i - 1) / 2;
-		}
-		heap[i] = dist;
-		return;
-	}
-	if (dist >= heap[0])
-		return;
-	for (i = 0;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= search->nworst)
-			break;
-		if (child + 1 < search->nworst && heap[child + 1] > heap[child])
-			child++;
-		if (dist >= heap[child])
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = dist;
+	VecxKeepNearest(search->worst, &search->nworst, search->width, dist);
 }
 
 static inline float
@@ -179,6 +154,7 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 	VecxRowEntry rows[VECX_INLINE_ROWS];
 	int			nrows;
 
+	search->nrecords++;
 	opened->nav = nav;
 	opened->rank = opened->error = 0;
 	if (search->probe)
@@ -386,6 +362,7 @@ open_record(VecxSearch *search, VecxId id)
 static void
 hop(VecxSearch *search, VecxId id)
 {
+	search->nhops++;
 	search->nnearby = 0;
 	open_record(search, id);
 	if (search->cold)
@@ -462,6 +439,21 @@ bool
 VecxSearchExhausted(const VecxSearch *search)
 {
 	return VecxFrontierIsEmpty(&search->frontier) && search->nopened == 0;
+}
+
+/* True if there is something that a wider search would open. */
+bool
+VecxSearchHasMore(const VecxSearch *search)
+{
+	return !VecxFrontierIsEmpty(&search->frontier);
+}
+
+/* What the search has done since it was made. */
+void
+VecxSearchCount(const VecxSearch *search, int64 *hops, int64 *records)
+{
+	*hops = search->nhops;
+	*records = search->nrecords;
 }
 
 /* Distance of the worst of the best width records. */

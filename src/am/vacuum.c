@@ -471,6 +471,16 @@ free_dead(Vacuum *v)
 		free_on_page(v, blkno);
 }
 
+/* Tells how far the index is from the one that the curve was measured on. */
+static void
+count_removed(VecxMetaPageData *meta, void *arg)
+{
+	const Vacuum *v = arg;
+	uint64		removed = meta->curve.removed + VecxIdSetCount(&v->dead);
+
+	meta->curve.removed = (uint32) Min(removed, PG_UINT32_MAX);
+}
+
 IndexBulkDeleteResult *
 vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 			   IndexBulkDeleteCallback callback, void *arg)
@@ -502,6 +512,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		move_entry(&v);
 		relink(&v);
 		free_dead(&v);
+		VecxMetaEdit(v.index, count_removed, &v);
 	}
 	VecxTrainUnlock(v.index);
 
@@ -520,7 +531,10 @@ vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	VecxIndex  *index;
 
 	if (info->analyze_only)
+	{
+		VecxCalibrateIfChanged(VecxIndexOpen(info->index, CurrentMemoryContext));
 		return stats;
+	}
 	if (stats == NULL)
 	{
 		/* no row was removed: the number of rows is not ours to say */
@@ -534,6 +548,7 @@ vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	VecxTrainLock(index);
 	VecxVacuumModels(index);
 	VecxTrainUnlock(index);
+	VecxCalibrateIfChanged(index);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 

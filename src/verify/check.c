@@ -54,6 +54,13 @@ check_meta(Check *c)
 	if (!has_current)
 		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the current model does not exist",
 				   "number=%u", meta->current_model);
+	if (meta->curve.vertices != 0 &&
+		(!VecxCurveIsValid(&meta->curve) || meta->curve.source < VECX_CURVE_STORED ||
+		 meta->curve.source > VECX_CURVE_GIVEN))
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber,
+				   "the curve of recall has values out of range", "source=%u points=%u,%u,%u",
+				   meta->curve.source, meta->curve.npoints[0], meta->curve.npoints[1],
+				   meta->curve.npoints[2]);
 	if ((meta->rows_tail != InvalidBlockNumber &&
 		 (meta->rows_tail == VECX_META_BLKNO || meta->rows_tail >= c->nblocks)) ||
 		(meta->upper_tail != InvalidBlockNumber &&
@@ -272,7 +279,7 @@ check_index(Check *c, bool heapallindexed)
 	for (BlockNumber blkno = VECX_META_BLKNO; blkno < c->nblocks; blkno++)
 	{
 		/* a crash between the file's growth and the page's first use */
-		if (!VecxTargetReadPage(c->target.rel, blkno, c->strategy, &page))
+		if (!VecxReadPageCopy(c->target.rel, blkno, c->strategy, &page))
 			continue;
 		check_page(c, blkno, page.data);
 	}

@@ -151,7 +151,7 @@ count_index(Info *info)
 	VecxIdSetInitBitmap(&info->linked, CurrentMemoryContext, info->nblocks);
 	for (BlockNumber blkno = VECX_META_BLKNO; blkno < info->nblocks; blkno++)
 	{
-		if (VecxTargetReadPage(info->target.rel, blkno, strategy, &page))
+		if (VecxReadPageCopy(info->target.rel, blkno, strategy, &page))
 			count_page(info, blkno, page.data);
 		else
 			info->free_bytes += BLCKSZ;

@@ -147,23 +147,3 @@ VecxTargetScan(VecxTarget *target, Snapshot snapshot, IndexInfo **info)
 	(*info)->ii_Concurrent = true;
 	return table_beginscan_strat(target->heap, snapshot, 0, NULL, true, false);
 }
-
-/* Copies a page; false if it is all zeros. */
-bool
-VecxTargetReadPage(Relation rel, BlockNumber blkno, BufferAccessStrategy strategy,
-				   PGAlignedBlock *copy)
-{
-	Buffer		buf = ReadBufferExtended(rel, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
-	bool		is_new;
-
-	CHECK_FOR_INTERRUPTS();
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	is_new = PageIsNew(BufferGetPage(buf));
-	if (!is_new)
-	{
-		VecxPageCheck(rel, buf, blkno == VECX_META_BLKNO ? VECX_PAGE_META : 0);
-		memcpy(copy->data, BufferGetPage(buf), BLCKSZ);
-	}
-	UnlockReleaseBuffer(buf);
-	return !is_new;
-}

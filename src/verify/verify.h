@@ -22,8 +22,6 @@ typedef struct VecxTarget
 extern void VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode);
 extern void VecxTargetClose(VecxTarget *target);
 extern TableScanDesc VecxTargetScan(VecxTarget *target, Snapshot snapshot, IndexInfo **info);
-extern bool VecxTargetReadPage(Relation rel, BlockNumber blkno, BufferAccessStrategy strategy,
-							   PGAlignedBlock *copy);
 
 /*
  * Raises ERRCODE_INDEX_CORRUPTED with the place of the damage; off is 0 when it
@@ -31,6 +29,48 @@ extern bool VecxTargetReadPage(Relation rel, BlockNumber blkno, BufferAccessStra
  */
 extern void VecxDamage(Relation rel, BlockNumber blkno, OffsetNumber off, const char *what,
 					   const char *fmt,...) pg_attribute_printf(5, 6) pg_attribute_noreturn();
+
+/* queries.c: queries whose true nearest rows are known */
+typedef struct VecxNearest
+{
+	double	   *distance;		/* the k smallest: a heap with the largest first */
+	int			n;
+	int			k;
+} VecxNearest;
+
+typedef struct VecxQuery
+{
+	struct varlena *value;
+	VecxNearest truth;
+	VecxStored	stored;			/* id is 0 if it came from another table */
+} VecxQuery;
+
+typedef struct VecxQuerySet
+{
+	VecxTarget	target;
+	VecxIndex  *index;
+	MemoryContext cxt;			/* of the whole set */
+	MemoryContext row_cxt;		/* of one row */
+	Snapshot	snapshot;
+	VecxExact  *exact;
+	FmgrInfo	distance;
+	RegProcedure distance_proc;
+	Oid			type;			/* of the operator's arguments */
+	Oid			collation;
+	int			k;
+	int			most_queries;
+	int			nqueries;
+	VecxQuery  *queries;
+	int64		vertices;		/* of the index, if the queries are its own */
+} VecxQuerySet;
+
+extern void VecxNearestInit(VecxNearest *nearest, int k);
+extern void VecxNearestAdd(VecxNearest *nearest, double d);
+extern void VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column);
+extern void VecxQuerySetEnd(VecxQuerySet *set);
+extern double VecxQueryDistance(VecxQuerySet *set, const VecxQuery *query, Datum value);
+extern int	VecxVisibleRows(VecxQuerySet *set, VecxId id, const ItemPointerData *tids, int ntids,
+							VecxId chain, int limit, struct varlena **value);
 
 /* check_rows.c: the TIDs of an index against one another and the table */
 typedef struct VecxRowCheck VecxRowCheck;

@@ -1,0 +1,446 @@
+/*
+ * calibrate.c
+ *    Measures the curve: what share of the true nearest searches of growing
+ *    effort find.
+ *
+ * The queries are vectors of the index, or given by the user (verify layer).
+ * For stored ones all is done with codes, which costs one pass over the index
+ * and no look at the table: their truth is the nearest vertices by code, and
+ * they are hidden from themselves.  One search serves all levels of effort,
+ * since a higher one goes on where a lower one ended.
+ *
+ * A curve is worth what its queries are worth.  So a level is judged by the
+ * lower bound of what it found, and a curve from given queries is not replaced
+ * by one from stored vectors.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "commands/vacuum.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "am/am.h"
+#include "am/heap.h"
+
+/* Stored vectors to search for: one in so many, up to so many, lest measuring a
+ * small index takes longer than building it. */
+#define STORED_SHARE		16
+#define STORED_QUERIES		256
+
+/* Searches for many rows find about the same share each, and take long. */
+#define MANY_ROWS			100
+#define MANY_ROWS_QUERIES	128
+
+/* After so many queries higher levels are given up if one found nearly all. */
+#define PILOT_QUERIES		32
+#define NEARLY_ALL			0.999
+
+/* One-sided 90 %: of a normal variable, and when none of n trials failed. */
+#define CONFIDENCE_Z		1.2816
+#define CONFIDENCE_NONE		2.3026
+
+/* Growth of the index, or share of its vertices removed, that makes a curve old. */
+#define GROWTH				1.5
+#define REMOVED				0.25
+
+typedef struct LevelSum
+{
+	int			n;
+	double		sum;
+	double		squares;
+	double		records;
+} LevelSum;
+
+struct VecxCurveSums
+{
+	VecxIndex  *index;
+	MemoryContext query_cxt;	/* of one search */
+	int			nqueries;
+	int			nlevels[VECX_CURVE_KS];
+	LevelSum	sums[VECX_CURVE_KS][VECX_CURVE_POINTS];
+};
+
+/* A vertex as a query. */
+typedef struct StoredQuery
+{
+	VecxStored	stored;
+	VecxProbe  *probe;
+	float	   *nearest;		/* max-heap of its distances */
+	int			nnearest;
+} StoredQuery;
+
+/* How many of the true nearest a search has found so far. */
+typedef struct Found
+{
+	const VecxIdSet *hidden;
+	double		reach;			/* distance of the farthest of the true nearest */
+	VecxCurveMeasure measure;
+	void	   *arg;
+	int			nseen;			/* opened vertices that have been measured */
+	int			cap;
+	int		   *rows;			/* of each of them that are within reach */
+} Found;
+
+VecxCurveSums *
+VecxCurveBegin(VecxIndex *index)
+{
+	VecxCurveSums *sums = palloc0(sizeof(VecxCurveSums));
+
+	sums->index = index;
+	sums->query_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx curve of a query",
+											ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < VECX_CURVE_KS; i++)
+		sums->nlevels[i] = VECX_CURVE_POINTS;
+	return sums;
+}
+
+/* Rows within reach among what a search would return in its first batch. */
+static int
+count_found(VecxSearch *search, Found *found)
+{
+	int			n;
+	int			total = 0;
+	const VecxOpened *opened = VecxSearchOpened(search, &n);
+	float		threshold = VecxSearchThreshold(search);
+
+	if (n > found->cap)
+	{
+		found->cap = n * 2;
+		found->rows = found->rows ? repalloc_huge(found->rows, sizeof(int) * found->cap) :
+			palloc(sizeof(int) * found->cap);
+	}
+	for (; found->nseen < n; found->nseen++)
+	{
+		const VecxOpened *o = &opened[found->nseen];
+		bool		ours = !o->dead &&
+			!(found->hidden && VecxIdSetContains(found->hidden, o->id));
+
+		found->rows[found->nseen] = ours ? found->measure(o, found->reach, found->arg) : 0;
+	}
+	for (int i = 0; i < n; i++)
+		if (opened[i].nav <= threshold)
+			total += found->rows[i];
+	return total;
+}
+
+static void
+add_share(LevelSum *sum, double share, double records)
+{
+	sum->n++;
+	sum->records += records;
+	sum->sum += share;
+	sum->squares += share * share;
+}
+
+/* One query on one line of the curve.  What the probe is given for sketches lives
+ * no longer than the search, as the copy of it here. */
+static void
+add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wanted)
+{
+	VecxSearch *search = VecxSearchMake(sums->index, CurrentMemoryContext, false);
+	VecxId		seeds[VECX_MAX_SEEDS];
+	int			nseeds;
+	int			width = 0;
+	double		share = 0;
+	double		records = 0;
+	double		before = 1;		/* width and patience of the level before */
+
+	VecxSearchHide(search, found->hidden);
+	nseeds = VecxSearchDescend(search, &probe, 0, seeds);
+	VecxSearchStart(search, &probe, 0, seeds, nseeds);
+	for (int level = 0; level < sums->nlevels[line]; level++)
+	{
+		VecxCurvePoint point;
+		VecxEffort	effort;
+
+		VecxEffortOfLevel(level, VecxCurveRows[line], &point, &effort);
+		if (share < 1 && (level == 0 || VecxSearchHasMore(search)))
+		{
+			width = VecxEffortSearch(search, &effort, width);
+			share = Min((double) count_found(search, found) / wanted, 1);
+			records = found->nseen;
+		}
+		else					/* who has found all there is will not lose it */
+			records *= effort.width * effort.patience / before;
+		before = effort.width * effort.patience;
+		add_share(&sums->sums[line][level], share, records);
+	}
+	VecxSearchRelease(search);
+}
+
+/* Gives up levels beyond one that finds all. */
+static void
+end_pilot(VecxCurveSums *sums)
+{
+	for (int line = 0; line < VECX_CURVE_KS; line++)
+		for (int level = 0; level < sums->nlevels[line]; level++)
+		{
+			const LevelSum *sum = &sums->sums[line][level];
+
+			if (sum->sum >= NEARLY_ALL * sum->n)
+				sums->nlevels[line] = level + 1;
+		}
+}
+
+/*
+ * Searches for a query, whose ntruth nearest are at the distances truth,
+ * ascending, in the unit of measure.
+ */
+void
+VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxIdSet *hidden,
+			 const double *truth, int ntruth, VecxCurveMeasure measure, void *arg)
+{
+	if (ntruth == 0)
+		return;
+	for (int line = 0; line < VECX_CURVE_KS; line++)
+	{
+		int			wanted = Min(VecxCurveRows[line], ntruth);
+		MemoryContext old;
+		Found		found = {.hidden = hidden,.reach = truth[wanted - 1],.measure = measure,.arg = arg};
+
+		if (VecxCurveRows[line] >= MANY_ROWS && sums->nqueries >= MANY_ROWS_QUERIES)
+			continue;
+		vacuum_delay_point(false);
+		old = MemoryContextSwitchTo(sums->query_cxt);
+		add_to_line(sums, line, *probe, &found, wanted);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(sums->query_cxt);
+	}
+	if (++sums->nqueries == PILOT_QUERIES)
+		end_pilot(sums);
+}
+
+static double
+lower_bound(const LevelSum *sum, int rows)
+{
+	double		mean = sum->sum / sum->n;
+	double		variance = Max(sum->squares / sum->n - mean * mean, 0);
+	double		error = CONFIDENCE_Z * sqrt(variance / sum->n);
+
+	return Max(mean - Max(error, CONFIDENCE_NONE / ((double) sum->n * rows)), 0);
+}
+
+static void
+set_curve(VecxMetaPageData *meta, void *arg)
+{
+	meta->curve = *(VecxCurveData *) arg;
+}
+
+/* Makes a curve of the sums and puts it into the index; false, and nothing
+ * changes, if there were too few queries. */
+bool
+VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices)
+{
+	VecxIndex  *index = sums->index;
+	VecxCurveData curve;
+
+	if (sums->nqueries < VECX_LEAST_QUERIES)
+		return false;
+	memset(&curve, 0, sizeof(curve));
+	curve.vertices = (uint32) Min(Max(vertices, 1), PG_UINT32_MAX);
+	curve.nblocks = RelationGetNumberOfBlocks(index->rel);
+	curve.queries = (uint16) Min(sums->nqueries, PG_UINT16_MAX);
+	curve.source = source;
+	curve.model = index->meta.current_model;
+	for (int line = 0; line < VECX_CURVE_KS; line++)
+	{
+		uint16		before = 0;
+
+		curve.npoints[line] = (uint8) sums->nlevels[line];
+		for (int level = 0; level < sums->nlevels[line]; level++)
+		{
+			const LevelSum *sum = &sums->sums[line][level];
+			VecxCurvePoint *point = &curve.points[line][level];
+			VecxEffort	effort;
+
+			VecxEffortOfLevel(level, VecxCurveRows[line], point, &effort);
+			point->records = (uint16) Min(sum->records / sum->n, PG_UINT16_MAX);
+			point->mean = (uint16) (sum->sum / sum->n * PG_UINT16_MAX);
+			point->lower = Max((uint16) (lower_bound(sum, VecxCurveRows[line]) * PG_UINT16_MAX),
+							   before);
+			before = point->lower;
+		}
+	}
+	VecxMetaEdit(index, set_curve, &curve);
+	return true;
+}
+
+/* What is near the queries, by codes; hides them from themselves. */
+static void
+find_nearest(VecxIndex *index, StoredQuery *queries, int n)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	VecxStored **by_hash = palloc(sizeof(VecxStored *) * n);
+	PGAlignedBlock page;
+
+	for (int i = 0; i < n; i++)
+		by_hash[i] = &queries[i].stored;
+	qsort(by_hash, n, sizeof(VecxStored *), VecxStoredCompare);
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		vacuum_delay_point(false);
+		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page) ||
+			(VecxPageGetOpaque(page.data)->kind != VECX_PAGE_VERTEX &&
+			 VecxPageGetOpaque(page.data)->kind != VECX_PAGE_UPPER))
+			continue;
+		for (OffsetNumber off = FirstOffsetNumber;
+			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
+		{
+			VecxId		id = VecxIdMake(blkno, off);
+			Size		size;
+			VecxRecord	rec = VecxGetRecord(index, page.data, id, &size);
+			const uint8 *code;
+			bool		is_hidden;
+
+			if (!rec)
+				continue;
+			is_hidden = VecxStoredHide(index, by_hash, n, id, rec);
+			if (rec->level > 0 || (rec->flags & VECX_RECORD_DEAD))
+				continue;
+			code = VecxRecordCode(&index->layout, rec);
+			for (int i = 0; i < n; i++)
+			{
+				StoredQuery *q = &queries[i];
+				float		nav = vecx_code_distance(&index->coder, &q->probe->code, code);
+
+				if (is_hidden && VecxIdSetContains(&q->stored.hidden, id))
+					continue;
+				VecxKeepNearest(q->nearest, &q->nnearest, MANY_ROWS,
+								vecx_code_rank(&index->coder, &q->probe->code, code, nav));
+			}
+		}
+	}
+	FreeAccessStrategy(strategy);
+	pfree(by_hash);
+}
+
+/* Makes queries of the vertices that are still there; returns their number. */
+static int
+make_queries(VecxIndex *index, VecxStored *sampled, int n, StoredQuery *queries)
+{
+	int			made = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		StoredQuery *q = &queries[made];
+		Size		size;
+		VecxRecord	rec = VecxCopyRecord(index, sampled[i].id, &size);
+
+		if (!rec || rec->level != 0 || rec->hash != sampled[i].hash)
+			continue;
+		q->stored = sampled[i];
+		q->stored.code = VecxRecordCode(&index->layout, rec);
+		VecxIdSetInit(&q->stored.hidden, CurrentMemoryContext, RelationGetNumberOfBlocks(index->rel));
+		q->probe = VecxProbeMakeFromCode(index, q->stored.code);
+		q->nearest = palloc(sizeof(float) * MANY_ROWS);
+		q->nnearest = 0;
+		made++;
+	}
+	return made;
+}
+
+/* A vertex that was opened, by its code. */
+static int
+within_reach(const VecxOpened *opened, double reach, void *arg)
+{
+	return opened->rank <= reach;
+}
+
+static int
+compare_distances(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Vertices to draw, within a quarter of maintenance_work_mem. */
+static int
+queries_to_draw(const VecxIndex *index)
+{
+	Size		each = sizeof(StoredQuery) + BLCKSZ * 2 + VecxVectorBytes(index) * 3 +
+		sizeof(float) * MANY_ROWS;
+
+	return (int) Min(Max((Size) maintenance_work_mem * 1024 / 4 / each, VECX_LEAST_QUERIES),
+					 STORED_QUERIES);
+}
+
+/* Keeps so many of the sampled vertices as an index of that size is worth; those
+ * of a small one are in the order of its pages. */
+static int
+thin_out(VecxStored *sampled, int n, int64 vertices)
+{
+	int			kept = (int) Min(Max(vertices / STORED_SHARE, VECX_LEAST_QUERIES), n);
+
+	for (int i = 0; i < kept; i++)
+		sampled[i] = sampled[(int64) i * n / kept];
+	return kept;
+}
+
+/* Measures the curve with vectors of the index. */
+void
+VecxCalibrate(VecxIndex *index)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	int			n = queries_to_draw(index);
+	VecxStored *sampled = palloc0(sizeof(VecxStored) * n);
+	StoredQuery *queries = palloc0(sizeof(StoredQuery) * n);
+	VecxCurveSums *sums;
+	int64		vertices;
+
+	VecxIndexRefresh(index);
+	n = VecxSampleVertices(index, sampled, n, &vertices);
+	n = thin_out(sampled, n, vertices);
+	n = make_queries(index, sampled, n, queries);
+	if (n >= VECX_LEAST_QUERIES)
+	{
+		find_nearest(index, queries, n);
+		sums = VecxCurveBegin(index);
+		for (int i = 0; i < n; i++)
+		{
+			StoredQuery *q = &queries[i];
+			double		truth[MANY_ROWS];
+
+			for (int j = 0; j < q->nnearest; j++)
+				truth[j] = q->nearest[j];
+			qsort(truth, q->nnearest, sizeof(double), compare_distances);
+			VecxCurveAdd(sums, q->probe, &q->stored.hidden, truth, q->nnearest, within_reach, NULL);
+		}
+		(void) VecxCurveStore(sums, VECX_CURVE_STORED, vertices);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+static bool
+is_old(const VecxMetaPageData *meta, BlockNumber nblocks)
+{
+	const VecxCurveData *curve = &meta->curve;
+
+	return curve->vertices == 0 || curve->model != meta->current_model ||
+		nblocks >= curve->nblocks * GROWTH ||
+		curve->removed >= curve->vertices * REMOVED;
+}
+
+/*
+ * For VACUUM and ANALYZE: measures the curve if there is none, or the index is
+ * no longer the one that it was measured on.
+ */
+void
+VecxCalibrateIfChanged(VecxIndex *index)
+{
+	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
+
+	if ((options && !options->auto_calibrate) ||
+		(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) ||
+		!is_old(&index->meta, RelationGetNumberOfBlocks(index->rel)))
+		return;
+	VecxCalibrate(index);
+}

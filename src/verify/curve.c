@@ -1,0 +1,204 @@
+/*
+ * curve.c
+ *    vecx_calibrate, vecx_curve, vecx_last_scan: what searches of an index find
+ *    for which effort, measured with the user's queries, and shown.
+ *
+ * A build measures by codes (am/calibrate.c); here the truth comes from the
+ * table, by the operator itself.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "verify/verify.h"
+
+/* Stored vectors that are searched for, and queries of a table, at most. */
+#define STORED_QUERIES	500
+#define GIVEN_QUERIES	1000
+
+typedef struct Measured
+{
+	VecxQuerySet *set;
+	const VecxQuery *query;
+} Measured;
+
+/* Rows of a vertex that are no farther than reach, by their values. */
+static int
+rows_within_reach(const VecxOpened *opened, double reach, void *arg)
+{
+	const Measured *measured = arg;
+	VecxQuerySet *set = measured->set;
+	MemoryContext old;
+	struct varlena *value;
+	int			nrows;
+
+	CHECK_FOR_INTERRUPTS();
+	if (opened->rank - 2 * opened->error > VecxRankFromOperator(set->index->spec->metric, reach))
+		return 0;
+	old = MemoryContextSwitchTo(set->row_cxt);
+	nrows = VecxVisibleRows(set, opened->id, opened->tids, opened->nrows, opened->chain, set->k,
+							&value);
+	if (nrows > 0 && VecxQueryDistance(set, measured->query, PointerGetDatum(value)) > reach)
+		nrows = 0;
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(set->row_cxt);
+	return nrows;
+}
+
+static int
+compare_distances(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+add_query(VecxCurveSums *sums, VecxQuerySet *set, VecxQuery *query)
+{
+	Measured	measured = {set, query};
+	VecxInput	input;
+
+	VecxPrepareInput(set->index, PointerGetDatum(query->value), &input);
+	if (input.kind != VECX_INPUT_OK)
+		return;
+	qsort(query->truth.distance, query->truth.n, sizeof(double), compare_distances);
+	VecxCurveAdd(sums, VecxProbeMake(set->index, input.vec),
+				 query->stored.id != VECX_INVALID_ID ? &query->stored.hidden : NULL,
+				 query->truth.distance, query->truth.n, rows_within_reach, &measured);
+}
+
+/* Measures the curve with the queries of the set; false if they are too few. */
+static bool
+measure(VecxQuerySet *set, bool given)
+{
+	VecxCurveSums *sums = VecxCurveBegin(set->index);
+	MemoryContext query_cxt = AllocSetContextCreate(set->cxt, "vecx calibration of a query",
+													ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < set->nqueries; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(query_cxt);
+
+		add_query(sums, set, &set->queries[i]);
+		VecxExactReset(set->exact);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(query_cxt);
+	}
+	if (given)
+		(void) VecxSampleVertices(set->index, NULL, 0, &set->vertices);
+	return VecxCurveStore(sums, given ? VECX_CURVE_GIVEN : VECX_CURVE_STORED, set->vertices);
+}
+
+/* vecx_calibrate(index regclass, queries regclass, query_column name) */
+PG_FUNCTION_INFO_V1(vecx_calibrate);
+Datum
+vecx_calibrate(PG_FUNCTION_ARGS)
+{
+	bool		given = !PG_ARGISNULL(1);
+	VecxQuerySet set;
+	MemoryContext old;
+	bool		done;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PreventCommandDuringRecovery("vecx_calibrate()");
+	PreventCommandIfReadOnly("vecx_calibrate()");
+	memset(&set, 0, sizeof(set));
+	set.k = VecxCurveRows[VECX_CURVE_KS - 1];
+	set.most_queries = given ? GIVEN_QUERIES : STORED_QUERIES;
+	set.cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",
+									ALLOCSET_DEFAULT_SIZES);
+	VecxTargetOpen(&set.target, PG_GETARG_OID(0), RowExclusiveLock);
+	old = MemoryContextSwitchTo(set.cxt);
+	VecxQuerySetMake(&set, given ? PG_GETARG_OID(1) : InvalidOid,
+					 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
+	done = measure(&set, given);
+	VecxQuerySetEnd(&set);
+	MemoryContextSwitchTo(old);
+	if (!done)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("too few queries to calibrate index \"%s\"",
+						RelationGetRelationName(set.target.rel)),
+				 errdetail("There are %d, and %d are needed.", set.nqueries, VECX_LEAST_QUERIES)));
+	MemoryContextDelete(set.cxt);
+	VecxTargetClose(&set.target);
+	PG_RETURN_VOID();
+}
+
+static void
+put_point(ReturnSetInfo *result, const VecxCurveData *curve, int line, int at)
+{
+	const VecxCurvePoint *point = &curve->points[line][at];
+	VecxCurvePoint unused;
+	VecxEffort	effort;
+	Datum		values[9];
+	bool		nulls[9] = {false};
+	int			n = 0;
+
+	VecxEffortOfLevel(0, VecxCurveRows[line], &unused, &effort);
+	values[n++] = Int32GetDatum(VecxCurveRows[line]);
+	values[n++] = Float8GetDatum(point->mean / (double) PG_UINT16_MAX);
+	values[n++] = Float8GetDatum(point->lower / (double) PG_UINT16_MAX);
+	values[n++] = Int32GetDatum(effort.width * point->multiple / 16);
+	values[n++] = Float8GetDatum(point->patience / 256.0);
+	values[n++] = Int32GetDatum(point->records);
+	values[n++] = CStringGetTextDatum(curve->source == VECX_CURVE_GIVEN ? "given" : "stored");
+	values[n++] = Int32GetDatum(curve->queries);
+	values[n++] = Int64GetDatum(curve->vertices);
+	Assert(n == lengthof(values));
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(vecx_curve);
+Datum
+vecx_curve(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	VecxMetaPageData meta;
+	VecxTarget	target;
+
+	InitMaterializedSRF(fcinfo, 0);
+	VecxTargetOpen(&target, PG_GETARG_OID(0), AccessShareLock);
+	VecxMetaRead(target.rel, &meta);
+	VecxTargetClose(&target);
+	if (VecxCurveIsValid(&meta.curve))
+		for (int line = 0; line < VECX_CURVE_KS; line++)
+			for (int at = 0; at < meta.curve.npoints[line]; at++)
+				put_point(result, &meta.curve, line, at);
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(vecx_last_scan);
+Datum
+vecx_last_scan(PG_FUNCTION_ARGS)
+{
+	const VecxScanCounts *counts = VecxLastScan();
+	TupleDesc	desc;
+	Datum		values[8];
+	bool		nulls[8] = {false};
+	int			n = 0;
+
+	if (!OidIsValid(counts->index))
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[n++] = ObjectIdGetDatum(counts->index);
+	nulls[n] = counts->rows_wanted == 0;
+	values[n++] = Int64GetDatum(counts->rows_wanted);
+	values[n++] = Int32GetDatum(counts->width);
+	values[n++] = Int64GetDatum(counts->batches);
+	values[n++] = Int64GetDatum(counts->hops);
+	values[n++] = Int64GetDatum(counts->records);
+	values[n++] = Int64GetDatum(counts->heap_fetches);
+	values[n++] = Int64GetDatum(counts->dropped);
+	Assert(n == lengthof(values));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}

@@ -1,0 +1,328 @@
+/*
+ * queries.c
+ *    Queries whose true nearest rows are known: what vecx_recall and
+ *    vecx_calibrate compare searches with.
+ *
+ * Queries are vectors of the index itself, drawn at random, or those of another
+ * table.  One scan of the table gives all queries' true distances by the
+ * operator itself, so that ties do not matter.  Stored vectors are hidden from
+ * their own searches (sample.c), and their rows are no true neighbours.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relation.h"
+#include "access/tableam.h"
+#include "compat.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "verify/verify.h"
+
+void
+VecxNearestInit(VecxNearest *nearest, int k)
+{
+	nearest->distance = palloc(sizeof(double) * k);
+	nearest->n = 0;
+	nearest->k = k;
+}
+
+void
+VecxNearestAdd(VecxNearest *nearest, double d)
+{
+	double	   *heap = nearest->distance;
+	int			i;
+
+	if (nearest->n < nearest->k)
+	{
+		for (i = nearest->n++; i > 0 && heap[(i - 1) / 2] < d; i = (i - 1) / 2)
+			heap[i] = heap[(i - 1) / 2];
+		heap[i] = d;
+		return;
+	}
+	if (d >= heap[0])
+		return;
+	for (i = 0;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= nearest->n)
+			break;
+		if (child + 1 < nearest->n && heap[child + 1] > heap[child])
+			child++;
+		if (d >= heap[child])
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = d;
+}
+
+/* The operator's distance; what has none is farther than all that have one. */
+double
+VecxQueryDistance(VecxQuerySet *set, const VecxQuery *query, Datum value)
+{
+	double		d = DatumGetFloat8(FunctionCall2Coll(&set->distance, set->collation, value,
+													 PointerGetDatum(query->value)));
+
+	return isnan(d) ? get_float8_infinity() : d;
+}
+
+static void
+find_operator(VecxQuerySet *set)
+{
+	Relation	rel = set->target.rel;
+	Oid			op;
+
+	set->type = rel->rd_opcintype[0];
+	set->collation = rel->rd_indcollation[0];
+	op = get_opfamily_member(rel->rd_opfamily[0], set->type, set->type, VECX_DISTANCE_STRATEGY);
+	if (!OidIsValid(op))
+		elog(ERROR, "index \"%s\" has no distance operator", RelationGetRelationName(rel));
+	set->distance_proc = get_opcode(op);
+	fmgr_info_cxt(set->distance_proc, &set->distance, set->cxt);
+}
+
+/*
+ * Queries from a table, read with the caller's rights.
+ */
+static void
+load_queries(VecxQuerySet *set, Oid table, const char *column)
+{
+	Relation	rel = try_relation_open(table, AccessShareLock);
+	const char *name;
+	char	   *sql;
+	Oid			owner;
+	int			context;
+
+	if (!rel)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table of queries, OID %u, does not exist", table)));
+	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+	relation_close(rel, NoLock);	/* the lock is kept, so the name stays true */
+	if (!column)
+		column = get_attname(RelationGetRelid(set->target.rel), 1, false);
+	column = quote_identifier(column);
+	sql = psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
+				   column, name, column, set->most_queries);
+
+	GetUserIdAndSecContext(&owner, &context);
+	SetUserIdAndSecContext(set->target.save_user, set->target.save_context);
+	SPI_connect();
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read queries");
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != set->type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column %s of table %s is not of type %s", column, name,
+						format_type_be(set->type)),
+				 errhint("Name a column of that type as query_column.")));
+	for (uint64 i = 0; i < SPI_tuptable->numvals; i++)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(set->cxt);
+
+		set->queries[set->nqueries++].value = PG_DETOAST_DATUM_COPY(value);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	SetUserIdAndSecContext(owner, context);
+}
+
+/*
+ * How many rows of a vertex the snapshot sees, up to limit; the value of the
+ * first of them goes to *value, detoasted, in the current context.
+ */
+int
+VecxVisibleRows(VecxQuerySet *set, VecxId id, const ItemPointerData *tids, int ntids, VecxId chain,
+				int limit, struct varlena **value)
+{
+	XLogRecPtr	lsn;
+	VecxRowEntry *rows = NULL;
+	VecxRowEntry inline_rows[VECX_INLINE_ROWS];
+	int			found = 0;
+
+	for (int i = 0; i < ntids; i++)
+		inline_rows[i].tid = tids[i];
+	for (VecxRowEntry *batch = inline_rows; found < limit; batch = rows)
+	{
+		for (int i = 0; i < ntids && found < limit; i++)
+		{
+			Datum		datum;
+			bool		isnull;
+
+			if (!VecxExactFetch(set->exact, &batch[i].tid, &datum, &isnull) || isnull)
+				continue;
+			if (found++ == 0)
+				*value = PG_DETOAST_DATUM_COPY(datum);
+		}
+		if (chain == VECX_INVALID_ID)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		if (!rows)
+			rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
+		ntids = VecxRowsReadSegment(set->index, id, &chain, rows, &lsn);
+	}
+	return found;
+}
+
+/* Makes a query of a vertex, unless none of its rows is visible. */
+static void
+add_stored_query(VecxQuerySet *set, const VecxStored *sampled)
+{
+	VecxIndex  *index = set->index;
+	Size		size;
+	VecxRecord	rec = VecxCopyRecord(index, sampled->id, &size);
+	VecxQuery  *query = &set->queries[set->nqueries];
+	ItemPointerData tids[VECX_INLINE_ROWS];
+	int			nrows;
+
+	if (!rec || rec->hash != sampled->hash || rec->level != 0)
+		return;
+	nrows = Min(rec->nrows, VECX_INLINE_ROWS);
+	for (int i = 0; i < nrows; i++)
+		tids[i] = VecxRecordRows(&index->layout, rec)[i].tid;
+	if (VecxVisibleRows(set, sampled->id, tids, nrows, rec->chain_head, 1, &query->value) == 0)
+		return;
+	query->stored = *sampled;
+	query->stored.code = VecxRecordCode(&index->layout, rec);
+	VecxIdSetInit(&query->stored.hidden, set->cxt, RelationGetNumberOfBlocks(index->rel));
+	set->nqueries++;
+}
+
+/* Finds the records on all levels that have the vector of a query. */
+static void
+hide_stored_queries(VecxQuerySet *set)
+{
+	VecxIndex  *index = set->index;
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	VecxStored **by_hash = palloc(sizeof(VecxStored *) * Max(set->nqueries, 1));
+	PGAlignedBlock page;
+
+	for (int i = 0; i < set->nqueries; i++)
+		by_hash[i] = &set->queries[i].stored;
+	qsort(by_hash, set->nqueries, sizeof(VecxStored *), VecxStoredCompare);
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page) ||
+			(VecxPageGetOpaque(page.data)->kind != VECX_PAGE_VERTEX &&
+			 VecxPageGetOpaque(page.data)->kind != VECX_PAGE_UPPER))
+			continue;
+		for (OffsetNumber off = FirstOffsetNumber;
+			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
+		{
+			Size		size;
+			VecxRecord	rec = VecxGetRecord(index, page.data, VecxIdMake(blkno, off), &size);
+
+			if (rec)
+				(void) VecxStoredHide(index, by_hash, set->nqueries, VecxIdMake(blkno, off), rec);
+		}
+	}
+}
+
+static void
+sample_queries(VecxQuerySet *set)
+{
+	VecxStored *sampled = palloc0(sizeof(VecxStored) * set->most_queries);
+	int			n = VecxSampleVertices(set->index, sampled, set->most_queries, &set->vertices);
+
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_stored_query(set, &sampled[i]);
+	}
+	VecxExactReset(set->exact);
+	hide_stored_queries(set);
+}
+
+static void
+exact_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+{
+	VecxQuerySet *set = arg;
+	MemoryContext old;
+	struct varlena *value;
+
+	if (isnull[0])
+		return;
+	old = MemoryContextSwitchTo(set->row_cxt);
+	value = PG_DETOAST_DATUM(values[0]);
+	for (int i = 0; i < set->nqueries; i++)
+	{
+		VecxQuery  *query = &set->queries[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (query->stored.id != VECX_INVALID_ID && VecxSameValue(value, query->value))
+			continue;
+		VecxNearestAdd(&query->truth, VecxQueryDistance(set, query, PointerGetDatum(value)));
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(set->row_cxt);
+}
+
+/* The true distances of all queries, in one scan of the table. */
+static void
+find_truth(VecxQuerySet *set)
+{
+	IndexInfo  *info;
+	TableScanDesc scan;
+
+	for (int i = 0; i < set->nqueries; i++)
+		VecxNearestInit(&set->queries[i].truth, set->k);
+	scan = VecxTargetScan(&set->target, set->snapshot, &info);
+	table_index_build_scan(set->target.heap, set->target.rel, info, true, false, exact_row, set, scan);
+}
+
+/* Raises if the queries would outgrow maintenance_work_mem. */
+static void
+check_memory(VecxQuerySet *set)
+{
+	Size		each = sizeof(VecxQuery) + VecxVectorBytes(set->index) + BLCKSZ +
+		sizeof(double) * set->k + 8192;	/* of a small VecxIdSet */
+	Size		limit = (Size) maintenance_work_mem * 1024;
+
+	if (each * set->most_queries > limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%d samples of index \"%s\" need more than maintenance_work_mem",
+						set->most_queries, RelationGetRelationName(set->target.rel)),
+				 errhint("Use at most %zu samples.", Max(limit / each, 1))));
+}
+
+/*
+ * Opens the index, which set->target names, takes queries from a table, or from
+ * the index if that is InvalidOid, and finds the k nearest rows of each.
+ * set->cxt is current, k and most_queries are set.
+ */
+void
+VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column)
+{
+	set->row_cxt = AllocSetContextCreate(set->cxt, "vecx query of a row", ALLOCSET_DEFAULT_SIZES);
+	set->snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	set->index = VecxIndexOpen(set->target.rel, set->cxt);
+	set->exact = VecxExactMake(set->target.heap, set->target.rel, set->snapshot);
+	find_operator(set);
+	check_memory(set);
+	set->queries = palloc0(sizeof(VecxQuery) * set->most_queries);
+	if (OidIsValid(table))
+		load_queries(set, table, column);
+	else
+		sample_queries(set);
+	find_truth(set);
+}
+
+void
+VecxQuerySetEnd(VecxQuerySet *set)
+{
+	VecxExactEnd(set->exact);
+	UnregisterSnapshot(set->snapshot);
+}
