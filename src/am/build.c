@@ -352,6 +352,8 @@ write_index(Build *b, VecxWork *w)
 		VecxSideInsert(b->index, &loader->side[i].tid, loader->side[i].flags);
 	if (RelationNeedsWAL(b->rel))
 		log_newpage_range(b->rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(b->rel), true);
+	/* what changes from here on has been logged already */
+	b->index->mode = VECX_WRITE_LOGGED;
 }
 
 /* Reads, links and writes, alone or with workers; returns the rows in the index. */
