@@ -8,6 +8,8 @@
  * When all dimensions are kept there are no directions to choose, and the
  * basis is a random rotation.
  */
+#include <stdlib.h>
+
 #include "code_train.h"
 
 /* Sample floats worked on: 10,000 rows of 784 dims. */
@@ -414,6 +416,53 @@ vecx_trainer_done(VecxTrainer *t)
 	vecx_train_free(t->env, t->columns);
 }
 
+/* Vectors so many times longer than the median, squared, are outliers. */
+#define OUTLIER_NORM2	1e4f
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float		x = *(const float *) a;
+	float		y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * The rows that are not outliers: a few vectors far beyond the rest would be the
+ * principal directions, and take the mean so far away that the projections of
+ * all others lost their digits.  Returns a copy, or NULL if none are outliers,
+ * or so many that they are not.
+ */
+static float *
+without_outliers(const VecxTrainEnv *env, uint32_t dim, const float *rows, size_t *nrows)
+{
+	size_t		n = *nrows;
+	size_t		kept = 0;
+	float	   *norms = env->alloc(env->arg, 2 * n * sizeof(float) + sizeof(float));
+	float	   *sorted = norms + n;
+	float	   *copy = NULL;
+	float		limit;
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = norms[i] = vecx_finite((double) vecx_kernels->ip_f32(rows + i * dim, rows + i * dim, dim));
+	qsort(sorted, n, sizeof(float), compare_floats);
+	limit = n > 0 ? sorted[n / 2] * OUTLIER_NORM2 : 0.0f;
+	for (size_t i = 0; i < n; i++)
+		kept += norms[i] <= limit;
+	if (kept < n && kept >= n - n / 10 && limit > 0.0f)
+	{
+		copy = env->alloc(env->arg, kept * dim * sizeof(float));
+		kept = 0;
+		for (size_t i = 0; i < n; i++)
+			if (norms[i] <= limit)
+				memcpy(copy + kept++ * dim, rows + i * dim, dim * sizeof(float));
+		*nrows = kept;
+	}
+	env->release(env->arg, norms);
+	return copy;
+}
+
 uint8_t *
 vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 				 const void *sample, size_t nrows,
@@ -424,12 +473,17 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 	uint32_t	ndims;
 	uint32_t	nplanes;
 	uint8_t    *bytes;
+	float	   *copy = NULL;
 
 	vecx_basis_shape(metric, dim, sketch_bytes > 0 ? sketch_bytes :
 					 vecx_sketch_default_bytes(metric, dim, 0), &ndims, &nplanes);
 	if (vecx_metric_is_bits(metric))
 		return train_bits(env, metric, dim, sample, nrows, ndims, seed, nbytes);
 
+	if (metric == VECX_METRIC_L2 || metric == VECX_METRIC_L1)
+		copy = without_outliers(env, dim, sample, &nrows);
+	if (copy != NULL)
+		sample = copy;
 	/* What half of the sample shows is a good start for all of it. */
 	vecx_trainer_init(&half, env, metric, dim, sample, nrows, 1, 2, seed);
 	(void) vecx_train_choose(&half, sample, nrows, sketch_bytes, &ndims, &nplanes);
@@ -440,5 +494,6 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 	bytes = vecx_train_basis(&t, ndims, nplanes, nbytes);
 	vecx_trainer_done(&t);
 	vecx_train_free(env, t.dirs);
+	vecx_train_free(env, copy);
 	return bytes;
 }

@@ -1,0 +1,25 @@
+-- A few vectors far longer than all others spoil the search for neither, whether
+-- they are there when the index is built or come later.
+SET client_min_messages = warning;
+CREATE TABLE outliers (id int, v vector(96));
+SELECT setseed(0.3);
+INSERT INTO outliers
+SELECT i, (SELECT array_agg((hashint4((i % 100) * 96 + d) / 2147483648.0 + random() - 0.5)::real ORDER BY d)
+		   FROM generate_series(1, 96) d WHERE i = i)::vector
+FROM generate_series(1, 3000) i;
+INSERT INTO outliers
+SELECT 100000 + i, (SELECT array_agg((1e8 * (random() - 0.5))::real ORDER BY d)
+					FROM generate_series(1, 96) d WHERE i = i)::vector
+FROM generate_series(1, 5) i;
+CREATE INDEX outliers_v_idx ON outliers USING vecx (v vector_l2_ops);
+SELECT vecx_recall('outliers_v_idx', samples => 50, ef => 100) > 0.95 AS found;
+SELECT vecx_check('outliers_v_idx', true);
+SET enable_seqscan = off;
+SELECT id > 100000 AS long FROM outliers ORDER BY v <-> (SELECT v FROM outliers WHERE id = 100003) LIMIT 5;
+TRUNCATE outliers;
+INSERT INTO outliers SELECT i, (SELECT array_agg((random() - 0.5)::real) FROM generate_series(1, 96) WHERE i = i)::vector
+FROM generate_series(1, 500) i;
+INSERT INTO outliers SELECT 100000, (SELECT array_agg(1e8::real * d) FROM generate_series(1, 96) d)::vector;
+SELECT vecx_renew('outliers_v_idx');
+SELECT vecx_recall('outliers_v_idx', samples => 50, ef => 100) > 0.95 AS found;
+DROP TABLE outliers;
