@@ -18,24 +18,24 @@ ORDER BY 1;
 
 SELECT DISTINCT p.oid::regprocedure, provolatile, proparallel
 FROM pg_proc p
-WHERE (prorettype IN ('vector'::regtype, 'halfvec'::regtype, 'bitvector'::regtype)
-		OR proargtypes::oid[] && ARRAY['vector'::regtype::oid, 'halfvec'::regtype, 'bitvector'::regtype])
+WHERE (prorettype IN ('vector'::regtype, 'halfvec'::regtype, 'sparsevec'::regtype, 'bitvector'::regtype)
+		OR proargtypes::oid[] && ARRAY['vector'::regtype::oid, 'halfvec'::regtype, 'sparsevec'::regtype, 'bitvector'::regtype])
 	AND prokind = 'f' AND proname !~ '^vecx' AND (provolatile <> 'i' OR proparallel <> 's')
 ORDER BY 1;
 
 SELECT amname, opcname, opcdefault, amvalidate(c.oid) AS valid
 FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod
-WHERE opcintype IN ('vector'::regtype, 'halfvec'::regtype, 'bitvector'::regtype) AND amname IN ('btree', 'hash')
+WHERE opcintype IN ('vector'::regtype, 'halfvec'::regtype, 'sparsevec'::regtype, 'bitvector'::regtype) AND amname IN ('btree', 'hash')
 ORDER BY 1, 2;
 
 -- each distance is its own commutator
 SELECT oid::regoperator, oprcom = oid AS commutes
 FROM pg_operator WHERE oprname IN ('<->', '<#>', '<=>', '<+>', '<~>', '<%>')
-	AND oprleft IN ('vector'::regtype, 'halfvec'::regtype, 'bitvector'::regtype, 'bit'::regtype)
+	AND oprleft IN ('vector'::regtype, 'halfvec'::regtype, 'sparsevec'::regtype, 'bitvector'::regtype, 'bit'::regtype)
 ORDER BY oprname, oprleft::regtype::text;
 
 SELECT typname, typlen, typalign, typstorage, typcategory, typispreferred
-FROM pg_type WHERE oid IN ('vector'::regtype, 'halfvec'::regtype, 'bitvector'::regtype) ORDER BY 1;
+FROM pg_type WHERE oid IN ('vector'::regtype, 'halfvec'::regtype, 'sparsevec'::regtype, 'bitvector'::regtype) ORDER BY 1;
 
 CREATE SCHEMA elsewhere;
 CREATE TABLE moved (v vector(2));

@@ -1,4 +1,4 @@
-# Damaged input of vector, halfvec and bitvector, text and binary: each of 10,000
+# Damaged input of vector, halfvec, sparsevec and bitvector, text and binary: each of 10,000
 # mutations of valid input, a type and a form, is either accepted, and then the
 # value is written and read back the same, or refused with an SQLSTATE that
 # speaks of data (22), limits (54) or the protocol (08).  Nothing brings the
@@ -45,6 +45,16 @@ sub vector_text
 	return '[' . join(',', map { $n > 100 ? 1 : number() } 1 .. $n) . ']';
 }
 
+sub sparsevec_text
+{
+	my $n = rand() < 0.02 ? 15990 + int(rand(20)) : int(rand(8));
+	my $dim = pick(1 + int(rand(9)), 4, 100, 20000, 1000000000);
+	my $at = 0;
+	my @elements = map { ($n > 100 ? ++$at : 1 + int(rand(2 + $dim))) . ':' . ($n > 100 ? 1 : number()) } 1 .. $n;
+
+	return '{' . join(',', @elements) . '}/' . (rand() < 0.05 ? pick(0, -1, 1000000001, '', 9 x 30) : $dim);
+}
+
 sub bitvector_text
 {
 	my $n = rand() < 0.02 ? 63990 + int(rand(20)) : 1 + int(rand(40));
@@ -77,7 +87,7 @@ my @characters = (split(//, '0123456789..,,--+eE[]  b()x{}"\'\\NaIf_;:'), "\t", 
 sub text_mutation
 {
 	my ($type) = @_;
-	my $s = $type eq 'bitvector' ? bitvector_text() : vector_text();
+	my $s = $type eq 'bitvector' ? bitvector_text() : $type eq 'sparsevec' ? sparsevec_text() : vector_text();
 
 	$s = mutate($s, $type ne 'bitvector' || rand() < 0.2 ? @characters : (0, 1, 'a', 'F'));
 	# A mutation may have split a character, which the server would refuse first.
@@ -106,6 +116,17 @@ sub binary_mutation
 		my @values = map { rand() < 0.03 ? pick(0x7c00, 0xfc00, 0x7e00, 0xffff) : int(rand(65536)) & 0xbfff } 1 .. $n;
 		my $dim = rand() < 0.1 ? pick(0, -1, $n + 1, $n - 1, 32767, -32768, 16001) : $n;
 		$field = pack('s> s> n*', $dim, rand() < 0.05 ? pick(1, -1, 256) : 0, @values);
+	}
+	elsif ($type eq 'sparsevec')
+	{
+		$n = rand() < 0.02 ? 15990 + int(rand(20)) : int(rand(8));
+		my $dim = rand() < 0.1 ? pick(0, -1, $n - 1, 2147483647, -2147483648, 1000000001) : pick($n + 1, 4, 20000, 1000000000);
+		my @index = sort { $a <=> $b } map { int(rand($n + 3)) * 2 + ($_ % 2) } 1 .. $n;
+		@index = (0 .. $n - 1) if rand() < 0.5;
+		my @values = map { rand() < 0.03 ? pick(9**9**9, -9**9**9, -sin(9**9**9), 1e-45, 0, -0.0) : rand() - 0.5 } 1 .. $n;
+		my $nnz = rand() < 0.05 ? pick(-1, $n + 1, $n - 1, 16001, 2147483647, -2147483648) : $n;
+		$field = pack('l> l> l>', $dim, $nnz, rand() < 0.05 ? pick(1, -1, 256) : 0)
+			. pack('l>*', @index) . pack('f>*', @values);
 	}
 	else
 	{
@@ -136,6 +157,7 @@ sub copy_text
 my %written_and_read = (
 	vector => 'vector_send(v) = vector_send(v::text::vector)',
 	halfvec => 'halfvec_send(v) = halfvec_send(v::text::halfvec)',
+	sparsevec => 'sparsevec_send(v) = sparsevec_send(v::text::sparsevec)',
 	bitvector => 'bitvector_send(v) = bitvector_send(v::text::bitvector)');
 
 sub outcomes
@@ -175,7 +197,7 @@ sub outcomes
 	return;
 }
 
-foreach my $type ('vector', 'halfvec', 'bitvector')
+foreach my $type ('vector', 'halfvec', 'sparsevec', 'bitvector')
 {
 	open my $file, '>:raw', "$dir/$type.txt" or die "$dir/$type.txt: $!";
 	print $file "$_\t" . copy_text(text_mutation($type)) . "\n" for 1 .. $mutations;
