@@ -86,6 +86,49 @@ CREATE OPERATOR <+>@ (
 );
 COMMENT ON OPERATOR <+>@ (halfvec, halfvec_ball) IS 'taxicab distance to the center is at most the radius';
 
+CREATE TYPE sparsevec_ball AS (center sparsevec, radius double precision);
+COMMENT ON TYPE sparsevec_ball IS 'all that lies within a radius of a center';
+
+CREATE FUNCTION l2_within(sparsevec, sparsevec_ball) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vecx_sparsevec_l2_within'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION l2_within(sparsevec, sparsevec_ball) IS 'whether the Euclidean distance to the center is at most the radius';
+CREATE OPERATOR <->@ (
+	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = l2_within,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+COMMENT ON OPERATOR <->@ (sparsevec, sparsevec_ball) IS 'Euclidean distance to the center is at most the radius';
+
+CREATE FUNCTION ip_within(sparsevec, sparsevec_ball) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vecx_sparsevec_ip_within'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION ip_within(sparsevec, sparsevec_ball) IS 'whether the negative inner product to the center is at most the radius';
+CREATE OPERATOR <#>@ (
+	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = ip_within,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+COMMENT ON OPERATOR <#>@ (sparsevec, sparsevec_ball) IS 'negative inner product to the center is at most the radius';
+
+CREATE FUNCTION cosine_within(sparsevec, sparsevec_ball) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vecx_sparsevec_cosine_within'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION cosine_within(sparsevec, sparsevec_ball) IS 'whether the cosine distance to the center is at most the radius';
+CREATE OPERATOR <=>@ (
+	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = cosine_within,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+COMMENT ON OPERATOR <=>@ (sparsevec, sparsevec_ball) IS 'cosine distance to the center is at most the radius';
+
+CREATE FUNCTION l1_within(sparsevec, sparsevec_ball) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vecx_sparsevec_l1_within'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION l1_within(sparsevec, sparsevec_ball) IS 'whether the taxicab distance to the center is at most the radius';
+CREATE OPERATOR <+>@ (
+	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = l1_within,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+COMMENT ON OPERATOR <+>@ (sparsevec, sparsevec_ball) IS 'taxicab distance to the center is at most the radius';
+
 CREATE TYPE bitvector_ball AS (center bitvector, radius double precision);
 COMMENT ON TYPE bitvector_ball IS 'all that lies within a radius of a center';
 

@@ -24,6 +24,14 @@ CREATE FUNCTION vecx_support_halfvec_cosine(internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION vecx_support_halfvec_l1(internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vecx_support_sparsevec_l2(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vecx_support_sparsevec_ip(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vecx_support_sparsevec_cosine(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vecx_support_sparsevec_l1(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION vecx_support_bit_hamming(internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION vecx_support_bit_jaccard(internal) RETURNS internal
@@ -36,5 +44,9 @@ COMMENT ON FUNCTION vecx_support_halfvec_l2(internal) IS 'support of operator cl
 COMMENT ON FUNCTION vecx_support_halfvec_ip(internal) IS 'support of operator class halfvec_ip_ops';
 COMMENT ON FUNCTION vecx_support_halfvec_cosine(internal) IS 'support of operator class halfvec_cosine_ops';
 COMMENT ON FUNCTION vecx_support_halfvec_l1(internal) IS 'support of operator class halfvec_l1_ops';
+COMMENT ON FUNCTION vecx_support_sparsevec_l2(internal) IS 'support of operator class sparsevec_l2_ops';
+COMMENT ON FUNCTION vecx_support_sparsevec_ip(internal) IS 'support of operator class sparsevec_ip_ops';
+COMMENT ON FUNCTION vecx_support_sparsevec_cosine(internal) IS 'support of operator class sparsevec_cosine_ops';
+COMMENT ON FUNCTION vecx_support_sparsevec_l1(internal) IS 'support of operator class sparsevec_l1_ops';
 COMMENT ON FUNCTION vecx_support_bit_hamming(internal) IS 'support of operator classes for Hamming distance';
 COMMENT ON FUNCTION vecx_support_bit_jaccard(internal) IS 'support of operator classes for Jaccard distance';

@@ -34,6 +34,23 @@ CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
 	OPERATOR 3 <+>@ (halfvec, halfvec_ball),
 	FUNCTION 1 vecx_support_halfvec_l1(internal);
+CREATE OPERATOR CLASS sparsevec_l2_ops DEFAULT FOR TYPE sparsevec USING vecx AS
+	OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 3 <->@ (sparsevec, sparsevec_ball),
+	FUNCTION 1 vecx_support_sparsevec_l2(internal);
+CREATE OPERATOR CLASS sparsevec_ip_ops FOR TYPE sparsevec USING vecx AS
+	OPERATOR 1 <#> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 3 <#>@ (sparsevec, sparsevec_ball),
+	FUNCTION 1 vecx_support_sparsevec_ip(internal);
+CREATE OPERATOR CLASS sparsevec_cosine_ops FOR TYPE sparsevec USING vecx AS
+	OPERATOR 1 <=> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <=>^ (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 3 <=>@ (sparsevec, sparsevec_ball),
+	FUNCTION 1 vecx_support_sparsevec_cosine(internal);
+CREATE OPERATOR CLASS sparsevec_l1_ops FOR TYPE sparsevec USING vecx AS
+	OPERATOR 1 <+> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 3 <+>@ (sparsevec, sparsevec_ball),
+	FUNCTION 1 vecx_support_sparsevec_l1(internal);
 CREATE OPERATOR CLASS bitvector_hamming_ops DEFAULT FOR TYPE bitvector USING vecx AS
 	OPERATOR 1 <~> (bitvector, bitvector) FOR ORDER BY float_ops,
 	OPERATOR 3 <~>@ (bitvector, bitvector_ball),
@@ -59,6 +76,10 @@ COMMENT ON OPERATOR CLASS halfvec_l2_ops USING vecx IS 'Euclidean distance, <->'
 COMMENT ON OPERATOR CLASS halfvec_ip_ops USING vecx IS 'negative inner product, <#>';
 COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING vecx IS 'cosine distance, <=>';
 COMMENT ON OPERATOR CLASS halfvec_l1_ops USING vecx IS 'taxicab distance, <+>';
+COMMENT ON OPERATOR CLASS sparsevec_l2_ops USING vecx IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR CLASS sparsevec_ip_ops USING vecx IS 'negative inner product, <#>';
+COMMENT ON OPERATOR CLASS sparsevec_cosine_ops USING vecx IS 'cosine distance, <=>';
+COMMENT ON OPERATOR CLASS sparsevec_l1_ops USING vecx IS 'taxicab distance, <+>';
 COMMENT ON OPERATOR CLASS bitvector_hamming_ops USING vecx IS 'Hamming distance, <~>';
 COMMENT ON OPERATOR CLASS bitvector_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
 COMMENT ON OPERATOR CLASS bit_hamming_ops USING vecx IS 'Hamming distance, <~>';
@@ -71,6 +92,10 @@ COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING vecx IS 'Euclidean distance, <->
 COMMENT ON OPERATOR FAMILY halfvec_ip_ops USING vecx IS 'negative inner product, <#>';
 COMMENT ON OPERATOR FAMILY halfvec_cosine_ops USING vecx IS 'cosine distance, <=>';
 COMMENT ON OPERATOR FAMILY halfvec_l1_ops USING vecx IS 'taxicab distance, <+>';
+COMMENT ON OPERATOR FAMILY sparsevec_l2_ops USING vecx IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR FAMILY sparsevec_ip_ops USING vecx IS 'negative inner product, <#>';
+COMMENT ON OPERATOR FAMILY sparsevec_cosine_ops USING vecx IS 'cosine distance, <=>';
+COMMENT ON OPERATOR FAMILY sparsevec_l1_ops USING vecx IS 'taxicab distance, <+>';
 COMMENT ON OPERATOR FAMILY bitvector_hamming_ops USING vecx IS 'Hamming distance, <~>';
 COMMENT ON OPERATOR FAMILY bitvector_jaccard_ops USING vecx IS 'Jaccard distance, <%>';
 COMMENT ON OPERATOR FAMILY bit_hamming_ops USING vecx IS 'Hamming distance, <~>';

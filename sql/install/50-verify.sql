@@ -1,12 +1,14 @@
 -- Looking at an index as a whole; for the table's owner and superusers.
 
 CREATE FUNCTION vecx_info(index regclass,
+		OUT type text,
 		OUT structure text,
 		OUT metric text,
 		OUT dims integer,
 		OUT m integer,
 		OUT ef_construction integer,
 		OUT quantizer text,
+		OUT code_dims integer,
 		OUT code_bytes integer,
 		OUT sketch_dims integer,
 		OUT sketch_bits_per_dim integer,

@@ -113,6 +113,7 @@ typedef struct VecxOpSpec
 {
 	VecxMetric	metric;
 	bool		is_bits;		/* bit strings, else numbers */
+	bool		is_sparse;		/* hashed beyond VECX_HASH_DIM dimensions */
 	uint32		max_dim;
 	void		(*prepare) (const VecxIndex *index, Datum value, VecxInput *input);
 } VecxOpSpec;
@@ -215,6 +216,12 @@ typedef struct VecxOpened
 
 typedef struct VecxSearch VecxSearch;
 
+/*
+ * Whether codes stand for hashed values.  Their distances are estimates with
+ * an error that a code knows nothing of.
+ */
+#define VecxIsHashed(index)		((index)->meta.value_dim != (index)->meta.dim)
+
 /* range.c: scans that end at a distance */
 typedef struct VecxRange
 {
@@ -253,6 +260,7 @@ typedef struct VecxScanCounts
 /* opspec.c */
 extern const VecxOpSpec *VecxGetOpSpec(Relation index);
 extern uint32 VecxGetDim(Relation index, const VecxOpSpec *spec);
+extern uint32 VecxCodeDim(const VecxOpSpec *spec, uint32 value_dim);
 extern void VecxPrepareInput(const VecxIndex *index, Datum value, VecxInput *input);
 extern bool VecxSameValue(const struct varlena *a, const struct varlena *b);
 extern double VecxRankFromOperator(VecxMetric metric, double distance);

@@ -137,7 +137,8 @@ init_meta(Build *b, VecxMetaPageData *meta)
 	memset(meta, 0, sizeof(VecxMetaPageData));
 	meta->magic = VECX_MAGIC;
 	meta->version = VECX_FORMAT_VERSION;
-	meta->dim = VecxGetDim(b->rel, b->spec);
+	meta->value_dim = VecxGetDim(b->rel, b->spec);
+	meta->dim = VecxCodeDim(b->spec, meta->value_dim);
 	meta->metric = (uint16) b->spec->metric;
 	meta->structure = VECX_STRUCTURE_GRAPH;
 	meta->m = (uint16) (options ? options->m : VECX_DEFAULT_M);
@@ -151,6 +152,14 @@ init_meta(Build *b, VecxMetaPageData *meta)
 }
 
 /*
+ * Bits of a sketch of hashed values.  A larger one would tell more of the
+ * hashed vectors, whose own errors hide it: 1,024 bits found no more of the
+ * nearest titles and passages by TF-IDF, in indexes two and a half times as
+ * large.
+ */
+#define HASHED_SKETCH_BITS	256
+
+/*
  * Bytes a sketch may take: what the user asked for; else, with data to look
  * at, 0 so that training decides; else the default.
  */
@@ -160,6 +169,8 @@ wanted_sketch_bytes(Build *b)
 	VecxOptions *options = (VecxOptions *) b->rel->rd_options;
 	uint32		bits = options ? (uint32) options->sketch_bits : 0;
 
+	if (bits == 0 && VecxIsHashed(b->index))
+		bits = HASHED_SKETCH_BITS;
 	if (bits == 0 && b->nsample >= VECX_MIN_TRAIN_ROWS)
 		return 0;
 	return vecx_sketch_default_bytes(b->spec->metric, b->index->meta.dim, bits);

@@ -18,6 +18,7 @@ check_meta(Relation index, const VecxMetaPageData *meta)
 						RelationGetRelationName(index), meta->version, VECX_FORMAT_VERSION),
 				 errhint("REINDEX the index.")));
 	if (meta->structure != VECX_STRUCTURE_GRAPH || meta->dim < 1 ||
+		meta->value_dim < meta->dim ||
 		meta->m < VECX_MIN_M || meta->m > VECX_MAX_M)
 		VecxCorrupted(index, VECX_META_BLKNO, "the metapage has values out of range");
 }

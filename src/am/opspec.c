@@ -24,11 +24,12 @@
 
 static void prepare_vector(const VecxIndex *index, Datum value, VecxInput *input);
 static void prepare_halfvec(const VecxIndex *index, Datum value, VecxInput *input);
+static void prepare_sparsevec(const VecxIndex *index, Datum value, VecxInput *input);
 static void prepare_bits(const VecxIndex *index, Datum value, VecxInput *input);
 
 /* One row of the table, and the support function that returns it. */
-#define VECX_OPERATOR_CLASS(name, metric, is_bits, max_dim, prepare) \
-	static const VecxOpSpec spec_##name = {metric, is_bits, max_dim, prepare}; \
+#define VECX_OPERATOR_CLASS(name, metric, is_bits, is_sparse, max_dim, prepare) \
+	static const VecxOpSpec spec_##name = {metric, is_bits, is_sparse, max_dim, prepare}; \
 	PG_FUNCTION_INFO_V1(vecx_support_##name); \
 	Datum \
 	vecx_support_##name(PG_FUNCTION_ARGS) \
@@ -38,9 +39,11 @@ static void prepare_bits(const VecxIndex *index, Datum value, VecxInput *input);
 	extern int no_such_variable
 
 #define VECX_FLOAT_CLASS(name, metric, type) \
-	VECX_OPERATOR_CLASS(name, metric, false, VECX_VECTOR_MAX_DIM, prepare_##type)
+	VECX_OPERATOR_CLASS(name, metric, false, false, VECX_VECTOR_MAX_DIM, prepare_##type)
+#define VECX_SPARSE_CLASS(name, metric) \
+	VECX_OPERATOR_CLASS(name, metric, false, true, VECX_SPARSEVEC_MAX_DIM, prepare_sparsevec)
 #define VECX_BIT_CLASS(name, metric) \
-	VECX_OPERATOR_CLASS(name, metric, true, VECX_BITVECTOR_MAX_DIM, prepare_bits)
+	VECX_OPERATOR_CLASS(name, metric, true, false, VECX_BITVECTOR_MAX_DIM, prepare_bits)
 
 VECX_FLOAT_CLASS(vector_l2, VECX_METRIC_L2, vector);
 VECX_FLOAT_CLASS(vector_ip, VECX_METRIC_IP, vector);
@@ -50,6 +53,10 @@ VECX_FLOAT_CLASS(halfvec_l2, VECX_METRIC_L2, halfvec);
 VECX_FLOAT_CLASS(halfvec_ip, VECX_METRIC_IP, halfvec);
 VECX_FLOAT_CLASS(halfvec_cosine, VECX_METRIC_COSINE, halfvec);
 VECX_FLOAT_CLASS(halfvec_l1, VECX_METRIC_L1, halfvec);
+VECX_SPARSE_CLASS(sparsevec_l2, VECX_METRIC_L2);
+VECX_SPARSE_CLASS(sparsevec_ip, VECX_METRIC_IP);
+VECX_SPARSE_CLASS(sparsevec_cosine, VECX_METRIC_COSINE);
+VECX_SPARSE_CLASS(sparsevec_l1, VECX_METRIC_L1);
 VECX_BIT_CLASS(bit_hamming, VECX_METRIC_HAMMING);
 VECX_BIT_CLASS(bit_jaccard, VECX_METRIC_JACCARD);
 
@@ -83,6 +90,13 @@ VecxGetDim(Relation index, const VecxOpSpec *spec)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("column cannot have more than %u dimensions for vecx index", spec->max_dim)));
 	return (uint32) typmod;
+}
+
+/* Dimensions that the index compares values of so many dimensions in. */
+uint32
+VecxCodeDim(const VecxOpSpec *spec, uint32 value_dim)
+{
+	return spec->is_sparse ? Min(value_dim, VECX_HASH_DIM) : value_dim;
 }
 
 static void
@@ -142,6 +156,45 @@ static void
 prepare_halfvec(const VecxIndex *index, Datum value, VecxInput *input)
 {
 	prepare_dense(index, &vecx_elem_half, value, input);
+}
+
+/*
+ * The values of a sparsevec; under cosine those of its unit vector, taken in
+ * double, as the operator computes: no length is too great or small for it.
+ */
+static const float *
+sparse_values(const VecxIndex *index, const VecxSparsevec *vec)
+{
+	const float *values = VecxSparseValues(vec);
+	float	   *unit;
+	double		norm2 = 0;
+
+	if (index->spec->metric != VECX_METRIC_COSINE)
+		return values;
+	for (int i = 0; i < vec->nnz; i++)
+		norm2 += (double) values[i] * (double) values[i];
+	unit = palloc(Max(vec->nnz, 1) * sizeof(float));
+	for (int i = 0; i < vec->nnz; i++)
+		unit[i] = (float) ((double) values[i] / sqrt(norm2));
+	return unit;
+}
+
+static void
+prepare_sparsevec(const VecxIndex *index, Datum value, VecxInput *input)
+{
+	VecxSparsevec *vec = DatumGetVecxSparsevec(value);
+	const float *values = sparse_values(index, vec);
+	float	   *x = palloc0(index->meta.dim * sizeof(float));
+
+	check_dim(index->meta.value_dim, vec->dim);
+	input->value = (struct varlena *) vec;
+	input->hash = hash_bytes((const unsigned char *) VARDATA(vec), (int) VARSIZE(vec) - VARHDRSZ);
+	if (VecxIsHashed(index))
+		vecx_hash_project(index->meta.seed, (size_t) vec->nnz, vec->index, values, x);
+	else
+		for (int i = 0; i < vec->nnz; i++)
+			x[vec->index[i]] = values[i];
+	prepare_floats(index, x, input);
 }
 
 static void

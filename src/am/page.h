@@ -191,7 +191,7 @@ typedef struct VecxMetaPageData
 {
 	uint32		magic;			/* VECX_MAGIC */
 	uint32		version;		/* VECX_FORMAT_VERSION */
-	uint32		dim;
+	uint32		dim;			/* of what codes stand for */
 	uint16		metric;			/* VecxMetric */
 	uint16		structure;		/* VECX_STRUCTURE_GRAPH */
 	uint16		m;
@@ -209,7 +209,7 @@ typedef struct VecxMetaPageData
 	BlockNumber rows_tail;		/* ROWS page with room, a hint */
 	BlockNumber upper_tail;		/* UPPER page with room, a hint */
 	BlockNumber centre;			/* MODEL pages of the codes' centre, if any */
-	uint32		unused_centre;	/* zero */
+	uint32		value_dim;		/* of the column; the same as dim, unless values are hashed */
 	VecxCurveData curve;
 } VecxMetaPageData;
 

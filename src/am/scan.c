@@ -517,6 +517,18 @@ rounding(const VecxScan *so, float rank)
 }
 
 /*
+ * Whether a vertex that might be in the range counts as one. Of hashed values
+ * all might be; their ranks tell well enough how far the search has come, but
+ * for L1, which is not kept by hashing.
+ */
+static bool
+seems_within(const VecxScan *so, const VecxOpened *vertex)
+{
+	return !VecxIsHashed(so->index) || so->index->meta.metric == VECX_METRIC_L1 ||
+		vertex->rank <= so->range.max_rank;
+}
+
+/*
  * Makes the best of what the search opened the batch that rows are taken from.
  * What it opened on its way in and is farther than the width reaches stays for
  * a later batch.
@@ -556,13 +568,13 @@ take_batch(VecxScan *so)
 			found++;
 			if (so->range.active && item.est > so->range.max_rank)
 				continue;
+			so->range.vertices += seems_within(so, vertex);
 			VecxHeapPush(so->pending, &so->npending, item);
 		}
 		else
 			opened[left++] = opened[i];
 	VecxSearchKeepOpened(so->search, left);
 	so->returned += found;
-	so->range.vertices += so->npending;
 	VecxSearchRelease(so->search);
 }
 

@@ -162,7 +162,8 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 		const VecxCodeQuery *query = &search->probe->code;
 
 		opened->rank = vecx_code_rank(&index->coder, query, code, opened->nav);
-		opened->error = vecx_code_error(&index->coder, query, code, opened->rank);
+		opened->error = VecxIsHashed(index) ? INFINITY :
+			vecx_code_error(&index->coder, query, code, opened->rank);
 	}
 	opened->id = id;
 	opened->down = rec->down;

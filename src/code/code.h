@@ -317,4 +317,17 @@ typedef enum VecxPointMetric
 extern void vecx_point_distances(VecxMetric metric, VecxPointMetric how, const VecxPoints *a,
 								 size_t first, size_t count, const VecxPoints *b, float *out);
 
+/*
+ * 5. Hashed vectors: dense ones of VECX_HASH_DIM dimensions that stand for
+ * sparse ones of any number.  Inner products and distances between them
+ * estimate those of the sparse vectors, in each case with a standard deviation
+ * of about |a| |b| / sqrt(VECX_HASH_DIM); lengths are kept.
+ */
+#define VECX_HASH_DIM	1024
+#define VECX_HASH_WAYS	4		/* places of each element */
+
+/* x[VECX_HASH_DIM] from nnz elements by their indices; norm^2 within float. */
+extern void vecx_hash_project(uint64_t seed, size_t nnz, const int32_t *index,
+							  const float *value, float *x);
+
 #endif							/* VECX_CODE_H */

@@ -34,9 +34,11 @@ check_meta(Check *c)
 	const VecxMetaPageData *meta = &c->index->meta;
 	bool		has_current = false;
 
-	if (meta->dim != VecxGetDim(rel, c->index->spec))
+	if (meta->value_dim != VecxGetDim(rel, c->index->spec) ||
+		meta->dim != VecxCodeDim(c->index->spec, meta->value_dim))
 		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage has other dimensions",
-				   "dim=%u expected=%u", meta->dim, VecxGetDim(rel, c->index->spec));
+				   "value_dim=%u expected=%u dim=%u", meta->value_dim,
+				   VecxGetDim(rel, c->index->spec), meta->dim);
 	if (meta->ef_construction < VECX_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > VECX_MAX_EF_CONSTRUCTION ||
 		meta->entry_level > VECX_MAX_LEVEL)

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "verify/verify.h"
@@ -186,9 +187,10 @@ static HeapTuple
 make_result(const Info *info, TupleDesc desc)
 {
 	const VecxMetaPageData *meta = &info->index->meta;
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(info->index->rel), 0);
 	const VecxBasis *basis = &VecxCurrentModel(info->index)->basis;
-	Datum		values[29];
-	bool		nulls[29] = {false};
+	Datum		values[31];
+	bool		nulls[31] = {false};
 	int64		trained = 0;
 	int			n = 0;
 
@@ -196,12 +198,14 @@ make_result(const Info *info, TupleDesc desc)
 		if (meta->models[i].number == meta->current_model)
 			trained = meta->models[i].trained_rows;
 
+	values[n++] = CStringGetTextDatum(format_type_be(getBaseType(att->atttypid)));
 	values[n++] = CStringGetTextDatum("graph");
 	values[n++] = CStringGetTextDatum(metric_names[meta->metric]);
-	values[n++] = Int32GetDatum((int32) meta->dim);
+	values[n++] = Int32GetDatum((int32) meta->value_dim);
 	values[n++] = Int32GetDatum(meta->m);
 	values[n++] = Int32GetDatum(meta->ef_construction);
 	values[n++] = CStringGetTextDatum(vecx_code_name(code_kind(meta)));
+	values[n++] = Int32GetDatum((int32) meta->dim);
 	values[n++] = Int32GetDatum((int32) info->index->coder.nbytes);
 	values[n++] = Int32GetDatum((int32) basis->ndims);
 	values[n++] = Int32GetDatum((int32) basis->nplanes);

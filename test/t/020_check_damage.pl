@@ -20,7 +20,7 @@ my %kind = (meta => 1, model => 2, vertex => 3, upper => 4, rows => 5, side => 6
 
 # Where fields are: offset and pack letter.  See src/am/page.h.
 my %meta = (
-	magic => [ 24, 'L' ], version => [ 28, 'L' ], dim => [ 32, 'L' ], m => [ 40, 'S' ],
+	magic => [ 24, 'L' ], version => [ 28, 'L' ], dim => [ 32, 'L' ], value_dim => [ 180, 'L' ], m => [ 40, 'S' ],
 	code_offset => [ 66, 'S' ], links_offset => [ 74, 'S' ], link_size => [ 76, 'S' ],
 	model_first => [ 120, 'L' ], current_model => [ 152, 'C' ], entry_level => [ 153, 'C' ],
 	entry => [ 156, 'L' ], side_head => [ 160, 'L' ], side_tail => [ 164, 'L' ], upper_tail => [ 172, 'L' ],
@@ -140,6 +140,7 @@ my @cases = (
 	[ 'magic number', qr/wrong magic number/, sub { meta_put('magic', 1) } ],
 	[ 'other format', qr/has format 99/, sub { meta_put('version', 99) }, '0A000' ],
 	[ 'dimensions', $damaged, sub { meta_put('dim', $dim - 1) } ],
+	[ 'dimensions of the column', qr/has other dimensions/, sub { meta_put('value_dim', $dim + 1) } ],
 	[ 'layout', qr/layout in the metapage/, sub { meta_put('links_offset', 9000) } ],
 	[ 'no entry', qr/searches start below a record/, sub { meta_put('entry', 0) } ],
 	[ 'entry nowhere', qr/searches start at no record/, sub { meta_put('entry', meta_get('entry') | 63) } ],

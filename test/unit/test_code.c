@@ -927,6 +927,117 @@ test_default_sizes(void)
 	UNIT_CHECK(good, "sketch sizes are whole words and not more than asked for");
 }
 
+/* ---- hashed vectors ---- */
+
+/* nnz different indices below dim, ascending, and normal values. */
+static void
+random_sparse(uint32_t dim, size_t nnz, int32_t *index, float *value)
+{
+	uint32_t	step = dim / (uint32_t) nnz;
+
+	for (size_t i = 0; i < nnz; i++)
+	{
+		index[i] = (int32_t) (step * (uint32_t) i + (uint32_t) (random64() % step));
+		value[i] = (float) random_normal();
+	}
+}
+
+static void
+test_hashing(uint32_t dim, size_t nnz)
+{
+	const int	npairs = 300;
+	int32_t    *index[2] = {get(nnz * sizeof(int32_t)), get(nnz * sizeof(int32_t))};
+	float	   *value[2] = {get(nnz * sizeof(float)), get(nnz * sizeof(float))};
+	float	   *x[2] = {get(VECX_HASH_DIM * sizeof(float)), get(VECX_HASH_DIM * sizeof(float))};
+	float	   *again = get(VECX_HASH_DIM * sizeof(float));
+	double		error2 = 0;
+	double		bias = 0;
+	bool		same = true;
+	bool		lengths = true;
+
+	for (int pair = 0; pair < npairs; pair++)
+	{
+		double		ip = 0;
+		double		hashed = 0;
+		double		norm2[2] = {0};
+
+		random_sparse(dim, nnz, index[0], value[0]);
+		random_sparse(dim, nnz, index[1], value[1]);
+		/* every second element is the other vector's as well */
+		for (size_t i = 0; i < nnz; i += 2)
+			index[1][i] = index[0][i];
+		for (int v = 0; v < 2; v++)
+		{
+			double		hashed2 = 0;
+
+			vecx_hash_project(42, nnz, index[v], value[v], x[v]);
+			vecx_hash_project(42, nnz, index[v], value[v], again);
+			same = same && memcmp(x[v], again, VECX_HASH_DIM * sizeof(float)) == 0;
+			for (size_t i = 0; i < nnz; i++)
+				norm2[v] += (double) value[v][i] * (double) value[v][i];
+			for (size_t i = 0; i < VECX_HASH_DIM; i++)
+				hashed2 += (double) x[v][i] * (double) x[v][i];
+			lengths = lengths && fabs(hashed2 - norm2[v]) <= 1e-5 * norm2[v];
+		}
+		for (size_t i = 0, j = 0; i < nnz && j < nnz;)
+		{
+			if (index[0][i] == index[1][j])
+				ip += (double) value[0][i++] * (double) value[1][j++];
+			else if (index[0][i] < index[1][j])
+				i++;
+			else
+				j++;
+		}
+		for (size_t i = 0; i < VECX_HASH_DIM; i++)
+			hashed += (double) x[0][i] * (double) x[1][i];
+		bias += (hashed - ip) / sqrt(norm2[0] * norm2[1]) / npairs;
+		error2 += (hashed - ip) * (hashed - ip) / (norm2[0] * norm2[1]) / npairs;
+	}
+	UNIT_CHECK(same, "hashing of %zu of %u: the same again", nnz, dim);
+	UNIT_CHECK(lengths, "hashing of %zu of %u keeps lengths", nnz, dim);
+	UNIT_CHECK(sqrt(error2) < 1.2 / sqrt(VECX_HASH_DIM) && fabs(bias) < 0.25 / sqrt(VECX_HASH_DIM),
+			   "hashing of %zu of %u: error %.4f, bias %.4f", nnz, dim, sqrt(error2), bias);
+	for (int v = 0; v < 2; v++)
+	{
+		free(index[v]);
+		free(value[v]);
+		free(x[v]);
+	}
+	free(again);
+}
+
+static void
+test_degenerate_hashing(void)
+{
+	float	   *x = get(VECX_HASH_DIM * sizeof(float));
+	int32_t		index[2] = {0, 999999999};
+	float		huge[2] = {FLT_MAX, FLT_MAX};
+	float		one = 3.0f;
+	double		norm2 = 0;
+	int			nplaces = 0;
+	bool		zero = true;
+
+	vecx_hash_project(1, 0, index, huge, x);
+	for (int i = 0; i < VECX_HASH_DIM; i++)
+		zero = zero && x[i] == 0.0f;
+	UNIT_CHECK(zero, "nothing is hashed to zero");
+
+	vecx_hash_project(1, 1, index + 1, &one, x);
+	for (int i = 0; i < VECX_HASH_DIM; i++)
+	{
+		norm2 += (double) x[i] * (double) x[i];
+		nplaces += x[i] != 0.0f;
+	}
+	UNIT_CHECK(nplaces == VECX_HASH_WAYS && fabs(norm2 - 9.0) < 1e-5,
+			   "an element goes to %d places", nplaces);
+
+	vecx_hash_project(1, 2, index, huge, x);
+	for (int i = 0; i < VECX_HASH_DIM; i++)
+		zero = zero && !isnan(x[i]);
+	UNIT_CHECK(zero, "huge elements give no NaN");
+	free(x);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -965,6 +1076,10 @@ main(int argc, char **argv)
 	test_bit_sketches(VECX_METRIC_JACCARD, 1500);
 	test_damaged_basis();
 	test_default_sizes();
+	test_hashing(5000, 10);
+	test_hashing(100000, 120);
+	test_hashing(1000000000, 2000);
+	test_degenerate_hashing();
 	UNIT_CHECK(blocks_out == 0, "training frees what it takes (%ld blocks left)", blocks_out);
 	UNIT_CHECK(polls > 1000, "training polls");
 	return unit_done();
