@@ -82,8 +82,8 @@ CREATE TEMP TABLE counted AS
 	SELECT count(*) FILTER (WHERE far <-> words(23, 12, 1000000000) < 12) AS l2,
 		count(*) FILTER (WHERE far <=> words(23, 12, 1000000000) < 0.9) AS cosine,
 		count(*) FILTER (WHERE far <+> words(23, 12, 1000000000) < 40) AS l1 FROM t;
-SELECT (SELECT count(*) FROM t WHERE far <-> words(23, 12, 1000000000) < 12) BETWEEN 0.9 * l2 AND l2 AS l2,
-	(SELECT count(*) FROM t WHERE far <=> words(23, 12, 1000000000) < 0.9) BETWEEN 0.9 * cosine AND cosine AS cosine,
+SELECT (SELECT count(*) FROM t WHERE far <-> words(23, 12, 1000000000) < 12) BETWEEN 0.8 * l2 AND l2 AS l2,
+	(SELECT count(*) FROM t WHERE far <=> words(23, 12, 1000000000) < 0.9) BETWEEN 0.8 * cosine AND cosine AS cosine,
 	(SELECT count(*) FROM t WHERE far <+> words(23, 12, 1000000000) < 40) = l1 AS l1,
 	least(l2, cosine, l1) > 0 AS any
 FROM counted;

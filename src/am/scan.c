@@ -517,15 +517,22 @@ rounding(const VecxScan *so, float rank)
 }
 
 /*
- * Whether a vertex that might be in the range counts as one. Of hashed values
- * all might be; their ranks tell well enough how far the search has come, but
- * for L1, which is not kept by hashing.
+ * Whether a vertex that might be in the range counts as one.  Of hashed values
+ * all might be; how far the search has come is told by their ranks less what
+ * hashing often adds: two of the standard deviations that code.h has, for an
+ * inner product, which L2 and cosine take twice.  L1 is not kept by hashing.
  */
 static bool
 seems_within(const VecxScan *so, const VecxOpened *vertex)
 {
-	return !VecxIsHashed(so->index) || so->index->meta.metric == VECX_METRIC_L1 ||
-		vertex->rank <= so->range.max_rank;
+	double		error;
+
+	if (!VecxIsHashed(so->index) || so->index->meta.metric == VECX_METRIC_L1)
+		return true;
+	error = 2 * sqrt((double) vertex->norm2 * (double) so->probe->code.norm2 / VECX_HASH_DIM);
+	if (so->index->meta.metric != VECX_METRIC_IP)
+		error *= 2;
+	return vertex->rank - error <= so->range.max_rank;
 }
 
 /*

@@ -559,13 +559,15 @@ VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 		{
 			VecxId		id = VecxIdMake(blkno, off);
 			VecxRecord	rec = get_record(search, page, id);
+			const uint8 *code;
 
 			if (!rec || (rec->flags & VECX_RECORD_DEAD) ||
 				VecxIdSetContains(&search->visited, id))
 				continue;
+			code = VecxRecordCode(&search->index->layout, rec);
 			note_record(search, id, rec, !search->probe ? 0 :
-						vecx_code_distance(&search->index->coder, &search->probe->code,
-										   VecxRecordCode(&search->index->layout, rec)));
+						vecx_code_distance(&search->index->coder, &search->probe->code, code))->norm2 =
+				vecx_code_norm2(&search->index->coder, code);
 		}
 	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
