@@ -1,0 +1,163 @@
+/*
+ * estimate.c
+ *    vecx_estimate: how large an index would be, and what its build would take,
+ *    from the number of rows and the layout that the options lead to.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "optimizer/plancat.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "am/load.h"
+
+/*
+ * Links of a vertex, of the 2 m it may have: 13 to 24 of 32 on the benchmark's
+ * sets.  Pages are full but for what is too small for another record.
+ */
+#define LINKS_IN_USE	0.55
+#define PAGE_IN_USE		0.97
+
+/* What the type's default operator class of the access method indexes. */
+static const VecxOpSpec *
+spec_of_type(Oid type)
+{
+	Oid			am = get_am_oid("vecx", false);
+	Oid			opclass = GetDefaultOpClass(type, am);
+	Oid			proc;
+
+	if (!OidIsValid(opclass))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("a vecx index has no operator class for type %s", format_type_be(type))));
+	proc = get_opfamily_proc(get_opclass_family(opclass), get_opclass_input_type(opclass),
+							 get_opclass_input_type(opclass), VECX_SUPPORT_PROC);
+	return (const VecxOpSpec *) DatumGetPointer(OidFunctionCall1(proc, PointerGetDatum(NULL)));
+}
+
+/* Type and dimensions of the column. */
+static Oid
+find_column(Relation heap, const char *column, uint32 *dim)
+{
+	AttrNumber	attno = get_attnum(RelationGetRelid(heap), column);
+	int32		typmod;
+	Oid			type;
+
+	if (attno <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist", column,
+						RelationGetRelationName(heap))));
+	typmod = TupleDescAttr(RelationGetDescr(heap), attno - 1)->atttypmod;
+	type = getBaseTypeAndTypmod(TupleDescAttr(RelationGetDescr(heap), attno - 1)->atttypid, &typmod);
+	if (typmod < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" does not have dimensions", column),
+				 errhint("Declare it as %s(n).", format_type_be(type))));
+	*dim = (uint32) typmod;
+	return type;
+}
+
+/* The layout that CREATE INDEX would choose, for an index that does not exist. */
+static void
+find_layout(const VecxOpSpec *spec, uint32 dim, Datum options, VecxLayout *layout,
+			VecxCoder *coder, VecxMetaPageData *meta)
+{
+	RelationData rel;
+	FormData_pg_class form;
+	VecxOptions *opts = (VecxOptions *) vecxoptions(options, true);
+	VecxCodeKind kind;
+	Size		sketch;
+
+	memset(&rel, 0, sizeof(rel));
+	memset(&form, 0, sizeof(form));
+	memset(meta, 0, sizeof(*meta));
+	namestrcpy(&form.relname, "estimate");
+	rel.rd_rel = &form;
+	rel.rd_options = (bytea *) opts;
+	meta->dim = dim;
+	meta->metric = (uint16) spec->metric;
+	meta->m = (uint16) (opts ? opts->m : VECX_DEFAULT_M);
+	sketch = VECX_SKETCH_FACTOR_BYTES +
+		vecx_sketch_default_bytes(spec->metric, dim, opts ? (uint32) opts->sketch_bits : 0);
+	VecxChooseLayout(&rel, spec, dim, sketch, &kind, meta);
+	VecxLayoutFromMeta(&rel, meta, spec, layout, coder);
+}
+
+static double
+count_rows(Relation heap)
+{
+	BlockNumber pages;
+	double		tuples;
+	double		all_visible;
+
+	estimate_rel_size(heap, NULL, &pages, &tuples, &all_visible);
+	return tuples;
+}
+
+/* Bytes of the pages of so many vertices, and of the levels above them. */
+static double
+index_bytes(double rows, const VecxLayout *layout, int m)
+{
+	double		links = 2 * m * LINKS_IN_USE;
+	double		record = MAXALIGN(VecxRecordSize(layout, (int) links)) + sizeof(ItemIdData);
+	double		upper = MAXALIGN(VecxRecordSize(layout, m)) + sizeof(ItemIdData);
+	double		bytes = rows * record + rows / (2 * m - 1) * upper;
+
+	return ceil(bytes / (VECX_PAGE_CAPACITY * PAGE_IN_USE) + 1) * BLCKSZ;
+}
+
+static Size
+guess_point_bytes(const VecxCoder *coder, const VecxOpSpec *spec, uint32 dim, uint32 sketch_size)
+{
+	uint32		dims = Min(dim, (sketch_size - VECX_SKETCH_FACTOR_BYTES) * 8);
+
+	return spec->is_bits ? coder->nbytes : sizeof(float) + sizeof(uint16) * TYPEALIGN(64, dims);
+}
+
+PG_FUNCTION_INFO_V1(vecx_estimate);
+Datum
+vecx_estimate(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Relation	heap = table_open(relid, AccessShareLock);
+	Datum		options = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	const VecxOpSpec *spec;
+	VecxMetaPageData meta;
+	VecxLayout	layout;
+	VecxCoder	coder;
+	VecxBuildBytes bytes;
+	TupleDesc	desc;
+	Datum		values[4];
+	bool		nulls[4] = {false};
+	uint32		dim;
+	double		rows;
+	AclResult	acl = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_TABLE, RelationGetRelationName(heap));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	spec = spec_of_type(find_column(heap, NameStr(*PG_GETARG_NAME(1)), &dim));
+	find_layout(spec, dim, options, &layout, &coder, &meta);
+	rows = count_rows(heap);
+	VecxBuildCost(&coder, guess_point_bytes(&coder, spec, dim, meta.sketch_size), meta.m, &bytes);
+	table_close(heap, AccessShareLock);
+
+	values[0] = Int64GetDatum((int64) rows);
+	values[1] = Int64GetDatum((int64) index_bytes(rows, &layout, meta.m));
+	values[2] = Int64GetDatum((int64) (rows * (bytes.total + bytes.fixed)));
+	values[3] = Int64GetDatum((int64) (rows * bytes.fixed));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
