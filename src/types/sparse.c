@@ -122,7 +122,8 @@ vecx_sparse_check_index(int64 index, int dim, Node *escontext)
 	{
 		errsave(escontext,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("sparsevec index out of bounds")));
+				 errmsg("sparsevec index out of bounds"),
+				 errdetail("Index %lld is not between 1 and %d.", (long long) index + 1, dim)));
 		return false;
 	}
 

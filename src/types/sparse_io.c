@@ -39,7 +39,7 @@ read_integer(const char *s, int64 *value)
 		return NULL;
 	for (; *s >= '0' && *s <= '9'; s++)
 	{
-		if (n <= VECX_SPARSEVEC_MAX_DIM)
+		if (n <= PG_INT64_MAX / 100)
 			n = n * 10 + (*s - '0');
 	}
 	*value = negative ? -n : n;

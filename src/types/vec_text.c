@@ -39,7 +39,7 @@ vecx_syntax_error(const VecxLiteral *lit, const char *detail)
 			 errmsg("invalid input syntax for type %s: \"%s\"",
 					lit->type, quotable(lit->text, strlen(lit->text))),
 			 errdetail_internal("%s", detail),
-			 errhint("Write a vector as %s.", lit->hint)));
+			 errhint("Write a %s as %s.", lit->type, lit->hint)));
 }
 
 static const char *
