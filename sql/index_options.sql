@@ -35,10 +35,11 @@ CREATE INDEX ON t USING vecx (v bit_hamming_ops);
 ALTER TABLE t ADD EXCLUDE USING vecx (v WITH =);
 
 -- dimensions have to be declared
-CREATE TABLE undeclared (v vector, b bit, d bitvector, n bit varying);
+CREATE TABLE undeclared (v vector, b bit, d bitvector, n bit varying, n9 bit varying(9));
 CREATE INDEX ON undeclared USING vecx (v);
 CREATE INDEX ON undeclared USING vecx (d);
 CREATE INDEX ON undeclared USING vecx (n);
+CREATE INDEX ON undeclared USING vecx (n9);
 CREATE INDEX ON undeclared USING vecx (b);	-- bit is bit(1)
 CREATE INDEX ON undeclared USING vecx ((v::vector(2)));
 INSERT INTO undeclared (v) VALUES ('[1,2]'), ('[1,2,3]');

@@ -140,7 +140,7 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("bits of index \"%s\" applies to quantizer = rabitq only",
 						RelationGetRelationName(index)),
-				 errhint("Leave out the option, or set the quantizer.")));
+				 errhint("Set quantizer = rabitq, or leave out bits (ALTER INDEX ... RESET (bits)).")));
 	if (spec->is_bits)
 	{
 		if (quantizer != VECX_QUANTIZER_AUTO && quantizer != VECX_QUANTIZER_NONE)
@@ -148,7 +148,7 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("quantizer of index \"%s\" does not apply to bit strings",
 							RelationGetRelationName(index)),
-					 errhint("Leave out the option.")));
+					 errhint("Leave out the option (ALTER INDEX ... RESET (quantizer)).")));
 		*kind = fits(spec, VECX_CODE_BITS, dim, link_size, meta->m) ?
 			VECX_CODE_BITS : VECX_CODE_BITS_SAMPLE;
 		if (base + 64 > VECX_PAGE_CAPACITY)

@@ -77,6 +77,15 @@ VecxGetDim(Relation index, const VecxOpSpec *spec)
 	Oid			type = getBaseTypeAndTypmod(att->atttypid, &typmod);
 	const char *type_name = type == VARBITOID ? "bit" : format_type_be(type);
 
+	/* its typmod is the most bits that a value has */
+	if (type == VARBITOID && typmod >= 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("index \"%s\" cannot be on values of type %s",
+						RelationGetRelationName(index), format_type_be(type)),
+				 errdetail("All values have to have the same number of bits."),
+				 errhint("Declare the column as bit(%d), or index an expression such as ((column::bit(%d))).",
+						 typmod, typmod)));
 	if (typmod < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -100,11 +109,15 @@ VecxCodeDim(const VecxOpSpec *spec, uint32 value_dim)
 }
 
 static void
-check_dim(uint32 expected, int found)
+check_dim(const VecxIndex *index, int found)
 {
+	uint32		expected = index->meta.value_dim;
+
 	if (expected != (uint32) found)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
+				 index->spec->is_bits ?
+				 errmsg("expected %u bits, not %d", expected, found) :
 				 errmsg("expected %u dimensions, not %d", expected, found)));
 }
 
@@ -140,7 +153,7 @@ prepare_dense(const VecxIndex *index, const VecxElem *elem, Datum value, VecxInp
 {
 	VecxVector *vec = DatumGetVecxVector(value);
 
-	check_dim(index->meta.dim, vec->dim);
+	check_dim(index, vec->dim);
 	input->value = (struct varlena *) vec;
 	input->hash = hash_bytes((const unsigned char *) vec->x, (int) (vec->dim * elem->nbytes));
 	prepare_floats(index, vecx_dense_floats(elem, vec), input);
@@ -186,7 +199,7 @@ prepare_sparsevec(const VecxIndex *index, Datum value, VecxInput *input)
 	const float *values = sparse_values(index, vec);
 	float	   *x = palloc0(index->meta.dim * sizeof(float));
 
-	check_dim(index->meta.value_dim, vec->dim);
+	check_dim(index, vec->dim);
 	input->value = (struct varlena *) vec;
 	input->hash = hash_bytes((const unsigned char *) VARDATA(vec), (int) VARSIZE(vec) - VARHDRSZ);
 	if (VecxIsHashed(index))
@@ -202,7 +215,7 @@ prepare_bits(const VecxIndex *index, Datum value, VecxInput *input)
 {
 	VarBit	   *bits = DatumGetVarBitP(value);
 
-	check_dim(index->meta.dim, VARBITLEN(bits));
+	check_dim(index, VARBITLEN(bits));
 	input->value = (struct varlena *) bits;
 	input->vec = VARBITS(bits);
 	input->hash = hash_bytes(VARBITS(bits), (int) VARBITBYTES(bits));
