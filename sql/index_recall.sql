@@ -199,6 +199,11 @@ SELECT vecx_calibrate('t_v', 'queries', 'i');
 DELETE FROM queries WHERE i > 20;
 SELECT vecx_calibrate('t_v', 'queries', 'q');
 SELECT vecx_calibrate('queries'), vecx_calibrate(NULL);
+SELECT vecx_calibrate('t_v', query_column => 'q');
+CREATE TABLE equal AS SELECT '[1,2]'::vector(2) AS v FROM generate_series(1, 100);
+CREATE INDEX equal_v ON equal USING vecx (v);
+SELECT vecx_calibrate('equal_v');
+DROP TABLE equal;
 
 -- measured anew when it has grown by half, or lost a quarter
 INSERT INTO t SELECT i, 0, noise(i) FROM generate_series(1601, 1700) i;

@@ -72,7 +72,23 @@ SELECT vecx_recall('verify_idx', queries => 'verify_queries', query_column => 'n
 SELECT vecx_recall('verify_idx', k => 0);
 SELECT vecx_recall('verify_idx', samples => 10001);
 SELECT vecx_recall('verify_idx', ef => -1);
+SELECT vecx_recall('verify_idx', query_column => 'v');
 SELECT vecx_recall('verify_idx', ef => NULL, samples => NULL);
+
+-- the size of an index that is not there
+CREATE VIEW verify_view AS SELECT v FROM verify_items;
+CREATE TABLE verify_ranges (id int, v vector(3)) PARTITION BY RANGE (id);
+SELECT rows > 0 AND index_bytes > 0 AND build_bytes > build_bytes_at_least AS good
+FROM vecx_estimate('verify_items', 'v', '{m=24}');
+SELECT vecx_estimate('verify_items', NULL);
+SELECT vecx_estimate('verify_view', 'v');
+SELECT vecx_estimate('verify_ranges', 'v');
+SELECT vecx_estimate('verify_queries', 'other');
+SELECT vecx_estimate('verify_items', 'nothing');
+SELECT vecx_estimate('verify_items', 'v', '{m}');
+SELECT vecx_estimate('verify_items', 'v', '{bits=2}');
+DROP VIEW verify_view;
+DROP TABLE verify_ranges;
 
 -- every operator class, expressions and predicates
 CREATE TABLE verify_kinds (id int, v vector(40), b bit(70), bv bitvector(600), r real[]);

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -59,41 +61,45 @@ compare_distances(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void
+/* Whether the query has a distance to anything. */
+static bool
 add_query(VecxCurveSums *sums, VecxQuerySet *set, VecxQuery *query)
 {
 	Measured	measured = {set, query};
 	VecxInput	input;
 
 	VecxPrepareInput(set->index, PointerGetDatum(query->value), &input);
-	if (input.kind != VECX_INPUT_OK)
-		return;
+	if (input.kind != VECX_INPUT_OK || query->truth.n == 0)
+		return false;
 	qsort(query->truth.distance, query->truth.n, sizeof(double), compare_distances);
 	VecxCurveAdd(sums, VecxProbeMake(set->index, input.vec),
 				 query->stored.id != VECX_INVALID_ID ? &query->stored.hidden : NULL,
 				 query->truth.distance, query->truth.n, rows_within_reach, &measured);
+	return true;
 }
 
-/* Measures the curve with the queries of the set; false if they are too few. */
-static bool
+/* Measures the curve with the queries of the set, unless too few are of use. */
+static void
 measure(VecxQuerySet *set, bool given)
 {
 	VecxCurveSums *sums = VecxCurveBegin(set->index);
 	MemoryContext query_cxt = AllocSetContextCreate(set->cxt, "vecx calibration of a query",
 													ALLOCSET_DEFAULT_SIZES);
+	int			used = 0;
 
 	for (int i = 0; i < set->nqueries; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(query_cxt);
 
-		add_query(sums, set, &set->queries[i]);
+		used += add_query(sums, set, &set->queries[i]);
 		VecxExactReset(set->exact);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(query_cxt);
 	}
+	VecxQueriesCheck(set, given, used);
 	if (given)
 		(void) VecxSampleVertices(set->index, NULL, 0, &set->vertices);
-	return VecxCurveStore(sums, given ? VECX_CURVE_GIVEN : VECX_CURVE_STORED, set->vertices);
+	(void) VecxCurveStore(sums, given ? VECX_CURVE_GIVEN : VECX_CURVE_STORED, set->vertices);
 }
 
 /* vecx_calibrate(index regclass, queries regclass, query_column name) */
@@ -104,7 +110,6 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 	bool		given = !PG_ARGISNULL(1);
 	VecxQuerySet set;
 	MemoryContext old;
-	bool		done;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -112,6 +117,7 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("vecx_calibrate()");
 	memset(&set, 0, sizeof(set));
 	set.k = VecxCurveRows[VECX_CURVE_KS - 1];
+	set.least_queries = VECX_LEAST_QUERIES;
 	set.most_queries = given ? GIVEN_QUERIES : STORED_QUERIES;
 	set.cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",
 									ALLOCSET_DEFAULT_SIZES);
@@ -119,36 +125,52 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 	old = MemoryContextSwitchTo(set.cxt);
 	VecxQuerySetMake(&set, given ? PG_GETARG_OID(1) : InvalidOid,
 					 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
-	done = measure(&set, given);
+	measure(&set, given);
 	VecxQuerySetEnd(&set);
 	MemoryContextSwitchTo(old);
-	if (!done)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("too few queries to calibrate index \"%s\"",
-						RelationGetRelationName(set.target.rel)),
-				 errdetail("There are %d, and %d are needed.", set.nqueries, VECX_LEAST_QUERIES)));
 	MemoryContextDelete(set.cxt);
 	VecxTargetClose(&set.target);
 	PG_RETURN_VOID();
+}
+
+/* A share of the curve, to the four digits that its queries are good for. */
+static Datum
+share_datum(uint16 share)
+{
+	return Float8GetDatum(rint(share * 1e4 / PG_UINT16_MAX) / 1e4);
+}
+
+static int
+point_width(const VecxCurveData *curve, int line, int at)
+{
+	VecxCurvePoint unused;
+	VecxEffort	effort;
+
+	VecxEffortOfLevel(0, VecxCurveRows[line], &unused, &effort);
+	return effort.width * curve->points[line][at].multiple / 16;
+}
+
+/* Whether a point is the same effort as the one before, at so few rows. */
+static bool
+repeats(const VecxCurveData *curve, int line, int at)
+{
+	return at > 0 && point_width(curve, line, at) == point_width(curve, line, at - 1) &&
+		curve->points[line][at].patience == curve->points[line][at - 1].patience;
 }
 
 static void
 put_point(ReturnSetInfo *result, const VecxCurveData *curve, int line, int at)
 {
 	const VecxCurvePoint *point = &curve->points[line][at];
-	VecxCurvePoint unused;
-	VecxEffort	effort;
 	Datum		values[9];
 	bool		nulls[9] = {false};
 	int			n = 0;
 
-	VecxEffortOfLevel(0, VecxCurveRows[line], &unused, &effort);
 	values[n++] = Int32GetDatum(VecxCurveRows[line]);
-	values[n++] = Float8GetDatum(point->mean / (double) PG_UINT16_MAX);
-	values[n++] = Float8GetDatum(point->lower / (double) PG_UINT16_MAX);
-	values[n++] = Int32GetDatum(effort.width * point->multiple / 16);
-	values[n++] = Float8GetDatum(point->patience / 256.0);
+	values[n++] = share_datum(point->mean);
+	values[n++] = share_datum(point->lower);
+	values[n++] = Int32GetDatum(point_width(curve, line, at));
+	values[n++] = Float8GetDatum(rint(point->patience * 100 / 256.0) / 100);
 	values[n++] = Int32GetDatum(point->records);
 	values[n++] = CStringGetTextDatum(curve->source == VECX_CURVE_GIVEN ? "given" : "stored");
 	values[n++] = Int32GetDatum(curve->queries);
@@ -172,7 +194,8 @@ vecx_curve(PG_FUNCTION_ARGS)
 	if (VecxCurveIsValid(&meta.curve))
 		for (int line = 0; line < VECX_CURVE_KS; line++)
 			for (int at = 0; at < meta.curve.npoints[line]; at++)
-				put_point(result, &meta.curve, line, at);
+				if (!repeats(&meta.curve, line, at))
+					put_point(result, &meta.curve, line, at);
 	return (Datum) 0;
 }
 

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "optimizer/plancat.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -45,11 +46,12 @@ spec_of_type(Oid type)
 	return (const VecxOpSpec *) DatumGetPointer(OidFunctionCall1(proc, PointerGetDatum(NULL)));
 }
 
-/* Type and dimensions of the column. */
-static Oid
+/* What an index on the column compares, and in how many dimensions. */
+static const VecxOpSpec *
 find_column(Relation heap, const char *column, uint32 *dim)
 {
 	AttrNumber	attno = get_attnum(RelationGetRelid(heap), column);
+	const VecxOpSpec *spec;
 	int32		typmod;
 	Oid			type;
 
@@ -60,19 +62,56 @@ find_column(Relation heap, const char *column, uint32 *dim)
 						RelationGetRelationName(heap))));
 	typmod = TupleDescAttr(RelationGetDescr(heap), attno - 1)->atttypmod;
 	type = getBaseTypeAndTypmod(TupleDescAttr(RelationGetDescr(heap), attno - 1)->atttypid, &typmod);
+	spec = spec_of_type(type);
 	if (typmod < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" does not have dimensions", column),
 				 errhint("Declare it as %s(n).", format_type_be(type))));
 	*dim = (uint32) typmod;
-	return type;
+	return spec;
 }
 
-/* The layout that CREATE INDEX would choose, for an index that does not exist. */
+/* Only what stores rows has a size. */
 static void
-find_layout(const VecxOpSpec *spec, uint32 dim, Datum options, VecxLayout *layout,
-			VecxCoder *coder, VecxMetaPageData *meta)
+check_kind(Relation heap)
+{
+	char		kind = heap->rd_rel->relkind;
+
+	if (!RELKIND_HAS_TABLE_AM(kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" has no rows of its own", RelationGetRelationName(heap)),
+				 kind == RELKIND_PARTITIONED_TABLE ? errhint("Name a partition.") :
+				 errhint("Name a table or a materialized view.")));
+}
+
+/* The options, each with a value: without, PostgreSQL does not know the name. */
+static Datum
+get_options(ArrayType *array)
+{
+	Datum	   *elems;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elems, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *option = TextDatumGetCString(elems[i]);
+
+		if (!strchr(option, '='))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" has no value", option),
+					 errhint("Write options as '{m=24,quantizer=half}'.")));
+	}
+	return PointerGetDatum(array);
+}
+
+/* The layout that CREATE INDEX would choose, for an index that does not exist
+ * but has a name, for messages. */
+static void
+find_layout(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
+			VecxLayout *layout, VecxCoder *coder, VecxMetaPageData *meta)
 {
 	RelationData rel;
 	FormData_pg_class form;
@@ -83,7 +122,7 @@ find_layout(const VecxOpSpec *spec, uint32 dim, Datum options, VecxLayout *layou
 	memset(&rel, 0, sizeof(rel));
 	memset(&form, 0, sizeof(form));
 	memset(meta, 0, sizeof(*meta));
-	namestrcpy(&form.relname, "estimate");
+	namestrcpy(&form.relname, name);
 	rel.rd_rel = &form;
 	rel.rd_options = (bytea *) opts;
 	meta->dim = dim;
@@ -130,9 +169,10 @@ PG_FUNCTION_INFO_V1(vecx_estimate);
 Datum
 vecx_estimate(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	Relation	heap = table_open(relid, AccessShareLock);
-	Datum		options = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	Oid			relid;
+	const char *column;
+	Relation	heap;
+	Datum		options;
 	const VecxOpSpec *spec;
 	VecxMetaPageData meta;
 	VecxLayout	layout;
@@ -143,14 +183,22 @@ vecx_estimate(PG_FUNCTION_ARGS)
 	bool		nulls[4] = {false};
 	uint32		dim;
 	double		rows;
-	AclResult	acl = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	AclResult	acl;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	relid = PG_GETARG_OID(0);
+	column = NameStr(*PG_GETARG_NAME(1));
+	options = PG_ARGISNULL(2) ? (Datum) 0 : get_options(PG_GETARG_ARRAYTYPE_P(2));
+	heap = table_open(relid, AccessShareLock);
+	acl = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, OBJECT_TABLE, RelationGetRelationName(heap));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	spec = spec_of_type(find_column(heap, NameStr(*PG_GETARG_NAME(1)), &dim));
-	find_layout(spec, dim, options, &layout, &coder, &meta);
+	check_kind(heap);
+	spec = find_column(heap, column, &dim);
+	find_layout(makeObjectName(RelationGetRelationName(heap), column, "idx"), spec, dim, options, &layout, &coder, &meta);
 	rows = count_rows(heap);
 	VecxBuildCost(&coder, guess_point_bytes(&coder, spec, dim, meta.sketch_size), meta.m, &bytes);
 	table_close(heap, AccessShareLock);

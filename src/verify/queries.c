@@ -89,6 +89,26 @@ find_operator(VecxQuerySet *set)
 	fmgr_info_cxt(set->distance_proc, &set->distance, set->cxt);
 }
 
+/* Raises unless the column is there and of the type that the index compares. */
+static void
+check_column(const VecxQuerySet *set, Relation table, const char *column)
+{
+	AttrNumber	attno = get_attnum(RelationGetRelid(table), column);
+
+	if (attno == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist", column,
+						RelationGetRelationName(table)),
+				 errhint("Name a column of type %s as query_column.", format_type_be(set->type))));
+	if (getBaseType(get_atttype(RelationGetRelid(table), attno)) != set->type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", column,
+						RelationGetRelationName(table), format_type_be(set->type)),
+				 errhint("Name a column of that type as query_column.")));
+}
+
 /*
  * Queries from a table, read with the caller's rights.
  */
@@ -107,9 +127,10 @@ load_queries(VecxQuerySet *set, Oid table, const char *column)
 				 errmsg("the table of queries, OID %u, does not exist", table)));
 	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 									  RelationGetRelationName(rel));
-	relation_close(rel, NoLock);	/* the lock is kept, so the name stays true */
 	if (!column)
 		column = get_attname(RelationGetRelid(set->target.rel), 1, false);
+	check_column(set, rel, column);
+	relation_close(rel, NoLock);	/* the lock is kept, so the names stay true */
 	column = quote_identifier(column);
 	sql = psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
 				   column, name, column, set->most_queries);
@@ -119,12 +140,6 @@ load_queries(VecxQuerySet *set, Oid table, const char *column)
 	SPI_connect();
 	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read queries");
-	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != set->type)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column %s of table %s is not of type %s", column, name,
-						format_type_be(set->type)),
-				 errhint("Name a column of that type as query_column.")));
 	for (uint64 i = 0; i < SPI_tuptable->numvals; i++)
 	{
 		bool		isnull;
@@ -298,6 +313,21 @@ check_memory(VecxQuerySet *set)
 				 errhint("Use at most %zu samples.", Max(limit / each, 1))));
 }
 
+/* Raises if n usable queries are fewer than the set has to have. */
+void
+VecxQueriesCheck(const VecxQuerySet *set, bool given, int n)
+{
+	if (n < set->least_queries)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("too few queries to calibrate index \"%s\"",
+						RelationGetRelationName(set->target.rel)),
+				 given ?
+				 errdetail("There are %d, and %d are needed.", n, set->least_queries) :
+				 errdetail("There are %d different vectors to search for, and %d are needed.",
+						   n, set->least_queries)));
+}
+
 /*
  * Opens the index, which set->target names, takes queries from a table, or from
  * the index if that is InvalidOid, and finds the k nearest rows of each.
@@ -306,6 +336,11 @@ check_memory(VecxQuerySet *set)
 void
 VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column)
 {
+	if (column && !OidIsValid(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("query_column is given without queries"),
+				 errhint("Name the table of the column as queries.")));
 	set->row_cxt = AllocSetContextCreate(set->cxt, "vecx query of a row", ALLOCSET_DEFAULT_SIZES);
 	set->snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	set->index = VecxIndexOpen(set->target.rel, set->cxt);
@@ -317,6 +352,7 @@ VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column)
 		load_queries(set, table, column);
 	else
 		sample_queries(set);
+	VecxQueriesCheck(set, OidIsValid(table), set->nqueries);
 	find_truth(set);
 }
 

@@ -59,6 +59,7 @@ typedef struct VecxQuerySet
 	Oid			collation;
 	int			k;
 	int			most_queries;
+	int			least_queries;	/* fewer are an error */
 	int			nqueries;
 	VecxQuery  *queries;
 	int64		vertices;		/* of the index, if the queries are its own */
@@ -67,6 +68,7 @@ typedef struct VecxQuerySet
 extern void VecxNearestInit(VecxNearest *nearest, int k);
 extern void VecxNearestAdd(VecxNearest *nearest, double d);
 extern void VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column);
+extern void VecxQueriesCheck(const VecxQuerySet *set, bool given, int n);
 extern void VecxQuerySetEnd(VecxQuerySet *set);
 extern double VecxQueryDistance(VecxQuerySet *set, const VecxQuery *query, Datum value);
 extern int	VecxVisibleRows(VecxQuerySet *set, VecxId id, const ItemPointerData *tids, int ntids,
