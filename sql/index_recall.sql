@@ -225,6 +225,26 @@ SELECT vecx_calibrate('copies_v');
 SELECT vecx_recall('copies_v') > 0.9 AS good;
 SELECT count(DISTINCT id) FROM (SELECT id FROM copies ORDER BY v <-> noise(7) LIMIT 20) s WHERE id % 100 = 7;
 
+-- The nearest by coarse codes are not the nearest: no curve is made of them, and
+-- stored queries find as few as given ones.
+CREATE TABLE coarse AS SELECT i AS id, noise(i) AS v FROM generate_series(1, 1500) i;
+CREATE TABLE fresh AS SELECT noise(-i) AS v FROM generate_series(1, 100) i;
+ALTER TABLE coarse ALTER v TYPE vector(16);
+CREATE INDEX coarse_v ON coarse USING vecx (v vector_l2_ops) WITH (quantizer = rabitq, bits = 1);
+SELECT count(*) FROM vecx_curve('coarse_v');
+SELECT abs(vecx_recall('coarse_v', ef => 10, samples => 100) -
+	vecx_recall('coarse_v', ef => 10, queries => 'fresh')) < 0.15 AS same;
+SELECT vecx_calibrate('coarse_v');
+SELECT vecx_recall('coarse_v', queries => 'fresh') > 0.9 AS good;
+
+-- rows at no distance are nobody's neighbours
+CREATE TABLE zeros AS SELECT i AS id, v FROM t, generate_series(1, 1) i WHERE id <= 100;
+INSERT INTO zeros SELECT i, array_fill(0, ARRAY[16]) FROM generate_series(1, 50) i;
+ALTER TABLE zeros ALTER v TYPE vector(16);
+CREATE INDEX zeros_v ON zeros USING vecx (v vector_cosine_ops);
+SELECT vecx_recall('zeros_v', k => 1000, samples => 10);
+DROP TABLE coarse, fresh, zeros;
+
 -- unlogged and temporary tables
 CREATE UNLOGGED TABLE u AS SELECT id, v FROM t WHERE id <= 300;
 CREATE INDEX u_v ON u USING vecx ((v::vector(16)) vector_cosine_ops);

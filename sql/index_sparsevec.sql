@@ -99,6 +99,18 @@ SELECT vertices, rows FROM vecx_info('far_l2');
 INSERT INTO t (id, far) SELECT i, words(i, 12, 1000000000) FROM generate_series(1001, 1600) i;
 SELECT vecx_check('far_cosine', true);
 
+-- queries without a distance to anything: all rows
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*) = (SELECT count(*) FROM t) AS all_rows
+FROM (SELECT id FROM t ORDER BY far <=> (SELECT NULL::sparsevec)) s;
+SELECT count(*) = (SELECT count(*) FROM t) AS all_rows
+FROM (SELECT id FROM t ORDER BY far <=> '{}/1000000000') s;
+SELECT count(*) = (SELECT count(*) FROM t) AS all_rows
+FROM (SELECT id FROM t ORDER BY far <-> '{1:3e38}/1000000000') s;
+RESET enable_seqscan;
+RESET enable_sort;
+
 -- refused
 INSERT INTO t (id, near) VALUES (100, '{}/51');
 SELECT id FROM t ORDER BY far <-> '{1:1}/7' LIMIT 1;

@@ -166,5 +166,18 @@ EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY w <=> '[1,0,0]' LIMIT 3;
 RESET vecx.enable_paths;
 
 DROP VIEW one_key, two_keys;
+-- a plan made for one order does not serve the other
+SET enable_seqscan = off;
+SET plan_cache_mode = force_generic_plan;
+SET vecx.scan_order = strict;
+PREPARE windowed AS SELECT count(*) FROM
+	(SELECT rank() OVER (ORDER BY w <=> '[1,0.5,0]') AS r FROM t) s WHERE r > 1;
+EXPLAIN (COSTS OFF) EXECUTE windowed;
+SET vecx.scan_order = relaxed;
+EXPLAIN (COSTS OFF) EXECUTE windowed;
+RESET vecx.scan_order;
+RESET plan_cache_mode;
+RESET enable_seqscan;
+
 DROP TABLE t, noise;
 DROP FUNCTION compare;

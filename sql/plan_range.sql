@@ -118,6 +118,11 @@ RESET enable_indexscan;
 SELECT count(*) FROM guarded WHERE v <-> array_fill(0.1, ARRAY[16])::vector < 1.6;
 RESET enable_seqscan;
 
+-- a sample of the table is no scan of the index
+SET enable_seqscan = off;
+SELECT count(*) FROM t TABLESAMPLE bernoulli (0) WHERE v <-> array_fill(0.1, ARRAY[16])::vector < 1.6;
+RESET enable_seqscan;
+
 -- without the module's paths only the operator itself
 SET vecx.enable_paths = off;
 SELECT * FROM compare('v <-> (SELECT v FROM q) < 1.5');

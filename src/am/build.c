@@ -382,7 +382,7 @@ build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
 	VecxWorkInit(&w, &team, b->index, b->heap, pivots);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_LOAD);
 	if (parallel)
-		*heap_tuples = VecxParallelLoad(parallel, &w);
+		*heap_tuples = VecxParallelLoad(parallel, &w, b->info);
 	else
 	{
 		*heap_tuples = table_index_build_scan(b->heap, b->rel, b->info, true, true, VecxLoaderRow,

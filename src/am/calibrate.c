@@ -257,7 +257,7 @@ VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices)
 			VecxEffort	effort;
 
 			VecxEffortOfLevel(level, VecxCurveRows[line], point, &effort);
-			point->records = (uint16) Min(sum->records / sum->n, PG_UINT16_MAX);
+			point->records = (uint16) Min(Min(sum->records / sum->n, curve.vertices), PG_UINT16_MAX);
 			point->mean = (uint16) (sum->sum / sum->n * PG_UINT16_MAX);
 			point->lower = Max((uint16) (lower_bound(sum, VecxCurveRows[line]) * PG_UINT16_MAX),
 							   before);
@@ -419,6 +419,24 @@ VecxCalibrate(VecxIndex *index)
 	MemoryContextDelete(cxt);
 }
 
+/* Bits of a code from which on the nearest by code are the true nearest, but for
+ * one in a hundred. */
+#define FINE_BITS	6
+
+/*
+ * Whether codes tell so well what is near that they may stand for the vectors.
+ * Of coarser ones searches find most of what is near by code, and promise too
+ * much: there only vecx_calibrate measures, which goes by the table.
+ */
+static bool
+codes_are_fine(const VecxIndex *index)
+{
+	VecxCodeKind kind = index->coder.kind;
+
+	return !VecxIsHashed(index) && kind != VECX_CODE_BITS_SAMPLE &&
+		(kind < VECX_CODE_RABITQ1 || kind >= VECX_CODE_RABITQ1 + FINE_BITS - 1);
+}
+
 static bool
 is_old(const VecxMetaPageData *meta, BlockNumber nblocks)
 {
@@ -438,7 +456,7 @@ VecxCalibrateIfChanged(VecxIndex *index)
 {
 	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
 
-	if ((options && !options->auto_calibrate) ||
+	if ((options && !options->auto_calibrate) || !codes_are_fine(index) ||
 		(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) ||
 		!is_old(&index->meta, RelationGetNumberOfBlocks(index->rel)))
 		return;

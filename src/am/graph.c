@@ -63,7 +63,7 @@ VecxGraphFind(VecxGraph *graph, uint32 hash, const uint8 *code, uint32 after)
 
 		if (skipping)
 			skipping = v != after;
-		else if (graph->vertices[v].hash == hash &&
+		else if (!graph->vertices[v].gone && graph->vertices[v].hash == hash &&
 				 memcmp(VecxGraphCode(graph, v), code, graph->coder->nbytes) == 0)
 			return v;
 	}

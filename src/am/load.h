@@ -95,7 +95,7 @@ extern void VecxWorkLink(VecxWork *work, const VecxPlan *plan);
 typedef struct VecxParallel VecxParallel;
 extern VecxParallel *VecxParallelBegin(Relation heap, Relation index, IndexInfo *info,
 									   VecxPivots *pivots, VecxTeam *team);
-extern double VecxParallelLoad(VecxParallel *parallel, VecxWork *work);
+extern double VecxParallelLoad(VecxParallel *parallel, VecxWork *work, IndexInfo *built_info);
 extern void VecxParallelPlan(VecxParallel *parallel, const VecxPlan *plan);
 extern VecxSpool *VecxParallelLinks(VecxParallel *parallel, VecxWork *work);
 extern void VecxParallelEnd(VecxParallel *parallel);

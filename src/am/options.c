@@ -9,6 +9,7 @@
 #include "access/reloptions.h"
 #include "compat.h"
 #include "utils/guc.h"
+#include "utils/plancache.h"
 
 #include "am/am.h"
 #include "am/plan.h"
@@ -58,6 +59,14 @@ assign_target_recall(double newval, void *extra)
 	vecx_target_recall_is_own = extra && *(bool *) extra;
 }
 
+/* Plans made for the other order may rely on it, see plan_order.c. */
+static void
+assign_scan_order(int newval, void *extra)
+{
+	if (newval != vecx_scan_order)
+		ResetPlanCache();
+}
+
 /* Called once, when the library is loaded. */
 void
 vecxAmInit(void)
@@ -105,7 +114,7 @@ vecxAmInit(void)
 							 "Order of rows that a vecx index scan finds late.",
 							 "relaxed returns a row found late at once; strict drops it.",
 							 &vecx_scan_order, VECX_SCAN_RELAXED, scan_order_values,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+							 PGC_USERSET, 0, NULL, assign_scan_order, NULL);
 	vecxPlanInit();
 	vecxLimitInit();
 }

@@ -437,9 +437,12 @@ gather(VecxParallel *p, VecxWork *w)
 	pfree(code);
 }
 
-/* Reads the table with the others; returns the number of its rows. */
+/*
+ * Reads the table with the others; returns the number of its rows.  The caller
+ * of the build learns from built_info whether any of them met a broken HOT chain.
+ */
 double
-VecxParallelLoad(VecxParallel *p, VecxWork *w)
+VecxParallelLoad(VecxParallel *p, VecxWork *w, IndexInfo *built_info)
 {
 	IndexInfo  *info = BuildIndexInfo(w->index->rel);
 
@@ -447,6 +450,7 @@ VecxParallelLoad(VecxParallel *p, VecxWork *w)
 	load_part(p->shared, p->scan, w, w->loader.heap, w->index->rel, info);
 	hand_over(p->shared, w);
 	VecxTeamWait(w->team);
+	built_info->ii_BrokenHotChain |= p->shared->broken_hot_chain;
 	gather(p, w);
 	w->loader.rows = p->shared->rows;
 	return p->shared->heap_tuples;

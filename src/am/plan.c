@@ -32,7 +32,8 @@ vecx_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEnt
 		next_set_rel_pathlist_hook(root, rel, rti, rte);
 	if (rte->rtekind == RTE_SUBQUERY)
 		VecxForgetRelaxedOrder(root, rel);
-	else if (rte->rtekind == RTE_RELATION && enable_paths)
+	else if (rte->rtekind == RTE_RELATION && enable_paths &&
+			 rte->tablesample == NULL && !IS_DUMMY_REL(rel))
 		VecxAddPaths(root, rel);
 }
 

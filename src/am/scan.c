@@ -63,6 +63,7 @@ typedef struct VecxScan
 	VecxSearch *search;
 	VecxProbe  *probe;			/* NULL: the query has no distance to anything */
 	Datum		query;
+	bool		strict;			/* vecx.scan_order when the plan was started */
 	VecxRange	range;
 	bool		nan_first;		/* the operator says that NaN is the least */
 	VecxExact  *exact;
@@ -110,6 +111,7 @@ vecxbeginscan(Relation rel, int nkeys, int norderbys)
 	so->cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx scan", ALLOCSET_DEFAULT_SIZES);
 	so->fetch_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx scan fetch",
 										  ALLOCSET_DEFAULT_SIZES);
+	so->strict = vecx_scan_order == VECX_SCAN_STRICT;
 	so->phase = SCAN_START;
 	scan->opaque = so;
 	return scan;
@@ -520,14 +522,15 @@ rounding(const VecxScan *so, float rank)
  * Whether a vertex that might be in the range counts as one.  Of hashed values
  * all might be; how far the search has come is told by their ranks less what
  * hashing often adds: two of the standard deviations that code.h has, for an
- * inner product, which L2 and cosine take twice.  L1 is not kept by hashing.
+ * inner product, which L2 and cosine take twice.  L1 is not kept by hashing, and
+ * a query without a distance to anything has no probe.
  */
 static bool
 seems_within(const VecxScan *so, const VecxOpened *vertex)
 {
 	double		error;
 
-	if (!VecxIsHashed(so->index) || so->index->meta.metric == VECX_METRIC_L1)
+	if (!so->probe || !VecxIsHashed(so->index) || so->index->meta.metric == VECX_METRIC_L1)
 		return true;
 	error = 2 * sqrt((double) vertex->norm2 * (double) so->probe->code.norm2 / VECX_HASH_DIM);
 	if (so->index->meta.metric != VECX_METRIC_IP)
@@ -643,7 +646,7 @@ comes_next(VecxScan *so, const VecxOpened *vertex)
 {
 	float		upper = upper_bound(vertex);
 
-	if (vecx_scan_order == VECX_SCAN_STRICT)
+	if (so->strict)
 		return false;			/* which compares exact distances */
 	if (so->npending > 0 && upper > so->pending[0].est)
 		return false;
@@ -689,7 +692,7 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 		if (so->nready == 0)
 			continue;
 		item = ready_pop(so);
-		if ((vecx_scan_order == VECX_SCAN_STRICT && item.distance < so->last_distance) ||
+		if ((so->strict && item.distance < so->last_distance) ||
 			(so->range.active && item.distance > so->range.radius))
 		{
 			so->counts.dropped++;

@@ -274,11 +274,15 @@ exact_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 	for (int i = 0; i < set->nqueries; i++)
 	{
 		VecxQuery  *query = &set->queries[i];
+		double		d;
 
 		CHECK_FOR_INTERRUPTS();
 		if (query->stored.id != VECX_INVALID_ID && VecxSameValue(value, query->value))
 			continue;
-		VecxNearestAdd(&query->truth, VecxQueryDistance(set, query, PointerGetDatum(value)));
+		d = VecxQueryDistance(set, query, PointerGetDatum(value));
+		/* what is at no distance, zero under cosine, is nobody's neighbour */
+		if (d < get_float8_infinity())
+			VecxNearestAdd(&query->truth, d);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(set->row_cxt);

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -40,14 +41,34 @@ compare_opened(const void *a, const void *b)
 	return (dx > dy) - (dx < dy);
 }
 
-/* Adds what a search opened to the rows found, as a scan would return them;
- * returns how many vertices there were. */
+/* Leaves for a later batch what is farther than the threshold, as a scan does;
+ * returns how many vertices are not. */
 static int
-take_opened(VecxQuerySet *set, const VecxQuery *query, VecxSearch *search, VecxNearest *found)
+split_batch(VecxOpened *opened, int n, float threshold)
 {
-	int			n;
+	int			taken = 0;
+
+	for (int i = 0; i < n; i++)
+		if (opened[i].nav <= threshold)
+		{
+			VecxOpened	vertex = opened[i];
+
+			opened[i] = opened[taken];
+			opened[taken++] = vertex;
+		}
+	return taken;
+}
+
+/* Adds a batch of what a search opened to the rows found, as a scan would return
+ * them; returns how many vertices there were. */
+static int
+take_batch(VecxQuerySet *set, const VecxQuery *query, VecxSearch *search, float threshold,
+		   VecxNearest *found)
+{
+	int			nopened;
 	int			live = 0;
-	VecxOpened *opened = VecxSearchOpened(search, &n);
+	VecxOpened *opened = VecxSearchOpened(search, &nopened);
+	int			n = split_batch(opened, nopened, threshold);
 
 	VecxSearchRelease(search);
 	qsort(opened, n, sizeof(VecxOpened), compare_opened);
@@ -78,7 +99,8 @@ take_opened(VecxQuerySet *set, const VecxQuery *query, VecxSearch *search, VecxN
 		MemoryContextReset(set->row_cxt);
 	}
 	VecxExactReset(set->exact);
-	VecxSearchKeepOpened(search, 0);
+	memmove(opened, opened + n, sizeof(VecxOpened) * (nopened - n));
+	VecxSearchKeepOpened(search, nopened - n);
 	return live;
 }
 
@@ -109,12 +131,12 @@ search_hidden(VecxQuerySet *set, VecxQuery *query, VecxNearest *found)
 			width = VecxEffortSearch(search, &effort, 0);
 		else
 			VecxSearchRun(search, Max(returned, width));
-		returned += take_opened(set, query, search, found);
+		returned += take_batch(set, query, search, VecxSearchThreshold(search), found);
 	}
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks && found->n < found->k; blkno++)
 	{
 		VecxSearchSweep(search, blkno);
-		take_opened(set, query, search, found);
+		take_batch(set, query, search, get_float4_infinity(), found);
 	}
 	VecxSearchRelease(search);
 }

@@ -6,6 +6,7 @@
 
 #include "access/xlog.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "verify/verify.h"
@@ -20,6 +21,7 @@ vecx_renew(PG_FUNCTION_ARGS)
 	VecxTarget	target;
 	VecxIndex  *index;
 
+	PreventCommandIfReadOnly("vecx_renew()");
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -63,6 +63,31 @@ $node->safe_psql('postgres', 'ALTER SYSTEM SET max_parallel_maintenance_workers 
 cmp_ok(build('', 'concurrently', concurrently => 1), '>', 0.98, 'recall of CREATE INDEX CONCURRENTLY');
 is(vertices(), '8000 8000 0', 'vertices and rows, concurrently');
 
+# A row whose older version somebody still sees, on a page that a sample of the
+# table need not have: whoever reads it, the index is marked as too new for that somebody.
+$node->safe_psql('postgres', q{
+	CREATE TABLE hot (id int PRIMARY KEY, v vector(64)) WITH (fillfactor = 50);
+	INSERT INTO hot SELECT i, v FROM generate_series(1, 20000) i JOIN items ON items.id = 1 + i % 8000;
+	VACUUM hot});
+my $old = IPC::Run::start(
+	[
+		'psql', '-XAtq', '-d', $node->connstr('postgres'),
+		'-c', 'BEGIN ISOLATION LEVEL REPEATABLE READ', '-c', 'SELECT 1',
+		'-c', 'SELECT pg_sleep(600)'
+	], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+$node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)')});
+$node->safe_psql('postgres', 'UPDATE hot SET v = (SELECT v FROM items WHERE id = 5) WHERE id = 777');
+foreach my $name ('alone', 'team')
+{
+	my $settings = $name eq 'alone' ? $alone : $team;
+
+	$node->safe_psql('postgres', "$settings; CREATE INDEX hot_$name ON hot USING vecx (v vector_l2_ops)");
+	is($node->safe_psql('postgres', "SELECT indcheckxmin FROM pg_index WHERE indexrelid = 'hot_$name'::regclass"), 't',
+		"not for older snapshots: $name");
+}
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'});
+$old->finish;
+
 # an expression, a part of the rows, other metrics
 build($team, 'expression', what => "(v::vector($dim)) vector_ip_ops");
 build($team, 'partial', where => ' WHERE id % 3 = 0');
