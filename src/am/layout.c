@@ -202,6 +202,8 @@ VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta, const VecxOpSpe
 	const VecxLayoutPart *code = find_part(index, meta, VECX_PART_CODE);
 	const VecxLayoutPart *links = find_part(index, meta, VECX_PART_LINKS);
 
+	if (meta->dim != VecxCodeDim(spec, meta->value_dim))
+		VecxCorrupted(index, VECX_META_BLKNO, "the metapage has other dimensions than its codes");
 	layout->rows = rows->offset;
 	layout->code = code->offset;
 	layout->links = links->offset;
