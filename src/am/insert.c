@@ -187,9 +187,10 @@ write_record(NewVertex *v, int level, uint32 generation, VecxId down, VecxId bas
 	int			n = v->nneighbours[level];
 	int			max_links = VecxMaxLinks(index->meta.m, level);
 	/* above the base a record keeps all its room, there are few of them; at the
-	 * base about as many vertices will link to it as it links to, of which half
-	 * may take the place of others */
-	int			cap = level > 0 ? max_links : Min(max_links, n + Max(n / 2, 4));
+	 * base about as many vertices will link to it as it links to, of which most
+	 * may take the place of others: more room would make the record longer than
+	 * those that a build leaves, whose place it takes */
+	int			cap = level > 0 ? max_links : Min(max_links, n + Max(n / 8, 3));
 	Size		size = VecxRecordSize(&index->layout, cap);
 	VecxRecord	rec = palloc0(size);
 	VecxId		id;
