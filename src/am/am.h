@@ -331,7 +331,6 @@ extern bool VecxIdSetHasBlock(VecxIdSet *set, BlockNumber blkno);
 extern void VecxIdSetClear(VecxIdSet *set);
 extern bool VecxIdSetAdd(VecxIdSet *set, VecxId id);
 extern bool VecxIdSetContains(const VecxIdSet *set, VecxId id);
-extern void VecxIdSetRemove(VecxIdSet *set, VecxId id);
 extern uint64 VecxIdSetCount(const VecxIdSet *set);
 
 /* search.c */

@@ -32,7 +32,7 @@
 /* Records opened for each one that the width counts, where nothing was measured. */
 #define RECORDS_PER_WIDTH	1.3
 
-/* A search is widened by a half at a time, and so often at most in all. */
+/* A search is widened by a quarter at a time, to so many times its width at most. */
 #define WIDEN(width)	((width) + (width) / 4 + 1)
 #define MOST_WIDENED	32
 

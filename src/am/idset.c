@@ -207,18 +207,6 @@ VecxIdSetContains(const VecxIdSet *set, VecxId id)
 	return false;
 }
 
-void
-VecxIdSetRemove(VecxIdSet *set, VecxId id)
-{
-	if (!VecxIdSetContains(set, id))
-		return;
-	/* only a bitmap can forget */
-	if (!set->bitmap)
-		become_bitmap(set);
-	set->bitmap[VecxIdBlock(id)] &= ~(UINT64CONST(1) << VecxIdOffset(id));
-	set->count--;
-}
-
 uint64
 VecxIdSetCount(const VecxIdSet *set)
 {
