@@ -190,7 +190,7 @@ write_record(NewVertex *v, int level, uint32 generation, VecxId down, VecxId bas
 	 * base about as many vertices will link to it as it links to, of which most
 	 * may take the place of others: more room would make the record longer than
 	 * those that a build leaves, whose place it takes */
-	int			cap = level > 0 ? max_links : Min(max_links, n + Max(n / 8, 3));
+	int			cap = level > 0 ? max_links : Min(max_links, n + Max(n / 4, 4));
 	Size		size = VecxRecordSize(&index->layout, cap);
 	VecxRecord	rec = palloc0(size);
 	VecxId		id;

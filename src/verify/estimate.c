@@ -125,12 +125,13 @@ find_layout(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
 	namestrcpy(&form.relname, name);
 	rel.rd_rel = &form;
 	rel.rd_options = (bytea *) opts;
-	meta->dim = dim;
+	meta->value_dim = dim;
+	meta->dim = VecxCodeDim(spec, dim);
 	meta->metric = (uint16) spec->metric;
 	meta->m = (uint16) (opts ? opts->m : VECX_DEFAULT_M);
 	sketch = VECX_SKETCH_FACTOR_BYTES +
-		vecx_sketch_default_bytes(spec->metric, dim, opts ? (uint32) opts->sketch_bits : 0);
-	VecxChooseLayout(&rel, spec, dim, sketch, &kind, meta);
+		vecx_sketch_default_bytes(spec->metric, meta->dim, opts ? (uint32) opts->sketch_bits : 0);
+	VecxChooseLayout(&rel, spec, meta->dim, sketch, &kind, meta);
 	VecxLayoutFromMeta(&rel, meta, spec, layout, coder);
 }
 

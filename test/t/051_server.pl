@@ -37,6 +37,8 @@ foreach my $limit (10, 1000, 4000)
 		SET enable_seqscan = off;
 		SET enable_sort = off;
 		SET stats_fetch_consistency = none;
+		-- planning reads the metapage
+		SET plan_cache_mode = force_generic_plan;
 		PREPARE q(vector) AS SELECT id FROM items ORDER BY v <=> \$1 LIMIT $limit;
 		EXPLAIN (ANALYZE, COSTS OFF) EXECUTE q(query());
 		SELECT pg_stat_force_next_flush();
