@@ -28,6 +28,7 @@
 #else
 #define RelFileLocator			RelFileNode
 #define RelFileLocatorEquals	RelFileNodeEquals
+#define RelFileNumber			Oid
 #define RelFileLocatorNumber(locator)	((locator).relNode)
 #define rd_locator				rd_node
 #endif

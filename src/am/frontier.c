@@ -178,34 +178,64 @@ VecxFrontierAddNext(VecxFrontier *f, VecxCandidate cand)
 		VecxFrontierAddFar(f, cand);
 }
 
-/* Picks out the nearest of the far records; there are none between the limits. */
-static void
-pick_next(VecxFrontier *f)
+/* Arranges the far records so that those up to the bound come first; returns their number. */
+static int
+part_far(VecxFrontier *f, float bound)
 {
-	int			count = Min(f->nfar, Max(VECX_FRONTIER_NEAR, f->nfar / PICKED_OF_FAR));
+	bool		all = bound == INFINITY;	/* even what is NaN */
+	int			within = 0;
 
-	select_nearest(f->far, f->nfar, count);
+	/* without a branch: which way each goes cannot be foreseen */
+	for (int i = 0; i < f->nfar; i++)
+	{
+		VecxCandidate cand = f->far[i];
+
+		f->far[i] = f->far[within];
+		f->far[within] = cand;
+		within += (cand.est <= bound) | all;
+	}
+	return within;
+}
+
+/*
+ * Picks out the nearest of the far records; there are none between the limits.
+ * Those beyond the bound are not wanted by this search, and may stay unordered.
+ */
+static void
+pick_next(VecxFrontier *f, float bound)
+{
+	int			within = part_far(f, bound);
+	int			count = within;
+
+	f->far_limit = bound;
+	if (within > VECX_FRONTIER_NEAR)
+	{
+		count = Max(VECX_FRONTIER_NEAR, within / PICKED_OF_FAR);
+		select_nearest(f->far, within, count);
+		f->far_limit = -INFINITY;
+		for (int i = 0; i < count; i++)
+			f->far_limit = Max(f->far_limit, f->far[i].est);
+	}
 	if (count > f->next_cap)
 	{
 		f->next_cap = count;
 		f->next = repalloc_huge(f->next, sizeof(VecxCandidate) * f->next_cap);
 	}
-	f->far_limit = -INFINITY;
 	for (int i = 0; i < count; i++)
-	{
-		f->far_limit = Max(f->far_limit, f->far[i].est);
 		VecxHeapPush(f->next, &f->nnext, f->far[i]);
-	}
 	f->nfar -= count;
 	memmove(f->far, f->far + Max(f->nfar, count), sizeof(VecxCandidate) * Min(f->nfar, count));
 }
 
-/* Moves the nearest of the other records to the near ones, of which none is left. */
+/*
+ * Moves the nearest of the other records to the near ones, of which none is
+ * left.  None of those beyond the bound need come.
+ */
 void
-VecxFrontierRefill(VecxFrontier *f)
+VecxFrontierRefill(VecxFrontier *f, float bound)
 {
 	if (f->nnext == 0)
-		pick_next(f);
+		pick_next(f, bound);
 	f->limit = INFINITY;
 	for (int i = 0; i < VECX_FRONTIER_NEAR / 2 && f->nnext > 0; i++)
 		VecxFrontierAddNear(f, VecxHeapPop(f->next, &f->nnext));

@@ -41,7 +41,7 @@ typedef struct VecxFrontier
 
 extern void VecxFrontierInit(VecxFrontier *f, MemoryContext cxt);
 extern void VecxFrontierClear(VecxFrontier *f);
-extern void VecxFrontierRefill(VecxFrontier *f);
+extern void VecxFrontierRefill(VecxFrontier *f, float bound);
 extern void VecxFrontierAddNear(VecxFrontier *f, VecxCandidate cand);
 extern void VecxFrontierAddNext(VecxFrontier *f, VecxCandidate cand);
 extern void VecxFrontierGrow(VecxFrontier *f);
@@ -93,7 +93,7 @@ VecxFrontierTake(VecxFrontier *f, float threshold, VecxId *id)
 	{
 		if ((f->nnext == 0 && f->nfar == 0) || f->limit > threshold)
 			return false;
-		VecxFrontierRefill(f);
+		VecxFrontierRefill(f, threshold);
 	}
 	if (f->est[0] > threshold)
 		return false;

@@ -16,7 +16,13 @@
 
 #include "am/am.h"
 
-#define RECENT_SLOTS	16384	/* a power of two */
+/*
+ * Slots: one for each page that shared_buffers may hold, between these; powers
+ * of two.  With fewer, pages of an index that is in memory as a whole would
+ * drive each other out.
+ */
+#define LEAST_SLOTS		16384
+#define MOST_SLOTS		131072
 
 /*
  * ReadRecentBuffer's first pin does not count as a use of the buffer in every
@@ -25,22 +31,36 @@
  */
 #define READS_PER_LOOKUP	16
 
+/* Of the file only the number within its tablespace and database is kept; the
+ * rest is checked with the buffer. */
 typedef struct Recent
 {
-	RelFileLocator locator;
+	RelFileNumber number;
 	BlockNumber blkno;
 	Buffer		buf;			/* InvalidBuffer: nothing known */
 } Recent;
 
 static Recent *recent;
+static uint32 slot_mask;
 static uint32 reads;
 
 static inline Recent *
-slot_of(const RelFileLocator *locator, BlockNumber blkno)
+slot_of(RelFileNumber number, BlockNumber blkno)
 {
-	uint32		hash = (blkno + RelFileLocatorNumber(*locator) * 0x9E3779B1u) * 0x85EBCA6Bu;
+	uint32		hash = (blkno + number * 0x9E3779B1u) * 0x85EBCA6Bu;
 
-	return &recent[(hash >> 15) & (RECENT_SLOTS - 1)];
+	return &recent[(hash >> 12) & slot_mask];
+}
+
+static void
+make_slots(void)
+{
+	uint32		slots = LEAST_SLOTS;
+
+	while (slots < (uint32) NBuffers && slots < MOST_SLOTS)
+		slots *= 2;
+	recent = MemoryContextAllocZero(TopMemoryContext, sizeof(Recent) * slots);
+	slot_mask = slots - 1;
 }
 
 /*
@@ -54,9 +74,9 @@ VecxRecentPage(Relation rel, BlockNumber blkno)
 
 	if (!recent)
 		return NULL;
-	slot = slot_of(&rel->rd_locator, blkno);
+	slot = slot_of(RelFileLocatorNumber(rel->rd_locator), blkno);
 	if (slot->buf == InvalidBuffer || slot->blkno != blkno ||
-		!RelFileLocatorEquals(slot->locator, rel->rd_locator))
+		slot->number != RelFileLocatorNumber(rel->rd_locator))
 		return NULL;
 	return BufferGetBlock(slot->buf);
 }
@@ -65,15 +85,15 @@ VecxRecentPage(Relation rel, BlockNumber blkno)
 Buffer
 VecxReadBuffer(Relation rel, BlockNumber blkno)
 {
+	RelFileNumber number = RelFileLocatorNumber(rel->rd_locator);
 	Recent	   *slot;
 
 	if (RelationUsesLocalBuffers(rel))
 		return ReadBuffer(rel, blkno);
 	if (!recent)
-		recent = MemoryContextAllocZero(TopMemoryContext, sizeof(Recent) * RECENT_SLOTS);
-	slot = slot_of(&rel->rd_locator, blkno);
-	if (slot->buf != InvalidBuffer && slot->blkno == blkno &&
-		RelFileLocatorEquals(slot->locator, rel->rd_locator) &&
+		make_slots();
+	slot = slot_of(number, blkno);
+	if (slot->buf != InvalidBuffer && slot->blkno == blkno && slot->number == number &&
 		++reads % READS_PER_LOOKUP != 0 &&
 		ReadRecentBuffer(rel->rd_locator, MAIN_FORKNUM, blkno, slot->buf))
 	{
@@ -82,7 +102,7 @@ VecxReadBuffer(Relation rel, BlockNumber blkno)
 		return slot->buf;
 	}
 	slot->buf = InvalidBuffer;
-	slot->locator = rel->rd_locator;
+	slot->number = number;
 	slot->blkno = blkno;
 	return slot->buf = ReadBuffer(rel, blkno);
 }
