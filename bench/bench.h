@@ -13,7 +13,7 @@
 #define BENCH_MAX_ENGINES	8
 #define BENCH_MAX_WIDTHS	32
 #define BENCH_MAX_ROUNDS	20
-#define BENCH_MAX_TARGETS	4
+#define BENCH_MAX_TARGETS	5
 #define BENCH_FIXED_WIDTH	100 /* recall at this width is always reported */
 
 /* Steps of a run, in their order. */

@@ -7,7 +7,7 @@
 
 #include "bench.h"
 
-static const double targets[] = {0.90, 0.95, 0.99};
+static const double targets[] = {0.80, 0.90, 0.95, 0.99};
 
 #define NTARGETS	((int) (sizeof(targets) / sizeof(targets[0])))
 
@@ -20,6 +20,8 @@ bench_set_point(BenchSession *s, const BenchPoint *p)
 		bench_exec(s->conn, "RESET %s", s->engine->def->width);
 	if (p->target > 0.0)
 		bench_exec(s->conn, "SET vecx.target_recall = %g", p->target);
+	else if (bench_is_vecx(s->engine))
+		bench_exec(s->conn, "RESET vecx.target_recall");
 }
 
 /* The session has to have searched, so that the settings of its extension exist. */
