@@ -239,7 +239,7 @@ def target_rows(rowset):
 
 def is_foreign(rowset):
     """Whether its queries are not like the rows."""
-    return rowset['name'].endswith('-title')
+    return rowset['name'].endswith(('-title', '-sift'))
 
 
 def calibration_rows(rowset):

@@ -25,7 +25,8 @@ static const BenchSetDef sets[] = {
 	{"bge1024", BENCH_COSINE, "bge1024/base.f16vecs.gz",
 		{{"bge1024", "bge1024/query.f16vecs", "bge1024/groundtruth.ivecs"}}},
 	{"made1m", BENCH_L2, "made1m/base.bvecs",
-		{{"made1m", "made1m/query.bvecs", "made1m/groundtruth.ivecs"}}},
+		{{"made1m", "made1m/query.bvecs", "made1m/groundtruth.ivecs"},
+		{"made1m-sift", "made1m/query_sift.bvecs", "made1m/groundtruth_sift.ivecs"}}},
 };
 
 const BenchSetDef *

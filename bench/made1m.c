@@ -4,9 +4,11 @@
  *
  *    A made row lies between a real vector and one of its near neighbours, at
  *    most half way, and each value is off by an eighth of itself (standard
- *    deviation), so that zeros stay and no two rows are equal.  The queries are
- *    sift200k's, which come from other photographs.  All arithmetic is in
- *    integers: neither the rows nor their order depend on the machine.
+ *    deviation), so that zeros stay and no two rows are equal.  Queries are
+ *    made in the same way of sift200k's, which come from other photographs, and
+ *    their near real vectors; sift200k's own queries, which lack the noise of
+ *    the rows, are a second set.  All arithmetic is in integers: neither the
+ *    rows nor their order depend on the machine.
  *
  *    usage: made1m SIFT200K OUT		(directories)
  */
@@ -223,6 +225,27 @@ make_rows(const Rows *real)
 	return made;
 }
 
+/* Queries like the made rows: each between a real query and a row near it. */
+static Rows
+make_queries(const Rows *real, const Rows *queries)
+{
+	Near	   *near = nearest(real, queries, NEAR);
+	Rows		made = rows_new(queries->n, queries->dim);
+	uint64_t	state = 2;
+
+	for (int i = 0; i < queries->n; i++)
+	{
+		uint64_t	choice = draw(&state);
+		int32_t		other = near[(size_t) i * NEAR + choice % NEAR].row;
+
+		blend(row_of(&made, i), row_of(queries, i), row_of(real, other), real->dim,
+			  (int) ((choice >> 32) % 129), &state);
+		set_norm(&made, i);
+	}
+	free(near);
+	return made;
+}
+
 static FILE *
 create(const char *dir, const char *name)
 {
@@ -257,9 +280,9 @@ write_rows(const Rows *r, const char *dir, const char *name)
 }
 
 static void
-write_truth(const Near *near, int nqueries, const char *dir)
+write_truth(const Near *near, int nqueries, const char *dir, const char *name)
 {
-	FILE	   *file = create(dir, "groundtruth.ivecs");
+	FILE	   *file = create(dir, name);
 	int32_t		k = NTRUTH;
 
 	for (int i = 0; i < nqueries; i++)
@@ -277,6 +300,7 @@ main(int argc, char **argv)
 	Rows		real;
 	Rows		queries;
 	Rows		made;
+	Rows		made_queries;
 
 	if (argc != 3)
 	{
@@ -288,7 +312,10 @@ main(int argc, char **argv)
 	queries = rows_read(argv[1], "query.bvecs.gz");
 	made = make_rows(&real);
 	write_rows(&made, argv[2], "base.bvecs");
-	write_rows(&queries, argv[2], "query.bvecs");
-	write_truth(nearest(&made, &queries, NTRUTH), queries.n, argv[2]);
+	made_queries = make_queries(&real, &queries);
+	write_rows(&made_queries, argv[2], "query.bvecs");
+	write_truth(nearest(&made, &made_queries, NTRUTH), queries.n, argv[2], "groundtruth.ivecs");
+	write_rows(&queries, argv[2], "query_sift.bvecs");
+	write_truth(nearest(&made, &queries, NTRUTH), queries.n, argv[2], "groundtruth_sift.ivecs");
 	return 0;
 }
