@@ -90,7 +90,8 @@ CREATE FUNCTION vecx_last_scan(
 		OUT hops bigint,
 		OUT records bigint,
 		OUT heap_fetches bigint,
-		OUT dropped bigint)
+		OUT dropped bigint,
+		OUT stopped boolean)
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vecx_last_scan() IS 'what the vecx index scan that ended last in this session did';
 

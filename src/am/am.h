@@ -88,6 +88,7 @@ extern int	vecx_ef_search;			/* 0: by the target */
 extern double vecx_target_recall;
 extern bool vecx_target_recall_is_own;	/* set by the session itself */
 extern int	vecx_scan_order;
+extern int	vecx_max_scan_tuples;	/* 0: no limit */
 
 /* A column value as the index sees it. */
 typedef enum VecxInputKind
@@ -255,6 +256,7 @@ typedef struct VecxScanCounts
 	int64		records;
 	int64		heap_fetches;	/* for exact distances */
 	int64		dropped;		/* rows, or groups of equal ones, that came too late */
+	bool		stopped;		/* by vecx.max_scan_tuples */
 } VecxScanCounts;
 
 /* opspec.c */
@@ -338,6 +340,8 @@ extern VecxSearch *VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep
 extern void VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden);
 extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 							const VecxId *seeds, int nseeds);
+extern void VecxSearchLimit(VecxSearch *search, int64 records);
+extern bool VecxSearchPastLimit(const VecxSearch *search);
 extern void VecxSearchRun(VecxSearch *search, int width);
 extern bool VecxSearchExhausted(const VecxSearch *search);
 extern bool VecxSearchHasMore(const VecxSearch *search);

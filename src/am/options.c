@@ -19,6 +19,7 @@ int			vecx_ef_search = 0;
 double		vecx_target_recall = VECX_DEFAULT_TARGET_RECALL;
 bool		vecx_target_recall_is_own = false;
 int			vecx_scan_order = VECX_SCAN_RELAXED;
+int			vecx_max_scan_tuples = 0;
 
 static relopt_kind vecx_relopt_kind;
 
@@ -115,6 +116,11 @@ vecxAmInit(void)
 							 "relaxed returns a row found late at once; strict drops it.",
 							 &vecx_scan_order, VECX_SCAN_RELAXED, scan_order_values,
 							 PGC_USERSET, 0, NULL, assign_scan_order, NULL);
+	DefineCustomIntVariable("vecx.max_scan_tuples",
+							"Rows of an index that a scan looks at before it gives up; 0 sets no limit.",
+							"A scan that gives up says so in a NOTICE; its result may lack rows.",
+							&vecx_max_scan_tuples, 0, 0, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
 	vecxPlanInit();
 	vecxLimitInit();
 }

@@ -71,6 +71,9 @@ typedef struct VecxScan
 	const LimitState *limit;	/* above the scan, or NULL */
 	double		passing;		/* share of the rows that gets there */
 	int64		rows_wanted;	/* without a limit; 0: unknown */
+	int64		most_tuples;	/* vecx.max_scan_tuples when the plan was started */
+	int64		given;			/* rows given to the executor */
+	bool		told;			/* that the scan gave up */
 	VecxEffort	effort;
 	int			width;			/* of the first batch */
 	VecxScanCounts counts;
@@ -112,6 +115,7 @@ vecxbeginscan(Relation rel, int nkeys, int norderbys)
 	so->fetch_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx scan fetch",
 										  ALLOCSET_DEFAULT_SIZES);
 	so->strict = vecx_scan_order == VECX_SCAN_STRICT;
+	so->most_tuples = vecx_max_scan_tuples > 0 ? vecx_max_scan_tuples : PG_INT64_MAX;
 	so->phase = SCAN_START;
 	scan->opaque = so;
 	return scan;
@@ -204,7 +208,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->ready = NULL;
 	so->npending = so->batch_cap = so->nready = so->ready_cap = 0;
 	so->has_current = false;
-	so->returned = 0;
+	so->returned = so->given = 0;
 	so->restarted = false;
 	so->nan_first = false;
 	so->range.active = false;
@@ -220,6 +224,24 @@ vecxendscan(IndexScanDesc scan)
 	MemoryContextDelete(so->cxt);
 	MemoryContextDelete(so->fetch_cxt);
 	pfree(so);
+}
+
+/*
+ * Ends the scan at vecx.max_scan_tuples.  A scan that is started over and over, the
+ * inner side of a join, says so once.
+ */
+static void
+give_up(VecxScan *so)
+{
+	so->counts.stopped = true;
+	if (so->told)
+		return;
+	so->told = true;
+	ereport(NOTICE,
+			(errmsg("scan of index \"%s\" stopped after %lld rows",
+					RelationGetRelationName(so->index->rel), (long long) so->most_tuples),
+			 errdetail("The result may lack rows."),
+			 errhint("Raise vecx.max_scan_tuples, or set it to 0 for no limit.")));
 }
 
 /*
@@ -266,6 +288,14 @@ prepare_query(IndexScanDesc scan, VecxScan *so)
 	return true;
 }
 
+static void
+begin_search(VecxScan *so, const VecxId *seeds, int nseeds)
+{
+	VecxSearchStart(so->search, so->probe, 0, seeds, nseeds);
+	if (so->most_tuples < PG_INT64_MAX)
+		VecxSearchLimit(so->search, so->most_tuples);
+}
+
 /* Starts the search at the base level. */
 static void
 start_search(VecxScan *so)
@@ -273,7 +303,7 @@ start_search(VecxScan *so)
 	VecxId		seeds[VECX_MAX_SEEDS];
 	int			nseeds = VecxSearchDescend(so->search, so->probe, 0, seeds);
 
-	VecxSearchStart(so->search, so->probe, 0, seeds, nseeds);
+	begin_search(so, seeds, nseeds);
 }
 
 static void
@@ -330,7 +360,7 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	}
 	else if (so->phase != SCAN_DONE)
 	{
-		VecxSearchStart(so->search, NULL, 0, NULL, 0);
+		begin_search(so, NULL, 0);
 		start_sweep(so);
 	}
 }
@@ -604,7 +634,7 @@ search_batch(VecxScan *so)
 static bool
 next_batch(VecxScan *so)
 {
-	while (so->phase == SCAN_GRAPH)
+	while (so->phase == SCAN_GRAPH && !so->counts.stopped)
 	{
 		if (VecxRangeIsDone(&so->range, so->returned))
 			return false;
@@ -622,14 +652,18 @@ next_batch(VecxScan *so)
 			break;
 		}
 		search_batch(so);
+		if (VecxSearchPastLimit(so->search))
+			give_up(so);
 		take_batch(so);
 		if (so->npending > 0)
 			return true;
 	}
-	while (so->phase == SCAN_SWEEP && so->sweep_next < so->sweep_end)
+	while (so->phase == SCAN_SWEEP && !so->counts.stopped && so->sweep_next < so->sweep_end)
 	{
 		CHECK_FOR_INTERRUPTS();
 		VecxSearchSweep(so->search, so->sweep_next++);
+		if (VecxSearchPastLimit(so->search))
+			give_up(so);
 		take_batch(so);
 		if (so->npending > 0)
 			return true;
@@ -802,8 +836,14 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 		{
 			so->has_current = next_vertex(scan, so);
 			if (!so->has_current)
-				so->phase = SCAN_SIDE;
+				so->phase = so->counts.stopped ? SCAN_DONE : SCAN_SIDE;
 		}
+	}
+	if (found && ++so->given > so->most_tuples)
+	{
+		give_up(so);
+		so->phase = SCAN_DONE;
+		found = false;
 	}
 	if (so->exact)
 		VecxExactReset(so->exact);

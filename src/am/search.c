@@ -71,6 +71,7 @@ struct VecxSearch
 
 	int64		nhops;			/* pages read for a record, or a group of them */
 	int64		nrecords;		/* read, on all levels and by sweeps */
+	int64		most_records;	/* beyond which runs end */
 };
 
 VecxSearch *
@@ -88,6 +89,7 @@ VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes)
 	search->opened_cap = 128;
 	search->opened = palloc(sizeof(VecxOpened) * search->opened_cap);
 	search->buf = InvalidBuffer;
+	search->most_records = PG_INT64_MAX;
 	search->est = palloc(sizeof(float) * max_links);
 	search->scratch = palloc(sizeof(int32) * max_links);
 	search->ids = palloc(sizeof(VecxId) * max_links);
@@ -100,6 +102,19 @@ void
 VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden)
 {
 	search->hidden = hidden;
+}
+
+/* Has runs end when more than so many records were read from here on. */
+void
+VecxSearchLimit(VecxSearch *search, int64 records)
+{
+	search->most_records = search->nrecords + records;
+}
+
+bool
+VecxSearchPastLimit(const VecxSearch *search)
+{
+	return search->nrecords > search->most_records;
 }
 
 /* Remembers a distance among the best width ones. */
@@ -424,7 +439,7 @@ VecxSearchRun(VecxSearch *search, int width)
 		if (!search->opened[i].dead)
 			worst_add(search, search->opened[i].nav);
 
-	while ((search->nworst < width || hops < most_hops) &&
+	while ((search->nworst < width || hops < most_hops) && !VecxSearchPastLimit(search) &&
 		   VecxFrontierTake(&search->frontier, threshold(search), &id))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -205,8 +205,8 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 {
 	const VecxScanCounts *counts = VecxLastScan();
 	TupleDesc	desc;
-	Datum		values[8];
-	bool		nulls[8] = {false};
+	Datum		values[9];
+	bool		nulls[9] = {false};
 	int			n = 0;
 
 	if (!OidIsValid(counts->index))
@@ -222,6 +222,7 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(counts->records);
 	values[n++] = Int64GetDatum(counts->heap_fetches);
 	values[n++] = Int64GetDatum(counts->dropped);
+	values[n++] = BoolGetDatum(counts->stopped);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
