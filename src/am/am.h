@@ -448,6 +448,21 @@ extern BlockNumber VecxSideRead(VecxIndex *index, BlockNumber blkno, VecxRowEntr
 extern void VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 						   int64 *live, int64 *removed);
 
+/* The rows of the chain, one after the other. */
+typedef struct VecxSideScan
+{
+	VecxIndex  *index;
+	MemoryContext cxt;
+	BlockNumber next;			/* page to read when rows are used up */
+	uint16		pass;			/* VECX_ROW_xxx that is being returned */
+	VecxRowEntry *rows;			/* NULL: none read yet */
+	int			at;
+	int			count;
+} VecxSideScan;
+
+extern void VecxSideScanStart(VecxSideScan *side, VecxIndex *index, MemoryContext cxt);
+extern bool VecxSideScanNext(VecxSideScan *side, ItemPointer tid);
+
 /* insert.c */
 extern int	VecxRandomLevel(pg_prng_state *prng, int m);
 extern void VecxInsertRow(VecxIndex *index, Relation heap, Datum value, bool isnull, ItemPointer tid);

@@ -24,6 +24,7 @@
 
 #include "am/am.h"
 #include "am/heap.h"
+#include "am/ready.h"
 
 typedef enum ScanPhase
 {
@@ -34,26 +35,6 @@ typedef enum ScanPhase
 	SCAN_SIDE,
 	SCAN_DONE
 } ScanPhase;
-
-/* The rows of one vertex, one after the other. */
-typedef struct RowCursor
-{
-	VecxOpened	vertex;
-	int			next;			/* in vertex.tids, then in rows */
-	bool		in_chain;
-	VecxId		segment;		/* to read when rows are used up */
-	VecxRowEntry *rows;
-	int			nrows;
-	VecxId		item;			/* record or segment that rows come from */
-	XLogRecPtr	lsn;			/* of its page then */
-} RowCursor;
-
-/* A vertex whose distance is known. */
-typedef struct Ready
-{
-	double		distance;		/* the operator's */
-	RowCursor	rows;			/* at the first row that is visible */
-} Ready;
 
 typedef struct VecxScan
 {
@@ -81,21 +62,15 @@ typedef struct VecxScan
 	bool		restarted;		/* the search found nothing and started again */
 	BlockNumber sweep_next;
 	BlockNumber sweep_end;
-	BlockNumber side_next;
-	uint16		side_pass;		/* VECX_ROW_xxx that is being returned */
-	VecxRowEntry *side_rows;
-	int			side_at;
-	int			side_count;
+	VecxSideScan side;
 
 	VecxOpened *batch;
 	int			batch_cap;
 	VecxCandidate *pending;		/* of the batch: min-heap on the lower bound of the
 								 * distance; id is the place in the batch */
 	int			npending;
-	Ready	   *ready;			/* min-heap on distance */
-	int			nready;
-	int			ready_cap;
-	RowCursor	current;		/* whose rows are being returned */
+	VecxReadyHeap ready;
+	VecxRowCursor current;		/* whose rows are being returned */
 	bool		has_current;
 	ItemPointerData last_tid;	/* of the row returned last, if it is one of current */
 	VecxKills  *kills;			/* rows found dead; NULL: none yet */
@@ -123,7 +98,7 @@ vecxbeginscan(Relation rel, int nkeys, int norderbys)
 
 /* Notes a row that the cursor has just given and that is dead to everybody. */
 static void
-note_dead(VecxScan *so, const RowCursor *cursor, ItemPointer tid)
+note_dead(VecxScan *so, const VecxRowCursor *cursor, ItemPointer tid)
 {
 	if (!so->kills)
 		so->kills = VecxKillsMake(so->cxt);
@@ -205,8 +180,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->probe = NULL;
 	so->batch = NULL;
 	so->pending = NULL;
-	so->ready = NULL;
-	so->npending = so->batch_cap = so->nready = so->ready_cap = 0;
+	so->npending = so->batch_cap = 0;
 	so->has_current = false;
 	so->returned = so->given = 0;
 	so->restarted = false;
@@ -315,14 +289,6 @@ start_sweep(VecxScan *so)
 }
 
 static void
-start_side(VecxScan *so)
-{
-	so->side_next = so->index->meta.side_head;
-	so->side_pass = VECX_ROW_UNSCORABLE;
-	so->side_at = so->side_count = 0;
-}
-
-static void
 start_scan(IndexScanDesc scan, VecxScan *so)
 {
 	if (scan->numberOfOrderBys + scan->numberOfKeys == 0)
@@ -348,8 +314,8 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	VecxEffortChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
 	so->width = so->effort.width;
 	so->search = VecxSearchMake(so->index, so->cxt, false);
-	so->side_rows = NULL;
-	start_side(so);
+	VecxReadyInit(&so->ready, so->cxt);
+	VecxSideScanStart(&so->side, so->index, so->cxt);
 	so->last_distance = -get_float8_infinity();
 	if (prepare_query(scan, so))
 	{
@@ -391,100 +357,6 @@ exact_distance(IndexScanDesc scan, VecxScan *so, ItemPointer tid, double *distan
 	return found;
 }
 
-static void
-start_rows(RowCursor *cursor, const VecxOpened *vertex)
-{
-	cursor->vertex = *vertex;
-	cursor->next = 0;
-	cursor->in_chain = false;
-	cursor->segment = vertex->chain;
-	cursor->rows = NULL;
-	cursor->nrows = 0;
-	cursor->item = vertex->id;
-	cursor->lsn = vertex->lsn;
-}
-
-/* The next row of the vertex; false at the end. */
-static bool
-next_row(VecxScan *so, RowCursor *cursor, ItemPointer tid)
-{
-	if (!cursor->in_chain)
-	{
-		if (cursor->next < cursor->vertex.nrows)
-		{
-			*tid = cursor->vertex.tids[cursor->next++];
-			return true;
-		}
-		cursor->in_chain = true;
-		cursor->next = 0;
-	}
-	while (cursor->next >= cursor->nrows)
-	{
-		if (cursor->segment == VECX_INVALID_ID)
-		{
-			if (cursor->rows)
-				pfree(cursor->rows);
-			cursor->rows = NULL;
-			return false;
-		}
-		CHECK_FOR_INTERRUPTS();
-		if (!cursor->rows)
-			cursor->rows = MemoryContextAlloc(so->cxt, sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
-		cursor->item = cursor->segment;
-		cursor->nrows = VecxRowsReadSegment(so->index, cursor->vertex.id, &cursor->segment,
-											cursor->rows, &cursor->lsn);
-		cursor->next = 0;
-	}
-	*tid = cursor->rows[cursor->next++].tid;
-	return true;
-}
-
-static void
-ready_push(VecxScan *so, const Ready *item)
-{
-	int			i;
-
-	if (so->nready == so->ready_cap)
-	{
-		so->ready_cap = Max(so->ready_cap * 2, 16);
-		so->ready = so->ready ?
-			repalloc_huge(so->ready, sizeof(Ready) * so->ready_cap) :
-			MemoryContextAlloc(so->cxt, sizeof(Ready) * so->ready_cap);
-	}
-	for (i = so->nready++; i > 0; i = (i - 1) / 2)
-	{
-		if (so->ready[(i - 1) / 2].distance <= item->distance)
-			break;
-		so->ready[i] = so->ready[(i - 1) / 2];
-	}
-	so->ready[i] = *item;
-}
-
-static Ready
-ready_pop(VecxScan *so)
-{
-	Ready		top = so->ready[0];
-	Ready		last = so->ready[--so->nready];
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= so->nready)
-			break;
-		if (child + 1 < so->nready && so->ready[child + 1].distance < so->ready[child].distance)
-			child++;
-		if (last.distance <= so->ready[child].distance)
-			break;
-		so->ready[i] = so->ready[child];
-		i = child;
-	}
-	if (so->nready > 0)
-		so->ready[i] = last;
-	return top;
-}
-
 /*
  * Finds the exact distance of a vertex from the first of its rows that the
  * snapshot sees; without any the vertex is passed over.
@@ -492,11 +364,11 @@ ready_pop(VecxScan *so)
 static void
 find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
 {
-	Ready		item;
+	VecxReady	item;
 	ItemPointerData tid;
 
-	start_rows(&item.rows, vertex);
-	while (next_row(so, &item.rows, &tid))
+	VecxCursorStart(&item.rows, so->index, so->cxt, vertex);
+	while (VecxCursorNext(&item.rows, &tid))
 	{
 		if (!exact_distance(scan, so, &tid, &item.distance))
 		{
@@ -508,7 +380,7 @@ find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
 			item.distance = get_float8_infinity();
 		/* this row is to be returned, too */
 		item.rows.next--;
-		ready_push(so, &item);
+		VecxReadyPush(&so->ready, &item);
 		return;
 	}
 }
@@ -684,8 +556,8 @@ comes_next(VecxScan *so, const VecxOpened *vertex)
 		return false;			/* which compares exact distances */
 	if (so->npending > 0 && upper > so->pending[0].est)
 		return false;
-	return so->nready == 0 ||
-		upper <= VecxRankFromOperator(so->index->spec->metric, so->ready[0].distance);
+	return so->ready.n == 0 ||
+		upper <= VecxRankFromOperator(so->index->spec->metric, so->ready.items[0].distance);
 }
 
 /* Whether the pending vertices might be nearer than all that are ready. */
@@ -693,9 +565,9 @@ static bool
 pending_first(VecxScan *so)
 {
 	return so->npending > 0 &&
-		(so->nready == 0 ||
+		(so->ready.n == 0 ||
 		 so->pending[0].est <
-		 VecxRankFromOperator(so->index->spec->metric, so->ready[0].distance));
+		 VecxRankFromOperator(so->index->spec->metric, so->ready.items[0].distance));
 }
 
 /* Makes so->current the vertex whose rows come next; false if none is left. */
@@ -704,9 +576,9 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 {
 	for (;;)
 	{
-		Ready		item;
+		VecxReady	item;
 
-		if (so->nready == 0 && so->npending == 0 && !next_batch(so))
+		if (so->ready.n == 0 && so->npending == 0 && !next_batch(so))
 			return false;
 		if (pending_first(so))
 		{
@@ -717,59 +589,25 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 			CHECK_FOR_INTERRUPTS();
 			if (known)
 			{
-				start_rows(&so->current, vertex);
+				VecxCursorStart(&so->current, so->index, so->cxt, vertex);
 				return true;
 			}
 			find_distance(scan, so, vertex);
 			continue;
 		}
-		if (so->nready == 0)
+		if (so->ready.n == 0)
 			continue;
-		item = ready_pop(so);
+		item = VecxReadyPop(&so->ready);
 		if ((so->strict && item.distance < so->last_distance) ||
 			(so->range.active && item.distance > so->range.radius))
 		{
 			so->counts.dropped++;
-			if (item.rows.rows)
-				pfree(item.rows.rows);
+			VecxCursorEnd(&item.rows);
 			continue;
 		}
 		so->last_distance = item.distance;
 		so->current = item.rows;
 		return true;
-	}
-}
-
-/* The next row of the side chain: unscorable ones first, then NULLs. */
-static bool
-next_side_row(VecxScan *so, ItemPointer tid)
-{
-	if (!so->side_rows)
-		so->side_rows = MemoryContextAlloc(so->cxt, sizeof(VecxRowEntry) * VECX_SIDE_PAGE_ROWS);
-	for (;;)
-	{
-		while (so->side_at < so->side_count)
-		{
-			VecxRowEntry *row = &so->side_rows[so->side_at++];
-
-			if (row->flags == so->side_pass)
-			{
-				*tid = row->tid;
-				return true;
-			}
-		}
-		CHECK_FOR_INTERRUPTS();
-		if (so->side_next == InvalidBlockNumber)
-		{
-			if (so->side_pass == VECX_ROW_NULL)
-				return false;
-			so->side_pass = VECX_ROW_NULL;
-			so->side_next = so->index->meta.side_head;
-			if (so->side_next == InvalidBlockNumber)
-				return false;
-		}
-		so->side_next = VecxSideRead(so->index, so->side_next, so->side_rows, &so->side_count);
-		so->side_at = 0;
 	}
 }
 
@@ -780,15 +618,15 @@ next_side_row(VecxScan *so, ItemPointer tid)
 static bool
 next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
 {
-	while (next_side_row(so, tid))
+	while (VecxSideScanNext(&so->side, tid))
 	{
 		double		distance;
 
-		if (so->side_pass == VECX_ROW_NULL && scan->numberOfKeys > 0)
+		if (so->side.pass == VECX_ROW_NULL && scan->numberOfKeys > 0)
 			return false;
 		if (!so->nan_first)
 			return true;
-		if (so->side_pass == VECX_ROW_NULL)
+		if (so->side.pass == VECX_ROW_NULL)
 			return so->phase == SCAN_SIDE;
 		if (exact_distance(scan, so, tid, &distance) &&
 			(distance == -get_float8_infinity()) == (so->phase == SCAN_NAN))
@@ -818,7 +656,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 			if (!found)
 			{
 				so->phase = SCAN_GRAPH;
-				start_side(so);
+				VecxSideScanStart(&so->side, so->index, so->cxt);
 			}
 		}
 		else if (so->phase == SCAN_SIDE)
@@ -827,7 +665,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 			if (!found)
 				so->phase = SCAN_DONE;
 		}
-		else if (so->has_current && next_row(so, &so->current, &scan->xs_heaptid))
+		else if (so->has_current && VecxCursorNext(&so->current, &scan->xs_heaptid))
 		{
 			so->last_tid = scan->xs_heaptid;
 			found = true;

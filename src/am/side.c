@@ -8,6 +8,7 @@
 
 #include "commands/vacuum.h"
 #include "compat.h"
+#include "miscadmin.h"
 
 #include "am/am.h"
 
@@ -204,4 +205,48 @@ VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 	pfree(rows);
 	if (roomy != InvalidBlockNumber && roomy != index->meta.side_tail)
 		VecxMetaEdit(index, set_side_tail, &roomy);
+}
+
+/* Begins to read the chain. */
+void
+VecxSideScanStart(VecxSideScan *side, VecxIndex *index, MemoryContext cxt)
+{
+	memset(side, 0, sizeof(VecxSideScan));
+	side->index = index;
+	side->cxt = cxt;
+	side->next = index->meta.side_head;
+	side->pass = VECX_ROW_UNSCORABLE;
+}
+
+/* The next row of the chain: unscorable ones first, then NULLs. */
+bool
+VecxSideScanNext(VecxSideScan *side, ItemPointer tid)
+{
+	for (;;)
+	{
+		while (side->at < side->count)
+		{
+			VecxRowEntry *row = &side->rows[side->at++];
+
+			if (row->flags == side->pass)
+			{
+				*tid = row->tid;
+				return true;
+			}
+		}
+		CHECK_FOR_INTERRUPTS();
+		if (side->next == InvalidBlockNumber)
+		{
+			if (side->pass == VECX_ROW_NULL)
+				return false;
+			side->pass = VECX_ROW_NULL;
+			side->next = side->index->meta.side_head;
+			if (side->next == InvalidBlockNumber)
+				return false;
+		}
+		if (!side->rows)
+			side->rows = MemoryContextAlloc(side->cxt, sizeof(VecxRowEntry) * VECX_SIDE_PAGE_ROWS);
+		side->next = VecxSideRead(side->index, side->next, side->rows, &side->count);
+		side->at = 0;
+	}
 }

@@ -1,0 +1,123 @@
+/*
+ * ready.c
+ *    What a scan is about to return: the rows of a vertex, one after the other,
+ *    and vertices whose distance is known, nearest first.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "am/ready.h"
+
+void
+VecxCursorStart(VecxRowCursor *cursor, VecxIndex *index, MemoryContext cxt,
+				const VecxOpened *vertex)
+{
+	cursor->index = index;
+	cursor->cxt = cxt;
+	cursor->vertex = *vertex;
+	cursor->next = 0;
+	cursor->in_chain = false;
+	cursor->segment = vertex->chain;
+	cursor->rows = NULL;
+	cursor->nrows = 0;
+	cursor->item = vertex->id;
+	cursor->lsn = vertex->lsn;
+}
+
+/* The next row of the vertex; false at the end. */
+bool
+VecxCursorNext(VecxRowCursor *cursor, ItemPointer tid)
+{
+	if (!cursor->in_chain)
+	{
+		if (cursor->next < cursor->vertex.nrows)
+		{
+			*tid = cursor->vertex.tids[cursor->next++];
+			return true;
+		}
+		cursor->in_chain = true;
+		cursor->next = 0;
+	}
+	while (cursor->next >= cursor->nrows)
+	{
+		if (cursor->segment == VECX_INVALID_ID)
+		{
+			VecxCursorEnd(cursor);
+			return false;
+		}
+		CHECK_FOR_INTERRUPTS();
+		if (!cursor->rows)
+			cursor->rows = MemoryContextAlloc(cursor->cxt,
+											  sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
+		cursor->item = cursor->segment;
+		cursor->nrows = VecxRowsReadSegment(cursor->index, cursor->vertex.id, &cursor->segment,
+											cursor->rows, &cursor->lsn);
+		cursor->next = 0;
+	}
+	*tid = cursor->rows[cursor->next++].tid;
+	return true;
+}
+
+/* Frees what the cursor has allocated. */
+void
+VecxCursorEnd(VecxRowCursor *cursor)
+{
+	if (cursor->rows)
+		pfree(cursor->rows);
+	cursor->rows = NULL;
+}
+
+void
+VecxReadyInit(VecxReadyHeap *heap, MemoryContext cxt)
+{
+	heap->cxt = cxt;
+	heap->items = NULL;
+	heap->n = heap->cap = 0;
+}
+
+void
+VecxReadyPush(VecxReadyHeap *heap, const VecxReady *item)
+{
+	int			i;
+
+	if (heap->n == heap->cap)
+	{
+		heap->cap = Max(heap->cap * 2, 16);
+		heap->items = heap->items ?
+			repalloc_huge(heap->items, sizeof(VecxReady) * heap->cap) :
+			MemoryContextAlloc(heap->cxt, sizeof(VecxReady) * heap->cap);
+	}
+	for (i = heap->n++; i > 0; i = (i - 1) / 2)
+	{
+		if (heap->items[(i - 1) / 2].distance <= item->distance)
+			break;
+		heap->items[i] = heap->items[(i - 1) / 2];
+	}
+	heap->items[i] = *item;
+}
+
+VecxReady
+VecxReadyPop(VecxReadyHeap *heap)
+{
+	VecxReady	top = heap->items[0];
+	VecxReady	last = heap->items[--heap->n];
+	int			i = 0;
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= heap->n)
+			break;
+		if (child + 1 < heap->n && heap->items[child + 1].distance < heap->items[child].distance)
+			child++;
+		if (last.distance <= heap->items[child].distance)
+			break;
+		heap->items[i] = heap->items[child];
+		i = child;
+	}
+	if (heap->n > 0)
+		heap->items[i] = last;
+	return top;
+}
