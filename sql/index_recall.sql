@@ -36,6 +36,16 @@ FROM (SELECT *, lag(recall_lower) OVER (PARTITION BY rows ORDER BY width, patien
 GROUP BY rows ORDER BY rows;
 SELECT vecx_check('t_v', true);
 
+-- codes of whole numbers are exact, and still the farthest of the true nearest is
+-- found: its rank is not the square of its distance by the last bit
+CREATE TABLE whole (v vector(48));
+INSERT INTO whole SELECT (SELECT array_agg(hashint8(i::bigint * 64 + d) & 255 ORDER BY d)
+	FROM generate_series(1, 48) d)::vector FROM generate_series(1, 1200) i;
+CREATE INDEX whole_v ON whole USING vecx (v);
+SELECT vecx_calibrate('whole_v');
+SELECT max(recall) > 0.97 AS reaches FROM vecx_curve('whole_v') WHERE rows = 10;
+DROP TABLE whole;
+
 -- more for a higher target
 CREATE FUNCTION effort(query text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

@@ -338,6 +338,7 @@ extern uint64 VecxIdSetCount(const VecxIdSet *set);
 /* search.c */
 extern VecxSearch *VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes);
 extern void VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden);
+extern void VecxSearchStandIn(VecxSearch *search, VecxProbe *probe, VecxId self);
 extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 							const VecxId *seeds, int nseeds);
 extern void VecxSearchLimit(VecxSearch *search, int64 records);
@@ -387,7 +388,7 @@ typedef struct VecxCurveSums VecxCurveSums;
 /* How many rows of a vertex are no farther than reach. */
 typedef int (*VecxCurveMeasure) (const VecxOpened *opened, double reach, void *arg);
 extern VecxCurveSums *VecxCurveBegin(VecxIndex *index);
-extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxIdSet *hidden,
+extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
 						 const double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
 extern bool VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices);
 extern void VecxCalibrate(VecxIndex *index);

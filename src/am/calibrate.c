@@ -75,7 +75,7 @@ typedef struct StoredQuery
 /* How many of the true nearest a search has found so far. */
 typedef struct Found
 {
-	const VecxIdSet *hidden;
+	const VecxStored *stored;	/* what the query is; NULL: not of the index */
 	double		reach;			/* distance of the farthest of the true nearest */
 	VecxCurveMeasure measure;
 	void	   *arg;
@@ -116,7 +116,7 @@ count_found(VecxSearch *search, Found *found)
 	{
 		const VecxOpened *o = &opened[found->nseen];
 		bool		ours = !o->dead &&
-			!(found->hidden && VecxIdSetContains(found->hidden, o->id));
+			!(found->stored && VecxIdSetContains(&found->stored->hidden, o->id));
 
 		found->rows[found->nseen] = ours ? found->measure(o, found->reach, found->arg) : 0;
 	}
@@ -148,7 +148,11 @@ add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wa
 	double		records = 0;
 	double		before = 1;		/* width and patience of the level before */
 
-	VecxSearchHide(search, found->hidden);
+	if (found->stored)
+	{
+		VecxSearchHide(search, &found->stored->hidden);
+		VecxSearchStandIn(search, &probe, found->stored->id);
+	}
 	nseeds = VecxSearchDescend(search, &probe, 0, seeds);
 	VecxSearchStart(search, &probe, 0, seeds, nseeds);
 	for (int level = 0; level < sums->nlevels[line]; level++)
@@ -190,7 +194,7 @@ end_pilot(VecxCurveSums *sums)
  * ascending, in the unit of measure.
  */
 void
-VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxIdSet *hidden,
+VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
 			 const double *truth, int ntruth, VecxCurveMeasure measure, void *arg)
 {
 	if (ntruth == 0)
@@ -199,7 +203,7 @@ VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxIdSet *hidden,
 	{
 		int			wanted = Min(VecxCurveRows[line], ntruth);
 		MemoryContext old;
-		Found		found = {.hidden = hidden,.reach = truth[wanted - 1],.measure = measure,.arg = arg};
+		Found		found = {.stored = stored,.reach = truth[wanted - 1],.measure = measure,.arg = arg};
 
 		if (VecxCurveRows[line] >= MANY_ROWS && sums->nqueries >= MANY_ROWS_QUERIES)
 			continue;
@@ -411,7 +415,7 @@ VecxCalibrate(VecxIndex *index)
 			for (int j = 0; j < q->nnearest; j++)
 				truth[j] = q->nearest[j];
 			qsort(truth, q->nnearest, sizeof(double), compare_distances);
-			VecxCurveAdd(sums, q->probe, &q->stored.hidden, truth, q->nnearest, within_reach, NULL);
+			VecxCurveAdd(sums, q->probe, &q->stored, truth, q->nnearest, within_reach, NULL);
 		}
 		(void) VecxCurveStore(sums, VECX_CURVE_STORED, vertices);
 	}

@@ -4,7 +4,9 @@
  *
  * A stored vector must not find itself, nor may the search pass through it, for
  * its links are the answer: the records of its vertex, and of others with the
- * same vector, are hidden from its search.
+ * same vector, are hidden from its search.  The hole that it leaves in the graph
+ * around it would make the search harder than one for a vector that was never
+ * there: VecxSearchStandIn.
  */
 #include "postgres.h"
 

@@ -47,6 +47,8 @@ struct VecxSearch
 	MemoryContext cxt;
 	bool		keep_codes;
 	const VecxIdSet *hidden;	/* records to treat as absent, or NULL */
+	VecxCandidate *stand_in;	/* where links to them lead at the base */
+	int			nstand_in;
 
 	VecxProbe  *probe;
 	int			level;
@@ -331,6 +333,47 @@ prefetch_from_disk(VecxSearch *search)
 }
 
 /*
+ * Whoever hides a stored vector from its own search takes away a vertex that the
+ * graph around it was built with.  Had it never been there, each that links to it
+ * would link to something else nearby; so those links lead to its own neighbours,
+ * each to another.  self is its record at the base, probe stands for its vector.
+ */
+void
+VecxSearchStandIn(VecxSearch *search, VecxProbe *probe, VecxId self)
+{
+	VecxIndex  *index = search->index;
+	VecxRecord	rec;
+	float		nav;
+
+	search->probe = probe;
+	search->level = 0;
+	for (int i = 0; i < index->nmodels; i++)
+		VecxProbeForModel(probe, index->models[i].number);
+	rec = lock_record(search, self);
+	if (!rec)
+		return;
+	nav = vecx_code_distance(&index->coder, &probe->code, VecxRecordCode(&index->layout, rec));
+	(void) VecxRecordEstimates(probe, rec, nav, search->scratch, search->est);
+	search->stand_in = MemoryContextAlloc(search->cxt, sizeof(VecxCandidate) * (rec->nlinks + 1));
+	search->nstand_in = 0;
+	for (int i = 0; i < rec->nlinks; i++)
+	{
+		VecxCandidate cand = {search->est[i], VecxLinkId(VecxRecordLink(&index->layout, rec, i))};
+
+		if (!is_hidden(search, cand.id))
+			search->stand_in[search->nstand_in++] = cand;
+	}
+	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
+}
+
+/* What a link of the record leads to instead of a hidden one. */
+static VecxCandidate
+stand_in_for(const VecxSearch *search, VecxId linking)
+{
+	return search->stand_in[((linking * 0x9E3779B1u) >> 8) % (uint32) search->nstand_in];
+}
+
+/*
  * Opens one record and takes up its neighbours.  One that is dead leads to
  * others but is noted only above the base, where what is below it may live.
  */
@@ -365,6 +408,8 @@ open_record(VecxSearch *search, VecxId id)
 	{
 		VecxCandidate cand = {search->est[i], search->ids[i]};
 
+		if (search->nstand_in > 0 && search->level == 0 && is_hidden(search, cand.id))
+			cand = stand_in_for(search, id);
 		if (VecxIdBlock(cand.id) == VecxIdBlock(id) && add_nearby(search, cand.id, cand.est))
 			continue;
 		/* of those opened before, the far ones are not worth a look at the set */

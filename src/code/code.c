@@ -490,28 +490,35 @@ vecx_code_rank(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t
  *    <q, x> - <q, y>       = <q, e>                     (IP)
  * (but e leans towards x: <x, e> is about |e|^2, and so does a query like x)
  *    |q - x|_1 - |q - y|_1 = sum of +-e[i], and at most |e|_1 where they agree
+ *
+ * Codes may be exact, of integers for example; what is left then is the rounding
+ * of sums in float, of terms as large as the norms.
  */
+#define ROUNDING	2e-6
+
 static double
 float_error(const VecxCoder *coder, const VecxCodeQuery *query, double err2, double var,
 			double norm2, float rank)
 {
 	double		n = (double) coder->dim;
 	double		sigma = sqrt(var > err2 / n ? var : err2 / n);
+	double		rounding = ROUNDING * (norm2 + (double) query->norm2);
 
 	switch (coder->metric)
 	{
 		case VECX_METRIC_IP:
-			return 3.0 * sqrt((double) query->norm2) * sigma +
+			return 3.0 * sqrt((double) query->norm2) * sigma + rounding +
 				(norm2 > err2 ? fabs((double) rank) * err2 / norm2 : 0.0);
 		case VECX_METRIC_L1:
 			{
 				double		most = sqrt(n * err2);
 				double		bias = rank > 0.0f ? n * n * sigma * sigma / (double) rank : most;
 
-				return 3.0 * sqrt(err2) + (bias < most ? bias : most);
+				return 3.0 * sqrt(err2) + (bias < most ? bias : most) +
+					ROUNDING * sqrt(n) * (sqrt(norm2) + sqrt((double) query->norm2));
 			}
 		default:
-			return 6.0 * sqrt(fmax((double) rank, 0.0)) * sigma + err2;
+			return 6.0 * sqrt(fmax((double) rank, 0.0)) * sigma + err2 + rounding;
 	}
 }
 
@@ -559,10 +566,9 @@ vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_
 										   norm2, rank));
 		case VECX_CODE_SQ8:
 			vecx_sq_noise(coder, code, &err2, &step);
-			if (err2 == 0.0)
-				return 0.0f;
 			norm2 = vecx_sq_norm2(coder, code);
-			return vecx_finite(float_error(coder, query, err2, step * step / 12.0, norm2, rank));
+			return vecx_finite(float_error(coder, query, err2, err2 > 0.0 ? step * step / 12.0 : 0.0,
+										   norm2, rank));
 		default:
 			if (coder->metric != VECX_METRIC_L1)
 				return vecx_finite(vecx_rabitq_error(coder, query, code, rank));

@@ -73,7 +73,7 @@ add_query(VecxCurveSums *sums, VecxQuerySet *set, VecxQuery *query)
 		return false;
 	qsort(query->truth.distance, query->truth.n, sizeof(double), compare_distances);
 	VecxCurveAdd(sums, VecxProbeMake(set->index, input.vec),
-				 query->stored.id != VECX_INVALID_ID ? &query->stored.hidden : NULL,
+				 query->stored.id != VECX_INVALID_ID ? &query->stored : NULL,
 				 query->truth.distance, query->truth.n, rows_within_reach, &measured);
 	return true;
 }

@@ -122,6 +122,7 @@ search_hidden(VecxQuerySet *set, VecxQuery *query, VecxNearest *found)
 	VecxPrepareInput(index, PointerGetDatum(query->value), &input);
 	probe = VecxProbeMake(index, input.vec);
 	VecxSearchHide(search, &query->stored.hidden);
+	VecxSearchStandIn(search, probe, query->stored.id);
 	nseeds = VecxSearchDescend(search, probe, 0, seeds);
 	VecxSearchStart(search, probe, 0, seeds, nseeds);
 	VecxEffortChoose(index->rel, &index->meta, found->k, &effort);
