@@ -43,7 +43,7 @@ INSERT INTO whole SELECT (SELECT array_agg(hashint8(i::bigint * 64 + d) & 255 OR
 	FROM generate_series(1, 48) d)::vector FROM generate_series(1, 1200) i;
 CREATE INDEX whole_v ON whole USING vecx (v);
 SELECT vecx_calibrate('whole_v');
-SELECT max(recall) > 0.97 AS reaches FROM vecx_curve('whole_v') WHERE rows = 10;
+SELECT max(recall) > 0.9 AS reaches FROM vecx_curve('whole_v') WHERE rows = 1;
 DROP TABLE whole;
 
 -- more for a higher target
