@@ -105,155 +105,22 @@ residual_norm2(const VecxBasis *basis, double n2, float dist_vn)
 	return basis->ndims < basis->dim && dist_vn > 0.0f ? (double) dist_vn : n2;
 }
 
-/* Four lanes, as code_int.h explains; comparisons give lanes of ones or zeros. */
-typedef int32_t FourInts __attribute__((vector_size(16), aligned(4), may_alias));
-typedef double FourDoubles __attribute__((vector_size(32), aligned(8), may_alias));
-
-static inline VecxFour
-load_four(const float *x)
-{
-	return *(const VecxFour *) (const void *) x;
-}
-
-/* not a function: what passes wide vectors depends on the processor */
-#define TO_DOUBLES(four) __builtin_convertvector(four, FourDoubles)
-
-static inline FourInts
-choose_ints(FourInts mask, FourInts yes, FourInts no)
-{
-	return (mask & yes) | (~mask & no);
-}
-
-/* |pn - pv|^2, and the largest element. */
-static double
-residual_moments(const float *pv, const float *pn, uint32_t ndims, float *max)
-{
-	FourDoubles sums = {0};
-	FourInts	tops = {0};
-	double		n2 = 0.0;
-	uint32_t	i = 0;
-
-	*max = 0.0f;
-	for (; i + 4 <= ndims; i += 4)
-	{
-		VecxFour	r = load_four(pn + i) - load_four(pv + i);
-		/* of numbers without a sign the larger is the larger integer, too */
-		FourInts	bits = (FourInts) r & 0x7FFFFFFF;
-
-		sums += TO_DOUBLES(r) * TO_DOUBLES(r);
-		tops = choose_ints(bits > tops, bits, tops);
-	}
-	for (int k = 0; k < 4; k++)
-	{
-		float		top = ((VecxFour) tops)[k];
-
-		*max = top > *max ? top : *max;
-	}
-	for (; i < ndims; i++)
-	{
-		float		r = fabsf(pn[i] - pv[i]);
-
-		n2 += (double) r * (double) r;
-		*max = r > *max ? r : *max;
-	}
-	return n2 + sums[0] + sums[1] + sums[2] + sums[3];
-}
-
-/* sketch_level() of four. */
-static inline FourInts
-four_levels(VecxFour r, float inverse, uint32_t nplanes)
-{
-	const int	half = 1 << (nplanes - 1);
-	VecxFour	t = r * inverse;
-	FourInts	high;
-	FourInts	inside;
-	FourInts	level;
-
-	if (nplanes == 1)
-		return (r > 0.0f) & 1;
-	high = t >= (float) half;
-	inside = (t >= (float) -half) & ~high;
-	t = (VecxFour) ((FourInts) t & inside);
-	level = __builtin_convertvector(t, FourInts);
-	level += t < __builtin_convertvector(level, VecxFour);
-	return choose_ints(high, (FourInts) {0} + (2 * half - 1), (level + half) & inside);
-}
-
-/* Sums that the factors follow from: <r, s> and <pv, s>. */
-typedef struct SketchSums
-{
-	FourDoubles a;
-	FourDoubles c;
-} SketchSums;
-
-/* The planes' bytes for elements i to i + 7. */
-static inline void
-encode_eight(const float *pv, const float *pn, uint32_t i, float inverse, uint32_t nplanes,
-			 uint32_t plane_bytes, uint8_t *planes, SketchSums *sums)
-{
-	const FourInts weight[2] = {{1, 2, 4, 8}, {16, 32, 64, 128}};
-	const float centre = (float) ((1u << nplanes) - 1) / 2.0f;
-	FourInts	u[2];
-
-	for (int k = 0; k < 2; k++)
-	{
-		VecxFour	v = load_four(pv + i + 4 * k);
-		VecxFour	r = load_four(pn + i + 4 * k) - v;
-		VecxFour	s;
-
-		u[k] = four_levels(r, inverse, nplanes);
-		s = __builtin_convertvector(u[k], VecxFour) - centre;
-		sums->a += TO_DOUBLES(r * s);
-		sums->c += TO_DOUBLES(v * s);
-	}
-	for (uint32_t plane = 0; plane < nplanes; plane++)
-	{
-		const int	bit = 1 << (nplanes - 1 - plane);
-		FourInts	byte = (((u[0] & bit) != 0) & weight[0]) | (((u[1] & bit) != 0) & weight[1]);
-
-		planes[plane * plane_bytes + i / 8] = (uint8_t) (byte[0] | byte[1] | byte[2] | byte[3]);
-	}
-}
-
+/* The elements that the kernel left: sums and planes of its first. */
 static void
-sketch_encode_floats(const VecxBasis *basis, const float *pv, const float *pn,
-					 float norm_v2, float dist_vn, uint8_t *sketch)
+encode_tail(const VecxBasis *basis, const float *pv, const float *pn, uint32_t first,
+			float inverse, uint8_t *planes, float sums[2])
 {
-	uint8_t    *planes = sketch + VECX_SKETCH_FACTOR_BYTES;
 	uint32_t	plane_bytes = basis->pdims / 8;
 	float		centre = (float) ((1u << basis->nplanes) - 1) / 2.0f;
-	bool		ip = basis->metric == VECX_METRIC_IP;
-	SketchSums	sums = {{0}, {0}};
-	double		a;
-	double		c;
-	uint32_t	i = 0;
-	float		max;
-	double		n2;
-	float		inverse = 0.0f;
-	double		rescale = 0.0;
-	double		add;
-	uint16_t	factors[2];
 
-	n2 = residual_moments(pv, pn, basis->ndims, &max);
-	if (basis->nplanes > 1)
-	{
-		inverse = 1.0f / sketch_step(n2 / (double) basis->ndims, max, basis->nplanes);
-		if (!isfinite(inverse))
-			inverse = 0.0f;
-	}
-	memset(planes, 0, basis->sketch_bytes);
-	for (; i + 8 <= basis->ndims; i += 8)
-		encode_eight(pv, pn, i, inverse, basis->nplanes, plane_bytes, planes, &sums);
-	a = sums.a[0] + sums.a[1] + sums.a[2] + sums.a[3];
-	c = sums.c[0] + sums.c[1] + sums.c[2] + sums.c[3];
-	for (; i < basis->ndims; i++)
+	for (uint32_t i = first; i < basis->ndims; i++)
 	{
 		float		r = pn[i] - pv[i];
 		uint32_t	u = sketch_level(r, inverse, basis->nplanes);
 		float		s = (float) u - centre;
 
-		a += (double) (r * s);
-		c += (double) (pv[i] * s);
+		sums[0] += r * s;
+		sums[1] += pv[i] * s;
 		for (uint32_t plane = 0; plane < basis->nplanes; plane++)
 		{
 			uint32_t	bit = (u >> (basis->nplanes - 1 - plane)) & 1;
@@ -262,12 +129,39 @@ sketch_encode_floats(const VecxBasis *basis, const float *pv, const float *pn,
 			*byte = (uint8_t) (*byte | bit << i % 8);
 		}
 	}
-	if (a > 0.0)
-		rescale = (ip ? -1.0 : -2.0) * residual_norm2(basis, n2, dist_vn) / a;
+}
+
+static void
+sketch_encode_floats(const VecxBasis *basis, const float *pv, const float *pn,
+					 float norm_v2, float dist_vn, uint8_t *sketch)
+{
+	uint8_t    *planes = sketch + VECX_SKETCH_FACTOR_BYTES;
+	uint32_t	whole = basis->ndims / 64 * 64;
+	bool		ip = basis->metric == VECX_METRIC_IP;
+	float		max;
+	double		n2 = (double) vecx_kernels->l2sq_max_f32(pv, pn, basis->ndims, &max);
+	float		inverse = 0.0f;
+	float		sums[2];
+	double		rescale = 0.0;
+	double		add;
+	uint16_t	factors[2];
+
+	if (basis->nplanes > 1)
+	{
+		inverse = 1.0f / sketch_step(n2 / (double) basis->ndims, max, basis->nplanes);
+		if (!isfinite(inverse))
+			inverse = 0.0f;
+	}
+	if (whole < basis->ndims)
+		memset(planes, 0, basis->sketch_bytes);
+	vecx_kernels->sketch_encode(pv, pn, whole, basis->nplanes, basis->pdims / 8, inverse, planes, sums);
+	encode_tail(basis, pv, pn, whole, inverse, planes, sums);
+	if (sums[0] > 0.0f)
+		rescale = (ip ? -1.0 : -2.0) * residual_norm2(basis, n2, dist_vn) / (double) sums[0];
 	/* add takes up what rounding does to rescale. */
 	factors[1] = bf16_from_float(rescale);
 	add = ip ? (double) dist_vn + (double) norm_v2 : (double) dist_vn;
-	factors[0] = bf16_from_float(add - (double) bf16_to_float(factors[1]) * c);
+	factors[0] = bf16_from_float(add - (double) bf16_to_float(factors[1]) * (double) sums[1]);
 	memcpy(sketch, factors, sizeof(factors));
 }
 

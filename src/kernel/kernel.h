@@ -37,6 +37,9 @@ typedef struct VecxKernels
 	void		(*cosine_f32) (const float *a, const float *b, size_t n,
 							   float *ab, float *aa, float *bb);
 
+	/* sum of (a[i] - b[i])^2, and the largest |a[i] - b[i]|, NaNs passed over */
+	float		(*l2sq_max_f32) (const float *a, const float *b, size_t n, float *max);
+
 	/* float32 query against IEEE half-precision data */
 	float		(*l2sq_f16) (const float *q, const uint16_t *x, size_t n);
 	float		(*ip_f16) (const float *q, const uint16_t *x, size_t n);
@@ -65,6 +68,13 @@ typedef struct VecxKernels
 	float		(*l1_f32u8) (const float *q, const uint8_t *x, size_t n,
 							 float scale, float offset);
 
+	/*
+	 * x less centre as 8-bit numbers: u[i] = 128 + (x[i] - centre[i]) * inverse,
+	 * which must lie within 1 and 255, rounded to nearest even.  Returns their sum.
+	 */
+	uint32_t	(*levels_u8) (const float *x, const float *centre, size_t n, float inverse,
+							  uint8_t *u);
+
 	/* bit strings of nbytes bytes */
 	uint64_t	(*hamming) (const uint8_t *a, const uint8_t *b, size_t nbytes);
 	/* population counts of a & b and of a | b */
@@ -92,6 +102,16 @@ typedef struct VecxKernels
 	void		(*sketch_dot) (const int8_t *q, size_t ndims, size_t nplanes,
 							   const uint8_t *first, size_t stride, size_t n,
 							   int32_t *out);
+	/*
+	 * Planes of a sketch as above, each plane_bytes after the one before it, of the
+	 * residual r = x - v: u[i] = floor(r[i] * inverse) + 2^(nplanes - 1), cut off
+	 * where it is no number of nplanes bits; with one plane, whether r[i] > 0.
+	 * n is a multiple of 64, nplanes 1, 2, 4 or 8.  With s[i] = u[i] -
+	 * (2^nplanes - 1) / 2, sums becomes <r, s> and <v, s>.
+	 */
+	void		(*sketch_encode) (const float *v, const float *x, size_t n,
+								  size_t nplanes, size_t plane_bytes, float inverse,
+								  uint8_t *planes, float sums[2]);
 	/*
 	 * Hamming distances of n bit strings of nbytes bytes, laid out with a
 	 * stride as above, to q.

@@ -25,6 +25,22 @@ extern const VecxKernels vecx_kernels_avx512;
 extern const VecxKernels vecx_kernels_neon;
 #endif
 
+/* kernel_encode.c */
+#define VECX_KERNEL_ENCODE(set) \
+	extern float vecx_l2sq_max_f32_##set(const float *a, const float *b, size_t n, float *max); \
+	extern uint32_t vecx_levels_u8_##set(const float *x, const float *centre, size_t n, \
+										 float inverse, uint8_t *u); \
+	extern void vecx_sketch_encode_##set(const float *v, const float *x, size_t n, \
+										 size_t nplanes, size_t plane_bytes, float inverse, \
+										 uint8_t *planes, float sums[2])
+#ifdef VECX_KERNEL_X86
+VECX_KERNEL_ENCODE(avx2);
+VECX_KERNEL_ENCODE(avx512);
+#endif
+#ifdef VECX_KERNEL_NEON
+VECX_KERNEL_ENCODE(neon);
+#endif
+
 /* Small steps of one algorithm text; its constant arguments must fold away. */
 #define VECX_KERNEL_INLINE static inline __attribute__((always_inline))
 

@@ -90,6 +90,19 @@ cosine_f32(const float *a, const float *b, size_t n,
 }
 
 static float
+l2sq_max_f32(const float *a, const float *b, size_t n, float *max)
+{
+	*max = 0.0f;
+	for (size_t i = 0; i < n; i++)
+	{
+		float		r = fabsf(a[i] - b[i]);
+
+		*max = r > *max ? r : *max;
+	}
+	return l2sq_f32(a, b, n);
+}
+
+static float
 l2sq_f16(const float *q, const uint16_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
@@ -248,6 +261,67 @@ sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
 	}
 }
 
+static uint32_t
+levels_u8(const float *x, const float *centre, size_t n, float inverse, uint8_t *u)
+{
+	uint32_t	sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		u[i] = (uint8_t) (128 + lrintf((x[i] - centre[i]) * inverse));
+		sum += u[i];
+	}
+	return sum;
+}
+
+static uint32_t
+sketch_level(float r, float inverse, size_t nplanes)
+{
+	const int	half = 1 << (nplanes - 1);
+	float		t = r * inverse;
+	int			level;
+
+	if (nplanes == 1)
+		return r > 0.0f;
+	if (t >= (float) half)
+		return (uint32_t) (2 * half - 1);
+	if (!(t >= (float) -half))
+		return 0;
+	level = (int) t;
+	level -= t < (float) level;	/* floor: not truncation */
+	return (uint32_t) (level + half);
+}
+
+static void
+sketch_encode(const float *v, const float *x, size_t n, size_t nplanes, size_t plane_bytes,
+			  float inverse, uint8_t *planes, float sums[2])
+{
+	const float centre = (float) ((1u << nplanes) - 1) / 2.0f;
+	double		a = 0.0;
+	double		c = 0.0;
+
+	for (size_t p = 0; p < nplanes; p++)
+		memset(planes + p * plane_bytes, 0, n / 8);
+	for (size_t i = 0; i < n; i++)
+	{
+		float		r = x[i] - v[i];
+		uint32_t	u = sketch_level(r, inverse, nplanes);
+		float		s = (float) u - centre;
+
+		a += (double) r * (double) s;
+		c += (double) v[i] * (double) s;
+		for (size_t p = 0; p < nplanes; p++)
+		{
+			uint32_t	bit = u >> (nplanes - 1 - p) & 1;
+			uint8_t    *byte = planes + p * plane_bytes + i / 8;
+
+			*byte = (uint8_t) (*byte | bit << i % 8);
+		}
+	}
+	sums[0] = (float) a;
+	sums[1] = (float) c;
+}
+
 static void
 hamming_many(const uint8_t *q, size_t nbytes,
 			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
@@ -277,6 +351,7 @@ const VecxKernels vecx_kernels_scalar = {
 	.ip_f32 = ip_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.l2sq_max_f32 = l2sq_max_f32,
 	.l2sq_f16 = l2sq_f16,
 	.ip_f16 = ip_f16,
 	.l1_f16 = l1_f16,
@@ -290,10 +365,12 @@ const VecxKernels vecx_kernels_scalar = {
 	.products_u8u8 = products_u8u8,
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
+	.levels_u8 = levels_u8,
 	.hamming = hamming,
 	.jaccard = jaccard,
 	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
+	.sketch_encode = sketch_encode,
 	.hamming_many = hamming_many,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,

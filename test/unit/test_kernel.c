@@ -809,6 +809,174 @@ test_matrices(const VecxKernels *k)
 	UNIT_CHECK(good, "%s: gemv_f16, gemm_f16", k->name);
 }
 
+/* ---- levels and planes ---- */
+
+/* Elements of several sizes, some equal to those of other, some no numbers. */
+static void
+random_elements(float *x, const float *other, size_t n, bool special)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		uint64_t	what = random64() % 64;
+
+		x[i] = random_unit() * (what < 8 ? 1e-3f : what < 12 ? 100.0f : 1.0f);
+		if (what == 12 && other != NULL)
+			x[i] = other[i];
+		if (special && what >= 60)
+			x[i] = what == 60 ? NAN : what == 61 ? INFINITY : what == 62 ? -INFINITY : 1e-41f;
+	}
+}
+
+static void
+test_differences(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t n = 0; n <= 200; n++)
+		for (int special = 0; special < 2; special++)
+		{
+			float	   *a = place(ARENA_A, n * sizeof(float), n % 2 == 0);
+			float	   *b = place(ARENA_B, n * sizeof(float), true);
+			double		sum = 0.0;
+			float		want = 0.0f;
+			float		max = -1.0f;
+			float		got;
+
+			random_elements(a, NULL, n, special == 1);
+			random_elements(b, a, n, special == 1);
+			for (size_t i = 0; i < n; i++)
+			{
+				float		r = fabsf(a[i] - b[i]);
+
+				sum += ((double) a[i] - (double) b[i]) * ((double) a[i] - (double) b[i]);
+				want = r > want ? r : want;
+			}
+			got = k->l2sq_max_f32(a, b, n, &max);
+			if (max != want ||
+				(isfinite(sum) ? !(fabs((double) got - sum) <= 1e-5 * sum) : isfinite(got)))
+			{
+				NOTE("# %s: n %zu: %g %g, expected %g %g\n", k->name, n, (double) got, (double) max,
+					 sum, (double) want);
+				good = false;
+			}
+		}
+	UNIT_CHECK(good, "%s: l2sq_max_f32", k->name);
+}
+
+static void
+test_levels(const VecxKernels *k)
+{
+	const VecxKernels *scalar = vecx_kernels_named("scalar");
+	bool		good = true;
+
+	for (size_t n = 0; n <= 200; n++)
+	{
+		float	   *x = place(ARENA_A, n * sizeof(float), true);
+		float	   *centre = place(ARENA_B, n * sizeof(float), n % 2 == 0);
+		uint8_t    *u = place(ARENA_OUT, n, true);
+		uint8_t    *want = place(ARENA_OUT2, n, true);
+		float		inverse;
+		float		max;
+		uint32_t	sum = 0;
+
+		random_elements(x, NULL, n, false);
+		random_elements(centre, x, n, false);
+		(void) scalar->l2sq_max_f32(x, centre, n, &max);
+		inverse = max > 0.0f ? 127.0f / max : 0.0f;
+		for (size_t i = 0; i < n; i++)
+		{
+			want[i] = (uint8_t) (128 + lrintf((x[i] - centre[i]) * inverse));
+			sum += want[i];
+		}
+		if (k->levels_u8(x, centre, n, inverse, u) != sum || memcmp(u, want, n) != 0)
+		{
+			NOTE("# %s: levels of %zu\n", k->name, n);
+			good = false;
+		}
+	}
+	UNIT_CHECK(good, "%s: levels_u8", k->name);
+}
+
+static bool
+planes_agree(const VecxKernels *k, size_t n, size_t nplanes, bool special)
+{
+	const VecxKernels *scalar = vecx_kernels_named("scalar");
+	size_t		plane_bytes = n / 8 + 8;
+	size_t		nbytes = plane_bytes * (nplanes - 1) + n / 8;
+	float	   *v = place(ARENA_A, n * sizeof(float), true);
+	float	   *x = place(ARENA_B, n * sizeof(float), true);
+	uint8_t    *planes = place(ARENA_OUT, nbytes, true);
+	uint8_t    *want = place(ARENA_OUT2, nbytes, true);
+	float		centre = (float) ((1u << nplanes) - 1) / 2.0f;
+	float		sums[2];
+	float		want_sums[2];
+	double		terms[2] = {0};
+
+	random_elements(v, NULL, n, special);
+	random_elements(x, v, n, special);
+	memset(planes, 0x5a, nbytes);
+	memset(want, 0x5a, nbytes);
+	k->sketch_encode(v, x, n, nplanes, plane_bytes, 3.0f, planes, sums);
+	scalar->sketch_encode(v, x, n, nplanes, plane_bytes, 3.0f, want, want_sums);
+	for (size_t i = 0; i < n; i++)
+	{
+		terms[0] += fabs((double) (x[i] - v[i])) * (double) centre;
+		terms[1] += fabs((double) v[i]) * (double) centre;
+	}
+	for (int i = 0; i < 2; i++)
+		if (isfinite(terms[i]) && !(fabs((double) (sums[i] - want_sums[i])) <= 1e-5 * terms[i]))
+			return false;
+	return memcmp(planes, want, nbytes) == 0;
+}
+
+/* The scalar planes are those that their definition says. */
+static bool
+planes_are_right(const VecxKernels *scalar, size_t nplanes)
+{
+	float		v[64];
+	float		x[64];
+	uint8_t		planes[64];
+	float		sums[2];
+
+	random_elements(v, NULL, 64, false);
+	random_elements(x, v, 64, false);
+	scalar->sketch_encode(v, x, 64, nplanes, 8, 3.0f, planes, sums);
+	for (int i = 0; i < 64; i++)
+	{
+		int			most = (1 << nplanes) - 1;
+		int			level = (int) floorf((x[i] - v[i]) * 3.0f) + (1 << (nplanes - 1));
+		int			stored = 0;
+
+		if (nplanes == 1)
+			level = x[i] > v[i];
+		level = level < 0 ? 0 : level > most ? most : level;
+		for (size_t p = 0; p < nplanes; p++)
+			stored = stored << 1 | (planes[p * 8 + i / 8] >> i % 8 & 1);
+		if (stored != level)
+			return false;
+	}
+	return true;
+}
+
+static void
+test_planes(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t nplanes = 1; nplanes <= 8; nplanes *= 2)
+	{
+		good = good && (strcmp(k->name, "scalar") != 0 || planes_are_right(k, nplanes));
+		for (size_t n = 0; n <= 1024; n += 64)
+			for (int special = 0; special < 2; special++)
+				if (!planes_agree(k, n, nplanes, special == 1))
+				{
+					NOTE("# %s: %zu planes of %zu%s\n", k->name, nplanes, n, special ? ", special" : "");
+					good = false;
+				}
+	}
+	UNIT_CHECK(good, "%s: sketch_encode", k->name);
+}
+
 /* ---- the choice ---- */
 
 static void
@@ -852,6 +1020,9 @@ main(int argc, char **argv)
 		test_packed(k);
 		test_sketches(k);
 		test_matrices(k);
+		test_differences(k);
+		test_levels(k);
+		test_planes(k);
 	}
 	return unit_done();
 }
