@@ -11,7 +11,6 @@
 #include <float.h>
 
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 #include "am/build.h"
@@ -23,8 +22,8 @@
 /* Links that a vertex gets from one leaf, at most and, if it has so many near, at least. */
 #define LEAF_MAX_LINKS		24
 #define LEAF_MIN_LINKS		8
-/* Distances that are looked at together. */
-#define LEAF_SCAN			32
+/* Members that a leaf's centre is the mean of, at most about. */
+#define LEAF_CENTRE			128
 /* Candidates from each of two thinned sets of members. */
 #define LEAF_FAR			4
 
@@ -57,8 +56,8 @@ typedef struct Leaf
 	float	   *y;				/* one point */
 	float	   *centre;
 	float	   *dist;			/* [count][count] */
-	LeafKey    *near;
-	int			near_cap;
+	uint32	   *near;			/* positions, nearest first */
+	int32	   *room;			/* of vecx_least */
 } Leaf;
 
 static void
@@ -86,122 +85,41 @@ load_points(Leaf *leaf, VecxPoints *points, const uint32 *members, const float *
 			continue;
 		}
 		vecx_point_read(l->basis, point, leaf->y);
-		if (centre)
-			for (uint32 k = 0; k < l->basis->pdims; k++)
-				leaf->y[k] -= centre[k];
-		vecx_points_put(points, i, leaf->y);
+		vecx_points_put(points, i, leaf->y, centre);
 	}
 }
 
-/* The mean of the members; NULL where distances depend on where zero is. */
+/* The mean of some members; NULL where distances depend on where zero is. */
 static const float *
 find_centre(Leaf *leaf, const uint32 *members, uint32 count)
 {
 	VecxLinker *l = leaf->l;
 	uint32		ndims = l->basis->pdims;
+	uint32		step = count / LEAF_CENTRE + 1;
+	float		share = 1.0f / (float) ((count + step - 1) / step);
 
 	if (l->basis->positions || l->how == VECX_POINT_PRODUCT)
 		return NULL;
 	memset(leaf->centre, 0, sizeof(float) * ndims);
-	for (uint32 i = 0; i < count; i++)
+	for (uint32 i = 0; i < count; i += step)
 	{
 		vecx_point_read(l->basis, VecxSpoolGet(l->points, members[i]), leaf->y);
 		for (uint32 k = 0; k < ndims; k++)
-			leaf->centre[k] += leaf->y[k] / (float) count;
+			leaf->centre[k] += leaf->y[k] * share;
 	}
 	return leaf->centre;
 }
 
-/* A distance that about so many of the row do not exceed, from some of them. */
-static float
-guess_threshold(const float *row, uint32 count, int want)
-{
-	float		least[8];
-	uint32		nsamples = 64;
-	int			rank = (int) (nsamples * want * 3 / 2 / count) + 1;
-	int			n = 0;
-
-	if (count <= 4 * nsamples || rank >= lengthof(least))
-		return FLT_MAX;
-	for (uint32 s = 0; s < nsamples; s++)
-	{
-		float		d = row[(Size) s * count / nsamples];
-		int			i;
-
-		if (n <= rank)
-			n++;
-		else if (d >= least[n - 1])
-			continue;
-		for (i = n - 1; i > 0 && least[i - 1] > d; i--)
-			least[i] = least[i - 1];
-		least[i] = d;
-	}
-	return least[rank];
-}
-
-/* Keeps the want + 1 nearest of n keys, sorted.  Returns how many they are. */
-static int
-keep_nearest(LeafKey *keys, int n, int want)
-{
-	sort_keys(keys, n);
-	return Min(n, want + 1);
-}
-
-/* Positions of the row's elements that do not exceed the limit. */
-static int
-scan_row(const float *row, uint32 count, float limit, LeafKey *keys, int cap, uint32 *at)
-{
-	int			n = 0;
-	uint32		i = *at;
-
-	for (; i < count && n + LEAF_SCAN <= cap; i += LEAF_SCAN)
-	{
-		uint32		end = Min(i + LEAF_SCAN, count);
-		uint32		hits = 0;
-
-		for (uint32 k = i; k < end; k++)
-			hits |= (uint32) (row[k] <= limit) << (k - i);
-		for (; hits != 0; hits &= hits - 1)
-		{
-			uint32		k = i + pg_rightmost_one_pos32(hits);
-
-			keys[n++] = leaf_key(row[k], k);
-		}
-	}
-	*at = Min(i, count);
-	return n;
-}
-
-/* The nearest of a row, sorted; not itself.  Returns how many. */
+/* The nearest of a row; not itself.  Returns how many. */
 static int
 nearest_of_row(Leaf *leaf, uint32 self, int want)
 {
-	uint32		count = (uint32) leaf->points.count;
-	const float *row = leaf->dist + (Size) self * count;
-	float		limit = guess_threshold(row, count, want);
-	int			n;
+	Size		count = leaf->points.count;
+	Size		n = vecx_least(leaf->dist + self * count, count, want + 1, leaf->room, leaf->near);
 	int			kept = 0;
 
-	for (;;)
-	{
-		uint32		at = 0;
-
-		n = 0;
-		while (at < count)
-		{
-			n += scan_row(row, count, limit, leaf->near + n, leaf->near_cap - n, &at);
-			if (at == count)
-				break;
-			n = keep_nearest(leaf->near, n, want);
-			limit = row[(uint32) leaf->near[n - 1]];
-		}
-		if (n > want || limit == FLT_MAX || n == (int) count)
-			break;
-		limit = FLT_MAX;
-	}
-	n = keep_nearest(leaf->near, n, want);
-	for (int i = 0; i < n; i++)
-		if ((uint32) leaf->near[i] != self)
+	for (Size i = 0; i < n; i++)
+		if (leaf->near[i] != self)
 			leaf->near[kept++] = leaf->near[i];
 	return Min(kept, want);
 }
@@ -215,7 +133,7 @@ add_far(Leaf *leaf, uint32 self, int n)
 {
 	uint32		count = (uint32) leaf->points.count;
 	const float *row = leaf->dist + (Size) self * count;
-	LeafKey		last = n > 0 ? leaf->near[n - 1] : 0;
+	LeafKey		last = n > 0 ? leaf_key(row[leaf->near[n - 1]], leaf->near[n - 1]) : 0;
 
 	for (uint32 step = 8; step <= 64; step *= 8)
 	{
@@ -236,7 +154,7 @@ add_far(Leaf *leaf, uint32 self, int n)
 			best[k] = key;
 		}
 		for (int i = 0; i < nbest; i++)
-			leaf->near[n++] = best[i];
+			leaf->near[n++] = (uint32) best[i];
 		if (nbest > 0)
 			last = best[nbest - 1];
 	}
@@ -255,7 +173,7 @@ choose(const Leaf *leaf, uint32 self, int nnear, uint32 *chosen)
 
 	for (int i = 0; i < nnear && n < LEAF_MAX_LINKS; i++)
 	{
-		uint32		at = (uint32) leaf->near[i];
+		uint32		at = leaf->near[i];
 		const float *others = leaf->dist + (Size) at * count;
 		bool		keep = true;
 
@@ -288,8 +206,8 @@ compare_all(Leaf *leaf, const uint32 *members, uint32 count)
 	points_alloc(leaf, &leaf->points, count);
 	load_points(leaf, &leaf->points, members, find_centre(leaf, members, count));
 	leaf->dist = MemoryContextAllocHuge(leaf->cxt, sizeof(float) * count * count);
-	leaf->near_cap = 4 * l->nearest + 2 * LEAF_SCAN;
-	leaf->near = MemoryContextAlloc(leaf->cxt, sizeof(LeafKey) * (leaf->near_cap + 2 * LEAF_FAR));
+	leaf->near = MemoryContextAlloc(leaf->cxt, sizeof(uint32) * (count + 2 * LEAF_FAR));
+	leaf->room = MemoryContextAlloc(leaf->cxt, sizeof(int32) * (count + 4));
 	for (uint32 i = 0; i < count; i += LEAF_ROWS)
 	{
 		CHECK_FOR_INTERRUPTS();

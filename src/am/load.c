@@ -66,7 +66,7 @@ flush_batch(VecxLoader *l)
 		if (basis->positions)
 			vecx_points_put_bits(&l->batch_points, i, coder, code);
 		else
-			vecx_points_put(&l->batch_points, i, (float *) y);
+			vecx_points_put(&l->batch_points, i, (float *) y, NULL);
 	}
 	while (l->graph->nvertices > l->leaves_cap)
 	{

@@ -48,7 +48,7 @@ make_points(const VecxCoder *coder, const VecxBasis *basis, const char *vecs, Si
 		}
 		vecx_code_decode(coder, code, vec);
 		vecx_basis_project(basis, vec, y + i * basis->pdims, scratch);
-		vecx_points_put(points, i, y + i * basis->pdims);
+		vecx_points_put(points, i, y + i * basis->pdims, NULL);
 	}
 	pfree(vec);
 	pfree(code);
@@ -107,7 +107,7 @@ move_pivots(VecxPivots *pivots, const VecxCoder *coder, const VecxBasis *basis,
 			continue;
 		for (Size k = 0; k < dims; k++)
 			sum[p * dims + k] /= (float) count[p];
-		vecx_points_put(&pivots->points, p, sum + p * dims);
+		vecx_points_put(&pivots->points, p, sum + p * dims, NULL);
 	}
 	pfree(sum);
 	pfree(count);

@@ -301,7 +301,8 @@ typedef struct VecxPoints
 } VecxPoints;
 
 extern uint32_t vecx_points_row_bytes(const VecxCoder *coder, const VecxBasis *basis);
-extern void vecx_points_put(VecxPoints *points, size_t at, const float *y);
+/* y less centre, unless that is NULL. */
+extern void vecx_points_put(VecxPoints *points, size_t at, const float *y, const float *centre);
 extern void vecx_points_put_bits(VecxPoints *points, size_t at, const VecxCoder *coder,
 								 const uint8_t *code);
 
@@ -316,6 +317,13 @@ typedef enum VecxPointMetric
 /* out[count][b->count]: distances of the points of a from first on to all of b. */
 extern void vecx_point_distances(VecxMetric metric, VecxPointMetric how, const VecxPoints *a,
 								 size_t first, size_t count, const VecxPoints *b, float *out);
+
+/*
+ * Positions of the want (at least one) least of a row of floats, in ascending
+ * order; elements that differ by less than 2^-15 of themselves may change places.
+ * Returns how many.  at[count] is overwritten as a whole; room[count + 4].
+ */
+extern size_t vecx_least(const float *row, size_t count, size_t want, int32_t *room, uint32_t *at);
 
 /*
  * 5. Hashed vectors: dense ones of VECX_HASH_DIM dimensions that stand for

@@ -12,6 +12,9 @@
 
 typedef int32_t VecxFourInts __attribute__((vector_size(16), aligned(4), may_alias));
 
+/* Largest elements below this have no inverse. */
+#define SMALLEST_POINT	(1024.0f * FLT_MIN)
+
 /* A point: a factor and the elements divided by it, or a bit vector's code. */
 uint32_t
 vecx_point_bytes(const VecxCoder *coder, const VecxBasis *basis)
@@ -28,7 +31,7 @@ largest(const float *x, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
-	return max >= 1024.0f * FLT_MIN && isfinite(max) ? max : 0.0f;
+	return max >= SMALLEST_POINT && isfinite(max) ? max : 0.0f;
 }
 
 void
@@ -84,28 +87,29 @@ vecx_points_put_bits(VecxPoints *points, size_t at, const VecxCoder *coder, cons
 	memcpy(points->points + at * points->nbytes, code, points->nbytes);
 }
 
+static const float no_centre[VECX_BASIS_DIRECT_DIM];
+
 void
-vecx_points_put(VecxPoints *points, size_t at, const float *y)
+vecx_points_put(VecxPoints *points, size_t at, const float *y, const float *centre)
 {
 	VecxPointHead *head = &points->heads[at];
 	uint8_t    *row = points->points + at * points->nbytes;
-	float		max = largest(y, points->nbytes);
-	float		inverse = max > 0.0f ? 127.0f / max : 0.0f;
-	VecxFourInts sums = {0};
+	float		max;
+	float		norm2;
 
-	head->scale = max / 127.0f;
-	head->norm2 = max > 0.0f ? vecx_finite((double) vecx_kernels->ip_f32(y, y, points->nbytes)) : 0.0f;
-	/* nbytes is a multiple of 64; the conversion of a positive number rounds down */
-	for (size_t i = 0; i < points->nbytes; i += 4)
+	if (centre == NULL)
+		centre = no_centre;
+	norm2 = vecx_kernels->l2sq_max_f32(y, centre, points->nbytes, &max);
+	if (!(max >= SMALLEST_POINT) || !isfinite(max) || isnan(norm2))
 	{
-		VecxFour	t = *(const VecxFour *) (const void *) (y + i) * inverse + 128.5f;
-		VecxFourInts level = __builtin_convertvector(t, VecxFourInts);
-
-		sums += level;
-		for (size_t k = 0; k < 4; k++)
-			row[i + k] = (uint8_t) level[k];
+		memset(row, 128, points->nbytes);
+		head->scale = head->norm2 = 0.0f;
+		head->sum = (uint32_t) (128 * points->nbytes);
+		return;
 	}
-	head->sum = (uint32_t) (sums[0] + sums[1] + sums[2] + sums[3]);
+	head->scale = max / 127.0f;
+	head->norm2 = vecx_finite((double) norm2);
+	head->sum = vecx_kernels->levels_u8(y, centre, points->nbytes, 127.0f / max, row);
 }
 
 /* Hamming or Jaccard distances from one to all. */

@@ -1,0 +1,124 @@
+/*
+ * test_near.c
+ *    Proves vecx_least against a full sort: all lengths, rows with many equal
+ *    elements, with numbers below zero, and with no numbers.
+ */
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../src/code/code.h"
+#include "unit.h"
+
+static uint64_t random_state = 20240607;
+
+static uint64_t
+random64(void)
+{
+	uint64_t	z = (random_state += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+typedef enum Shape
+{
+	UNIFORM, SIGNED, FEW_VALUES, ALL_EQUAL, CLUSTERED, NO_NUMBERS, NSHAPES
+} Shape;
+
+static const char *const shape_names[] = {
+	"uniform", "of both signs", "of few values", "all equal", "in clusters", "with NaN and infinity"
+};
+
+static float
+element(Shape shape)
+{
+	float		x = (float) ((double) (random64() >> 11) * 0x1p-53);
+
+	switch (shape)
+	{
+		case SIGNED:
+			return x - 0.5f;
+		case FEW_VALUES:
+			return (float) (random64() % 5);
+		case ALL_EQUAL:
+			return 3.0f;
+		case CLUSTERED:
+			return x + (float) (random64() % 10 == 0 ? 0 : 1000);
+		case NO_NUMBERS:
+			return random64() % 16 == 0 ? NAN : random64() % 16 == 0 ? INFINITY : x;
+		default:
+			return x;
+	}
+}
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float		x = *(const float *) a;
+	float		y = *(const float *) b;
+
+	if (isnan(x) || isnan(y))
+		return isnan(x) - isnan(y);
+	return (x > y) - (x < y);
+}
+
+/* A little more than vecx_least promises, relative to the element. */
+static bool
+about_equal(float a, float b)
+{
+	return a == b || (isnan(a) && isnan(b)) || fabsf(a - b) <= fabsf(b) * 0x1p-14f;
+}
+
+static bool
+least_is_right(Shape shape, size_t count, size_t want)
+{
+	float	   *row = malloc(count * sizeof(float) + 1);
+	float	   *sorted = malloc(count * sizeof(float) + 1);
+	uint32_t   *at = malloc(count * sizeof(uint32_t) + 1);
+	int32_t    *room = malloc((count + 4) * sizeof(int32_t));
+	bool	   *seen = calloc(count + 1, sizeof(bool));
+	size_t		n;
+	bool		good;
+
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = row[i] = element(shape);
+	qsort(sorted, count, sizeof(float), compare_floats);
+	n = vecx_least(row, count, want, room, at);
+	good = n == (count < want ? count : want);
+	for (size_t i = 0; good && i < n; i++)
+	{
+		good = at[i] < count && !seen[at[i]] && about_equal(row[at[i]], sorted[i]);
+		if (good)
+			seen[at[i]] = true;
+	}
+	free(row);
+	free(sorted);
+	free(at);
+	free(room);
+	free(seen);
+	return good;
+}
+
+int
+main(void)
+{
+	const size_t wants[] = {1, 9, 33, 65, 401};
+
+	for (int shape = 0; shape < NSHAPES; shape++)
+	{
+		bool		good = true;
+
+		for (size_t count = 0; count < 1700; count += count < 80 ? 1 : 37)
+			for (size_t w = 0; w < sizeof(wants) / sizeof(wants[0]); w++)
+				if (good && !least_is_right((Shape) shape, count, wants[w]))
+				{
+					printf("# %zu of %zu\n", wants[w], count);
+					good = false;
+				}
+		UNIT_CHECK(good, "the least of rows %s", shape_names[shape]);
+	}
+	return unit_done();
+}
