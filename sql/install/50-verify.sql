@@ -89,6 +89,8 @@ CREATE FUNCTION vecx_last_scan(
 		OUT batches bigint,
 		OUT hops bigint,
 		OUT records bigint,
+		OUT tested bigint,
+		OUT matching bigint,
 		OUT heap_fetches bigint,
 		OUT dropped bigint,
 		OUT stopped boolean)

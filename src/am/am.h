@@ -14,6 +14,7 @@
 #include "nodes/pathnodes.h"
 #include "utils/rel.h"
 
+#include "am/filter.h"
 #include "am/page.h"
 #include "code/code.h"
 
@@ -123,6 +124,7 @@ typedef struct VecxOpSpec
 typedef struct VecxLayout
 {
 	uint16		rows;			/* offset of the row entries */
+	uint16		row_size;		/* of a row entry, everywhere */
 	uint16		code;			/* offset of the code */
 	uint16		links;			/* offset of the links */
 	uint16		link_size;
@@ -130,6 +132,7 @@ typedef struct VecxLayout
 
 #define VecxRecordSize(layout, cap)	((Size) (layout)->links + (Size) (layout)->link_size * (cap))
 #define VecxRecordRows(layout, rec)	((VecxRowEntry *) ((char *) (rec) + (layout)->rows))
+#define VecxRecordRow(layout, rec, i)	VecxRowAt(VecxRecordRows(layout, rec), (layout)->row_size, i)
 #define VecxRecordCode(layout, rec)	((uint8 *) (rec) + (layout)->code)
 #define VecxRecordLink(layout, rec, i)	((uint8 *) (rec) + (layout)->links + (Size) (layout)->link_size * (i))
 
@@ -159,6 +162,7 @@ struct VecxIndex
 	MemoryContext cxt;
 	VecxMetaPageData meta;		/* as of the last VecxIndexRefresh */
 	const VecxOpSpec *spec;
+	const VecxFilters *filters;
 	VecxLayout	layout;
 	VecxCoder	coder;
 	int			nmodels;
@@ -210,7 +214,8 @@ typedef struct VecxOpened
 	uint8		nrows;
 	bool		dead;
 	uint8		model;
-	ItemPointerData tids[VECX_INLINE_ROWS];
+	ItemPointerData tids[VECX_INLINE_ROWS];	/* of rows that pass the search's filter */
+	uint8		recheck;		/* a bit for each of them that has to be tested again */
 	XLogRecPtr	lsn;			/* of its page */
 	const uint8 *code;			/* copy, when the search keeps codes */
 } VecxOpened;
@@ -254,6 +259,8 @@ typedef struct VecxScanCounts
 	int64		batches;
 	int64		hops;
 	int64		records;
+	int64		tested;			/* of them, by the index's filter columns */
+	int64		matching;		/* and have a row that passes */
 	int64		heap_fetches;	/* for exact distances */
 	int64		dropped;		/* rows, or groups of equal ones, that came too late */
 	bool		stopped;		/* by vecx.max_scan_tuples */
@@ -261,6 +268,8 @@ typedef struct VecxScanCounts
 
 /* opspec.c */
 extern const VecxOpSpec *VecxGetOpSpec(Relation index);
+extern bool VecxIsVectorColumn(Relation index, AttrNumber attno);
+extern void VecxCheckColumns(Relation index, const IndexInfo *info);
 extern uint32 VecxGetDim(Relation index, const VecxOpSpec *spec);
 extern uint32 VecxCodeDim(const VecxOpSpec *spec, uint32 value_dim);
 extern void VecxPrepareInput(const VecxIndex *index, Datum value, VecxInput *input);
@@ -271,7 +280,7 @@ extern double VecxRankFromOperator(VecxMetric metric, double distance);
 extern bytea *vecxoptions(Datum reloptions, bool validate);
 
 /* layout.c */
-extern void VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
+extern void VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim, Size row_size,
 							 Size sketch_size, VecxCodeKind *kind, VecxMetaPageData *meta);
 extern void VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta,
 							   const VecxOpSpec *spec, VecxLayout *layout, VecxCoder *coder);
@@ -339,6 +348,7 @@ extern uint64 VecxIdSetCount(const VecxIdSet *set);
 extern VecxSearch *VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes);
 extern void VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden);
 extern void VecxSearchStandIn(VecxSearch *search, VecxProbe *probe, VecxId self);
+extern void VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter);
 extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 							const VecxId *seeds, int nseeds);
 extern void VecxSearchLimit(VecxSearch *search, int64 records);
@@ -346,13 +356,16 @@ extern bool VecxSearchPastLimit(const VecxSearch *search);
 extern void VecxSearchRun(VecxSearch *search, int width);
 extern bool VecxSearchExhausted(const VecxSearch *search);
 extern bool VecxSearchHasMore(const VecxSearch *search);
-extern void VecxSearchCount(const VecxSearch *search, int64 *hops, int64 *records);
+extern bool VecxSearchIsRare(const VecxSearch *search);
+extern double VecxSearchProbe(VecxSearch *search, int hops);
+extern void VecxSearchCount(const VecxSearch *search, VecxScanCounts *counts);
 extern VecxOpened *VecxSearchOpened(VecxSearch *search, int *count);
 extern float VecxSearchThreshold(const VecxSearch *search);
 extern void VecxSearchKeepOpened(VecxSearch *search, int count);
 extern void VecxSearchSort(VecxSearch *search);
 extern int	VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds);
 extern void VecxSearchSweep(VecxSearch *search, BlockNumber blkno);
+extern bool VecxSearchSweepAll(VecxSearch *search, int most);
 extern void VecxSearchRelease(VecxSearch *search);
 
 /* Most seeds that VecxSearchDescend gives. */
@@ -365,6 +378,8 @@ extern bool VecxCurveIsValid(const VecxCurveData *curve);
 extern double VecxTargetRecall(Relation index);
 extern void VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64 rows,
 							 VecxEffort *effort);
+extern void VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
+							  VecxEffort *effort);
 extern int	VecxWidestBatch(void);
 extern int	VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width);
 
@@ -424,13 +439,16 @@ extern void VecxExactReset(VecxExact *exact);
 extern void VecxExactEnd(VecxExact *exact);
 
 /* rows.c: the table rows of a vertex */
-extern bool VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid);
-extern int	VecxRowsCopy(const VecxIndex *index, const VecxRowEntry *from, int nrows,
-						 VecxRowEntry *to);
-extern int	VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment,
-								VecxRowEntry *rows, XLogRecPtr *lsn);
-extern int	VecxRowsVacuum(VecxRowEntry *rows, int nrows, IndexBulkDeleteCallback callback,
-						   void *arg);
+extern bool VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation,
+						   const VecxRowEntry *row);
+extern int	VecxRowsCopy(const VecxIndex *index, const VecxFilterQuery *filter,
+						 const VecxRowEntry *from, int nrows, VecxRowEntry *to);
+extern int	VecxRowsReadSegment(VecxIndex *index, const VecxFilterQuery *filter, VecxId owner,
+								VecxId *segment, VecxRowEntry *rows, XLogRecPtr *lsn);
+extern bool VecxRowsFindPassing(VecxIndex *index, const VecxFilterQuery *filter, VecxId owner,
+								VecxId *segment);
+extern int	VecxRowsVacuum(const VecxIndex *index, VecxRowEntry *rows, int nrows,
+						   IndexBulkDeleteCallback callback, void *arg);
 extern int64 VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 								IndexBulkDeleteCallback callback, void *arg, int64 *removed,
 								VecxId *roomy);
@@ -444,7 +462,7 @@ extern void VecxKillsAdd(VecxIndex *index, VecxKills *kills, VecxId item, XLogRe
 extern void VecxKillsFlush(VecxIndex *index, VecxKills *kills);
 
 /* side.c: rows whose vector cannot be scored */
-extern void VecxSideInsert(VecxIndex *index, ItemPointer tid, uint16 why);
+extern void VecxSideInsert(VecxIndex *index, const VecxRowEntry *row);
 extern BlockNumber VecxSideRead(VecxIndex *index, BlockNumber blkno, VecxRowEntry *rows, int *count);
 extern void VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 						   int64 *live, int64 *removed);
@@ -453,6 +471,7 @@ extern void VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, v
 typedef struct VecxSideScan
 {
 	VecxIndex  *index;
+	const VecxFilterQuery *filter;	/* NULL: none */
 	MemoryContext cxt;
 	BlockNumber next;			/* page to read when rows are used up */
 	uint16		pass;			/* VECX_ROW_xxx that is being returned */
@@ -461,12 +480,14 @@ typedef struct VecxSideScan
 	int			count;
 } VecxSideScan;
 
-extern void VecxSideScanStart(VecxSideScan *side, VecxIndex *index, MemoryContext cxt);
-extern bool VecxSideScanNext(VecxSideScan *side, ItemPointer tid);
+extern void VecxSideScanStart(VecxSideScan *side, VecxIndex *index,
+							  const VecxFilterQuery *filter, MemoryContext cxt);
+extern bool VecxSideScanNext(VecxSideScan *side, ItemPointer tid, bool *recheck);
 
 /* insert.c */
 extern int	VecxRandomLevel(pg_prng_state *prng, int m);
-extern void VecxInsertRow(VecxIndex *index, Relation heap, Datum value, bool isnull, ItemPointer tid);
+extern void VecxInsertRow(VecxIndex *index, Relation heap, const Datum *values, const bool *isnull,
+						  ItemPointer tid);
 extern bool vecxinsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 					   IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
 

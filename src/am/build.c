@@ -222,7 +222,8 @@ start_index(Build *b, ForkNumber fork)
 	if (wrong)
 		elog(ERROR, "a new model of index \"%s\" cannot be used: %s",
 			 RelationGetRelationName(b->rel), wrong);
-	VecxChooseLayout(b->rel, b->spec, meta->dim, vecx_sketch_size(&basis), &kind, meta);
+	VecxChooseLayout(b->rel, b->spec, meta->dim, sizeof(VecxRowEntry) + b->index->filters->nbytes,
+					 vecx_sketch_size(&basis), &kind, meta);
 
 	VecxMetaWrite(b->rel, fork, VECX_WRITE_DIRECT, meta);
 	meta->models[0].first = VecxBlobWrite(b->rel, fork, VECX_WRITE_DIRECT, bytes, nbytes);
@@ -251,8 +252,10 @@ begin_build(Build *b, Relation heap, Relation rel, IndexInfo *info)
 	b->info = info;
 	b->cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx build", ALLOCSET_DEFAULT_SIZES);
 	b->row_cxt = AllocSetContextCreate(b->cxt, "vecx build of a row", ALLOCSET_DEFAULT_SIZES);
+	VecxCheckColumns(rel, info);
 	b->spec = VecxGetOpSpec(rel);
 	b->index = MemoryContextAllocZero(b->cxt, sizeof(VecxIndex));
+	b->index->filters = VecxFiltersMake(rel);
 	b->index->rel = rel;
 	b->index->cxt = b->cxt;
 	b->index->spec = b->spec;
@@ -262,15 +265,17 @@ begin_build(Build *b, Relation heap, Relation rel, IndexInfo *info)
 
 /* Bytes that each part of a build takes for a vertex, when memory is enough. */
 void
-VecxBuildCost(const VecxCoder *coder, Size point_bytes, int m, VecxBuildBytes *bytes)
+VecxBuildCost(const VecxCoder *coder, Size point_bytes, Size filter_bytes, int m,
+			  VecxBuildBytes *bytes)
 {
 	bytes->code = coder->nbytes;
+	bytes->filters = filter_bytes;
 	bytes->point = point_bytes;
 	/* measured: 30 to 50 candidates, each at both ends; links once as chosen, and once back */
 	bytes->linking = 80 * sizeof(uint64) + 14 * 12 + 2 * VecxLinkRecordSize(m);
 	bytes->fixed = sizeof(VecxGraphVertex) + sizeof(VecxGraphRow) + 3 * sizeof(uint32) +
 		VECX_LEAVES_OF_VERTEX * (sizeof(uint16) + sizeof(uint32)) + sizeof(uint16);
-	bytes->total = bytes->code + bytes->point + bytes->linking;
+	bytes->total = bytes->code + bytes->point + bytes->filters + bytes->linking;
 }
 
 /* That share of a process's memory. */
@@ -288,6 +293,16 @@ load_spool(VecxTeam *team, Size record, Size limit, const char *name)
 		VecxSpoolMake(CurrentMemoryContext, record, limit);
 }
 
+/* A place for the filter bytes of the rows that this process knows, if there are any. */
+VecxSpool *
+VecxWorkFilters(VecxWork *w)
+{
+	Size		nbytes = w->index->filters->nbytes;
+
+	return nbytes == 0 ? NULL :
+		VecxSpoolMake(CurrentMemoryContext, nbytes, share(w->team, nbytes, &w->bytes));
+}
+
 /* Gets ready to read rows: the same for every participant. */
 void
 VecxWorkInit(VecxWork *w, VecxTeam *team, VecxIndex *index, Relation heap, VecxPivots *pivots)
@@ -298,12 +313,13 @@ VecxWorkInit(VecxWork *w, VecxTeam *team, VecxIndex *index, Relation heap, VecxP
 	w->team = team;
 	w->index = index;
 	w->pivots = pivots;
-	VecxBuildCost(&index->coder, point_bytes, index->meta.m, &w->bytes);
+	VecxBuildCost(&index->coder, point_bytes, index->filters->nbytes, index->meta.m, &w->bytes);
 	w->codes = load_spool(team, index->coder.nbytes, share(team, w->bytes.code, &w->bytes), "codes");
 	w->points = load_spool(team, w->bytes.point, share(team, w->bytes.point, &w->bytes), "points");
 	w->graph = VecxGraphMake(AllocSetContextCreate(CurrentMemoryContext, "vecx graph", ALLOCSET_DEFAULT_SIZES),
 							 &index->coder, index->meta.m, index->meta.ef_construction,
 							 index->meta.seed, w->codes);
+	w->graph->filters = VecxWorkFilters(w);
 	VecxLoaderInit(&w->loader, index, heap, w->graph, w->points, pivots);
 }
 
@@ -360,7 +376,7 @@ write_index(Build *b, VecxWork *w)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_WRITE);
 	VecxGraphWrite(b->index, w->graph, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
 	for (int i = 0; i < loader->nside; i++)
-		VecxSideInsert(b->index, &loader->side[i].tid, loader->side[i].flags);
+		VecxSideInsert(b->index, VecxRowAt(loader->side, b->index->layout.row_size, i));
 	if (RelationNeedsWAL(b->rel))
 		log_newpage_range(b->rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(b->rel), true);
 	/* what changes from here on has been logged already */
@@ -406,6 +422,8 @@ build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
 	write_index(b, &w);
 	VecxSpoolFree(w.codes);
 	VecxSpoolFree(w.graph->links);
+	if (w.graph->filters)
+		VecxSpoolFree(w.graph->filters);
 	if (parallel)
 		VecxParallelEnd(parallel);
 	return w.loader.rows;

@@ -110,6 +110,7 @@ typedef struct VecxGraph
 	uint32		nrows;
 	uint32		rows_cap;
 	VecxGraphRow *rows;
+	VecxSpool  *filters;		/* of the rows; NULL: no filter columns */
 	uint32	   *by_hash;		/* open addressing over vertices; NULL when all are read */
 	uint32		by_hash_size;	/* a power of two */
 	uint32		entry;			/* VECX_NO_VERTEX: none */
@@ -120,7 +121,9 @@ extern VecxGraph *VecxGraphMake(MemoryContext cxt, const VecxCoder *coder, int m
 extern uint32 VecxGraphFind(VecxGraph *graph, uint32 hash, const uint8 *code, uint32 after);
 extern uint32 VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code, bool findable);
 extern uint32 VecxGraphKnownVertex(VecxGraph *graph, uint32 hash, bool findable);
-extern void VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid);
+extern void VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid,
+							const uint8 *filters);
+extern const uint8 *VecxGraphRowFilters(VecxGraph *graph, uint32 row);
 extern void VecxGraphMoveRows(VecxGraph *graph, uint32 from, uint32 to);
 extern void VecxGraphForgetHashes(VecxGraph *graph);
 extern const VecxGraphLink *VecxGraphLinks(VecxGraph *graph, uint32 vertex, int level, int *n);

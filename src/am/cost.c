@@ -77,6 +77,22 @@ page_cost(IndexOptInfo *info)
 	return random_page * (1.0 - cached * (1.0 - CACHED_PAGE));
 }
 
+/* Whether a scan ends at a distance: a condition on the vector that is not about NULL. */
+static bool
+has_range(const IndexPath *path)
+{
+	ListCell   *lc;
+
+	foreach(lc, path->indexclauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, lc);
+
+		if (clause->indexcol == 0 && IsA(clause->rinfo->clause, OpExpr))
+			return true;
+	}
+	return false;
+}
+
 void
 vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				 Cost *startup, Cost *total, Selectivity *selectivity,
@@ -99,7 +115,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*selectivity = 1.0;
 	*correlation = 0.0;
 	*pages = info->pages;
-	if ((path->indexorderbys == NIL && path->indexclauses == NIL) ||
+	if ((path->indexorderbys == NIL && !has_range(path)) ||
 		!VecxOrderSuffices(root, info->rel, path->path.pathkeys))
 	{
 		*startup = *total = get_float8_infinity();

@@ -218,6 +218,24 @@ VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 	effort->records = (float) (effort->width * RECORDS_PER_WIDTH);
 }
 
+/*
+ * The same of a search in which a filter lets a share pass.  The rows wanted are
+ * among the nearest rows / share, and to find these takes an effort of which the
+ * same share passes: the rarer what passes, the fewer of it need be found.
+ */
+void
+VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
+				  VecxEffort *effort)
+{
+	int64		wanted = rows > 0 ? rows : UNKNOWN_ROWS;
+
+	VecxEffortChoose(index, meta, (int64) Min((double) wanted / share, 1e9), effort);
+	if (vecx_ef_search == 0)
+		effort->width = (int) Max(ceil(effort->width * share), (double) LEAST_WIDTH);
+	effort->rows = (int) Min(wanted, VECX_MAX_EF_SEARCH);
+	effort->width = Max(effort->width, Min(effort->rows, Max(VecxWidestBatch(), effort->width)));
+}
+
 /* The k-th smallest navigation distance of the first n opened. */
 static float
 kth_distance(const VecxOpened *opened, int n, int k)
@@ -266,7 +284,7 @@ VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width)
 	width = Max(width, effort->width);
 	VecxSearchRun(search, width);
 	while (effort->patience > 1 && width < widest && VecxSearchHasMore(search) &&
-		   still_improves(search, effort))
+		   !VecxSearchIsRare(search) && still_improves(search, effort))
 	{
 		width = Min(WIDEN(width), widest);
 		VecxSearchRun(search, width);

@@ -43,6 +43,10 @@ VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
 	exact->fetch = table_index_fetch_begin(heap);
 	exact->slot = table_slot_create(heap, NULL);
 	exact->info = BuildIndexInfo(index);
+	/* of the index's columns only the first is wanted */
+	exact->info->ii_NumIndexAttrs = 1;
+	exact->info->ii_Expressions = list_truncate(exact->info->ii_Expressions,
+												exact->info->ii_IndexAttrNumbers[0] == 0 ? 1 : 0);
 	exact->estate = CreateExecutorState();
 	GetPerTupleExprContext(exact->estate)->ecxt_scantuple = exact->slot;
 	return exact;

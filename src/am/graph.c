@@ -110,8 +110,9 @@ VecxGraphAddVertex(VecxGraph *graph, uint32 hash, const uint8 *code, bool findab
 	return VecxGraphKnownVertex(graph, hash, findable);
 }
 
+/* filters are the row's filter bytes, if the index has filter columns. */
 void
-VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid)
+VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid, const uint8 *filters)
 {
 	VecxGraphVertex *v = &graph->vertices[vertex];
 	uint32		row = graph->nrows++;
@@ -128,6 +129,15 @@ VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid)
 	else
 		graph->rows[v->last_row].next = row;
 	v->last_row = row;
+	if (graph->filters)
+		VecxSpoolAppend(graph->filters, filters);
+}
+
+/* The filter bytes of a row, good until the next call; NULL: no filter columns. */
+const uint8 *
+VecxGraphRowFilters(VecxGraph *graph, uint32 row)
+{
+	return graph->filters ? VecxSpoolGet(graph->filters, row) : NULL;
 }
 
 /* Gives all rows of a vertex to another, and the vertex up. */

@@ -31,7 +31,7 @@ typedef struct NewVertex
 	VecxIndex  *index;
 	Relation	heap;
 	const VecxInput *input;
-	ItemPointer tid;
+	const VecxRowEntry *row;
 	uint8	   *code;
 	VecxProbe  *probe;
 	int			level;			/* highest level it reaches */
@@ -79,7 +79,7 @@ same_vector(NewVertex *v, VecxExact *exact, const VecxOpened *opened)
 	rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
 	while (segment != VECX_INVALID_ID && looked_at < MAX_ROWS_LOOKED_AT)
 	{
-		int			nrows = VecxRowsReadSegment(v->index, opened->id, &segment, rows, &lsn);
+		int			nrows = VecxRowsReadSegment(v->index, NULL, opened->id, &segment, rows, &lsn);
 
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < nrows && looked_at < MAX_ROWS_LOOKED_AT; i++, looked_at++)
@@ -104,7 +104,7 @@ share_vertex(NewVertex *v, const VecxOpened *opened, int nopened)
 		if (!exact)
 			exact = VecxExactMake(v->heap, v->index->rel, NULL);
 		shared = same_vector(v, exact, &opened[i]) &&
-			VecxRowsAppend(v->index, opened[i].id, opened[i].generation, v->tid);
+			VecxRowsAppend(v->index, opened[i].id, opened[i].generation, v->row);
 	}
 	if (exact)
 		VecxExactEnd(exact);
@@ -206,7 +206,7 @@ write_record(NewVertex *v, int level, uint32 generation, VecxId down, VecxId bas
 	if (level == 0)
 	{
 		rec->nrows = 1;
-		VecxRecordRows(&index->layout, rec)[0].tid = *v->tid;
+		memcpy(VecxRecordRows(&index->layout, rec), v->row, index->layout.row_size);
 	}
 	memcpy(VecxRecordCode(&index->layout, rec), v->code, index->coder.nbytes);
 	for (int i = 0; i < n; i++)
@@ -311,7 +311,7 @@ find_place(NewVertex *v)
 }
 
 static void
-insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, ItemPointer tid)
+insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const VecxRowEntry *row)
 {
 	NewVertex	v;
 	LOCKMODE	mode = ShareLock;
@@ -321,7 +321,7 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, ItemPoint
 	v.index = index;
 	v.heap = heap;
 	v.input = input;
-	v.tid = tid;
+	v.row = row;
 	v.level = VecxRandomLevel(&pg_global_prng_state, index->meta.m);
 	v.code = palloc0(index->coder.nbytes);
 	vecx_code_encode(&index->coder, input->vec, v.code);
@@ -351,24 +351,30 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, ItemPoint
 }
 
 /*
- * Adds a row to the index.  Allocates in the current context, which the caller
- * resets.
+ * Adds a row to the index, whose values are those of all its columns.  Allocates in
+ * the current context, which the caller resets.
  */
 void
-VecxInsertRow(VecxIndex *index, Relation heap, Datum value, bool isnull, ItemPointer tid)
+VecxInsertRow(VecxIndex *index, Relation heap, const Datum *values, const bool *isnull,
+			  ItemPointer tid)
 {
+	VecxRowEntry *row = palloc0(index->layout.row_size);
 	VecxInput	input;
 
-	if (isnull)
-	{
-		VecxSideInsert(index, tid, VECX_ROW_NULL);
-		return;
-	}
-	VecxPrepareInput(index, value, &input);
-	if (input.kind != VECX_INPUT_OK)
-		VecxSideInsert(index, tid, VECX_ROW_UNSCORABLE);
+	row->tid = *tid;
+	VecxFilterForm(index->filters, values, isnull, VecxRowFilters(row));
+	if (isnull[0])
+		row->flags = VECX_ROW_NULL;
 	else
-		insert_vector(index, heap, &input, tid);
+	{
+		VecxPrepareInput(index, values[0], &input);
+		if (input.kind != VECX_INPUT_OK)
+			row->flags = VECX_ROW_UNSCORABLE;
+	}
+	if (row->flags != 0)
+		VecxSideInsert(index, row);
+	else
+		insert_vector(index, heap, &input, row);
 }
 
 bool
@@ -381,7 +387,7 @@ vecxinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation 
 	VecxIndex  *index = VecxIndexOpen(rel, cxt);
 	BlockNumber before = RelationGetNumberOfBlocks(rel);
 
-	VecxInsertRow(index, heap, values[0], isnull[0], tid);
+	VecxInsertRow(index, heap, values, isnull, tid);
 	if (RelationGetNumberOfBlocks(rel) > before)
 		VecxMaybeTrain(index, VECX_INSERT_TRAIN_ROWS);
 	MemoryContextSwitchTo(old);

@@ -55,7 +55,7 @@ compare_kills(const void *a, const void *b)
 static VecxRowEntry *
 entries_of(VecxIndex *index, Page page, VecxId item, int *n)
 {
-	VecxRowSegment seg = VecxPageGetSegment(page, VecxIdOffset(item));
+	VecxRowSegment seg = VecxPageGetSegment(page, VecxIdOffset(item), index->layout.row_size);
 	VecxRecord	rec;
 	Size		size;
 
@@ -63,7 +63,7 @@ entries_of(VecxIndex *index, Page page, VecxId item, int *n)
 	if (seg)
 	{
 		*n = seg->nrows;
-		return seg->rows;
+		return VecxSegmentRows(seg);
 	}
 	rec = VecxGetRecord(index, page, item, &size);
 	if (!rec || rec->level != 0)
@@ -79,12 +79,16 @@ mark(VecxIndex *index, Page page, const Kill *kill)
 	VecxRowEntry *rows = entries_of(index, page, kill->item, &n);
 
 	for (int i = 0; i < n; i++)
-		if (ItemPointerEquals(&rows[i].tid, (ItemPointer) &kill->tid) &&
-			!(rows[i].flags & VECX_ROW_KILLED))
+	{
+		VecxRowEntry *row = VecxRowAt(rows, index->layout.row_size, i);
+
+		if (ItemPointerEquals(&row->tid, (ItemPointer) &kill->tid) &&
+			!(row->flags & VECX_ROW_KILLED))
 		{
-			rows[i].flags |= VECX_ROW_KILLED;
+			row->flags |= VECX_ROW_KILLED;
 			return true;
 		}
+	}
 	return false;
 }
 

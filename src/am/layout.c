@@ -18,27 +18,36 @@ set_part(VecxMetaPageData *meta, int i, uint16 part, Size offset, Size length, u
 
 /* Bytes of a record of level 0 with all its links. */
 static Size
-full_record_size(Size code_bytes, Size link_size, int m)
+full_record_size(Size row_size, Size code_bytes, Size link_size, int m)
 {
-	return MAXALIGN(sizeof(VecxRecordData) + VECX_INLINE_ROWS * sizeof(VecxRowEntry) +
+	return MAXALIGN(sizeof(VecxRecordData) + VECX_INLINE_ROWS * row_size +
 					code_bytes + link_size * VecxMaxLinks(m, 0)) + sizeof(ItemIdData);
 }
 
+/* What a record is to hold, but for its code. */
+typedef struct Contents
+{
+	const VecxOpSpec *spec;
+	uint32		dim;
+	Size		row_size;
+	Size		link_size;
+} Contents;
+
 static bool
-fits(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size link_size, int m)
+fits(const Contents *c, VecxCodeKind kind, int m)
 {
 	VecxCoder	coder;
 
-	vecx_coder_init(&coder, kind, spec->metric, dim, 0);
-	return full_record_size(coder.nbytes, link_size, m) <= VECX_PAGE_CAPACITY;
+	vecx_coder_init(&coder, kind, c->spec->metric, c->dim, 0);
+	return full_record_size(c->row_size, coder.nbytes, c->link_size, m) <= VECX_PAGE_CAPACITY;
 }
 
 /* The largest m up to the given one with which a vertex fits a page; less than
  * VECX_MIN_M if none does. */
 static int
-largest_fitting_m(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size link_size, int m)
+largest_fitting_m(const Contents *c, VecxCodeKind kind, int m)
 {
-	while (m >= VECX_MIN_M && !fits(spec, kind, dim, link_size, m))
+	while (m >= VECX_MIN_M && !fits(c, kind, m))
 		m--;
 	return m;
 }
@@ -46,12 +55,12 @@ largest_fitting_m(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size li
 /* The widest kind of code of float vectors, up to 8 bits a dimension, with which
  * a vertex fits a page; VECX_CODE_NONE if none does. */
 static VecxCodeKind
-widest_fitting_kind(const VecxOpSpec *spec, uint32 dim, Size link_size, int m)
+widest_fitting_kind(const Contents *c, int m)
 {
-	if (fits(spec, VECX_CODE_SQ8, dim, link_size, m))
+	if (fits(c, VECX_CODE_SQ8, m))
 		return VECX_CODE_SQ8;
 	for (uint32 bits = VECX_MAX_BITS - 1; bits >= VECX_MIN_BITS; bits--)
-		if (fits(spec, vecx_code_rabitq(bits), dim, link_size, m))
+		if (fits(c, vecx_code_rabitq(bits), m))
 			return vecx_code_rabitq(bits);
 	return VECX_CODE_NONE;
 }
@@ -76,15 +85,14 @@ kind_of_options(const VecxOptions *options, uint32 dim)
 }
 
 static void
-refuse_layout(Relation index, const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim,
-			  Size link_size, int m)
+refuse_layout(Relation index, const Contents *c, VecxCodeKind kind, int m)
 {
-	int			largest = largest_fitting_m(spec, kind, dim, link_size, m);
-	VecxCodeKind widest = spec->is_bits ? VECX_CODE_NONE : widest_fitting_kind(spec, dim, link_size, m);
+	int			largest = largest_fitting_m(c, kind, m);
+	VecxCodeKind widest = c->spec->is_bits ? VECX_CODE_NONE : widest_fitting_kind(c, m);
 	const char *narrower = NULL;
 	VecxCoder	coder;
 
-	vecx_coder_init(&coder, kind, spec->metric, dim, 0);
+	vecx_coder_init(&coder, kind, c->spec->metric, c->dim, 0);
 	if (widest == VECX_CODE_SQ8)
 		narrower = "quantizer = sq8";
 	else if (widest != VECX_CODE_NONE)
@@ -94,8 +102,9 @@ refuse_layout(Relation index, const VecxOpSpec *spec, VecxCodeKind kind, uint32 
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("vertices of index \"%s\" do not fit a page", RelationGetRelationName(index)),
 			 errdetail("%u dimensions as \"%s\" with m = %d and sketches of %zu bytes need %zu of %zu bytes.",
-					   dim, vecx_code_name(kind), m, link_size - VECX_LINK_SKETCH,
-					   full_record_size(coder.nbytes, link_size, m), (Size) VECX_PAGE_CAPACITY),
+					   c->dim, vecx_code_name(kind), m, c->link_size - VECX_LINK_SKETCH,
+					   full_record_size(c->row_size, coder.nbytes, c->link_size, m),
+					   (Size) VECX_PAGE_CAPACITY),
 			 largest >= VECX_MIN_M && narrower ?
 			 errhint("Use m = %d or less, or %s.", largest, narrower) :
 			 largest >= VECX_MIN_M ?
@@ -107,14 +116,13 @@ refuse_layout(Relation index, const VecxOpSpec *spec, VecxCodeKind kind, uint32 
 
 /* Tells what became of the code the user would have got with fewer links. */
 static void
-report_narrowed(Relation index, const VecxOpSpec *spec, VecxCodeKind wanted, VecxCodeKind kind,
-				uint32 dim, Size link_size, int m)
+report_narrowed(Relation index, const Contents *c, VecxCodeKind wanted, VecxCodeKind kind, int m)
 {
-	int			largest = largest_fitting_m(spec, wanted, dim, link_size, m);
+	int			largest = largest_fitting_m(c, wanted, m);
 
 	ereport(NOTICE,
 			(errmsg("index \"%s\" keeps vectors of %u dimensions as \"%s\", so that a vertex fits a page",
-					RelationGetRelationName(index), dim, vecx_code_name(kind)),
+					RelationGetRelationName(index), c->dim, vecx_code_name(kind)),
 			 largest >= VECX_MIN_M ?
 			 errhint("Use m = %d or less, or a smaller sketch_bits, to keep \"%s\".",
 					 largest, vecx_code_name(wanted)) : 0));
@@ -125,15 +133,15 @@ report_narrowed(Relation index, const VecxOpSpec *spec, VecxCodeKind wanted, Vec
  * that the user did not set is narrowed, with a NOTICE.
  */
 void
-VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
+VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim, Size row_size,
 				 Size sketch_size, VecxCodeKind *kind, VecxMetaPageData *meta)
 {
 	VecxOptions *options = (VecxOptions *) index->rd_options;
 	int			quantizer = options ? options->quantizer : VECX_QUANTIZER_AUTO;
-	Size		link_size = VECX_LINK_SKETCH + sketch_size;
+	Contents	c = {spec, dim, row_size, VECX_LINK_SKETCH + sketch_size};
 	VecxCoder	coder;
 	Size		offset;
-	Size		base = full_record_size(0, link_size, meta->m);
+	Size		base = full_record_size(row_size, 0, c.link_size, meta->m);
 
 	if (options && options->bits && quantizer != VECX_QUANTIZER_RABITQ)
 		ereport(ERROR,
@@ -149,37 +157,37 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim,
 					 errmsg("quantizer of index \"%s\" does not apply to bit strings",
 							RelationGetRelationName(index)),
 					 errhint("Leave out the option (ALTER INDEX ... RESET (quantizer)).")));
-		*kind = fits(spec, VECX_CODE_BITS, dim, link_size, meta->m) ?
+		*kind = fits(&c, VECX_CODE_BITS, meta->m) ?
 			VECX_CODE_BITS : VECX_CODE_BITS_SAMPLE;
 		if (base + 64 > VECX_PAGE_CAPACITY)
-			refuse_layout(index, spec, *kind, dim, link_size, meta->m);
+			refuse_layout(index, &c, *kind, meta->m);
 	}
 	else
 	{
 		VecxCodeKind wanted = kind_of_options(options, dim);
 
 		*kind = wanted;
-		if (quantizer == VECX_QUANTIZER_AUTO && !fits(spec, *kind, dim, link_size, meta->m))
+		if (quantizer == VECX_QUANTIZER_AUTO && !fits(&c, *kind, meta->m))
 		{
-			*kind = widest_fitting_kind(spec, dim, link_size, meta->m);
+			*kind = widest_fitting_kind(&c, meta->m);
 			if (*kind == VECX_CODE_NONE)
 				*kind = vecx_code_rabitq(VECX_MIN_BITS);
 		}
-		if (!fits(spec, *kind, dim, link_size, meta->m))
-			refuse_layout(index, spec, *kind, dim, link_size, meta->m);
+		if (!fits(&c, *kind, meta->m))
+			refuse_layout(index, &c, *kind, meta->m);
 		if (*kind != wanted)
-			report_narrowed(index, spec, wanted, *kind, dim, link_size, meta->m);
+			report_narrowed(index, &c, wanted, *kind, meta->m);
 	}
 
 	vecx_coder_init(&coder, *kind, spec->metric, dim,
 					base < VECX_PAGE_CAPACITY ? (uint32) (VECX_PAGE_CAPACITY - base) : 0);
 	memset(meta->parts, 0, sizeof(meta->parts));
 	offset = sizeof(VecxRecordData);
-	set_part(meta, 0, VECX_PART_ROWS, offset, VECX_INLINE_ROWS * sizeof(VecxRowEntry), 1);
+	set_part(meta, 0, VECX_PART_ROWS, offset, VECX_INLINE_ROWS * row_size, 1);
 	offset += meta->parts[0].length;
 	set_part(meta, 1, VECX_PART_CODE, offset, coder.nbytes, *kind);
 	offset += coder.nbytes;
-	set_part(meta, 2, VECX_PART_LINKS, offset, link_size, 1);
+	set_part(meta, 2, VECX_PART_LINKS, offset, c.link_size, 1);
 	meta->sketch_size = (uint32) sketch_size;
 }
 
@@ -205,13 +213,15 @@ VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta, const VecxOpSpe
 	if (meta->dim != VecxCodeDim(spec, meta->value_dim))
 		VecxCorrupted(index, VECX_META_BLKNO, "the metapage has other dimensions than its codes");
 	layout->rows = rows->offset;
+	layout->row_size = rows->length / VECX_INLINE_ROWS;
 	layout->code = code->offset;
 	layout->links = links->offset;
 	layout->link_size = links->length;
 	vecx_coder_init(coder, (VecxCodeKind) code->format, (VecxMetric) meta->metric, meta->dim,
 					code->length);
 
-	if (rows->length != VECX_INLINE_ROWS * sizeof(VecxRowEntry) ||
+	if (rows->length != VECX_INLINE_ROWS * layout->row_size ||
+		layout->row_size < sizeof(VecxRowEntry) || layout->row_size > VECX_MAX_ROW_BYTES ||
 		layout->rows < sizeof(VecxRecordData) ||
 		layout->rows + rows->length > layout->code ||
 		coder->nbytes == 0 || coder->nbytes != code->length ||

@@ -20,9 +20,6 @@
 
 #include "am/am.h"
 
-/* Lest a wrong estimate makes a scan read the whole index in its first batch. */
-#define LEAST_PASSING	0.01
-
 static ExecutorStart_hook_type next_executor_start;
 
 /* The rows that a Limit node takes from below, which it knows once it runs; 0
@@ -56,7 +53,7 @@ passing_share(const IndexScanState *node)
 
 	if (node->ss.ps.qual == NULL || tuples <= 0)
 		return 1;
-	return Min(Max(node->ss.ps.plan->plan_rows / tuples, LEAST_PASSING), 1);
+	return Min(node->ss.ps.plan->plan_rows / tuples, 1);
 }
 
 /* Makes the scan's descriptor as IndexNext would, and hands over the limit. */

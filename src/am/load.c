@@ -29,6 +29,7 @@ VecxLoaderInit(VecxLoader *l, VecxIndex *index, Relation heap, VecxGraph *graph,
 	l->pivots = pivots;
 	l->exact = VecxExactMake(heap, index->rel, NULL);
 	l->code = palloc(index->coder.nbytes);
+	l->filters = palloc(Max(index->filters->nbytes, 1));
 	l->leaves_cap = 1024;
 	l->leaves = palloc(sizeof(uint16) * VECX_LEAVES_OF_VERTEX * l->leaves_cap);
 	l->batch_codes = palloc((Size) index->coder.nbytes * VECX_LOAD_BATCH);
@@ -91,17 +92,22 @@ add_vertex(VecxLoader *l, uint32 hash, const uint8 *code, bool findable)
 }
 
 void
-VecxLoaderSideRow(VecxLoader *l, ItemPointer tid, uint16 why)
+VecxLoaderSideRow(VecxLoader *l, ItemPointer tid, const uint8 *filters, uint16 why)
 {
+	Size		row_size = l->index->layout.row_size;
+	VecxRowEntry *row;
+
 	if (l->nside == l->side_cap)
 	{
 		l->side_cap = Max(l->side_cap * 2, 1024);
 		l->side = l->side ?
-			repalloc_huge(l->side, sizeof(VecxRowEntry) * l->side_cap) :
-			MemoryContextAlloc(l->cxt, sizeof(VecxRowEntry) * l->side_cap);
+			repalloc_huge(l->side, row_size * l->side_cap) :
+			MemoryContextAlloc(l->cxt, row_size * l->side_cap);
 	}
-	l->side[l->nside].tid = *tid;
-	l->side[l->nside++].flags = why;
+	row = VecxRowAt(l->side, row_size, l->nside++);
+	row->tid = *tid;
+	row->flags = why;
+	memcpy(VecxRowFilters(row), filters, l->index->filters->nbytes);
 }
 
 /* Remembers that the vertex has this value, so that the next row with it need
@@ -176,7 +182,7 @@ add_to_graph(VecxLoader *l, const VecxInput *input, ItemPointer tid, bool alive)
 		vecx_code_encode(&l->index->coder, input->vec, l->code);
 	if (vertex == VECX_NO_VERTEX)
 		vertex = add_vertex(l, input->hash, l->code, alive);
-	VecxGraphAddRow(l->graph, vertex, tid);
+	VecxGraphAddRow(l->graph, vertex, tid, l->filters);
 }
 
 /* A callback of table_index_build_scan; arg is the loader. */
@@ -188,15 +194,16 @@ VecxLoaderRow(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool a
 	VecxInput	input;
 
 	l->rows++;
+	VecxFilterForm(l->index->filters, values, isnull, l->filters);
 	if (isnull[0])
-		VecxLoaderSideRow(l, tid, VECX_ROW_NULL);
+		VecxLoaderSideRow(l, tid, l->filters, VECX_ROW_NULL);
 	else
 	{
 		VecxPrepareInput(l->index, values[0], &input);
 		if (input.kind == VECX_INPUT_OK)
 			add_to_graph(l, &input, tid, alive);
 		else
-			VecxLoaderSideRow(l, tid, VECX_ROW_UNSCORABLE);
+			VecxLoaderSideRow(l, tid, l->filters, VECX_ROW_UNSCORABLE);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(l->row_cxt);

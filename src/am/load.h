@@ -38,10 +38,11 @@ typedef struct VecxLoader
 	uint16	   *leaves;
 	uint32		leaves_cap;
 
-	/* rows that are no vertices */
+	/* rows that are no vertices: whole entries */
 	VecxRowEntry *side;
 	int			nside;
 	int			side_cap;
+	uint8	   *filters;		/* of the row at hand */
 
 	/* vertices that still lack points */
 	int			nbatch;
@@ -57,7 +58,8 @@ extern void VecxLoaderInit(VecxLoader *loader, VecxIndex *index, Relation heap, 
 						   VecxSpool *points, VecxPivots *pivots);
 extern void VecxLoaderRow(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 						  void *arg);
-extern void VecxLoaderSideRow(VecxLoader *loader, ItemPointer tid, uint16 why);
+extern void VecxLoaderSideRow(VecxLoader *loader, ItemPointer tid, const uint8 *filters,
+							  uint16 why);
 extern void VecxLoaderEnd(VecxLoader *loader);
 extern bool VecxLoaderSameVertex(VecxLoader *loader, uint32 a, uint32 b);
 
@@ -66,6 +68,7 @@ typedef struct VecxBuildBytes
 {
 	Size		code;
 	Size		point;
+	Size		filters;		/* of a row */
 	Size		linking;		/* candidates and links */
 	Size		total;			/* of those, which may go to files */
 	Size		fixed;			/* what stays in memory */
@@ -86,10 +89,12 @@ typedef struct VecxWork
 } VecxWork;
 
 /* build.c */
-extern void VecxBuildCost(const VecxCoder *coder, Size point_bytes, int m, VecxBuildBytes *bytes);
+extern void VecxBuildCost(const VecxCoder *coder, Size point_bytes, Size filter_bytes, int m,
+						  VecxBuildBytes *bytes);
 extern void VecxWorkInit(VecxWork *work, VecxTeam *team, VecxIndex *index, Relation heap,
 						 VecxPivots *pivots);
 extern void VecxWorkLink(VecxWork *work, const VecxPlan *plan);
+extern VecxSpool *VecxWorkFilters(VecxWork *work);
 
 /* parallel.c */
 typedef struct VecxParallel VecxParallel;

@@ -81,7 +81,10 @@ VecxIndexOpen(Relation rel, MemoryContext cxt)
 	index->skip_killed = !TransactionStartedDuringRecovery();
 	index->spec = VecxGetOpSpec(rel);
 	VecxMetaRead(rel, &index->meta);
+	index->filters = VecxFiltersMake(rel);
 	VecxLayoutFromMeta(rel, &index->meta, index->spec, &index->layout, &index->coder);
+	if (index->layout.row_size != sizeof(VecxRowEntry) + index->filters->nbytes)
+		VecxCorrupted(rel, VECX_META_BLKNO, "the metapage has rows of other filter columns");
 	VecxLoadCentre(index);
 	VecxLoadModels(index);
 	MemoryContextSwitchTo(old);

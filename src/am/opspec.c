@@ -60,6 +60,50 @@ VECX_SPARSE_CLASS(sparsevec_l1, VECX_METRIC_L1);
 VECX_BIT_CLASS(bit_hamming, VECX_METRIC_HAMMING);
 VECX_BIT_CLASS(bit_jaccard, VECX_METRIC_JACCARD);
 
+/* Whether the operator class of a column is one of vectors: those of filter columns
+ * have no support function. */
+bool
+VecxIsVectorColumn(Relation index, AttrNumber attno)
+{
+	return OidIsValid(index_getprocid(index, attno, VECX_SUPPORT_PROC));
+}
+
+/* Raises if the columns of a new index are not a vector and filter columns.  info
+ * may be NULL. */
+void
+VecxCheckColumns(Relation index, const IndexInfo *info)
+{
+	const char *name = RelationGetRelationName(index);
+	int			ncolumns = IndexRelationGetNumberOfKeyAttributes(index);
+
+	if (info && info->ii_ExclusionOps)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("vecx index \"%s\" cannot enforce an exclusion constraint", name),
+				 errhint("Use an access method such as gist for the constraint.")));
+	if (IndexRelationGetNumberOfAttributes(index) > ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("vecx index \"%s\" cannot have included columns", name),
+				 errhint("Columns to filter by are listed after the vector, as in USING vecx (embedding, tenant).")));
+	if (!VecxIsVectorColumn(index, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the first column of vecx index \"%s\" is not a vector", name),
+				 errhint("Name the vector first, then columns to filter by, as in USING vecx (embedding, tenant); or use btree.")));
+	for (AttrNumber attno = 2; attno <= ncolumns; attno++)
+		if (VecxIsVectorColumn(index, attno))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("vecx index \"%s\" has more than one vector", name),
+					 errhint("Create an index for each vector.")));
+	if (ncolumns - 1 > VECX_MAX_FILTERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("vecx index \"%s\" has too many columns", name),
+				 errdetail("There can be up to %d columns after the vector.", VECX_MAX_FILTERS)));
+}
+
 const VecxOpSpec *
 VecxGetOpSpec(Relation index)
 {

@@ -100,7 +100,7 @@ VecxPageGetRecord(Page page, OffsetNumber off, Size min_size, Size *size)
 }
 
 VecxRowSegment
-VecxPageGetSegment(Page page, OffsetNumber off)
+VecxPageGetSegment(Page page, OffsetNumber off, Size row_size)
 {
 	ItemId		iid;
 	VecxRowSegment seg;
@@ -110,11 +110,11 @@ VecxPageGetSegment(Page page, OffsetNumber off)
 	if (off < FirstOffsetNumber || off > PageGetMaxOffsetNumber(page))
 		return NULL;
 	iid = PageGetItemId(page, off);
-	if (!ItemIdIsNormal(iid) || ItemIdGetLength(iid) < VecxSegmentSize(0) ||
+	if (!ItemIdIsNormal(iid) || ItemIdGetLength(iid) < sizeof(VecxRowSegmentData) ||
 		ItemIdGetOffset(iid) + ItemIdGetLength(iid) > BLCKSZ)
 		return NULL;
 	seg = (VecxRowSegment) PageGetItem(page, iid);
-	if (seg->nrows > seg->cap || ItemIdGetLength(iid) < VecxSegmentSize(seg->cap))
+	if (seg->nrows > seg->cap || ItemIdGetLength(iid) < VecxSegmentSize(row_size, seg->cap))
 		return NULL;
 	return seg;
 }

@@ -56,15 +56,23 @@ typedef uint32 VecxId;
 #define VecxIdBlock(id)			((BlockNumber) ((id) >> VECX_ID_OFFSET_BITS))
 #define VecxIdOffset(id)		((OffsetNumber) ((id) & VECX_MAX_ITEMS))
 
-/* A table row of a vertex. */
+/*
+ * A table row of a vertex.  The values of the index's filter columns follow
+ * (filter.h), so that entries lie as many bytes apart as the layout says.
+ */
 typedef struct VecxRowEntry
 {
 	ItemPointerData tid;		/* in the heap; the root of a HOT chain */
 	uint16		flags;			/* VECX_ROW_xxx */
 } VecxRowEntry;
 
+#define VecxRowAt(rows, row_size, i)	((VecxRowEntry *) ((char *) (rows) + (Size) (row_size) * (i)))
+#define VecxRowFilters(row)				((uint8 *) ((VecxRowEntry *) (row) + 1))
+
 /* In a record or segment: the row is dead to everybody, as a scan found. */
 #define VECX_ROW_KILLED			4
+/* Never on a page: a condition has to be tested on the row itself. */
+#define VECX_ROW_RECHECK		0x8000
 
 /* Why a row is on a SIDE page; also the order in which such rows are returned. */
 #define VECX_ROW_UNSCORABLE		1	/* zero under cosine, or a norm beyond float4 */
@@ -109,20 +117,25 @@ typedef struct VecxRowSegmentData
 	VecxId		owner;			/* the vertex's level 0 record */
 	uint16		nrows;
 	uint16		cap;
-	VecxRowEntry rows[FLEXIBLE_ARRAY_MEMBER];
+	/* rows follow */
 } VecxRowSegmentData;
 
 typedef VecxRowSegmentData *VecxRowSegment;
 
 #define VECX_SEGMENT_FIRST_ROWS	4	/* capacity of a vertex's first segment */
-#define VECX_SEGMENT_MAX_ROWS	512
-#define VecxSegmentSize(cap)	(offsetof(VecxRowSegmentData, rows) + sizeof(VecxRowEntry) * (cap))
+#define VECX_SEGMENT_ROW_BYTES	4096	/* of its largest */
+#define VECX_SEGMENT_MAX_ROWS	((int) (VECX_SEGMENT_ROW_BYTES / sizeof(VecxRowEntry)))
+#define VecxSegmentMaxRows(row_size) \
+	Max(VECX_SEGMENT_ROW_BYTES / (int) (row_size), VECX_SEGMENT_FIRST_ROWS)
+#define VecxSegmentSize(row_size, cap)	(sizeof(VecxRowSegmentData) + (Size) (row_size) * (cap))
+#define VecxSegmentRows(seg)			((VecxRowEntry *) ((VecxRowSegment) (seg) + 1))
 
 /* Contents of a SIDE page, from PageGetContents up to pd_lower. */
 #define VecxSidePageRows(page)	((VecxRowEntry *) PageGetContents(page))
 #define VECX_SIDE_PAGE_ROWS		((int) (VECX_PAGE_CAPACITY / sizeof(VecxRowEntry)))
-#define VecxSidePageCount(page) \
-	((int) ((((PageHeader) (page))->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / sizeof(VecxRowEntry)))
+#define VecxSidePageMaxRows(row_size)	((int) (VECX_PAGE_CAPACITY / (row_size)))
+#define VecxSidePageCount(page, row_size) \
+	((int) ((((PageHeader) (page))->pd_lower - (int) MAXALIGN(SizeOfPageHeaderData)) / (int) (row_size)))
 
 /* A link: the neighbour's id, then its sketch (code.h). */
 #define VECX_LINK_SKETCH		4	/* offset of the sketch in a link */
@@ -219,7 +232,7 @@ typedef struct VecxMetaPageData
 StaticAssertDecl(sizeof(VecxPageOpaqueData) == 8, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowEntry) == 8, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
-StaticAssertDecl(offsetof(VecxRowSegmentData, rows) == 12, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxCurveData) == 504, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxMetaPageData) == 664, "on-disk size is frozen");
@@ -237,7 +250,7 @@ extern Buffer VecxReadPage(Relation index, BlockNumber blkno, int lockmode, uint
 /* The record with that id on a locked page of a kind that may hold it, or NULL
  * if there is none (any more). */
 extern VecxRecord VecxPageGetRecord(Page page, OffsetNumber off, Size min_size, Size *size);
-extern VecxRowSegment VecxPageGetSegment(Page page, OffsetNumber off);
+extern VecxRowSegment VecxPageGetSegment(Page page, OffsetNumber off, Size row_size);
 
 /*
  * Changing one page: Begin gives a page to change, Commit makes the change

@@ -75,7 +75,10 @@ typedef struct RowRecord
 	uint32		vertex;			/* VECX_NO_VERTEX: a row without a distance */
 	ItemPointerData tid;
 	uint16		why;
+	/* filter bytes follow */
 } RowRecord;
+
+#define RowRecordSize(index)	(sizeof(RowRecord) + (index)->filters->nbytes)
 
 typedef struct VertexRecord
 {
@@ -291,27 +294,35 @@ hand_over(Shared *shared, VecxWork *w)
 	VecxGraph  *graph = w->graph;
 	VecxSpool  *vertices = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(VertexRecord), 0,
 											   team->files, "vertices", team->me);
-	VecxSpool  *rows = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(RowRecord), 0,
+	VecxSpool  *rows = VecxSpoolMakeShared(CurrentMemoryContext, RowRecordSize(w->index), 0,
 										   team->files, "rows", team->me);
+	RowRecord  *rec = palloc0(RowRecordSize(w->index));
 
 	for (uint32 v = 0; v < graph->nvertices; v++)
 	{
-		VertexRecord rec = {graph->vertices[v].hash, {0}, graph->vertices[v].findable};
+		VertexRecord vertex = {graph->vertices[v].hash, {0}, graph->vertices[v].findable};
 
-		memcpy(rec.leaves, w->loader.leaves + (Size) v * VECX_LEAVES_OF_VERTEX, sizeof(rec.leaves));
-		VecxSpoolAppend(vertices, &rec);
+		memcpy(vertex.leaves, w->loader.leaves + (Size) v * VECX_LEAVES_OF_VERTEX,
+			   sizeof(vertex.leaves));
+		VecxSpoolAppend(vertices, &vertex);
+		rec->vertex = v;
 		for (uint32 row = graph->vertices[v].first_row; row != PG_UINT32_MAX; row = graph->rows[row].next)
 		{
-			RowRecord	r = {v, graph->rows[row].tid, 0};
-
-			VecxSpoolAppend(rows, &r);
+			rec->tid = graph->rows[row].tid;
+			if (graph->filters)
+				memcpy(rec + 1, VecxGraphRowFilters(graph, row), w->index->filters->nbytes);
+			VecxSpoolAppend(rows, rec);
 		}
 	}
 	for (int i = 0; i < w->loader.nside; i++)
 	{
-		RowRecord	r = {VECX_NO_VERTEX, w->loader.side[i].tid, w->loader.side[i].flags};
+		const VecxRowEntry *row = VecxRowAt(w->loader.side, w->index->layout.row_size, i);
 
-		VecxSpoolAppend(rows, &r);
+		rec->vertex = VECX_NO_VERTEX;
+		rec->tid = row->tid;
+		rec->why = row->flags;
+		memcpy(rec + 1, VecxRowFilters(row), w->index->filters->nbytes);
+		VecxSpoolAppend(rows, rec);
 	}
 	team->shared->nvertices[team->me] = graph->nvertices;
 	shared->nrows[team->me] = VecxSpoolCount(rows);
@@ -321,6 +332,7 @@ hand_over(Shared *shared, VecxWork *w)
 	VecxSpoolShare(w->points);
 	VecxSpoolFree(vertices);
 	VecxSpoolFree(rows);
+	pfree(rec);
 }
 
 static void
@@ -387,9 +399,9 @@ take_over(VecxParallel *p, VecxWork *w, uint32 first, int participant, uint32 *a
 		ItemPointerData tid = rec->tid;
 
 		if (rec->vertex == VECX_NO_VERTEX)
-			VecxLoaderSideRow(&w->loader, &tid, rec->why);
+			VecxLoaderSideRow(&w->loader, &tid, (const uint8 *) (rec + 1), rec->why);
 		else
-			VecxGraphAddRow(graph, first + rec->vertex, &tid);
+			VecxGraphAddRow(graph, first + rec->vertex, &tid, (const uint8 *) (rec + 1));
 	}
 }
 
@@ -411,11 +423,14 @@ gather(VecxParallel *p, VecxWork *w)
 								"codes", team->nparticipants, team->shared->nvertices);
 	p->vertices = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(VertexRecord), BLCKSZ, team->files,
 									  "vertices", team->nparticipants, team->shared->nvertices);
-	p->rows = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(RowRecord), BLCKSZ, team->files,
-								  "rows", team->nparticipants, p->shared->nrows);
+	p->rows = VecxSpoolOpenShared(CurrentMemoryContext, RowRecordSize(w->index), BLCKSZ,
+								  team->files, "rows", team->nparticipants, p->shared->nrows);
 	w->graph = VecxGraphMake(AllocSetContextCreate(CurrentMemoryContext, "vecx graph", ALLOCSET_DEFAULT_SIZES),
 							 mine->coder, mine->m, mine->ef_construction, w->index->meta.seed, codes);
+	if (mine->filters)
+		VecxSpoolFree(mine->filters);
 	MemoryContextDelete(mine->cxt);
+	w->graph->filters = VecxWorkFilters(w);
 	w->loader.graph = w->graph;
 	w->loader.nside = 0;
 	pfree(w->loader.leaves);
@@ -596,6 +611,8 @@ work(Shared *shared, ParallelTableScanDesc scan, Relation heap, Relation rel)
 	load_part(shared, scan, &w, heap, rel, info);
 	hand_over(shared, &w);
 	VecxExactEnd(w.loader.exact);
+	if (w.graph->filters)
+		VecxSpoolFree(w.graph->filters);
 	MemoryContextDelete(w.graph->cxt);
 	w.graph = NULL;
 	VecxTeamWait(&team);

@@ -10,10 +10,11 @@
 #include "am/ready.h"
 
 void
-VecxCursorStart(VecxRowCursor *cursor, VecxIndex *index, MemoryContext cxt,
-				const VecxOpened *vertex)
+VecxCursorStart(VecxRowCursor *cursor, VecxIndex *index, const VecxFilterQuery *filter,
+				MemoryContext cxt, const VecxOpened *vertex)
 {
 	cursor->index = index;
+	cursor->filter = filter;
 	cursor->cxt = cxt;
 	cursor->vertex = *vertex;
 	cursor->next = 0;
@@ -25,15 +26,19 @@ VecxCursorStart(VecxRowCursor *cursor, VecxIndex *index, MemoryContext cxt,
 	cursor->lsn = vertex->lsn;
 }
 
-/* The next row of the vertex; false at the end. */
+/*
+ * The next row of the vertex that passes the filter, and whether the conditions have
+ * to be tested on the row itself; false at the end.
+ */
 bool
-VecxCursorNext(VecxRowCursor *cursor, ItemPointer tid)
+VecxCursorNext(VecxRowCursor *cursor, ItemPointer tid, bool *recheck)
 {
 	if (!cursor->in_chain)
 	{
 		if (cursor->next < cursor->vertex.nrows)
 		{
-			*tid = cursor->vertex.tids[cursor->next++];
+			*tid = cursor->vertex.tids[cursor->next];
+			*recheck = (cursor->vertex.recheck >> cursor->next++) & 1;
 			return true;
 		}
 		cursor->in_chain = true;
@@ -51,11 +56,12 @@ VecxCursorNext(VecxRowCursor *cursor, ItemPointer tid)
 			cursor->rows = MemoryContextAlloc(cursor->cxt,
 											  sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
 		cursor->item = cursor->segment;
-		cursor->nrows = VecxRowsReadSegment(cursor->index, cursor->vertex.id, &cursor->segment,
-											cursor->rows, &cursor->lsn);
+		cursor->nrows = VecxRowsReadSegment(cursor->index, cursor->filter, cursor->vertex.id,
+											&cursor->segment, cursor->rows, &cursor->lsn);
 		cursor->next = 0;
 	}
-	*tid = cursor->rows[cursor->next++].tid;
+	*tid = cursor->rows[cursor->next].tid;
+	*recheck = (cursor->rows[cursor->next++].flags & VECX_ROW_RECHECK) != 0;
 	return true;
 }
 

@@ -12,6 +12,7 @@
 typedef struct VecxRowCursor
 {
 	VecxIndex  *index;
+	const VecxFilterQuery *filter;	/* NULL: none */
 	MemoryContext cxt;
 	VecxOpened	vertex;
 	int			next;			/* in vertex.tids, then in rows */
@@ -23,9 +24,10 @@ typedef struct VecxRowCursor
 	XLogRecPtr	lsn;			/* of its page then */
 } VecxRowCursor;
 
-extern void VecxCursorStart(VecxRowCursor *cursor, VecxIndex *index, MemoryContext cxt,
+extern void VecxCursorStart(VecxRowCursor *cursor, VecxIndex *index,
+							const VecxFilterQuery *filter, MemoryContext cxt,
 							const VecxOpened *vertex);
-extern bool VecxCursorNext(VecxRowCursor *cursor, ItemPointer tid);
+extern bool VecxCursorNext(VecxRowCursor *cursor, ItemPointer tid, bool *recheck);
 extern void VecxCursorEnd(VecxRowCursor *cursor);
 
 /* A vertex whose distance is known. */

@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "am/am.h"
 
 /* The segment of that id if it still belongs to owner; else NULL and unlocked. */
@@ -23,13 +25,20 @@ lock_segment(VecxIndex *index, VecxId owner, VecxId segment, int mode, Buffer *b
 		return NULL;
 	*buf = ReadBuffer(index->rel, VecxIdBlock(segment));
 	LockBuffer(*buf, mode);
-	seg = VecxPageGetSegment(BufferGetPage(*buf), VecxIdOffset(segment));
+	seg = VecxPageGetSegment(BufferGetPage(*buf), VecxIdOffset(segment), index->layout.row_size);
 	if (!seg || seg->owner != owner)
 	{
 		UnlockReleaseBuffer(*buf);
 		return NULL;
 	}
 	return seg;
+}
+
+/* The segment of that id on the copy of its page that is being changed. */
+static VecxRowSegment
+changed_segment(VecxIndex *index, VecxPageChange *change, VecxId segment)
+{
+	return VecxPageGetSegment(change->page, VecxIdOffset(segment), index->layout.row_size);
 }
 
 /* Raises when a chain has more steps than the index can have items. */
@@ -62,8 +71,9 @@ append_to_chain(VecxIndex *index, VecxId owner, VecxId tail, const VecxRowEntry 
 		if (seg->nrows < seg->cap)
 		{
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			seg = VecxPageGetSegment(change.page, VecxIdOffset(tail));
-			seg->rows[seg->nrows++] = *row;
+			seg = changed_segment(index, &change, tail);
+			memcpy(VecxRowAt(VecxSegmentRows(seg), index->layout.row_size, seg->nrows++), row,
+				   index->layout.row_size);
 			VecxPageCommit(&change);
 			UnlockReleaseBuffer(buf);
 			return true;
@@ -86,7 +96,7 @@ set_next(VecxIndex *index, VecxId owner, VecxId segment, VecxId next)
 	if (!lock_segment(index, owner, segment, BUFFER_LOCK_EXCLUSIVE, &buf))
 		VecxCorrupted(index->rel, VecxIdBlock(segment), "a vertex's row segment is missing");
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
-	VecxPageGetSegment(change.page, VecxIdOffset(segment))->next = next;
+	changed_segment(index, &change, segment)->next = next;
 	VecxPageCommit(&change);
 	UnlockReleaseBuffer(buf);
 }
@@ -95,7 +105,7 @@ set_next(VecxIndex *index, VecxId owner, VecxId segment, VecxId next)
 static VecxId
 make_segment(VecxIndex *index, VecxId owner, int cap, const VecxRowEntry *row)
 {
-	Size		size = VecxSegmentSize(cap);
+	Size		size = VecxSegmentSize(index->layout.row_size, cap);
 	VecxRowSegment seg = palloc0(size);
 	VecxId		id;
 
@@ -103,7 +113,7 @@ make_segment(VecxIndex *index, VecxId owner, int cap, const VecxRowEntry *row)
 	seg->owner = owner;
 	seg->nrows = 1;
 	seg->cap = (uint16) cap;
-	seg->rows[0] = *row;
+	memcpy(VecxSegmentRows(seg), row, index->layout.row_size);
 	id = VecxPlaceItem(index, VECX_PAGE_ROWS, seg, size);
 	pfree(seg);
 	return id;
@@ -158,7 +168,7 @@ append_where_room(VecxIndex *index, Buffer buf, VecxRecord rec, VecxId id,
 
 		VecxPageBegin(&change, index->rel, buf, index->mode, false);
 		rec = VecxGetRecord(index, change.page, id, &size);
-		VecxRecordRows(&index->layout, rec)[rec->nrows++] = *row;
+		memcpy(VecxRecordRow(&index->layout, rec, rec->nrows++), row, index->layout.row_size);
 		VecxPageCommit(&change);
 		return true;
 	}
@@ -212,9 +222,8 @@ append_segment(VecxIndex *index, Buffer buf, VecxRecord rec, VecxId id, VecxId a
  * mean extending the index, and the page may be the vertex's.
  */
 bool
-VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
+VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, const VecxRowEntry *row)
 {
-	VecxRowEntry row = {*tid, 0};
 	Buffer		buf;
 	VecxRecord	rec = lock_vertex(index, id, generation, &buf);
 	VecxId		added;
@@ -222,14 +231,14 @@ VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
 
 	if (!rec)
 		return false;
-	if (append_where_room(index, buf, rec, id, &row, &cap))
+	if (append_where_room(index, buf, rec, id, row, &cap))
 	{
 		UnlockReleaseBuffer(buf);
 		return true;
 	}
 	UnlockReleaseBuffer(buf);
 
-	added = make_segment(index, id, Min(cap * 2, VECX_SEGMENT_MAX_ROWS), &row);
+	added = make_segment(index, id, Min(cap * 2, VecxSegmentMaxRows(index->layout.row_size)), row);
 	rec = lock_vertex(index, id, generation, &buf);
 	if (!rec)
 	{
@@ -241,26 +250,43 @@ VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, ItemPointer tid)
 	return true;
 }
 
-/* Copies rows, but for those that are marked dead; returns their number. */
+/*
+ * Copies rows, without their filter columns, but for those that are marked dead and
+ * those that do not pass the filter, if there is one; returns their number.
+ */
 int
-VecxRowsCopy(const VecxIndex *index, const VecxRowEntry *from, int nrows, VecxRowEntry *to)
+VecxRowsCopy(const VecxIndex *index, const VecxFilterQuery *filter, const VecxRowEntry *from,
+			 int nrows, VecxRowEntry *to)
 {
 	int			n = 0;
 
 	for (int i = 0; i < nrows; i++)
-		if (!index->skip_killed || !(from[i].flags & VECX_ROW_KILLED))
-			to[n++] = from[i];
+	{
+		const VecxRowEntry *row = VecxRowAt(from, index->layout.row_size, i);
+		VecxPass	pass = VECX_PASS_YES;
+
+		if (index->skip_killed && (row->flags & VECX_ROW_KILLED))
+			continue;
+		if (filter)
+			pass = VecxFilterTest(filter, row);
+		if (pass == VECX_PASS_NO)
+			continue;
+		to[n] = *row;
+		if (pass == VECX_PASS_MAYBE)
+			to[n].flags |= VECX_ROW_RECHECK;
+		n++;
+	}
 	return n;
 }
 
 /*
- * Copies a segment's rows (room for VECX_SEGMENT_MAX_ROWS) and moves *segment
- * to the next one, 0 at the end.  Returns the number of rows; *lsn is that of
- * the page.
+ * Copies a segment's rows (room for VECX_SEGMENT_MAX_ROWS), as VecxRowsCopy does, and
+ * moves *segment to the next one, 0 at the end.  Returns the number of rows; *lsn
+ * is that of the page.
  */
 int
-VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment, VecxRowEntry *rows,
-					XLogRecPtr *lsn)
+VecxRowsReadSegment(VecxIndex *index, const VecxFilterQuery *filter, VecxId owner,
+					VecxId *segment, VecxRowEntry *rows, XLogRecPtr *lsn)
 {
 	Buffer		buf;
 	VecxRowSegment seg = lock_segment(index, owner, *segment, BUFFER_LOCK_SHARE, &buf);
@@ -269,22 +295,55 @@ VecxRowsReadSegment(VecxIndex *index, VecxId owner, VecxId *segment, VecxRowEntr
 	*segment = VECX_INVALID_ID;
 	if (!seg)
 		return 0;
-	nrows = VecxRowsCopy(index, seg->rows, Min(seg->nrows, VECX_SEGMENT_MAX_ROWS), rows);
+	nrows = VecxRowsCopy(index, filter, VecxSegmentRows(seg),
+						 Min(seg->nrows, VECX_SEGMENT_MAX_ROWS), rows);
 	*lsn = PageGetLSN(BufferGetPage(buf));
 	*segment = seg->next;
 	UnlockReleaseBuffer(buf);
 	return nrows;
 }
 
+/*
+ * Moves *segment to the first one from there on that has a row which passes the
+ * filter; false if none has.
+ */
+bool
+VecxRowsFindPassing(VecxIndex *index, const VecxFilterQuery *filter, VecxId owner,
+					VecxId *segment)
+{
+	VecxRowEntry rows[VECX_SEGMENT_MAX_ROWS];
+	XLogRecPtr	lsn;
+
+	while (*segment != VECX_INVALID_ID)
+	{
+		VecxId		next = *segment;
+
+		CHECK_FOR_INTERRUPTS();
+		if (VecxRowsReadSegment(index, filter, owner, &next, rows, &lsn) > 0)
+			return true;
+		*segment = next;
+	}
+	return false;
+}
+
 /* Removes the rows that callback calls dead; returns how many are left. */
 int
-VecxRowsVacuum(VecxRowEntry *rows, int nrows, IndexBulkDeleteCallback callback, void *arg)
+VecxRowsVacuum(const VecxIndex *index, VecxRowEntry *rows, int nrows,
+			   IndexBulkDeleteCallback callback, void *arg)
 {
+	Size		row_size = index->layout.row_size;
 	int			kept = 0;
 
 	for (int i = 0; i < nrows; i++)
-		if (!callback(&rows[i].tid, arg))
-			rows[kept++] = rows[i];
+	{
+		VecxRowEntry *row = VecxRowAt(rows, row_size, i);
+
+		if (callback(&row->tid, arg))
+			continue;
+		if (kept < i)
+			memcpy(VecxRowAt(rows, row_size, kept), row, row_size);
+		kept++;
+	}
 	return kept;
 }
 
@@ -297,6 +356,7 @@ int64
 VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 				   IndexBulkDeleteCallback callback, void *arg, int64 *removed, VecxId *roomy)
 {
+	Size		row_size = index->layout.row_size;
 	int64		live = 0;
 	bool		has_room = false;
 
@@ -313,9 +373,9 @@ VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 			VecxCorrupted(index->rel, VecxIdBlock(head), "a vertex's row segment is missing");
 		next = seg->next;
 		nrows = seg->nrows;
-		rows = palloc(sizeof(VecxRowEntry) * (nrows + 1));
-		memcpy(rows, seg->rows, sizeof(VecxRowEntry) * nrows);
-		kept = VecxRowsVacuum(rows, nrows, callback, arg);
+		rows = palloc(row_size * (nrows + 1));
+		memcpy(rows, VecxSegmentRows(seg), row_size * nrows);
+		kept = VecxRowsVacuum(index, rows, nrows, callback, arg);
 		live += kept;
 		if (kept < nrows)
 		{
@@ -324,8 +384,8 @@ VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 
 			*removed += nrows - kept;
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			copy = VecxPageGetSegment(change.page, VecxIdOffset(head));
-			memcpy(copy->rows, rows, sizeof(VecxRowEntry) * kept);
+			copy = changed_segment(index, &change, head);
+			memcpy(VecxSegmentRows(copy), rows, row_size * kept);
 			copy->nrows = (uint16) kept;
 			VecxPageCommit(&change);
 		}

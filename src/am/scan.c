@@ -26,6 +26,12 @@
 #include "am/heap.h"
 #include "am/ready.h"
 
+/* Lest a wrong estimate makes a scan read the whole index in its first batch. */
+#define LEAST_PASSING	0.01
+
+/* Hops after which a filter's share is known well enough to choose an effort. */
+#define PROBE_HOPS	32
+
 typedef enum ScanPhase
 {
 	SCAN_START,
@@ -46,6 +52,10 @@ typedef struct VecxScan
 	Datum		query;
 	bool		strict;			/* vecx.scan_order when the plan was started */
 	VecxRange	range;
+	VecxFilterQuery *filter;	/* conditions on filter columns, or NULL */
+	bool		recheck;		/* all rows, because of conditions on the vector */
+	bool		only_null;		/* rows without a vector are wanted, or */
+	bool		not_null;		/* are not */
 	bool		nan_first;		/* the operator says that NaN is the least */
 	VecxExact  *exact;
 	ScanPhase	phase;
@@ -134,12 +144,14 @@ VecxScanSetRows(IndexScanDesc scan, int64 rows)
 	((VecxScan *) scan->opaque)->rows_wanted = rows;
 }
 
+/* Rows to return if a share of them gets to the limit; 0: unknown. */
 static int64
-rows_wanted(const VecxScan *so)
+rows_wanted(const VecxScan *so, double passing)
 {
 	if (!so->limit)
 		return so->rows_wanted;
-	return (int64) Min(ceil((double) VecxLimitRows(so->limit) / so->passing), 1e15);
+	passing = Min(Max(passing, LEAST_PASSING), 1);
+	return (int64) Min(ceil((double) VecxLimitRows(so->limit) / passing), 1e15);
 }
 
 const VecxScanCounts *
@@ -154,7 +166,7 @@ end_query(VecxScan *so)
 {
 	if (so->search)
 	{
-		VecxSearchCount(so->search, &so->counts.hops, &so->counts.records);
+		VecxSearchCount(so->search, &so->counts);
 		last_scan = so->counts;
 		VecxSearchRelease(so->search);
 	}
@@ -186,6 +198,8 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->restarted = false;
 	so->nan_first = false;
 	so->range.active = false;
+	so->filter = NULL;
+	so->recheck = so->only_null = so->not_null = false;
 	so->phase = SCAN_START;
 }
 
@@ -219,37 +233,63 @@ give_up(VecxScan *so)
 }
 
 /*
+ * Takes a condition on the vector.  A ball around the query bounds the scan; others,
+ * and all balls of an array, are left to the executor.  Without another query the
+ * first ball's center is it.  False if no row meets the condition.
+ */
+static bool
+take_vector_key(VecxScan *so, ScanKey key, Datum *query)
+{
+	Datum		center;
+	double		radius;
+
+	if (key->sk_flags & SK_SEARCHNULL)
+	{
+		so->only_null = true;
+		return true;
+	}
+	so->not_null = true;
+	if (key->sk_flags & SK_SEARCHNOTNULL)
+		return true;
+	so->recheck = true;
+	if (key->sk_flags & SK_ISNULL)
+		return false;
+	if (key->sk_flags & SK_SEARCHARRAY)
+		return true;
+	if (!VecxBallOpen(key, &center, &radius))
+		return false;
+	if (*query == (Datum) 0)
+		*query = center;
+	if (!so->range.active &&
+		VecxSameValue(PG_DETOAST_DATUM(center), PG_DETOAST_DATUM(*query)))
+		VecxRangeInit(&so->range, so->index->meta.metric, so->index->meta.dim, radius);
+	return true;
+}
+
+/*
  * Takes the query from the keys: the vector that orders the scan, else the center
- * of the first ball.  A ball around the query bounds the scan; others are left
- * to the executor.  False if nothing is at a distance of the query.
+ * of the first ball.  False if nothing is at a distance of the query, or there is
+ * none, or no row is wanted that has one.
  */
 static bool
 prepare_query(IndexScanDesc scan, VecxScan *so)
 {
-	Datum		query = (Datum) 0;
+	bool		ordered = scan->numberOfOrderBys > 0;
+	bool		no_query = ordered && (scan->orderByData[0].sk_flags & SK_ISNULL);
+	Datum		query = ordered && !no_query ? scan->orderByData[0].sk_argument : (Datum) 0;
 	VecxInput	input;
 
-	if (scan->numberOfOrderBys > 0)
-	{
-		if (scan->orderByData[0].sk_flags & SK_ISNULL)
-			return false;
-		query = scan->orderByData[0].sk_argument;
-	}
 	for (int i = 0; i < scan->numberOfKeys; i++)
-	{
-		Datum		center;
-		double		radius;
-
-		if (!VecxBallOpen(&scan->keyData[i], &center, &radius))
-		{
+		if (scan->keyData[i].sk_attno == 1 && !take_vector_key(so, &scan->keyData[i], &query))
 			so->phase = SCAN_DONE;
-			return false;
-		}
-		if (i == 0 && scan->numberOfOrderBys == 0)
-			query = center;
-		if (!so->range.active &&
-			VecxSameValue(PG_DETOAST_DATUM(center), PG_DETOAST_DATUM(query)))
-			VecxRangeInit(&so->range, so->index->meta.metric, so->index->meta.dim, radius);
+	if ((so->only_null && so->not_null) || (so->filter && so->filter->never))
+		so->phase = SCAN_DONE;
+	if (so->phase == SCAN_DONE)
+		return false;
+	if (so->only_null || no_query || query == (Datum) 0)
+	{
+		so->range.active = false;
+		return false;
 	}
 	VecxPrepareInput(so->index, query, &input);
 	so->query = PointerGetDatum(input.value);
@@ -294,8 +334,9 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	if (scan->numberOfOrderBys + scan->numberOfKeys == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" can only be scanned by distance",
+				 errmsg("index \"%s\" can only be scanned by distance or with a condition",
 						RelationGetRelationName(scan->indexRelation))));
+
 	/*
 	 * TIDs are returned after their page is released.  A snapshot that could
 	 * see a row that reuses a TID meanwhile would get a wrong one.
@@ -310,12 +351,15 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
 	memset(&so->counts, 0, sizeof(so->counts));
 	so->counts.index = RelationGetRelid(scan->indexRelation);
-	so->counts.rows_wanted = rows_wanted(so);
+	so->counts.rows_wanted = rows_wanted(so, so->passing);
 	VecxEffortChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
 	so->width = so->effort.width;
+	so->filter = VecxFilterQueryMake(so->index->filters, so->cxt, scan->keyData,
+									 scan->numberOfKeys, NULL, NULL);
 	so->search = VecxSearchMake(so->index, so->cxt, false);
+	VecxSearchFilter(so->search, so->filter);
 	VecxReadyInit(&so->ready, so->cxt);
-	VecxSideScanStart(&so->side, so->index, so->cxt);
+	VecxSideScanStart(&so->side, so->index, so->filter, so->cxt);
 	so->last_distance = -get_float8_infinity();
 	if (prepare_query(scan, so))
 	{
@@ -323,6 +367,12 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 			scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
 		so->phase = so->nan_first ? SCAN_NAN : SCAN_GRAPH;
 		start_search(so);
+	}
+	else if (so->only_null && so->phase != SCAN_DONE)
+	{
+		begin_search(so, NULL, 0);
+		so->side.pass = VECX_ROW_NULL;
+		so->phase = SCAN_SIDE;
 	}
 	else if (so->phase != SCAN_DONE)
 	{
@@ -366,9 +416,10 @@ find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
 {
 	VecxReady	item;
 	ItemPointerData tid;
+	bool		recheck;
 
-	VecxCursorStart(&item.rows, so->index, so->cxt, vertex);
-	while (VecxCursorNext(&item.rows, &tid))
+	VecxCursorStart(&item.rows, so->index, so->filter, so->cxt, vertex);
+	while (VecxCursorNext(&item.rows, &tid, &recheck))
 	{
 		if (!exact_distance(scan, so, &tid, &item.distance))
 		{
@@ -490,16 +541,47 @@ take_batch(VecxScan *so)
 	VecxSearchRelease(so->search);
 }
 
+/*
+ * The effort of a search with a filter, by the share that passes near the query.  The
+ * planner's share is that of all conditions: what the index tests is not to be
+ * counted twice.
+ */
+static void
+choose_filtered_effort(VecxScan *so)
+{
+	double		share = VecxSearchProbe(so->search, PROBE_HOPS);
+
+	so->counts.rows_wanted = rows_wanted(so, so->passing / share);
+	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
+}
+
 /* The first batch takes its effort; the next is as wide as all before together,
  * within work_mem. */
 static void
 search_batch(VecxScan *so)
 {
+	if (so->counts.batches == 0 && so->filter)
+		choose_filtered_effort(so);
 	if (so->counts.batches++ == 0)
 		so->width = so->counts.width = VecxEffortSearch(so->search, &so->effort, 0);
 	else
 		VecxSearchRun(so->search, (int) Min(Max(so->returned, so->width),
 											Max(VecxWidestBatch(), so->width)));
+}
+
+/*
+ * Where next to nothing passes the filter: looks at all that the search has not, and
+ * takes the nearest for the batch.  If there is more than a batch of it, the rest
+ * follows in page order.
+ */
+static void
+sweep_all(VecxScan *so)
+{
+	bool		more = VecxSearchSweepAll(so->search, Max(VecxWidestBatch() / 2, so->width));
+
+	start_sweep(so);
+	if (!more)
+		so->sweep_next = so->sweep_end;
 }
 
 /* Finds another batch; false if there is none. */
@@ -524,6 +606,8 @@ next_batch(VecxScan *so)
 			break;
 		}
 		search_batch(so);
+		if (VecxSearchIsRare(so->search))
+			sweep_all(so);
 		if (VecxSearchPastLimit(so->search))
 			give_up(so);
 		take_batch(so);
@@ -589,7 +673,7 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 			CHECK_FOR_INTERRUPTS();
 			if (known)
 			{
-				VecxCursorStart(&so->current, so->index, so->cxt, vertex);
+				VecxCursorStart(&so->current, so->index, so->filter, so->cxt, vertex);
 				return true;
 			}
 			find_distance(scan, so, vertex);
@@ -616,13 +700,13 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
  * When NaN comes first, rows at that distance have left before all others.
  */
 static bool
-next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
+next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid, bool *recheck)
 {
-	while (VecxSideScanNext(&so->side, tid))
+	while (VecxSideScanNext(&so->side, tid, recheck))
 	{
 		double		distance;
 
-		if (so->side.pass == VECX_ROW_NULL && scan->numberOfKeys > 0)
+		if (so->side.pass == VECX_ROW_NULL && so->not_null)
 			return false;
 		if (!so->nan_first)
 			return true;
@@ -641,6 +725,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 	VecxScan   *so = scan->opaque;
 	MemoryContext old;
 	bool		found = false;
+	bool		recheck = false;
 
 	Assert(ScanDirectionIsForward(dir));
 	old = MemoryContextSwitchTo(so->cxt);
@@ -652,20 +737,20 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 	{
 		if (so->phase == SCAN_NAN)
 		{
-			found = next_unscored_row(scan, so, &scan->xs_heaptid);
+			found = next_unscored_row(scan, so, &scan->xs_heaptid, &recheck);
 			if (!found)
 			{
 				so->phase = SCAN_GRAPH;
-				VecxSideScanStart(&so->side, so->index, so->cxt);
+				VecxSideScanStart(&so->side, so->index, so->filter, so->cxt);
 			}
 		}
 		else if (so->phase == SCAN_SIDE)
 		{
-			found = next_unscored_row(scan, so, &scan->xs_heaptid);
+			found = next_unscored_row(scan, so, &scan->xs_heaptid, &recheck);
 			if (!found)
 				so->phase = SCAN_DONE;
 		}
-		else if (so->has_current && VecxCursorNext(&so->current, &scan->xs_heaptid))
+		else if (so->has_current && VecxCursorNext(&so->current, &scan->xs_heaptid, &recheck))
 		{
 			so->last_tid = scan->xs_heaptid;
 			found = true;
@@ -686,7 +771,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 	if (so->exact)
 		VecxExactReset(so->exact);
 	MemoryContextSwitchTo(old);
-	scan->xs_recheck = scan->numberOfKeys > 0;
+	scan->xs_recheck = so->recheck || recheck;
 	scan->xs_recheckorderby = false;
 	return found;
 }

@@ -38,6 +38,11 @@
 #define HOPS_PER_WIDTH	8
 #define MORE_HOPS		100
 
+/* Records that are tested before a filter is believed to let few pass, and pages
+ * that a sweep reads in the time of a hop. */
+#define LEAST_TESTED	100
+#define SWEPT_PER_HOP	0.5
+
 /* Models that may come and go while a search looks for one. */
 #define MAX_MODEL_TRIES	3
 
@@ -49,6 +54,7 @@ struct VecxSearch
 	const VecxIdSet *hidden;	/* records to treat as absent, or NULL */
 	VecxCandidate *stand_in;	/* where links to them lead at the base */
 	int			nstand_in;
+	const VecxFilterQuery *filter;	/* what counts at the base, or NULL */
 
 	VecxProbe  *probe;
 	int			level;
@@ -73,6 +79,9 @@ struct VecxSearch
 
 	int64		nhops;			/* pages read for a record, or a group of them */
 	int64		nrecords;		/* read, on all levels and by sweeps */
+	int64		ntested;		/* of them by the filter */
+	int64		nmatching;		/* and have a row that passes */
+	BlockNumber nblocks;		/* of the index */
 	int64		most_records;	/* beyond which runs end */
 };
 
@@ -86,7 +95,8 @@ VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes)
 	search->index = index;
 	search->cxt = cxt;
 	search->keep_codes = keep_codes;
-	VecxIdSetInit(&search->visited, cxt, RelationGetNumberOfBlocks(index->rel));
+	search->nblocks = RelationGetNumberOfBlocks(index->rel);
+	VecxIdSetInit(&search->visited, cxt, search->nblocks);
 	VecxFrontierInit(&search->frontier, cxt);
 	search->opened_cap = 128;
 	search->opened = palloc(sizeof(VecxOpened) * search->opened_cap);
@@ -117,6 +127,16 @@ bool
 VecxSearchPastLimit(const VecxSearch *search)
 {
 	return search->nrecords > search->most_records;
+}
+
+/*
+ * Of vertices without a row that passes the filter only the links are used: they are
+ * neither counted nor returned.
+ */
+void
+VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter)
+{
+	search->filter = filter;
 }
 
 /* Remembers a distance among the best width ones. */
@@ -190,11 +210,16 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 	opened->dead = (rec->flags & VECX_RECORD_DEAD) != 0;
 	opened->model = rec->model;
 	opened->lsn = PageGetLSN(BufferGetPage(search->buf));
-	nrows = VecxRowsCopy(index, VecxRecordRows(&index->layout, rec),
+	nrows = VecxRowsCopy(index, search->filter, VecxRecordRows(&index->layout, rec),
 						 Min(rec->nrows, VECX_INLINE_ROWS), rows);
 	opened->nrows = (uint8) nrows;
+	opened->recheck = 0;
 	for (int i = 0; i < nrows; i++)
+	{
 		opened->tids[i] = rows[i].tid;
+		if (rows[i].flags & VECX_ROW_RECHECK)
+			opened->recheck |= (uint8) (1 << i);
+	}
 	opened->code = NULL;
 	if (search->keep_codes)
 	{
@@ -202,6 +227,31 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 							  code, index->coder.nbytes);
 	}
 	return opened;
+}
+
+/*
+ * Drops those opened from first on that have no row which passes the filter.  Rows
+ * beyond the first few are looked for in the vertex's chain, so that no page may
+ * be locked.
+ */
+static void
+drop_failing(VecxSearch *search, int first)
+{
+	int			kept = first;
+
+	if (!search->filter || search->level > 0)
+		return;
+	for (int i = first; i < search->nopened; i++)
+	{
+		VecxOpened *opened = &search->opened[i];
+
+		search->ntested++;
+		if (opened->nrows > 0 ||
+			VecxRowsFindPassing(search->index, search->filter, opened->id, &opened->chain))
+			search->opened[kept++] = *opened;
+	}
+	search->nmatching += kept - first;
+	search->nopened = kept;
 }
 
 static bool
@@ -382,6 +432,7 @@ open_record(VecxSearch *search, VecxId id)
 {
 	VecxIndex  *index = search->index;
 	VecxRecord	rec = lock_record(search, id);
+	int			first;
 	int			nlinks;
 	bool		dead;
 	float		nav;
@@ -398,11 +449,13 @@ open_record(VecxSearch *search, VecxId id)
 	for (int i = 0; i < nlinks; i++)
 		search->ids[i] = VecxLinkId(VecxRecordLink(&index->layout, rec, i));
 	dead = (rec->flags & VECX_RECORD_DEAD) != 0;
+	first = search->nopened;
 	if (!dead || rec->level > 0)
 		note_record(search, id, rec, nav)->norm2 = norm2;
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
+	drop_failing(search, first);
 
-	if (!dead)
+	if (!dead && search->nopened > first)
 		worst_add(search, nav);
 	for (int i = 0; i < nlinks; i++)
 	{
@@ -462,6 +515,43 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 }
 
 /*
+ * Opens the nearest records, with so many hops, and returns the share that passes the
+ * filter; never 0, since one more might have.
+ */
+double
+VecxSearchProbe(VecxSearch *search, int hops)
+{
+	VecxId		id;
+
+	for (int i = 0; i < hops && VecxFrontierTake(&search->frontier, INFINITY, &id);)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_hidden(search, id) || !VecxIdSetAdd(&search->visited, id))
+			continue;
+		hop(search, id);
+		i++;
+	}
+	return (double) (search->nmatching + 1) / (double) (search->ntested + 1);
+}
+
+/*
+ * Whether what passes the filter is so rare here that to find as much as the width
+ * says would take more hops than to read the whole index page by page.
+ */
+bool
+VecxSearchIsRare(const VecxSearch *search)
+{
+	double		hops;
+
+	if (!search->filter || search->level > 0 || search->nworst >= search->width ||
+		search->ntested < LEAST_TESTED)
+		return false;
+	hops = (double) (search->width - search->nworst) *
+		(double) search->ntested / (double) (search->nmatching + 1);
+	return hops > SWEPT_PER_HOP * search->nblocks;
+}
+
+/*
  * Opens records until width of those that are kept are found, and nothing in
  * the frontier is likely to be better than the worst of the best width, or too
  * much has been opened for that.
@@ -485,6 +575,7 @@ VecxSearchRun(VecxSearch *search, int width)
 			worst_add(search, search->opened[i].nav);
 
 	while ((search->nworst < width || hops < most_hops) && !VecxSearchPastLimit(search) &&
+		   !VecxSearchIsRare(search) &&
 		   VecxFrontierTake(&search->frontier, threshold(search), &id))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -511,10 +602,12 @@ VecxSearchHasMore(const VecxSearch *search)
 
 /* What the search has done since it was made. */
 void
-VecxSearchCount(const VecxSearch *search, int64 *hops, int64 *records)
+VecxSearchCount(const VecxSearch *search, VecxScanCounts *counts)
 {
-	*hops = search->nhops;
-	*records = search->nrecords;
+	counts->hops = search->nhops;
+	counts->records = search->nrecords;
+	counts->tested = search->ntested;
+	counts->matching = search->nmatching;
 }
 
 /* Distance of the worst of the best width records. */
@@ -599,6 +692,18 @@ VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds
 	return nseeds;
 }
 
+/* Whether a row of a record on a locked page passes the filter, or one of its chain
+ * might. */
+static bool
+may_pass(const VecxSearch *search, VecxRecord rec)
+{
+	VecxRowEntry rows[VECX_INLINE_ROWS];
+
+	return !search->filter || rec->chain_head != VECX_INVALID_ID ||
+		VecxRowsCopy(search->index, search->filter, VecxRecordRows(&search->index->layout, rec),
+					 Min(rec->nrows, VECX_INLINE_ROWS), rows) > 0;
+}
+
 /*
  * Notes the records of a page of level 0 that the search has not opened,
  * without going on from them.
@@ -607,6 +712,7 @@ void
 VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 {
 	Page		page;
+	int			first = search->nopened;
 
 	pin_page(search, blkno);
 	LockBuffer(search->buf, BUFFER_LOCK_SHARE);
@@ -624,6 +730,12 @@ VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 			if (!rec || (rec->flags & VECX_RECORD_DEAD) ||
 				VecxIdSetContains(&search->visited, id))
 				continue;
+			if (!may_pass(search, rec))
+			{
+				search->nrecords++;
+				search->ntested++;
+				continue;
+			}
 			code = VecxRecordCode(&search->index->layout, rec);
 			note_record(search, id, rec, !search->probe ? 0 :
 						vecx_code_distance(&search->index->coder, &search->probe->code, code))->norm2 =
@@ -631,6 +743,35 @@ VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 		}
 	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
+	drop_failing(search, first);
+}
+
+/*
+ * Notes all records of level 0 that the search has not opened, but no more than about
+ * most of them, the nearest; these count as opened then.  True if there are others
+ * left.  Without a probe there are no nearest.
+ */
+bool
+VecxSearchSweepAll(VecxSearch *search, int most)
+{
+	bool		more = false;
+
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < search->nblocks; blkno++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (VecxSearchPastLimit(search))
+			break;
+		VecxSearchSweep(search, blkno);
+		if (search->nopened >= 2 * most)
+		{
+			VecxSearchSort(search);
+			search->nopened = most;
+			more = true;
+		}
+	}
+	for (int i = 0; i < search->nopened && more; i++)
+		VecxIdSetAdd(&search->visited, search->opened[i].id);
+	return more;
 }
 
 /* Lets go of the page that the search keeps pinned between hops. */

@@ -13,10 +13,13 @@
 #include "am/am.h"
 
 static void
-append_row(Page page, const VecxRowEntry *row)
+append_row(VecxIndex *index, Page page, const VecxRowEntry *row)
 {
-	VecxSidePageRows(page)[VecxSidePageCount(page)] = *row;
-	((PageHeader) page)->pd_lower += sizeof(VecxRowEntry);
+	Size		row_size = index->layout.row_size;
+
+	memcpy(VecxRowAt(VecxSidePageRows(page), row_size, VecxSidePageCount(page, row_size)),
+		   row, row_size);
+	((PageHeader) page)->pd_lower += row_size;
 }
 
 /* Raises when a chain has more steps than the index has pages. */
@@ -32,6 +35,8 @@ check_steps(VecxIndex *index, BlockNumber blkno, BlockNumber steps)
 static bool
 append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, BlockNumber *last)
 {
+	Size		row_size = index->layout.row_size;
+
 	for (BlockNumber steps = 0; blkno != InvalidBlockNumber; steps++)
 	{
 		Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
@@ -39,12 +44,12 @@ append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, Bl
 
 		check_steps(index, blkno, steps);
 		*last = blkno;
-		if (VecxSidePageCount(page) < VECX_SIDE_PAGE_ROWS)
+		if (VecxSidePageCount(page, row_size) < VecxSidePageMaxRows(row_size))
 		{
 			VecxPageChange change;
 
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			append_row(change.page, row);
+			append_row(index, change.page, row);
 			VecxPageCommit(&change);
 			UnlockReleaseBuffer(buf);
 			return true;
@@ -64,7 +69,7 @@ make_page(VecxIndex *index, const VecxRowEntry *row)
 
 	VecxPageBegin(&change, index->rel, buf, index->mode, true);
 	VecxPageInit(change.page, VECX_PAGE_SIDE);
-	append_row(change.page, row);
+	append_row(index, change.page, row);
 	VecxPageCommit(&change);
 	UnlockReleaseBuffer(buf);
 	return blkno;
@@ -131,32 +136,32 @@ set_side_tail(VecxMetaPageData *meta, void *arg)
 	meta->side_tail = *(BlockNumber *) arg;
 }
 
-/* Adds a row; why is VECX_ROW_UNSCORABLE or VECX_ROW_NULL. */
+/* Adds a row, whose flags are VECX_ROW_UNSCORABLE or VECX_ROW_NULL. */
 void
-VecxSideInsert(VecxIndex *index, ItemPointer tid, uint16 why)
+VecxSideInsert(VecxIndex *index, const VecxRowEntry *row)
 {
-	VecxRowEntry row = {*tid, why};
 	BlockNumber last = InvalidBlockNumber;
 
-	if (!append_to_chain(index, index->meta.side_tail, &row, &last))
-		extend_chain(index, &row);
+	if (!append_to_chain(index, index->meta.side_tail, row, &last))
+		extend_chain(index, row);
 	else if (last != index->meta.side_tail)
 		VecxMetaEdit(index, set_side_tail, &last);
 }
 
-/* Copies the rows of a page (room for VECX_SIDE_PAGE_ROWS); returns the next
- * page of the chain. */
+/* Copies the rows of a page, whole (a page will do); returns the next page of the
+ * chain. */
 BlockNumber
 VecxSideRead(VecxIndex *index, BlockNumber blkno, VecxRowEntry *rows, int *count)
 {
+	Size		row_size = index->layout.row_size;
 	Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_SIDE);
 	Page		page = BufferGetPage(buf);
 	BlockNumber next = VecxPageGetOpaque(page)->next;
 
-	*count = VecxSidePageCount(page);
-	if (*count < 0 || *count > VECX_SIDE_PAGE_ROWS)
+	*count = VecxSidePageCount(page, row_size);
+	if (*count < 0 || *count > VecxSidePageMaxRows(row_size))
 		VecxCorrupted(index->rel, blkno, "a page has more rows than room");
-	memcpy(rows, VecxSidePageRows(page), sizeof(VecxRowEntry) * *count);
+	memcpy(rows, VecxSidePageRows(page), row_size * *count);
 	UnlockReleaseBuffer(buf);
 	return next;
 }
@@ -168,7 +173,8 @@ VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 {
 	BlockNumber blkno = index->meta.side_head;
 	BlockNumber roomy = InvalidBlockNumber;
-	VecxRowEntry *rows = palloc(sizeof(VecxRowEntry) * VECX_SIDE_PAGE_ROWS);
+	VecxRowEntry *rows = palloc(VECX_PAGE_CAPACITY);
+	Size		row_size = index->layout.row_size;
 
 	for (BlockNumber steps = 0; blkno != InvalidBlockNumber; steps++)
 	{
@@ -181,11 +187,11 @@ VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 		vacuum_delay_point(false);
 		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_SIDE);
 		page = BufferGetPage(buf);
-		count = VecxSidePageCount(page);
-		if (count < 0 || count > VECX_SIDE_PAGE_ROWS)
+		count = VecxSidePageCount(page, row_size);
+		if (count < 0 || count > VecxSidePageMaxRows(row_size))
 			VecxCorrupted(index->rel, blkno, "a page has more rows than room");
-		memcpy(rows, VecxSidePageRows(page), sizeof(VecxRowEntry) * count);
-		kept = VecxRowsVacuum(rows, count, callback, arg);
+		memcpy(rows, VecxSidePageRows(page), row_size * count);
+		kept = VecxRowsVacuum(index, rows, count, callback, arg);
 		*live += kept;
 		*removed += count - kept;
 		if (kept < count)
@@ -193,11 +199,11 @@ VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 			VecxPageChange change;
 
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			memcpy(VecxSidePageRows(change.page), rows, sizeof(VecxRowEntry) * kept);
-			((PageHeader) change.page)->pd_lower -= (count - kept) * sizeof(VecxRowEntry);
+			memcpy(VecxSidePageRows(change.page), rows, row_size * kept);
+			((PageHeader) change.page)->pd_lower -= (count - kept) * row_size;
 			VecxPageCommit(&change);
 		}
-		if (kept < VECX_SIDE_PAGE_ROWS && roomy == InvalidBlockNumber)
+		if (kept < VecxSidePageMaxRows(row_size) && roomy == InvalidBlockNumber)
 			roomy = blkno;
 		blkno = VecxPageGetOpaque(page)->next;
 		UnlockReleaseBuffer(buf);
@@ -207,12 +213,14 @@ VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 		VecxMetaEdit(index, set_side_tail, &roomy);
 }
 
-/* Begins to read the chain. */
+/* Begins to read the chain; only rows that pass the filter, if there is one. */
 void
-VecxSideScanStart(VecxSideScan *side, VecxIndex *index, MemoryContext cxt)
+VecxSideScanStart(VecxSideScan *side, VecxIndex *index, const VecxFilterQuery *filter,
+				  MemoryContext cxt)
 {
 	memset(side, 0, sizeof(VecxSideScan));
 	side->index = index;
+	side->filter = filter;
 	side->cxt = cxt;
 	side->next = index->meta.side_head;
 	side->pass = VECX_ROW_UNSCORABLE;
@@ -220,19 +228,24 @@ VecxSideScanStart(VecxSideScan *side, VecxIndex *index, MemoryContext cxt)
 
 /* The next row of the chain: unscorable ones first, then NULLs. */
 bool
-VecxSideScanNext(VecxSideScan *side, ItemPointer tid)
+VecxSideScanNext(VecxSideScan *side, ItemPointer tid, bool *recheck)
 {
 	for (;;)
 	{
 		while (side->at < side->count)
 		{
-			VecxRowEntry *row = &side->rows[side->at++];
+			VecxRowEntry *row = VecxRowAt(side->rows, side->index->layout.row_size, side->at++);
+			VecxPass	pass = VECX_PASS_YES;
 
-			if (row->flags == side->pass)
-			{
-				*tid = row->tid;
-				return true;
-			}
+			if (row->flags != side->pass)
+				continue;
+			if (side->filter)
+				pass = VecxFilterTest(side->filter, row);
+			if (pass == VECX_PASS_NO)
+				continue;
+			*tid = row->tid;
+			*recheck = pass == VECX_PASS_MAYBE;
+			return true;
 		}
 		CHECK_FOR_INTERRUPTS();
 		if (side->next == InvalidBlockNumber)
@@ -245,7 +258,7 @@ VecxSideScanNext(VecxSideScan *side, ItemPointer tid)
 				return false;
 		}
 		if (!side->rows)
-			side->rows = MemoryContextAlloc(side->cxt, sizeof(VecxRowEntry) * VECX_SIDE_PAGE_ROWS);
+			side->rows = MemoryContextAlloc(side->cxt, VECX_PAGE_CAPACITY);
 		side->next = VecxSideRead(side->index, side->next, side->rows, &side->count);
 		side->at = 0;
 	}

@@ -27,6 +27,7 @@ typedef struct Vacuum
 	IndexVacuumInfo *info;
 	IndexBulkDeleteCallback callback;
 	void	   *arg;
+	VecxRowEntry *rows;			/* room for those in a record */
 	VecxIdSet	dead;			/* vertices that this VACUUM removes */
 	uint64		max_dead;
 	uint64	   *reached;		/* a bit for each id on the pages of a window, unless
@@ -122,7 +123,8 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	Size		size;
 	VecxId		id = VecxIdMake(BufferGetBlockNumber(buf), off);
 	VecxRecord	rec = VecxGetRecord(index, page, id, &size);
-	VecxRowEntry rows[VECX_INLINE_ROWS];
+	Size		row_size = index->layout.row_size;
+	VecxRowEntry *rows;
 	int			nrows;
 	int			kept;
 	int64		chained = 0;
@@ -138,8 +140,9 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 		return;
 	}
 	nrows = Min(rec->nrows, VECX_INLINE_ROWS);
-	memcpy(rows, VecxRecordRows(&index->layout, rec), sizeof(VecxRowEntry) * nrows);
-	kept = VecxRowsVacuum(rows, nrows, v->callback, v->arg);
+	rows = v->rows;
+	memcpy(rows, VecxRecordRows(&index->layout, rec), row_size * nrows);
+	kept = VecxRowsVacuum(index, rows, nrows, v->callback, v->arg);
 	chain = rec->chain_head;
 	if (chain != VECX_INVALID_ID)
 		chained = VecxSegmentsVacuum(index, id, chain, v->callback, v->arg, &v->removed, &roomy);
@@ -152,7 +155,7 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
 	rec = VecxGetRecord(index, change.page, id, &size);
 	rec->nrows = (uint8) kept;
-	memcpy(VecxRecordRows(&index->layout, rec), rows, sizeof(VecxRowEntry) * kept);
+	memcpy(VecxRecordRows(&index->layout, rec), rows, row_size * kept);
 	if (chained == 0)
 		rec->chain_head = rec->chain_tail = VECX_INVALID_ID;
 	else
@@ -498,6 +501,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	v.info = info;
 	v.callback = callback;
 	v.arg = arg;
+	v.rows = palloc(v.index->layout.row_size * VECX_INLINE_ROWS);
 	make_sets(&v, cxt);
 
 	VecxTrainLock(v.index);

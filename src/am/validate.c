@@ -79,6 +79,48 @@ check_operators(const char *family, CatCList *operators, Oid type, bool *has_dis
 	return ok;
 }
 
+static bool
+is_filter_strategy(int strategy)
+{
+	return (strategy >= VECX_LESS_STRATEGY && strategy <= VECX_GREATER_STRATEGY) ||
+		strategy == VECX_OVERLAPS_STRATEGY || strategy == VECX_CONTAINS_STRATEGY;
+}
+
+/* Operators of a class of filter columns: conditions that a row meets or not. */
+static bool
+check_conditions(const char *family, CatCList *operators, Oid type, bool *has_condition)
+{
+	bool		ok = true;
+
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
+		const char *name = format_operator(op->amopopr);
+
+		if (!is_filter_strategy(op->amopstrategy))
+			ok = complain(family, "an operator with an invalid strategy number:", name);
+		else if (op->amoppurpose != AMOP_SEARCH ||
+				 !check_amop_signature(op->amopopr, BOOLOID, op->amoplefttype, op->amoprighttype))
+			ok = complain(family, "an operator with a wrong signature:", name);
+		else if ((op->amopstrategy == VECX_EQUAL_STRATEGY ||
+				  op->amopstrategy == VECX_OVERLAPS_STRATEGY) &&
+				 op->amoplefttype == type && op->amoprighttype == type)
+			*has_condition = true;
+	}
+	return ok;
+}
+
+/* Whether a class is one of filter columns: it has no support function, and some
+ * condition of theirs. */
+static bool
+is_filter_family(CatCList *operators, CatCList *procs)
+{
+	for (int i = 0; i < operators->n_members && procs->n_members == 0; i++)
+		if (is_filter_strategy(((Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple))->amopstrategy))
+			return true;
+	return false;
+}
+
 bool
 vecxvalidate(Oid opclass)
 {
@@ -89,7 +131,7 @@ vecxvalidate(Oid opclass)
 	HeapTuple	family_tuple;
 	const char *family;
 	bool		has_support = false;
-	bool		has_distance = false;
+	bool		has_operator = false;
 	bool		ok;
 
 	if (!HeapTupleIsValid(class_tuple))
@@ -103,11 +145,20 @@ vecxvalidate(Oid opclass)
 	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(class->opcfamily));
 
 	ok = check_procs(family, procs, &has_support);
-	ok &= check_operators(family, operators, class->opcintype, &has_distance);
-	if (!has_support)
-		ok = complain(family, "no support function", "1");
-	if (!has_distance)
-		ok = complain(family, "no distance operator for", format_type_be(class->opcintype));
+	if (is_filter_family(operators, procs))
+	{
+		ok &= check_conditions(family, operators, class->opcintype, &has_operator);
+		if (!has_operator)
+			ok = complain(family, "no operator = or && for", format_type_be(class->opcintype));
+	}
+	else
+	{
+		ok &= check_operators(family, operators, class->opcintype, &has_operator);
+		if (!has_support)
+			ok = complain(family, "no support function", "1");
+		if (!has_operator)
+			ok = complain(family, "no distance operator for", format_type_be(class->opcintype));
+	}
 
 	ReleaseCatCacheList(procs);
 	ReleaseCatCacheList(operators);

@@ -345,7 +345,14 @@ fill_record(Writer *w, VecxRecord rec, uint32 vertex, int level, int cap, uint32
 	if (level == 0)
 		for (uint32 row = v->first_row; row != PG_UINT32_MAX && rec->nrows < VECX_INLINE_ROWS;
 			 row = graph->rows[row].next)
-			VecxRecordRows(&index->layout, rec)[rec->nrows++].tid = graph->rows[row].tid;
+		{
+			VecxRowEntry *entry = VecxRecordRow(&index->layout, rec, rec->nrows++);
+
+			entry->tid = graph->rows[row].tid;
+			if (graph->filters)
+				memcpy(VecxRowFilters(entry), VecxGraphRowFilters(graph, row),
+					   index->filters->nbytes);
+		}
 	memcpy(code, VecxGraphCode(graph, vertex), graph->coder->nbytes);
 	norm2 = vecx_code_norm2(graph->coder, code);
 
@@ -453,6 +460,7 @@ static void
 write_more_rows(Writer *w)
 {
 	VecxGraph  *graph = w->graph;
+	VecxRowEntry *entry = palloc0(w->index->layout.row_size);
 
 	for (uint32 v = 0; v < graph->nvertices; v++)
 	{
@@ -463,8 +471,13 @@ write_more_rows(Writer *w)
 		for (int i = 0; row != PG_UINT32_MAX; i++, row = graph->rows[row].next)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (i >= VECX_INLINE_ROWS &&
-				!VecxRowsAppend(w->index, id, generation, &graph->rows[row].tid))
+			if (i < VECX_INLINE_ROWS)
+				continue;
+			entry->tid = graph->rows[row].tid;
+			if (graph->filters)
+				memcpy(VecxRowFilters(entry), VecxGraphRowFilters(graph, row),
+					   w->index->filters->nbytes);
+			if (!VecxRowsAppend(w->index, id, generation, entry))
 				elog(ERROR, "a vertex of index \"%s\" is not where it was written",
 					 RelationGetRelationName(w->index->rel));
 		}

@@ -167,6 +167,8 @@ check_line_pointers(Check *c, BlockNumber blkno, Page page)
 static void
 check_segments(Check *c, BlockNumber blkno, Page page)
 {
+	Size		row_size = c->index->layout.row_size;
+
 	for (OffsetNumber off = FirstOffsetNumber; off <= PageGetMaxOffsetNumber(page); off++)
 	{
 		ItemId		iid = PageGetItemId(page, off);
@@ -174,9 +176,9 @@ check_segments(Check *c, BlockNumber blkno, Page page)
 
 		if (!ItemIdIsUsed(iid))
 			continue;
-		seg = VecxPageGetSegment(page, off);
-		if (!seg || seg->cap == 0 || seg->cap > VECX_SEGMENT_MAX_ROWS ||
-			ItemIdGetLength(iid) != VecxSegmentSize(seg->cap))
+		seg = VecxPageGetSegment(page, off, row_size);
+		if (!seg || seg->cap == 0 || seg->cap > VecxSegmentMaxRows(row_size) ||
+			ItemIdGetLength(iid) != VecxSegmentSize(row_size, seg->cap))
 			VecxDamage(c->target.rel, blkno, off, "a segment of rows is not one", "length=%u",
 					   ItemIdGetLength(iid));
 	}
@@ -190,7 +192,7 @@ check_plain_page(Check *c, BlockNumber blkno, Page page)
 	int			length = header->pd_lower - (int) MAXALIGN(SizeOfPageHeaderData);
 
 	if (length < 0 || header->pd_upper != header->pd_special ||
-		(VecxPageGetOpaque(page)->kind == VECX_PAGE_SIDE && length % sizeof(VecxRowEntry) != 0))
+		(VecxPageGetOpaque(page)->kind == VECX_PAGE_SIDE && length % c->index->layout.row_size != 0))
 		VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
 				   "a page's free space is not where it should be",
 				   "pd_lower=%u pd_upper=%u", header->pd_lower, header->pd_upper);
@@ -233,7 +235,7 @@ check_side_chain(Check *c)
 {
 	Relation	rel = c->target.rel;
 	const VecxMetaPageData *meta = &c->index->meta;
-	VecxRowEntry *rows = palloc(sizeof(VecxRowEntry) * VECX_SIDE_PAGE_ROWS);
+	VecxRowEntry *rows = palloc(VECX_PAGE_CAPACITY);
 	BlockNumber blkno = meta->side_head;
 	BlockNumber last = VECX_META_BLKNO;
 	bool		met_tail = meta->side_tail == InvalidBlockNumber &&

@@ -95,7 +95,8 @@ VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows)
 	g->pv = palloc(proj_bytes);
 	g->proj_scratch = palloc(sizeof(float) * scratch_floats + 1);
 	g->ids = palloc(sizeof(VecxId) * VecxMaxLinks(index->meta.m, 0));
-	g->segment_rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
+	g->segment_rows = palloc((Size) index->layout.row_size *
+							 VecxSegmentMaxRows(index->layout.row_size));
 	g->query_scratch = palloc(vecx_code_query_scratch(&index->coder));
 	g->vec = palloc(VecxVectorBytes(index));
 	return g;
@@ -200,6 +201,7 @@ check_chain(VecxGraphCheck *g, VecxId owner)
 {
 	VecxIndex  *index = g->index;
 	VecxId		segment = g->rec->chain_head;
+	Size		row_size = index->layout.row_size;
 	bool		met_tail = false;
 
 	while (segment != VECX_INVALID_ID)
@@ -215,14 +217,14 @@ check_chain(VecxGraphCheck *g, VecxId owner)
 			damage(g, "a chain of rows leads out of the index", "segment=%08x", id);
 		buf = ReadBuffer(index->rel, blkno);
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
-		seg = VecxPageGetSegment(BufferGetPage(buf), VecxIdOffset(id));
-		if (!seg || seg->cap > VECX_SEGMENT_MAX_ROWS)
+		seg = VecxPageGetSegment(BufferGetPage(buf), VecxIdOffset(id), row_size);
+		if (!seg || seg->cap > VecxSegmentMaxRows(row_size))
 			damage(g, "a chain of rows leads to no segment", "segment=%08x", id);
 		if (seg->owner != owner)
 			VecxDamage(index->rel, blkno, VecxIdOffset(id), "a segment of rows is another vertex's",
 					   "owner=%08x vertex=%08x", seg->owner, owner);
 		nrows = seg->nrows;
-		memcpy(g->segment_rows, seg->rows, sizeof(VecxRowEntry) * nrows);
+		memcpy(g->segment_rows, VecxSegmentRows(seg), row_size * nrows);
 		segment = seg->next;
 		UnlockReleaseBuffer(buf);
 

@@ -25,7 +25,8 @@
 
 /*
  * What is sorted: 16 bytes that compare like their TIDs, in the guise of a
- * uuid, which tuplesort knows to sort fast.  Numbers are big-endian.
+ * uuid, which tuplesort knows to sort fast.  Numbers are big-endian.  Where the
+ * index has filter columns their bytes follow, and all is in the guise of a bytea.
  */
 typedef struct RowKey
 {
@@ -53,16 +54,20 @@ struct VecxRowCheck
 	VecxIndex  *index;
 	BlockNumber heap_blocks;
 	Tuplesortstate *sort;
+	char	   *datum;			/* to be sorted */
 	Row			next;			/* the first that is not in page_rows */
+	uint8	   *next_filters;	/* its filter bytes */
 	bool		has_next;
 
 	/* rows of the table's block that the scan is at */
 	BlockNumber blkno;
 	Row			page_rows[MaxHeapTuplesPerPage];
+	uint8	   *page_filters;
 	int			npage_rows;
 
 	MemoryContext row_cxt;
 	uint8	   *code;			/* of a row of the table */
+	uint8	   *filters;		/* the same */
 	uint8	   *vertex_code;
 	void	   *scratch;
 };
@@ -71,18 +76,25 @@ VecxRowCheck *
 VecxRowCheckMake(VecxTarget *target, VecxIndex *index)
 {
 	VecxRowCheck *rows = palloc0(sizeof(VecxRowCheck));
-	Oid			less = lookup_type_cache(UUIDOID, TYPECACHE_LT_OPR)->lt_opr;
+	Size		nbytes = index->filters->nbytes;
+	Oid			type = nbytes > 0 ? BYTEAOID : UUIDOID;
+	Oid			less = lookup_type_cache(type, TYPECACHE_LT_OPR)->lt_opr;
 
 	rows->target = target;
 	rows->index = index;
 	rows->heap_blocks = RelationGetNumberOfBlocks(target->heap);
-	rows->sort = tuplesort_begin_datum(UUIDOID, less, InvalidOid, false,
+	rows->sort = tuplesort_begin_datum(type, less, InvalidOid, false,
 									   maintenance_work_mem, NULL, TUPLESORT_NONE);
 	rows->row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx check of a row",
 										  ALLOCSET_DEFAULT_SIZES);
 	rows->code = palloc0(index->coder.nbytes);
 	rows->vertex_code = palloc(index->coder.nbytes);
 	rows->scratch = palloc(vecx_code_query_scratch(&index->coder));
+	rows->datum = palloc(VARHDRSZ + sizeof(RowKey) + nbytes);
+	SET_VARSIZE(rows->datum, VARHDRSZ + sizeof(RowKey) + nbytes);
+	rows->next_filters = palloc(Max(nbytes, 1));
+	rows->page_filters = palloc(Max(nbytes, 1) * MaxHeapTuplesPerPage);
+	rows->filters = palloc(Max(nbytes, 1));
 	return rows;
 }
 
@@ -92,21 +104,34 @@ is_of_vertex(uint16 why)
 	return why == 0 || why == VECX_ROW_KILLED;
 }
 
+/* Puts a row to be sorted. */
+static void
+put_row(VecxRowCheck *rows, const RowKey *key, const uint8 *filters)
+{
+	Size		nbytes = rows->index->filters->nbytes;
+
+	memcpy(rows->datum + VARHDRSZ, key, sizeof(RowKey));
+	memcpy(rows->datum + VARHDRSZ + sizeof(RowKey), filters, nbytes);
+	tuplesort_putdatum(rows->sort,
+					   PointerGetDatum(nbytes > 0 ? rows->datum : rows->datum + VARHDRSZ), false);
+}
+
 /*
  * Adds the rows of one vertex or segment, at blkno and off; with id 0, of a
  * SIDE page.
  */
 void
 VecxRowCheckAdd(VecxRowCheck *rows, VecxId id, uint32 hash, BlockNumber blkno,
-				OffsetNumber off, const VecxRowEntry *row, int nrows)
+				OffsetNumber off, const VecxRowEntry *entries, int nrows)
 {
 	Relation	rel = rows->index->rel;
 
 	for (int i = 0; i < nrows; i++)
 	{
-		BlockNumber heap_block = ItemPointerGetBlockNumberNoCheck(&row[i].tid);
-		OffsetNumber heap_offset = ItemPointerGetOffsetNumberNoCheck(&row[i].tid);
-		uint16		why = row[i].flags;
+		const VecxRowEntry *row = VecxRowAt(entries, rows->index->layout.row_size, i);
+		BlockNumber heap_block = ItemPointerGetBlockNumberNoCheck(&row->tid);
+		OffsetNumber heap_offset = ItemPointerGetOffsetNumberNoCheck(&row->tid);
+		uint16		why = row->flags;
 		RowKey		key;
 
 		if (heap_block >= rows->heap_blocks ||
@@ -122,7 +147,7 @@ VecxRowCheckAdd(VecxRowCheck *rows, VecxId id, uint32 hash, BlockNumber blkno,
 		key.why = pg_hton16(why);
 		key.id = pg_hton32(id != VECX_INVALID_ID ? id : blkno);
 		key.hash = pg_hton32(hash);
-		tuplesort_putdatum(rows->sort, PointerGetDatum(&key), false);
+		put_row(rows, &key, VecxRowFilters(row));
 	}
 }
 
@@ -146,13 +171,17 @@ advance(VecxRowCheck *rows)
 	bool		had_last = rows->has_next;
 	Datum		value;
 	bool		isnull;
+	Size		nbytes = rows->index->filters->nbytes;
+	const char *found;
 	RowKey		key;
 
 	CHECK_FOR_INTERRUPTS();
 	rows->has_next = VecxTuplesortGetDatum(rows->sort, &value, &isnull);
 	if (!rows->has_next)
 		return;
-	memcpy(&key, DatumGetPointer(value), sizeof(key));
+	found = nbytes > 0 ? VARDATA_ANY(DatumGetPointer(value)) : DatumGetPointer(value);
+	memcpy(&key, found, sizeof(key));
+	memcpy(rows->next_filters, found + sizeof(key), nbytes);
 	pfree(DatumGetPointer(value));
 	ItemPointerSet(&rows->next.tid, pg_ntoh32(key.blkno), pg_ntoh16(key.offset));
 	rows->next.why = pg_ntoh16(key.why);
@@ -178,7 +207,12 @@ go_to_block(VecxRowCheck *rows, BlockNumber blkno)
 	{
 		/* they are different offsets, so that there is room for them */
 		if (ItemPointerGetBlockNumber(&rows->next.tid) == blkno)
+		{
+			Size		nbytes = rows->index->filters->nbytes;
+
+			memcpy(rows->page_filters + nbytes * rows->npage_rows, rows->next_filters, nbytes);
 			rows->page_rows[rows->npage_rows++] = rows->next;
+		}
 		advance(rows);
 	}
 }
@@ -236,8 +270,29 @@ check_vertex_of_row(VecxRowCheck *rows, const Row *row, const VecxInput *input)
 				   ItemPointerGetBlockNumber(&row->tid), ItemPointerGetOffsetNumber(&row->tid));
 }
 
+/* Whether the entry of a row has the row's values of the filter columns. */
 static void
-check_row(VecxRowCheck *rows, ItemPointer tid, Datum value, bool isnull)
+check_filters(VecxRowCheck *rows, const Row *row, const Datum *values, const bool *isnull)
+{
+	const VecxFilters *filters = rows->index->filters;
+	const uint8 *found = rows->page_filters + filters->nbytes * (row - rows->page_rows);
+
+	VecxFilterForm(filters, values, isnull, rows->filters);
+	for (int i = 0; i < filters->ncolumns; i++)
+	{
+		const VecxFilterColumn *column = &filters->columns[i];
+
+		if (VecxFilterState(found, i) != VecxFilterState(rows->filters, i) ||
+			memcmp(found + column->offset, rows->filters + column->offset, column->width) != 0)
+			VecxDamage(rows->index->rel, row_block(row), row_offset(row),
+					   "a row has another value of a filter column than its entry",
+					   "tid=(%u,%u) column=%d", ItemPointerGetBlockNumber(&row->tid),
+					   ItemPointerGetOffsetNumber(&row->tid), column->attno);
+	}
+}
+
+static void
+check_row(VecxRowCheck *rows, ItemPointer tid, const Datum *values, const bool *isnull)
 {
 	Relation	rel = rows->index->rel;
 	const Row  *row = NULL;
@@ -256,9 +311,9 @@ check_row(VecxRowCheck *rows, ItemPointer tid, Datum value, bool isnull)
 				 errdetail_internal("tid=(%u,%u).", ItemPointerGetBlockNumber(tid),
 									ItemPointerGetOffsetNumber(tid)),
 				 errhint("REINDEX the index.")));
-	if (!isnull)
+	if (!isnull[0])
 	{
-		VecxPrepareInput(rows->index, value, &input);
+		VecxPrepareInput(rows->index, values[0], &input);
 		expected = input.kind == VECX_INPUT_OK ? 0 : VECX_ROW_UNSCORABLE;
 	}
 	if (row->why == VECX_ROW_KILLED)
@@ -272,6 +327,7 @@ check_row(VecxRowCheck *rows, ItemPointer tid, Datum value, bool isnull)
 				   row->why, expected);
 	if (expected == 0)
 		check_vertex_of_row(rows, row, &input);
+	check_filters(rows, row, values, isnull);
 }
 
 static void
@@ -282,7 +338,7 @@ heap_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 
 	if (ItemPointerGetBlockNumber(tid) != rows->blkno)
 		go_to_block(rows, ItemPointerGetBlockNumber(tid));
-	check_row(rows, tid, values[0], isnull[0]);
+	check_row(rows, tid, values, isnull);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(rows->row_cxt);
 }

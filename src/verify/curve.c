@@ -205,8 +205,8 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 {
 	const VecxScanCounts *counts = VecxLastScan();
 	TupleDesc	desc;
-	Datum		values[9];
-	bool		nulls[9] = {false};
+	Datum		values[11];
+	bool		nulls[11] = {false};
 	int			n = 0;
 
 	if (!OidIsValid(counts->index))
@@ -220,6 +220,8 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(counts->batches);
 	values[n++] = Int64GetDatum(counts->hops);
 	values[n++] = Int64GetDatum(counts->records);
+	values[n++] = Int64GetDatum(counts->tested);
+	values[n++] = Int64GetDatum(counts->matching);
 	values[n++] = Int64GetDatum(counts->heap_fetches);
 	values[n++] = Int64GetDatum(counts->dropped);
 	values[n++] = BoolGetDatum(counts->stopped);

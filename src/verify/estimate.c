@@ -35,14 +35,17 @@ spec_of_type(Oid type)
 {
 	Oid			am = get_am_oid("vecx", false);
 	Oid			opclass = GetDefaultOpClass(type, am);
-	Oid			proc;
+	Oid			proc = InvalidOid;
 
-	if (!OidIsValid(opclass))
+	/* those of filter columns have no such function */
+	if (OidIsValid(opclass))
+		proc = get_opfamily_proc(get_opclass_family(opclass), get_opclass_input_type(opclass),
+								 get_opclass_input_type(opclass), VECX_SUPPORT_PROC);
+	if (!OidIsValid(proc))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("a vecx index has no operator class for type %s", format_type_be(type))));
-	proc = get_opfamily_proc(get_opclass_family(opclass), get_opclass_input_type(opclass),
-							 get_opclass_input_type(opclass), VECX_SUPPORT_PROC);
+				 errmsg("a vecx index has no operator class for vectors of type %s",
+						format_type_be(type))));
 	return (const VecxOpSpec *) DatumGetPointer(OidFunctionCall1(proc, PointerGetDatum(NULL)));
 }
 
@@ -131,7 +134,7 @@ find_layout(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
 	meta->m = (uint16) (opts ? opts->m : VECX_DEFAULT_M);
 	sketch = VECX_SKETCH_FACTOR_BYTES +
 		vecx_sketch_default_bytes(spec->metric, meta->dim, opts ? (uint32) opts->sketch_bits : 0);
-	VecxChooseLayout(&rel, spec, meta->dim, sketch, &kind, meta);
+	VecxChooseLayout(&rel, spec, meta->dim, sizeof(VecxRowEntry), sketch, &kind, meta);
 	VecxLayoutFromMeta(&rel, meta, spec, layout, coder);
 }
 
@@ -201,7 +204,8 @@ vecx_estimate(PG_FUNCTION_ARGS)
 	spec = find_column(heap, column, &dim);
 	find_layout(makeObjectName(RelationGetRelationName(heap), column, "idx"), spec, dim, options, &layout, &coder, &meta);
 	rows = count_rows(heap);
-	VecxBuildCost(&coder, guess_point_bytes(&coder, spec, dim, meta.sketch_size), meta.m, &bytes);
+	VecxBuildCost(&coder, guess_point_bytes(&coder, spec, dim, meta.sketch_size), 0, meta.m,
+				  &bytes);
 	table_close(heap, AccessShareLock);
 
 	values[0] = Int64GetDatum((int64) rows);

@@ -94,11 +94,12 @@ count_records(Info *info, BlockNumber blkno, Page page)
 static void
 count_segments(Info *info, Page page)
 {
+	Size		row_size = info->index->layout.row_size;
 	OffsetNumber max = Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
 
 	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 	{
-		VecxRowSegment seg = VecxPageGetSegment(page, off);
+		VecxRowSegment seg = VecxPageGetSegment(page, off, row_size);
 
 		if (seg)
 			info->rows += seg->nrows;
@@ -108,11 +109,12 @@ count_segments(Info *info, Page page)
 static void
 count_side_rows(Info *info, Page page)
 {
-	int			count = VecxSidePageCount(page);
+	Size		row_size = info->index->layout.row_size;
+	int			count = VecxSidePageCount(page, row_size);
 
 	for (int i = 0; i < count; i++)
 	{
-		if (VecxSidePageRows(page)[i].flags == VECX_ROW_NULL)
+		if (VecxRowAt(VecxSidePageRows(page), row_size, i)->flags == VECX_ROW_NULL)
 			info->nulls++;
 		else
 			info->unscorable++;

@@ -185,7 +185,7 @@ VecxVisibleRows(VecxQuerySet *set, VecxId id, const ItemPointerData *tids, int n
 		CHECK_FOR_INTERRUPTS();
 		if (!rows)
 			rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
-		ntids = VecxRowsReadSegment(set->index, id, &chain, rows, &lsn);
+		ntids = VecxRowsReadSegment(set->index, NULL, id, &chain, rows, &lsn);
 	}
 	return found;
 }
@@ -205,7 +205,7 @@ add_stored_query(VecxQuerySet *set, const VecxStored *sampled)
 		return;
 	nrows = Min(rec->nrows, VECX_INLINE_ROWS);
 	for (int i = 0; i < nrows; i++)
-		tids[i] = VecxRecordRows(&index->layout, rec)[i].tid;
+		tids[i] = VecxRecordRow(&index->layout, rec, i)->tid;
 	if (VecxVisibleRows(set, sampled->id, tids, nrows, rec->chain_head, 1, &query->value) == 0)
 		return;
 	query->stored = *sampled;

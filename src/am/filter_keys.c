@@ -1,0 +1,367 @@
+/*
+ * filter_keys.c
+ *    Numbers of 64 bits for values of filter columns, by which lists of vertices
+ *    are sorted and searched.
+ *
+ * Numbers lose what does not fit them, so that whatever is found by them is tested
+ * again.  They are comparable across the types of a family.  Types whose order
+ * cannot be told by 8 bytes, as that of text under a collation, are hashed.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
+#include "port/pg_bswap.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "am/filter.h"
+
+/* Of values the greatest; the one above is for NULL. */
+#define GREATEST	(VECX_KEY_NULL - 1)
+
+static uint64
+key_of_int(int64 value)
+{
+	return Min((uint64) value ^ (UINT64CONST(1) << 63), GREATEST);
+}
+
+/* NaN is the greatest, and both zeros are the same. */
+static uint64
+key_of_float(double value)
+{
+	uint64		bits;
+
+	if (isnan(value))
+		return GREATEST;
+	if (value == 0)
+		value = 0;
+	memcpy(&bits, &value, sizeof(bits));
+	return bits & (UINT64CONST(1) << 63) ? ~bits : bits | (UINT64CONST(1) << 63);
+}
+
+static uint64
+key_of_numeric(Datum value)
+{
+	return key_of_float(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value)));
+}
+
+/* A date as the timestamp of its midnight, as far as there is one. */
+static uint64
+key_of_date(DateADT date)
+{
+	if (DATE_IS_NOBEGIN(date))
+		return key_of_int(DT_NOBEGIN);
+	if (DATE_IS_NOEND(date) || date >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
+		return key_of_int(DT_NOEND);
+	return key_of_int((int64) date * USECS_PER_DAY);
+}
+
+static uint64
+key_of_uuid(Datum value)
+{
+	uint64		key;
+
+	memcpy(&key, DatumGetUUIDP(value)->data, sizeof(key));
+	return Min(pg_ntoh64(key), GREATEST);
+}
+
+/*
+ * The number of a value of some type of the column's family; false if it cannot
+ * be told.
+ */
+bool
+VecxFilterKey(const VecxFilterColumn *column, Oid type, Datum value, uint64 *key)
+{
+	switch (column->order)
+	{
+		case VECX_ORDER_INT:
+			if (type == INT2OID)
+				*key = key_of_int(DatumGetInt16(value));
+			else if (type == INT4OID)
+				*key = key_of_int(DatumGetInt32(value));
+			else if (type == INT8OID)
+				*key = key_of_int(DatumGetInt64(value));
+			else if (type == BOOLOID)
+				*key = key_of_int(DatumGetBool(value));
+			else
+				return false;
+			return true;
+		case VECX_ORDER_FLOAT:
+			if (type == FLOAT4OID)
+				*key = key_of_float((double) DatumGetFloat4(value));
+			else if (type == FLOAT8OID)
+				*key = key_of_float(DatumGetFloat8(value));
+			else
+				return false;
+			return true;
+		case VECX_ORDER_NUMERIC:
+			if (type != NUMERICOID)
+				return false;
+			*key = key_of_numeric(value);
+			return true;
+		case VECX_ORDER_TIMESTAMP:
+			/* what a timestamp with time zone is here depends on the session */
+			if (type == DATEOID)
+				*key = key_of_date(DatumGetDateADT(value));
+			else if (type == TIMESTAMPOID)
+				*key = key_of_int(DatumGetTimestamp(value));
+			else
+				return false;
+			return true;
+		case VECX_ORDER_TIMESTAMPTZ:
+			if (type != TIMESTAMPTZOID)
+				return false;
+			*key = key_of_int(DatumGetTimestampTz(value));
+			return true;
+		case VECX_ORDER_UUID:
+			if (type != UUIDOID)
+				return false;
+			*key = key_of_uuid(value);
+			return true;
+		case VECX_ORDER_HASH:
+			if (type != column->type)
+				return false;
+			*key = Min(VecxFilterHash(column, value), GREATEST);
+			return true;
+		case VECX_ORDER_NONE:
+			break;
+	}
+	return false;
+}
+
+/* One that cannot be told has the least number there is. */
+static uint64
+key_or_least(const VecxFilterColumn *column, Datum value)
+{
+	uint64		key;
+
+	return VecxFilterKey(column, column->type, value, &key) ? key : 0;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorts numbers and drops those that are there twice; returns how many are left. */
+static int
+sort_keys(uint64 *keys, int n)
+{
+	int			kept = 0;
+
+	qsort(keys, n, sizeof(uint64), compare_keys);
+	for (int i = 0; i < n; i++)
+		if (kept == 0 || keys[kept - 1] != keys[i])
+			keys[kept++] = keys[i];
+	return kept;
+}
+
+/*
+ * The numbers of a value of a column as the row has it: one, or those of an array's
+ * elements, without repetitions; of an array without any the least number, so that
+ * every row has one.  *keys is allocated.
+ */
+int
+VecxFilterKeys(const VecxFilters *filters, int column, Datum value, bool isnull, uint64 **keys)
+{
+	const VecxFilterColumn *c = &filters->columns[column];
+	ArrayType  *array;
+	Datum	   *elems;
+	bool	   *nulls;
+	int			nelems;
+	int			n = 0;
+
+	if (isnull || c->kind != VECX_FILTER_ARRAY)
+	{
+		*keys = palloc(sizeof(uint64));
+		**keys = isnull ? VECX_KEY_NULL : key_or_least(c, value);
+		return 1;
+	}
+	array = DatumGetArrayTypeP(value);
+	deconstruct_array(array, ARR_ELEMTYPE(array), c->typlen, c->byval, c->align,
+					  &elems, &nulls, &nelems);
+	*keys = palloc(sizeof(uint64) * Max(nelems, 1));
+	for (int i = 0; i < nelems; i++)
+		if (!nulls[i])
+			(*keys)[n++] = key_or_least(c, elems[i]);
+	if (n == 0)
+		(*keys)[n++] = 0;
+	return sort_keys(*keys, n);
+}
+
+/*
+ * The same from the filter bytes of a row entry, up to max of them; -1 if the
+ * bytes do not tell, as those of a wide array.
+ */
+int
+VecxFilterKeysOfBytes(const VecxFilters *filters, int column, const uint8 *bytes,
+					  uint64 *keys, int max)
+{
+	const VecxFilterColumn *c = &filters->columns[column];
+	int			state = VecxFilterState(bytes, column);
+	const uint8 *from = bytes + c->offset;
+	uint64		room[2];
+	int			n = 0;
+
+	Assert(max >= 1);
+	if (state == VECX_FILTER_NULL)
+	{
+		keys[0] = VECX_KEY_NULL;
+		return 1;
+	}
+	if (c->kind != VECX_FILTER_ARRAY)
+	{
+		if (state == VECX_FILTER_WIDE)
+			memcpy(keys, from + sizeof(uint64), sizeof(uint64));
+		else
+			keys[0] = key_or_least(c, VecxFilterValue(c, from, room));
+		return 1;
+	}
+	if (state == VECX_FILTER_WIDE || from[0] > max)
+		return -1;
+	for (int i = 0, at = 1; i < from[0]; i++)
+	{
+		keys[n++] = key_or_least(c, VecxFilterValue(c, from + at, room));
+		at += c->typlen > 0 ? c->typlen : VARSIZE_SHORT(from + at);
+	}
+	if (n == 0)
+		keys[n++] = 0;
+	return sort_keys(keys, n);
+}
+
+/* Stretches that two conditions on one column leave together. */
+static int
+intersect(const VecxStretch *a, int na, const VecxStretch *b, int nb, VecxStretch *out)
+{
+	int			n = 0;
+
+	for (int i = 0, j = 0; i < na && j < nb;)
+	{
+		uint64		lo = Max(a[i].lo, b[j].lo);
+		uint64		hi = Min(a[i].hi, b[j].hi);
+
+		if (lo <= hi)
+			out[n++] = (VecxStretch) {lo, hi};
+		if (a[i].hi < b[j].hi)
+			i++;
+		else
+			j++;
+	}
+	return n;
+}
+
+/* Adds what a condition needs; scalar conditions on one column become one. */
+static void
+add_need(const VecxFilterQuery *query, VecxFilterNeed *needs, int *n, int column,
+		 VecxStretch *stretches, int nstretches)
+{
+	for (int i = 0; i < *n; i++)
+		if (needs[i].column == column &&
+			query->filters->columns[column].kind != VECX_FILTER_ARRAY)
+		{
+			VecxStretch *both = palloc(sizeof(VecxStretch) * (needs[i].nstretches + nstretches));
+
+			needs[i].nstretches = intersect(needs[i].stretches, needs[i].nstretches,
+											stretches, nstretches, both);
+			needs[i].stretches = both;
+			return;
+		}
+	needs[*n].column = column;
+	needs[*n].nstretches = nstretches;
+	needs[(*n)++].stretches = stretches;
+}
+
+static VecxStretch *
+one_stretch(uint64 lo, uint64 hi)
+{
+	VecxStretch *stretch = palloc(sizeof(VecxStretch));
+
+	stretch->lo = lo;
+	stretch->hi = hi;
+	return stretch;
+}
+
+/* The numbers of a condition's arguments as stretches of one number each. */
+static VecxStretch *
+points_of(const VecxFilterKeyTest *key, int *n)
+{
+	VecxStretch *points = palloc(sizeof(VecxStretch) * Max(key->nargs, 1));
+
+	*n = 0;
+	for (int i = 0; i < key->nargs; i++)
+		if (*n == 0 || points[*n - 1].hi != key->numbers[i])
+			points[(*n)++] = (VecxStretch) {key->numbers[i], key->numbers[i]};
+	return points;
+}
+
+/*
+ * What the conditions of a query need: each row that passes has, for every need, a
+ * number within one of its stretches in the column.  Of conditions that do not
+ * tell there is none.  Allocates in the current context.
+ */
+VecxFilterNeed *
+VecxFilterNeeds(const VecxFilterQuery *query, int *n)
+{
+	int			most = 1;
+	VecxFilterNeed *needs;
+
+	for (int i = 0; i < query->nkeys; i++)
+		most += Max(query->keys[i].nargs, 1);
+	needs = palloc(sizeof(VecxFilterNeed) * most);
+	*n = 0;
+	for (int i = 0; i < query->nkeys; i++)
+	{
+		const VecxFilterKeyTest *key = &query->keys[i];
+		bool		hashed = query->filters->columns[key->column].order == VECX_ORDER_HASH;
+		VecxStretch *points;
+		int			npoints;
+
+		if (key->is_null || key->is_not_null)
+		{
+			add_need(query, needs, n, key->column,
+					 key->is_null ? one_stretch(VECX_KEY_NULL, VECX_KEY_NULL) :
+					 one_stretch(0, GREATEST), 1);
+			continue;
+		}
+		if (!key->numbers || key->whole_array || key->nargs == 0)
+			continue;
+		switch (key->strategy)
+		{
+			case VECX_LESS_STRATEGY:
+			case VECX_LESS_EQUAL_STRATEGY:
+				/* of several arguments the one that lets most pass */
+				if (!hashed)
+					add_need(query, needs, n, key->column,
+							 one_stretch(0, key->numbers[key->nargs - 1]), 1);
+				break;
+			case VECX_GREATER_STRATEGY:
+			case VECX_GREATER_EQUAL_STRATEGY:
+				if (!hashed)
+					add_need(query, needs, n, key->column,
+							 one_stretch(key->numbers[0], GREATEST), 1);
+				break;
+			case VECX_EQUAL_STRATEGY:
+			case VECX_OVERLAPS_STRATEGY:
+				points = points_of(key, &npoints);
+				add_need(query, needs, n, key->column, points, npoints);
+				break;
+			case VECX_CONTAINS_STRATEGY:
+				points = points_of(key, &npoints);
+				for (int j = 0; j < npoints; j++)
+					add_need(query, needs, n, key->column, &points[j], 1);
+				break;
+		}
+	}
+	return needs;
+}
