@@ -63,6 +63,25 @@
 					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys)
 #endif
 
+/* a bitmap's pages are handed out without their tuples since 18 */
+#if PG_VERSION_NUM >= 180000
+#define VecxTbmPage				TBMIterateResult
+#define VecxTbmNext(iter, page) tbm_private_iterate(iter, &(page))
+#define VecxTbmBlock(page)		((page).blockno)
+#define VecxTbmIsLossy(page)	((page).lossy)
+#define VecxTbmOffsets(page, offsets, max)	tbm_extract_page_tuple(&(page), offsets, max)
+#else
+#define VecxTbmPage				TBMIterateResult *
+#define VecxTbmNext(iter, page) (((page) = tbm_iterate(iter)) != NULL)
+#define VecxTbmBlock(page)		((page)->blockno)
+#define VecxTbmIsLossy(page)	((page)->ntuples < 0)
+#define VecxTbmOffsets(page, to, max) \
+	(memcpy(to, (page)->offsets, sizeof(OffsetNumber) * (page)->ntuples), (page)->ntuples)
+#define TBMPrivateIterator		TBMIterator
+#define tbm_begin_private_iterate	tbm_begin_iterate
+#define tbm_end_private_iterate tbm_end_iterate
+#endif
+
 /* memory of a setting's extra data got its own allocator in 16 */
 #if PG_VERSION_NUM < 160000
 #define guc_malloc(elevel, size)	malloc(size)

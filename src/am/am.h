@@ -412,6 +412,7 @@ extern void VecxCalibrateIfChanged(VecxIndex *index);
 /* limit.c: how many rows the plan wants of a scan */
 extern void vecxLimitInit(void);
 extern int64 VecxLimitRows(const LimitState *limit);
+extern IndexScanDesc VecxNodeScan(IndexScanState *node);
 
 /* link.c */
 typedef struct VecxLinkCandidate
@@ -437,6 +438,14 @@ extern bool VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool
 extern bool VecxExactAllDead(const VecxExact *exact);
 extern void VecxExactReset(VecxExact *exact);
 extern void VecxExactEnd(VecxExact *exact);
+
+/* set_rows.c: the rows of a small set, in order */
+struct VecxTidSet;
+typedef struct VecxSetRows VecxSetRows;
+extern int64 VecxSetRowsMost(void);
+extern VecxSetRows *VecxSetRowsMake(VecxExact *exact, ScanKey order, Datum query,
+									const struct VecxTidSet *set, MemoryContext fetch_cxt);
+extern bool VecxSetRowsNext(VecxSetRows *rows, ItemPointer tid);
 
 /* rows.c: the table rows of a vertex */
 extern bool VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation,
@@ -559,6 +568,7 @@ extern bool vecxgettuple(IndexScanDesc scan, ScanDirection dir);
 extern void vecxendscan(IndexScanDesc scan);
 extern void VecxScanSetLimit(IndexScanDesc scan, const LimitState *limit, double passing);
 extern void VecxScanSetRows(IndexScanDesc scan, int64 rows);
+extern void VecxScanSetTids(IndexScanDesc scan, const struct VecxTidSet *tids);
 extern const VecxScanCounts *VecxLastScan(void);
 
 /* repair.c: links around dead vertices */

@@ -93,22 +93,73 @@ has_range(const IndexPath *path)
 	return false;
 }
 
+/* What a scan of an index is expected to do. */
+typedef struct ScanCost
+{
+	double		tuples;			/* of the index */
+	double		pages;			/* read before the first row */
+	Cost		startup;
+	Cost		per_row;
+	Cost		per_lookup;		/* of a row that is looked at for its distance alone */
+} ScanCost;
+
+/*
+ * Estimates a scan of which a share of the rows counts: it opens so many more
+ * records for each.
+ */
+static void
+estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, double share,
+			  double passing, ScanCost *cost)
+{
+	Relation	rel;
+	VecxMetaPageData meta;
+	const VecxOpSpec *spec;
+	VecxEffort	effort;
+	QualCost	distance = {0, 0};
+	double		wanted = Max(root->limit_tuples, 0) / passing;
+	double		opened;
+	double		page = page_cost(info);
+	double		cpu_per_record;
+	Cost		exact;
+
+	if (orderbys != NIL)
+		cost_qual_eval_node(&distance, linitial(orderbys), root);
+	rel = index_open(info->indexoid, NoLock);
+	VecxMetaRead(rel, &meta);
+	spec = VecxGetOpSpec(rel);
+	VecxEffortChoose(rel, &meta, (int64) Min(wanted, 1e9), &effort);
+	index_close(rel, NoLock);
+
+	cost->tuples = Max(info->tuples, 1.0);
+	cpu_per_record = cpu_index_tuple_cost +
+		cpu_operator_cost * (2 * meta.m / SKETCHES_PER_OPERATOR + meta.dim / ELEMENTS_PER_OPERATOR);
+	opened = Min(effort.records / share +
+				 HOPS_PER_LEVEL * log(cost->tuples) / log(2.0 * meta.m), cost->tuples);
+
+	/*
+	 * A hop is a page, but near vertices lie on common pages, and of a small
+	 * index many hops find the same ones again.
+	 */
+	cost->pages = ceil(info->pages * (1.0 - exp(-opened / Max(info->pages, 1))));
+	cost->startup = cost->pages * page + opened * cpu_per_record;
+	if (!spec->is_bits)
+		cost->startup += cpu_operator_cost * meta.dim * Min(meta.dim, 8.0 * meta.sketch_size) /
+			PRODUCTS_PER_OPERATOR;
+
+	exact = page + distance.per_tuple;
+	cost->per_lookup = page + exact;
+	cost->per_row = OPENED_PER_ROW * (page + cpu_per_record) / share +
+		page +					/* of the table */
+		(orderbys == NIL ? 0 : exact_share(&meta) * exact);
+}
+
 void
 vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				 Cost *startup, Cost *total, Selectivity *selectivity,
 				 double *correlation, double *pages)
 {
 	IndexOptInfo *info = path->indexinfo;
-	Relation	rel;
-	VecxMetaPageData meta;
-	const VecxOpSpec *spec;
-	VecxEffort	effort;
-	double		tuples = Max(info->tuples, 1.0);
-	double		opened;
-	double		page = page_cost(info);
-	double		cpu_per_record;
-	double		per_row;
-	QualCost	distance;
+	ScanCost	cost;
 	QualCost	recheck;
 	List	   *quals;
 
@@ -125,32 +176,35 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	quals = get_quals_from_indexclauses(path->indexclauses);
 	*selectivity = clauselist_selectivity(root, quals, info->rel->relid, JOIN_INNER, NULL);
 	cost_qual_eval(&recheck, quals, root);
-	distance.startup = distance.per_tuple = 0;
-	if (path->indexorderbys != NIL)
-		cost_qual_eval_node(&distance, linitial(path->indexorderbys), root);
-	rel = index_open(info->indexoid, NoLock);
-	VecxMetaRead(rel, &meta);
-	spec = VecxGetOpSpec(rel);
-	VecxEffortChoose(rel, &meta, (int64) Min(Max(root->limit_tuples, 0), 1e9), &effort);
-	index_close(rel, NoLock);
+	estimate_scan(root, info, path->indexorderbys, 1, 1, &cost);
+	*pages = cost.pages;
+	*startup = cost.startup;
+	*total = *startup + *selectivity * cost.tuples * (cost.per_row + recheck.per_tuple);
+}
 
-	cpu_per_record = cpu_index_tuple_cost +
-		cpu_operator_cost * (2 * meta.m / SKETCHES_PER_OPERATOR + meta.dim / ELEMENTS_PER_OPERATOR);
-	opened = Min(effort.records +
-				 HOPS_PER_LEVEL * log(tuples) / log(2.0 * meta.m), tuples);
+/*
+ * The same for a scan that is restricted to a share of the rows: either it
+ * searches for them, or it looks them all up.
+ */
+void
+VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share, Cost *startup, Cost *run)
+{
+	IndexOptInfo *info = path->indexinfo;
+	ScanCost	cost;
+	double		rows;
 
-	/*
-	 * A hop is a page, but near vertices lie on common pages, and of a small
-	 * index many hops find the same ones again.
-	 */
-	*pages = ceil(info->pages * (1.0 - exp(-opened / Max(info->pages, 1))));
-	*startup = *pages * page + opened * cpu_per_record;
-	if (!spec->is_bits)
-		*startup += cpu_operator_cost * meta.dim * Min(meta.dim, 8.0 * meta.sketch_size) /
-			PRODUCTS_PER_OPERATOR;
-
-	per_row = OPENED_PER_ROW * (page + cpu_per_record) +
-		page +					/* of the table */
-		(path->indexorderbys == NIL ? 0 : exact_share(&meta) * (page + distance.per_tuple));
-	*total = *startup + *selectivity * tuples * (per_row + recheck.per_tuple);
+	share = Max(share, 1 / Max(info->tuples, 1.0));
+	rows = share * Max(info->tuples, 1.0);
+	estimate_scan(root, info, path->indexorderbys, share,
+				  Min(Max(info->rel->rows / rows, 0.01), 1), &cost);
+	if (cost.startup < rows * cost.per_lookup)
+	{
+		*startup = cost.startup;
+		*run = rows * cost.per_row;
+	}
+	else
+	{
+		*startup = rows * cost.per_lookup;
+		*run = 0;
+	}
 }

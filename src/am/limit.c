@@ -19,6 +19,7 @@
 #include "nodes/nodeFuncs.h"
 
 #include "am/am.h"
+#include "am/tidset.h"
 
 static ExecutorStart_hook_type next_executor_start;
 
@@ -56,20 +57,23 @@ passing_share(const IndexScanState *node)
 	return Min(node->ss.ps.plan->plan_rows / tuples, 1);
 }
 
-/* Makes the scan's descriptor as IndexNext would, and hands over the limit. */
-static void
-set_limit(IndexScanState *node, const LimitState *limit)
+/* A node's scan, whose descriptor is made as IndexNext would if there is none. */
+IndexScanDesc
+VecxNodeScan(IndexScanState *node)
 {
 	EState	   *estate = node->ss.ps.state;
-	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	MemoryContext old;
 
+	if (node->iss_ScanDesc)
+		return node->iss_ScanDesc;
+	old = MemoryContextSwitchTo(estate->es_query_cxt);
 	node->iss_ScanDesc = VecxNodeBeginScan(node, estate->es_snapshot);
-	VecxScanSetLimit(node->iss_ScanDesc, limit, passing_share(node));
 	/* keys that have to be computed first come with a rescan */
-	if (node->iss_NumRuntimeKeys == 0)
+	if (node->iss_NumRuntimeKeys == 0 || node->iss_RuntimeKeysReady)
 		index_rescan(node->iss_ScanDesc, node->iss_ScanKeys, node->iss_NumScanKeys,
 					 node->iss_OrderByKeys, node->iss_NumOrderByKeys);
 	MemoryContextSwitchTo(old);
+	return node->iss_ScanDesc;
 }
 
 /* Hands a limit to the scans below a node that gives as many rows as it takes. */
@@ -85,7 +89,12 @@ pass_down(PlanState *node, const LimitState *limit)
 	{
 		case T_IndexScanState:
 			if (is_vecx_scan((IndexScanState *) node))
-				set_limit((IndexScanState *) node, limit);
+				VecxScanSetLimit(VecxNodeScan((IndexScanState *) node), limit,
+								 passing_share((IndexScanState *) node));
+			return;
+		case T_CustomScanState:
+			if (VecxIsBitmapFilter(node))
+				pass_down(VecxBitmapFilterScan(node), limit);
 			return;
 		case T_SubqueryScanState:
 			pass_down(((SubqueryScanState *) node)->subplan, limit);

@@ -16,7 +16,9 @@
 #include "utils/guc.h"
 
 #include "am/plan.h"
+#include "am/tidset.h"
 
+bool		vecx_enable_bitmap_filter = true;
 static bool enable_paths = true;
 static bool enable_distance_skip = true;
 
@@ -76,6 +78,13 @@ vecxPlanInit(void)
 							 "An index scan that gives the order does not compute them for its rows then.",
 							 &enable_distance_skip, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("vecx.enable_bitmap_filter",
+							 "Lets the planner search among rows that other indexes find.",
+							 "Their bitmap is handed to the scan of a vecx index.",
+							 &vecx_enable_bitmap_filter, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	RegisterCustomScanMethods(&VecxBitmapFilterMethods);
 
 	next_set_rel_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = vecx_set_rel_pathlist;

@@ -13,6 +13,7 @@
 #include "nodes/plannodes.h"
 
 /* plan.c: the hooks and their settings */
+extern bool vecx_enable_bitmap_filter;
 extern void vecxPlanInit(void);
 
 /* plan_forms.c: expressions that sort as a distance does */
@@ -30,6 +31,17 @@ extern List *VecxRangeClauses(PlannerInfo *root, IndexOptInfo *index);
 
 /* plan_paths.c: index paths that PostgreSQL's planner does not find by itself */
 extern void VecxAddPaths(PlannerInfo *root, RelOptInfo *rel);
+
+/* plan_bitmap.c: rows that other indexes find, in order of distance */
+extern BitmapHeapPath *VecxFindBitmap(PlannerInfo *root, RelOptInfo *rel);
+extern Path *VecxMakeBitmapFilterPath(PlannerInfo *root, RelOptInfo *rel,
+									  BitmapHeapPath *bitmap, IndexPath *scan);
+extern bool VecxIsBitmapFilterPath(const Path *path);
+extern IndexScan *VecxBitmapFilterPlanScan(const CustomScan *plan);
+
+/* cost.c: what rows of a scan cost if only a share of them counts */
+extern void VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share,
+						   Cost *startup, Cost *run);
 
 /* plan_unread.c: distances that nobody reads */
 extern void VecxDropUnreadDistances(PlannedStmt *stmt);

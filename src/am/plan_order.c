@@ -125,6 +125,8 @@ has_relaxed_order(Path *path)
 		case T_IndexPath:
 			return ((IndexPath *) path)->indexorderbys != NIL &&
 				VecxIsIndex(((IndexPath *) path)->indexinfo);
+		case T_CustomPath:
+			return VecxIsBitmapFilterPath(path);
 		case T_SubqueryScanPath:
 			return has_relaxed_order(((SubqueryScanPath *) path)->subpath);
 		case T_LimitPath:

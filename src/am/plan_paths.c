@@ -5,6 +5,7 @@
  *     ORDER BY 1 - (a <=> b) DESC      a form that falls as the distance grows
  *     ORDER BY a <=> b, id             an order by the first key alone
  *     WHERE a <=> b < r                a search that ends at a distance
+ *     WHERE c = 1 ORDER BY a <=> b     with a bitmap of another index
  *
  * NULL and NaN.  The index returns rows without a vector last, and before them
  * those whose distance is NaN (zero vectors, under cosine).  NULLS FIRST, which
@@ -20,6 +21,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -149,21 +151,20 @@ match_sort_key(PlannerInfo *root, IndexOptInfo *index, PathKey *key, bool *own)
 	return NULL;
 }
 
-static void
-add_index_path(PlannerInfo *root, IndexOptInfo *index, List *clauses, OpExpr *distance,
-			   List *pathkeys)
+static IndexPath *
+make_index_path(PlannerInfo *root, IndexOptInfo *index, List *clauses, OpExpr *distance,
+				List *pathkeys)
 {
-	add_path(index->rel, (Path *)
-			 create_index_path(root, index, clauses,
-							   distance ? list_make1(distance) : NIL,
-							   distance ? list_make1_int(0) : NIL,
-							   pathkeys,
-							   distance ? ForwardScanDirection : NoMovementScanDirection,
-							   false, bms_copy(index->rel->lateral_relids), 1.0, false));
+	return create_index_path(root, index, clauses,
+							 distance ? list_make1(distance) : NIL,
+							 distance ? list_make1_int(0) : NIL,
+							 pathkeys,
+							 distance ? ForwardScanDirection : NoMovementScanDirection,
+							 false, bms_copy(index->rel->lateral_relids), 1.0, false);
 }
 
 static void
-add_ordered_path(PlannerInfo *root, IndexOptInfo *index, List *clauses)
+add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *clauses, BitmapHeapPath *bitmap)
 {
 	List	   *pathkeys;
 	OpExpr	   *distance;
@@ -173,15 +174,23 @@ add_ordered_path(PlannerInfo *root, IndexOptInfo *index, List *clauses)
 		return;
 	pathkeys = list_make1(linitial(root->query_pathkeys));
 	distance = match_sort_key(root, index, linitial(pathkeys), &own);
-	if (!distance || (own && clauses == NIL))
+	if (!distance || !VecxOrderSuffices(root, index->rel, pathkeys))
 		return;
-	if (VecxOrderSuffices(root, index->rel, pathkeys))
-		add_index_path(root, index, clauses, distance, pathkeys);
+	if (!own || clauses != NIL)
+		add_path(index->rel, (Path *)
+				 make_index_path(root, index, clauses, distance, pathkeys));
+	if (bitmap)
+		add_path(index->rel,
+				 VecxMakeBitmapFilterPath(root, index->rel, bitmap,
+										  make_index_path(root, index, clauses, distance,
+														  pathkeys)));
 }
 
 void
 VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 {
+	BitmapHeapPath *bitmap = NULL;
+	bool		looked = false;
 	ListCell   *lc;
 
 	foreach(lc, rel->indexlist)
@@ -191,9 +200,13 @@ VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 
 		if (!VecxIsIndex(index) || (index->indpred != NIL && !index->predOK))
 			continue;
+		if (!looked && vecx_enable_bitmap_filter && enable_bitmapscan && enable_indexscan &&
+			root->query_pathkeys != NIL)
+			bitmap = VecxFindBitmap(root, rel);
+		looked = true;
 		clauses = VecxRangeClauses(root, index);
-		add_ordered_path(root, index, clauses);
+		add_ordered_paths(root, index, clauses, bitmap);
 		if (clauses != NIL)
-			add_index_path(root, index, clauses, NULL, NIL);
+			add_path(rel, (Path *) make_index_path(root, index, clauses, NULL, NIL));
 	}
 }

@@ -82,14 +82,20 @@ is_order_of_scan(Expr *expr, Expr *order, Oid family)
 		 equal(lsecond(a->args), linitial(b->args)));
 }
 
-/* The index scan whose order reaches this node of the topmost ones, or NULL. */
+/*
+ * The index scan whose order reaches this node of the topmost ones, or NULL.  *node
+ * is that scan, or the bitmap filter above it, which has it compute its columns.
+ */
 static IndexScan *
-ordered_scan_below(Plan *plan)
+ordered_scan_below(Plan *plan, Plan **node)
 {
 	if (plan && IsA(plan, Limit) && ((Limit *) plan)->limitOption == LIMIT_OPTION_COUNT)
 		plan = plan->lefttree;
 	if (plan && IsA(plan, LockRows))
 		plan = plan->lefttree;
+	*node = plan;
+	if (plan && IsA(plan, CustomScan))
+		plan = (Plan *) VecxBitmapFilterPlanScan((CustomScan *) plan);
 	if (plan && IsA(plan, IndexScan) && list_length(((IndexScan *) plan)->indexorderbyorig) == 1)
 		return (IndexScan *) plan;
 	return NULL;
@@ -124,9 +130,9 @@ source_column(Plan *plan, TargetEntry *junk)
 
 /* Follows a junk column down to the scan; NULL if it is not the distance. */
 static TargetEntry *
-unread_distance(Plan *plan, TargetEntry *entry, IndexScan *scan, Oid family)
+unread_distance(Plan *plan, TargetEntry *entry, Plan *node, IndexScan *scan, Oid family)
 {
-	while (plan != &scan->scan.plan)
+	while (plan != node)
 	{
 		AttrNumber	column = source_column(plan, entry);
 
@@ -142,7 +148,8 @@ unread_distance(Plan *plan, TargetEntry *entry, IndexScan *scan, Oid family)
 static void
 drop_at_level(Plan *top)
 {
-	IndexScan  *scan = ordered_scan_below(top);
+	Plan	   *node;
+	IndexScan  *scan = ordered_scan_below(top, &node);
 	Oid			family;
 	ListCell   *lc;
 
@@ -151,7 +158,7 @@ drop_at_level(Plan *top)
 	foreach(lc, top->targetlist)
 	{
 		TargetEntry *junk = lfirst_node(TargetEntry, lc);
-		TargetEntry *entry = junk->resjunk ? unread_distance(top, junk, scan, family) : NULL;
+		TargetEntry *entry = junk->resjunk ? unread_distance(top, junk, node, scan, family) : NULL;
 
 		if (entry)
 			entry->expr = (Expr *) makeNullConst(exprType((Node *) entry->expr),

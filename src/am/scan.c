@@ -25,6 +25,7 @@
 #include "am/am.h"
 #include "am/heap.h"
 #include "am/ready.h"
+#include "am/tidset.h"
 
 /* Lest a wrong estimate makes a scan read the whole index in its first batch. */
 #define LEAST_PASSING	0.01
@@ -39,6 +40,7 @@ typedef enum ScanPhase
 	SCAN_GRAPH,
 	SCAN_SWEEP,
 	SCAN_SIDE,
+	SCAN_SET,					/* instead of the others: few rows, looked up */
 	SCAN_DONE
 } ScanPhase;
 
@@ -65,6 +67,10 @@ typedef struct VecxScan
 	int64		most_tuples;	/* vecx.max_scan_tuples when the plan was started */
 	int64		given;			/* rows given to the executor */
 	bool		told;			/* that the scan gave up */
+	const VecxTidSet *tids;		/* the only rows to return; NULL: all */
+	bool		may_look_up;	/* instead of searching on */
+	VecxSetRows *set_rows;
+	int64		begun;			/* records read when the base level was begun */
 	VecxEffort	effort;
 	int			width;			/* of the first batch */
 	VecxScanCounts counts;
@@ -144,6 +150,14 @@ VecxScanSetRows(IndexScanDesc scan, int64 rows)
 	((VecxScan *) scan->opaque)->rows_wanted = rows;
 }
 
+/* Restricts the scan to a set of rows, from its next start on; NULL lifts that.  The
+ * set must outlive the scan. */
+void
+VecxScanSetTids(IndexScanDesc scan, const VecxTidSet *tids)
+{
+	((VecxScan *) scan->opaque)->tids = tids;
+}
+
 /* Rows to return if a share of them gets to the limit; 0: unknown. */
 static int64
 rows_wanted(const VecxScan *so, double passing)
@@ -192,6 +206,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->probe = NULL;
 	so->batch = NULL;
 	so->pending = NULL;
+	so->set_rows = NULL;
 	so->npending = so->batch_cap = 0;
 	so->has_current = false;
 	so->returned = so->given = 0;
@@ -199,7 +214,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->nan_first = false;
 	so->range.active = false;
 	so->filter = NULL;
-	so->recheck = so->only_null = so->not_null = false;
+	so->recheck = so->only_null = so->not_null = so->may_look_up = false;
 	so->phase = SCAN_START;
 }
 
@@ -302,12 +317,30 @@ prepare_query(IndexScanDesc scan, VecxScan *so)
 	return true;
 }
 
+/*
+ * Looking up a row of a set in the table takes about as long as reading so many
+ * records, and finds each of its rows.
+ */
+#define RECORDS_PER_LOOKUP	3
+
+/* Bounds what the search reads. */
+static void
+limit_search(VecxScan *so)
+{
+	int64		most = so->most_tuples;
+
+	if (so->may_look_up)
+		most = Min(most, VecxTidSetCount(so->tids) * RECORDS_PER_LOOKUP);
+	VecxSearchLimit(so->search, most < PG_INT64_MAX ? so->begun + most : most);
+}
+
 static void
 begin_search(VecxScan *so, const VecxId *seeds, int nseeds)
 {
 	VecxSearchStart(so->search, so->probe, 0, seeds, nseeds);
-	if (so->most_tuples < PG_INT64_MAX)
-		VecxSearchLimit(so->search, so->most_tuples);
+	VecxSearchCount(so->search, &so->counts);
+	so->begun = so->counts.records;
+	limit_search(so);
 }
 
 /* Starts the search at the base level. */
@@ -326,6 +359,35 @@ start_sweep(VecxScan *so)
 	so->phase = SCAN_SWEEP;
 	so->sweep_next = VECX_META_BLKNO + 1;
 	so->sweep_end = RelationGetNumberOfBlocks(so->index->rel);
+}
+
+/* What passes may be a row of a lossy page: the node above tests all conditions. */
+static VecxPass
+test_tid(ItemPointer tid, void *arg)
+{
+	return VecxTidSetMayHave(arg, tid) ? VECX_PASS_YES : VECX_PASS_NO;
+}
+
+/*
+ * Whether a set is so small that looking up all its rows costs less than searching for
+ * some of them.  If it is not known to be, but might be, the search is tried first.
+ */
+static bool
+is_small_set(VecxScan *so)
+{
+	double		tuples = so->index->rel->rd_rel->reltuples;
+	int64		count = VecxTidSetCount(so->tids);
+	double		share = tuples > 0 ? Min((Max(count, 1)) / tuples, 1) : 1;
+
+	so->may_look_up = VecxTidSetLossyPages(so->tids) == 0 &&
+		count <= Min(VecxSetRowsMost(), so->most_tuples);
+	if (!so->may_look_up)
+		return false;
+	so->counts.rows_wanted = rows_wanted(so, so->passing / share);
+	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
+	/* a search that has returned rows cannot be given up */
+	so->may_look_up = !so->nan_first;
+	return so->effort.records >= (double) count * RECORDS_PER_LOOKUP;
 }
 
 static void
@@ -355,7 +417,8 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	VecxEffortChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
 	so->width = so->effort.width;
 	so->filter = VecxFilterQueryMake(so->index->filters, so->cxt, scan->keyData,
-									 scan->numberOfKeys, NULL, NULL);
+									 scan->numberOfKeys, so->tids ? test_tid : NULL,
+									 unconstify(VecxTidSet *, so->tids));
 	so->search = VecxSearchMake(so->index, so->cxt, false);
 	VecxSearchFilter(so->search, so->filter);
 	VecxReadyInit(&so->ready, so->cxt);
@@ -365,8 +428,13 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	{
 		so->nan_first = scan->numberOfOrderBys > 0 &&
 			scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
-		so->phase = so->nan_first ? SCAN_NAN : SCAN_GRAPH;
-		start_search(so);
+		if (so->tids && is_small_set(so))
+			so->phase = SCAN_SET;
+		else
+		{
+			so->phase = so->nan_first ? SCAN_NAN : SCAN_GRAPH;
+			start_search(so);
+		}
 	}
 	else if (so->only_null && so->phase != SCAN_DONE)
 	{
@@ -379,6 +447,13 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 		begin_search(so, NULL, 0);
 		start_sweep(so);
 	}
+}
+
+static void
+make_exact(IndexScanDesc scan, VecxScan *so)
+{
+	if (!so->exact)
+		so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
 }
 
 /*
@@ -394,8 +469,7 @@ exact_distance(IndexScanDesc scan, VecxScan *so, ItemPointer tid, double *distan
 	bool		isnull;
 	bool		found;
 
-	if (!so->exact)
-		so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
+	make_exact(scan, so);
 	so->counts.heap_fetches++;
 	old = MemoryContextSwitchTo(so->fetch_cxt);
 	found = VecxExactFetch(so->exact, tid, &value, &isnull) && !isnull;
@@ -606,6 +680,18 @@ next_batch(VecxScan *so)
 			break;
 		}
 		search_batch(so);
+		if (so->may_look_up &&
+			(VecxSearchPastLimit(so->search) || VecxSearchIsRare(so->search)))
+		{
+			VecxSearchRelease(so->search);
+			so->phase = SCAN_SET;
+			return false;
+		}
+		if (so->may_look_up)
+		{
+			so->may_look_up = false;
+			limit_search(so);
+		}
 		if (VecxSearchIsRare(so->search))
 			sweep_all(so);
 		if (VecxSearchPastLimit(so->search))
@@ -719,6 +805,20 @@ next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid, bool *reche
 	return false;
 }
 
+/* The next row of a set whose rows are all looked up. */
+static bool
+next_set_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
+{
+	if (!so->set_rows)
+	{
+		make_exact(scan, so);
+		so->set_rows = VecxSetRowsMake(so->exact, &scan->orderByData[0], so->query, so->tids,
+									   so->fetch_cxt);
+		so->counts.heap_fetches += VecxTidSetCount(so->tids);
+	}
+	return VecxSetRowsNext(so->set_rows, tid);
+}
+
 bool
 vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 {
@@ -750,6 +850,13 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 			if (!found)
 				so->phase = SCAN_DONE;
 		}
+		else if (so->phase == SCAN_SET)
+		{
+			found = next_set_row(scan, so, &scan->xs_heaptid);
+			recheck = scan->numberOfKeys > 0;
+			if (!found)
+				so->phase = SCAN_DONE;
+		}
 		else if (so->has_current && VecxCursorNext(&so->current, &scan->xs_heaptid, &recheck))
 		{
 			so->last_tid = scan->xs_heaptid;
@@ -758,7 +865,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 		else
 		{
 			so->has_current = next_vertex(scan, so);
-			if (!so->has_current)
+			if (!so->has_current && so->phase != SCAN_SET)
 				so->phase = so->counts.stopped ? SCAN_DONE : SCAN_SIDE;
 		}
 	}

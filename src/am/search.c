@@ -116,11 +116,11 @@ VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden)
 	search->hidden = hidden;
 }
 
-/* Has runs end when more than so many records were read from here on. */
+/* Has runs end when more than so many records were read since the search was made. */
 void
 VecxSearchLimit(VecxSearch *search, int64 records)
 {
-	search->most_records = search->nrecords + records;
+	search->most_records = records;
 }
 
 bool
