@@ -30,6 +30,7 @@ CREATE FUNCTION vecx_info(index regclass,
 		OUT bytes_upper bigint,
 		OUT bytes_rows bigint,
 		OUT bytes_side bigint,
+		OUT bytes_tree bigint,
 		OUT bytes_free bigint,
 		OUT format_version integer)
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;

@@ -165,6 +165,7 @@ struct VecxIndex
 	const VecxFilters *filters;
 	VecxLayout	layout;
 	VecxCoder	coder;
+	VecxCoder	tree_coder;		/* of the value tree's sketches, if there is one */
 	int			nmodels;
 	VecxModel	models[VECX_MAX_MODELS];
 	VecxWriteMode mode;
@@ -430,6 +431,7 @@ extern void VecxEncodeLink(VecxIndex *index, const VecxBasis *basis, VecxId id,
 
 /* place.c */
 extern VecxId VecxPlaceItem(VecxIndex *index, uint8 kind, const void *item, Size size);
+extern Buffer VecxTakeFreePage(VecxIndex *index);
 
 /* exact.c: distances of heap rows, by the operator itself */
 typedef struct VecxExact VecxExact;

@@ -21,6 +21,7 @@
 
 #include "am/build.h"
 #include "am/load.h"
+#include "am/vtree.h"
 
 /* Candidates of a vertex in each leaf, with the default ef_construction. */
 #define NEAREST_IN_LEAF		32
@@ -149,6 +150,7 @@ init_meta(Build *b, VecxMetaPageData *meta)
 	meta->side_head = meta->side_tail = InvalidBlockNumber;
 	meta->rows_tail = meta->upper_tail = InvalidBlockNumber;
 	meta->centre = InvalidBlockNumber;
+	meta->tree_root = InvalidBlockNumber;
 }
 
 /*
@@ -176,7 +178,7 @@ wanted_sketch_bytes(Build *b)
 	return vecx_sketch_default_bytes(b->spec->metric, b->index->meta.dim, bits);
 }
 
-/* Writes the mean of the sample as the codes' centre. */
+/* Writes the mean of the sample as the centre of codes and the value tree's sketches. */
 static void
 write_centre(Build *b, ForkNumber fork)
 {
@@ -199,7 +201,8 @@ write_centre(Build *b, ForkNumber fork)
 	pfree(centre);
 }
 
-/* Trains the first model, chooses the layout, and writes both. */
+/* Trains the first model, chooses the layout, and writes both, and an empty value
+ * tree if there are filter columns. */
 static void
 start_index(Build *b, ForkNumber fork)
 {
@@ -232,7 +235,14 @@ start_index(Build *b, ForkNumber fork)
 	/* known rows; the true number is set when the table has been read */
 	meta->models[0].trained_rows = enough ? (uint32) b->nsample : 0;
 	meta->current_model = 1;
-	if (enough && vecx_code_has_centre(kind, b->spec->metric))
+	if (index->filters->ncolumns > 0)
+	{
+		VecxTreeChooseSketch(b->spec, meta);
+		VecxTreeInitCoder(index);
+		meta->tree_root = VecxTreeCreate(index, fork);
+	}
+	if (enough && (vecx_code_has_centre(kind, b->spec->metric) ||
+				   vecx_code_has_centre((VecxCodeKind) meta->tree_kind, b->spec->metric)))
 		write_centre(b, fork);
 	VecxMetaWrite(b->rel, fork, VECX_WRITE_DIRECT, meta);
 }
@@ -303,6 +313,13 @@ VecxWorkFilters(VecxWork *w)
 		VecxSpoolMake(CurrentMemoryContext, nbytes, share(w->team, nbytes, &w->bytes));
 }
 
+/* What keys of the value tree may take until they are sorted. */
+Size
+VecxKeysMemory(void)
+{
+	return (Size) maintenance_work_mem * 1024 / 32;
+}
+
 /* Gets ready to read rows: the same for every participant. */
 void
 VecxWorkInit(VecxWork *w, VecxTeam *team, VecxIndex *index, Relation heap, VecxPivots *pivots)
@@ -320,7 +337,9 @@ VecxWorkInit(VecxWork *w, VecxTeam *team, VecxIndex *index, Relation heap, VecxP
 							 &index->coder, index->meta.m, index->meta.ef_construction,
 							 index->meta.seed, w->codes);
 	w->graph->filters = VecxWorkFilters(w);
-	VecxLoaderInit(&w->loader, index, heap, w->graph, w->points, pivots);
+	if (index->meta.tree_root != InvalidBlockNumber)
+		w->keys = load_spool(team, sizeof(VecxTreeKey), VecxKeysMemory(), "keys");
+	VecxLoaderInit(&w->loader, index, heap, w->graph, w->points, w->keys, pivots);
 }
 
 /* Opens what all participants have read. */
@@ -374,7 +393,7 @@ write_index(Build *b, VecxWork *w)
 	VecxLoader *loader = &w->loader;
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_WRITE);
-	VecxGraphWrite(b->index, w->graph, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
+	VecxGraphWrite(b->index, w->graph, w->keys, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
 	for (int i = 0; i < loader->nside; i++)
 		VecxSideInsert(b->index, VecxRowAt(loader->side, b->index->layout.row_size, i));
 	if (RelationNeedsWAL(b->rel))

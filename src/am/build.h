@@ -73,7 +73,7 @@ typedef struct VecxGraphVertex
 {
 	uint32		hash;
 	uint32		first_row;
-	uint32		last_row;
+	uint32		last_row;		/* of one that is gone, the vertex that has its rows */
 	uint32		links;			/* its record in graph->links, or VECX_NO_VERTEX */
 	uint32		upper;			/* its number in graph->uppers, or VECX_NO_VERTEX */
 	uint16		nlinks;			/* at the base */
@@ -225,6 +225,6 @@ extern void VecxReportLinked(VecxLinker *linker, uint32 count);
 extern void VecxLinkAll(VecxLinker *linker);
 
 /* write.c: the finished graph onto pages */
-extern void VecxGraphWrite(VecxIndex *index, VecxGraph *graph, Size memory);
+extern void VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *keys, Size memory);
 
 #endif							/* VECX_BUILD_H */

@@ -149,7 +149,8 @@ VecxGraphMoveRows(VecxGraph *graph, uint32 from, uint32 to)
 
 	graph->rows[t->last_row].next = f->first_row;
 	t->last_row = f->last_row;
-	f->first_row = f->last_row = PG_UINT32_MAX;
+	f->first_row = PG_UINT32_MAX;
+	f->last_row = to;
 	f->gone = true;
 }
 

@@ -17,6 +17,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/am.h"
+#include "am/vtree.h"
 #include "types/vec.h"
 
 /*
@@ -32,6 +33,9 @@ typedef struct NewVertex
 	Relation	heap;
 	const VecxInput *input;
 	const VecxRowEntry *row;
+	const Datum *values;		/* of all columns */
+	const bool *isnull;
+	VecxId		id;				/* once it is known */
 	uint8	   *code;
 	VecxProbe  *probe;
 	int			level;			/* highest level it reaches */
@@ -105,6 +109,7 @@ share_vertex(NewVertex *v, const VecxOpened *opened, int nopened)
 			exact = VecxExactMake(v->heap, v->index->rel, NULL);
 		shared = same_vector(v, exact, &opened[i]) &&
 			VecxRowsAppend(v->index, opened[i].id, opened[i].generation, v->row);
+		v->id = opened[i].id;
 	}
 	if (exact)
 		VecxExactEnd(exact);
@@ -257,6 +262,7 @@ write_vertex(NewVertex *v)
 								  level > 0 ? ids[level - 1] : VECX_INVALID_ID,
 								  level > 0 ? ids[0] : VECX_INVALID_ID);
 	}
+	v->id = ids[0];
 	for (int level = 0; level <= v->level; level++)
 	{
 		bool		linked = false;
@@ -310,8 +316,35 @@ find_place(NewVertex *v)
 	return shared;
 }
 
+/* Enters the row's values in the value tree, for its vertex. */
 static void
-insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const VecxRowEntry *row)
+add_to_tree(NewVertex *v)
+{
+	const VecxFilters *filters = v->index->filters;
+	uint8	   *sketch;
+
+	if (filters->ncolumns == 0)
+		return;
+	sketch = palloc(v->index->tree_coder.nbytes);
+	VecxTreeSketch(v->index, v->probe->vec, sketch);
+	for (int column = 0; column < filters->ncolumns; column++)
+	{
+		int			at = filters->columns[column].attno - 1;
+		uint64	   *keys;
+		int			n = VecxFilterKeys(filters, column, v->values[at], v->isnull[at], &keys);
+
+		for (int i = 0; i < n; i++)
+		{
+			VecxTreeKey key = {keys[i], v->id, (uint16) column, 0};
+
+			VecxTreeInsert(v->index, &key, sketch);
+		}
+	}
+}
+
+static void
+insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Datum *values,
+			  const bool *isnull, const VecxRowEntry *row)
 {
 	NewVertex	v;
 	LOCKMODE	mode = ShareLock;
@@ -322,6 +355,8 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Vec
 	v.heap = heap;
 	v.input = input;
 	v.row = row;
+	v.values = values;
+	v.isnull = isnull;
 	v.level = VecxRandomLevel(&pg_global_prng_state, index->meta.m);
 	v.code = palloc0(index->coder.nbytes);
 	vecx_code_encode(&index->coder, input->vec, v.code);
@@ -347,6 +382,7 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Vec
 	}
 	if (!shared)
 		write_vertex(&v);
+	add_to_tree(&v);
 	UnlockPage(index->rel, VECX_META_BLKNO, mode);
 }
 
@@ -374,7 +410,7 @@ VecxInsertRow(VecxIndex *index, Relation heap, const Datum *values, const bool *
 	if (row->flags != 0)
 		VecxSideInsert(index, row);
 	else
-		insert_vector(index, heap, &input, row);
+		insert_vector(index, heap, &input, values, isnull, row);
 }
 
 bool

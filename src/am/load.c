@@ -9,13 +9,14 @@
 #include "utils/memutils.h"
 
 #include "am/load.h"
+#include "am/vtree.h"
 
 /* Vertices of one hash and code that are asked for their value, at most. */
 #define MAX_VERTICES_ASKED	16
 
 void
 VecxLoaderInit(VecxLoader *l, VecxIndex *index, Relation heap, VecxGraph *graph,
-			   VecxSpool *points, VecxPivots *pivots)
+			   VecxSpool *points, VecxSpool *keys, VecxPivots *pivots)
 {
 	const VecxBasis *basis = &VecxCurrentModel(index)->basis;
 
@@ -26,6 +27,7 @@ VecxLoaderInit(VecxLoader *l, VecxIndex *index, Relation heap, VecxGraph *graph,
 	l->row_cxt = AllocSetContextCreate(l->cxt, "vecx load of a row", ALLOCSET_DEFAULT_SIZES);
 	l->graph = graph;
 	l->points = points;
+	l->keys = keys;
 	l->pivots = pivots;
 	l->exact = VecxExactMake(heap, index->rel, NULL);
 	l->code = palloc(index->coder.nbytes);
@@ -165,12 +167,33 @@ find_vertex(VecxLoader *l, const VecxInput *input)
 	return VECX_NO_VERTEX;
 }
 
+/* Notes under which keys of the value tree a row of a vertex is to be found. */
+static void
+add_keys(VecxLoader *l, uint32 vertex, const Datum *values, const bool *isnull)
+{
+	const VecxFilters *filters = l->index->filters;
+
+	for (int column = 0; column < filters->ncolumns; column++)
+	{
+		int			at = filters->columns[column].attno - 1;
+		uint64	   *keys;
+		int			n = VecxFilterKeys(filters, column, values[at], isnull[at], &keys);
+
+		for (int i = 0; i < n; i++)
+		{
+			VecxTreeKey key = {keys[i], vertex, (uint16) column, 0};
+
+			VecxSpoolAppend(l->keys, &key);
+		}
+	}
+}
+
 /*
  * A row into the graph: at a vertex with the same vector, or one of its own.
  * One that is dead to new transactions cannot prove its value to later rows, so
  * it always gets a vertex of its own, where nobody looks for it.
  */
-static void
+static uint32
 add_to_graph(VecxLoader *l, const VecxInput *input, ItemPointer tid, bool alive)
 {
 	uint32		vertex = VECX_NO_VERTEX;
@@ -183,6 +206,7 @@ add_to_graph(VecxLoader *l, const VecxInput *input, ItemPointer tid, bool alive)
 	if (vertex == VECX_NO_VERTEX)
 		vertex = add_vertex(l, input->hash, l->code, alive);
 	VecxGraphAddRow(l->graph, vertex, tid, l->filters);
+	return vertex;
 }
 
 /* A callback of table_index_build_scan; arg is the loader. */
@@ -201,7 +225,12 @@ VecxLoaderRow(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool a
 	{
 		VecxPrepareInput(l->index, values[0], &input);
 		if (input.kind == VECX_INPUT_OK)
-			add_to_graph(l, &input, tid, alive);
+		{
+			uint32		vertex = add_to_graph(l, &input, tid, alive);
+
+			if (l->keys)
+				add_keys(l, vertex, values, isnull);
+		}
 		else
 			VecxLoaderSideRow(l, tid, l->filters, VECX_ROW_UNSCORABLE);
 	}

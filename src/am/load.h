@@ -28,6 +28,7 @@ typedef struct VecxLoader
 	MemoryContext row_cxt;		/* of one row */
 	VecxGraph  *graph;
 	VecxSpool  *points;
+	VecxSpool  *keys;			/* of the value tree, ids being vertices; NULL: there is none */
 	VecxPivots *pivots;
 	VecxExact  *exact;
 	double		rows;			/* seen, in the index */
@@ -55,7 +56,7 @@ typedef struct VecxLoader
 } VecxLoader;
 
 extern void VecxLoaderInit(VecxLoader *loader, VecxIndex *index, Relation heap, VecxGraph *graph,
-						   VecxSpool *points, VecxPivots *pivots);
+						   VecxSpool *points, VecxSpool *keys, VecxPivots *pivots);
 extern void VecxLoaderRow(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 						  void *arg);
 extern void VecxLoaderSideRow(VecxLoader *loader, ItemPointer tid, const uint8 *filters,
@@ -83,6 +84,7 @@ typedef struct VecxWork
 	VecxBuildBytes bytes;
 	VecxSpool  *codes;
 	VecxSpool  *points;
+	VecxSpool  *keys;			/* NULL: there is no value tree */
 	VecxGraph  *graph;
 	VecxLoader	loader;
 	VecxLinker	linker;
@@ -93,6 +95,7 @@ extern void VecxBuildCost(const VecxCoder *coder, Size point_bytes, Size filter_
 						  VecxBuildBytes *bytes);
 extern void VecxWorkInit(VecxWork *work, VecxTeam *team, VecxIndex *index, Relation heap,
 						 VecxPivots *pivots);
+extern Size VecxKeysMemory(void);
 extern void VecxWorkLink(VecxWork *work, const VecxPlan *plan);
 extern VecxSpool *VecxWorkFilters(VecxWork *work);
 

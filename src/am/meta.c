@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "am/am.h"
+#include "am/vtree.h"
 
 static void
 check_meta(Relation index, const VecxMetaPageData *meta)
@@ -85,6 +85,10 @@ VecxIndexOpen(Relation rel, MemoryContext cxt)
 	VecxLayoutFromMeta(rel, &index->meta, index->spec, &index->layout, &index->coder);
 	if (index->layout.row_size != sizeof(VecxRowEntry) + index->filters->nbytes)
 		VecxCorrupted(rel, VECX_META_BLKNO, "the metapage has rows of other filter columns");
+	if ((index->filters->ncolumns > 0) != (index->meta.tree_root != InvalidBlockNumber))
+		VecxCorrupted(rel, VECX_META_BLKNO, "the metapage has no value tree");
+	if (index->filters->ncolumns > 0)
+		VecxTreeInitCoder(index);
 	VecxLoadCentre(index);
 	VecxLoadModels(index);
 	MemoryContextSwitchTo(old);

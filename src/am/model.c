@@ -160,7 +160,19 @@ VecxReadCentre(VecxIndex *index)
 	return centre;
 }
 
-/* Gives the coder its centre, which lives as long as the index is open. */
+/* Gives the centre to the coders whose codes have one. */
+static void
+set_centre(VecxIndex *index, const float *centre)
+{
+	VecxMetric	metric = (VecxMetric) index->meta.metric;
+
+	if (vecx_code_has_centre(index->coder.kind, metric))
+		index->coder.centre = centre;
+	if (vecx_code_has_centre(index->tree_coder.kind, metric))
+		index->tree_coder.centre = centre;
+}
+
+/* Gives the coders their centre, which lives as long as the index is open. */
 void
 VecxLoadCentre(VecxIndex *index)
 {
@@ -181,12 +193,12 @@ VecxLoadCentre(VecxIndex *index)
 		entry = keep(index, CENTRE_NUMBER, (uint8 *) centre, index->meta.dim * sizeof(float));
 		if (!entry)
 		{
-			index->coder.centre = centre;
+			set_centre(index, centre);
 			return;
 		}
 		pfree(centre);
 	}
-	index->coder.centre = (float *) entry->bytes;
+	set_centre(index, (float *) entry->bytes);
 }
 
 /* Makes index->models those of index->meta, keeping the ones loaded already. */

@@ -26,10 +26,11 @@
 #define VECX_PAGE_UPPER			4	/* records of the levels above */
 #define VECX_PAGE_ROWS			5	/* row segments of vertices with many rows */
 #define VECX_PAGE_SIDE			6	/* rows whose vector cannot be scored */
+#define VECX_PAGE_TREE			7	/* the value tree: vtree.h */
 
 typedef struct VecxPageOpaqueData
 {
-	BlockNumber next;			/* next page of a MODEL or SIDE chain */
+	BlockNumber next;			/* next page of a MODEL or SIDE chain, or of a TREE's level */
 	uint8		kind;			/* VECX_PAGE_xxx */
 	uint8		format;			/* VECX_FORMAT_VERSION of the writer */
 	uint16		page_id;		/* VECX_PAGE_ID */
@@ -221,9 +222,12 @@ typedef struct VecxMetaPageData
 	BlockNumber side_tail;
 	BlockNumber rows_tail;		/* ROWS page with room, a hint */
 	BlockNumber upper_tail;		/* UPPER page with room, a hint */
-	BlockNumber centre;			/* MODEL pages of the codes' centre, if any */
+	BlockNumber centre;			/* MODEL pages of the centre of codes and tree sketches, if any */
 	uint32		value_dim;		/* of the column; the same as dim, unless values are hashed */
 	VecxCurveData curve;
+	BlockNumber tree_root;		/* of the value tree; InvalidBlockNumber: no filter columns */
+	uint16		tree_kind;		/* VecxCodeKind of its sketches */
+	uint16		tree_sketch;	/* bytes of one */
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1
@@ -235,7 +239,7 @@ StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxCurveData) == 504, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 664, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 672, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

@@ -31,6 +31,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/load.h"
+#include "am/vtree.h"
 #include "compat.h"
 
 #define KEY_SHARED			UINT64CONST(0x5645435800000001)
@@ -52,6 +53,7 @@ typedef struct Shared
 	double		rows;
 	bool		broken_hot_chain;
 	uint32		nrows[VECX_MAX_PARTICIPANTS];	/* row records of each */
+	uint32		nkeys[VECX_MAX_PARTICIPANTS];	/* keys of the value tree */
 	VecxTeamShared team;
 	SharedFileSet files;
 } Shared;
@@ -324,6 +326,12 @@ hand_over(Shared *shared, VecxWork *w)
 		memcpy(rec + 1, VecxRowFilters(row), w->index->filters->nbytes);
 		VecxSpoolAppend(rows, rec);
 	}
+	if (w->keys)
+	{
+		shared->nkeys[team->me] = VecxSpoolCount(w->keys);
+		VecxSpoolShare(w->keys);
+		VecxSpoolFree(w->keys);
+	}
 	team->shared->nvertices[team->me] = graph->nvertices;
 	shared->nrows[team->me] = VecxSpoolCount(rows);
 	VecxSpoolShare(vertices);
@@ -405,6 +413,33 @@ take_over(VecxParallel *p, VecxWork *w, uint32 first, int participant, uint32 *a
 	}
 }
 
+/* The keys of all participants, in one spool and of the leader's vertices. */
+static void
+gather_keys(VecxParallel *p, VecxWork *w)
+{
+	VecxTeam   *team = w->team;
+	VecxSpool  *theirs = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(VecxTreeKey), BLCKSZ, team->files,
+											 "keys", team->nparticipants, p->shared->nkeys);
+	uint32		first = 0;
+	uint32		at = 0;
+
+	w->keys = VecxSpoolMake(CurrentMemoryContext, sizeof(VecxTreeKey), VecxKeysMemory());
+	for (int i = 0; i < team->nparticipants; i++)
+	{
+		for (uint32 n = p->shared->nkeys[i]; n > 0; n--, at++)
+		{
+			VecxTreeKey key = *(const VecxTreeKey *) VecxSpoolGet(theirs, at);
+
+			if (n % 1024 == 0)
+				CHECK_FOR_INTERRUPTS();
+			key.id += first;
+			VecxSpoolAppend(w->keys, &key);
+		}
+		first += team->shared->nvertices[i];
+	}
+	VecxSpoolFree(theirs);
+}
+
 /* The leader's graph of what all have read. */
 static void
 gather(VecxParallel *p, VecxWork *w)
@@ -450,6 +485,8 @@ gather(VecxParallel *p, VecxWork *w)
 	VecxSpoolFree(p->rows);
 	VecxSpoolFree(codes);
 	pfree(code);
+	if (w->keys)
+		gather_keys(p, w);
 }
 
 /*

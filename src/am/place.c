@@ -20,6 +20,48 @@
  * the last of them it keeps for pages with even more room than ours. */
 #define EMPTY_PAGE_ROOM	(BLCKSZ / 256 * 254)
 
+/* Whether a page may become one of another kind. */
+static bool
+is_free(Page page)
+{
+	uint8		kind;
+
+	if (PageIsNew(page))
+		return true;
+	kind = VecxPageGetOpaque(page)->kind;
+	return (kind == VECX_PAGE_VERTEX || kind == VECX_PAGE_UPPER || kind == VECX_PAGE_ROWS) &&
+		VecxPageIsEmpty(page);
+}
+
+/*
+ * A page without contents, exclusively locked, to become one of any kind: an
+ * empty one that the map knows of, or a new one.
+ */
+Buffer
+VecxTakeFreePage(VecxIndex *index)
+{
+	Relation	rel = index->rel;
+
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		BlockNumber blkno = GetPageWithFreeSpace(rel, EMPTY_PAGE_ROOM);
+		Buffer		buf;
+
+		if (blkno == InvalidBlockNumber || blkno == VECX_META_BLKNO ||
+			blkno >= RelationGetNumberOfBlocks(rel))
+			break;
+		/* what will be left of it is not for vertices */
+		RecordPageWithFreeSpace(rel, blkno, 0);
+		FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
+		buf = ReadBuffer(rel, blkno);
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		if (is_free(BufferGetPage(buf)))
+			return buf;
+		UnlockReleaseBuffer(buf);
+	}
+	return VecxExtend(rel, MAIN_FORKNUM);
+}
+
 /* Puts the item on the page if it fits; the page is exclusively locked, and
  * unlocked here.  An empty page takes the kind that is wanted. */
 static VecxId
@@ -27,26 +69,19 @@ try_page(VecxIndex *index, Buffer buf, uint8 kind, const void *item, Size size, 
 {
 	BlockNumber blkno = BufferGetBlockNumber(buf);
 	Page		page = BufferGetPage(buf);
-	bool		init = PageIsNew(page);
+	bool		same = !PageIsNew(page) && VecxPageGetOpaque(page)->kind == kind;
+	bool		init = !same && is_free(page);
 	OffsetNumber off = InvalidOffsetNumber;
 	VecxPageChange change;
 
 	*room = 0;
-	if (!init)
-	{
-		uint8		found = VecxPageGetOpaque(page)->kind;
-
-		if (found != kind &&
-			(found == VECX_PAGE_VERTEX || found == VECX_PAGE_UPPER || found == VECX_PAGE_ROWS))
-			init = VecxPageIsEmpty(page);
-		if (found == kind)
-			off = VecxPageFindRoom(page, size);
-	}
-	if (init)
+	if (same)
+		off = VecxPageFindRoom(page, size);
+	else if (init)
 		off = FirstOffsetNumber;
 	if (off == InvalidOffsetNumber)
 	{
-		if (VecxPageGetOpaque(page)->kind == kind)
+		if (same)
 			*room = PageGetExactFreeSpace(page);
 		UnlockReleaseBuffer(buf);
 		return VECX_INVALID_ID;
@@ -62,10 +97,10 @@ try_page(VecxIndex *index, Buffer buf, uint8 kind, const void *item, Size size, 
 	return VecxIdMake(blkno, off);
 }
 
+/* The same for a page that has room for every item. */
 static VecxId
-place_on_new_page(VecxIndex *index, uint8 kind, const void *item, Size size, Size *room)
+place_on_free_page(VecxIndex *index, Buffer buf, uint8 kind, const void *item, Size size, Size *room)
 {
-	Buffer		buf = VecxExtend(index->rel, MAIN_FORKNUM);
 	VecxId		id = try_page(index, buf, kind, item, size, room);
 
 	if (id == VECX_INVALID_ID)
@@ -101,7 +136,7 @@ place_vertex(VecxIndex *index, const void *item, Size size)
 		}
 		blkno = RecordAndGetPageWithFreeSpace(rel, blkno, room, size + sizeof(ItemIdData));
 	}
-	id = place_on_new_page(index, VECX_PAGE_VERTEX, item, size, &room);
+	id = place_on_free_page(index, VecxExtend(rel, MAIN_FORKNUM), VECX_PAGE_VERTEX, item, size, &room);
 	blkno = VecxIdBlock(id);
 	RecordPageWithFreeSpace(rel, blkno, room);
 	FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
@@ -126,34 +161,6 @@ set_tail(VecxMetaPageData *meta, void *arg)
 		meta->upper_tail = edit->blkno;
 }
 
-/* Puts the item on an empty page that the map knows; VECX_INVALID_ID: none. */
-static VecxId
-place_on_empty_page(VecxIndex *index, uint8 kind, const void *item, Size size)
-{
-	Relation	rel = index->rel;
-
-	for (int i = 0; i < MAX_TRIES; i++)
-	{
-		BlockNumber blkno = GetPageWithFreeSpace(rel, EMPTY_PAGE_ROOM);
-		Buffer		buf;
-		VecxId		id;
-		Size		room;
-
-		if (blkno == InvalidBlockNumber || blkno == VECX_META_BLKNO ||
-			blkno >= RelationGetNumberOfBlocks(rel))
-			return VECX_INVALID_ID;
-		buf = ReadBuffer(rel, blkno);
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		id = try_page(index, buf, kind, item, size, &room);
-		/* what is left of it is not for vertices */
-		RecordPageWithFreeSpace(rel, blkno, 0);
-		FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
-		if (id != VECX_INVALID_ID)
-			return id;
-	}
-	return VECX_INVALID_ID;
-}
-
 static VecxId
 place_on_tail(VecxIndex *index, uint8 kind, const void *item, Size size)
 {
@@ -171,9 +178,7 @@ place_on_tail(VecxIndex *index, uint8 kind, const void *item, Size size)
 		if (id != VECX_INVALID_ID)
 			return id;
 	}
-	id = place_on_empty_page(index, kind, item, size);
-	if (id == VECX_INVALID_ID)
-		id = place_on_new_page(index, kind, item, size, &room);
+	id = place_on_free_page(index, VecxTakeFreePage(index), kind, item, size, &room);
 	edit.kind = kind;
 	edit.blkno = VecxIdBlock(id);
 	VecxMetaEdit(index, set_tail, &edit);

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "am/am.h"
+#include "am/vtree.h"
 
 typedef struct Vacuum
 {
@@ -515,6 +516,8 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		repair_links(&v);
 		move_entry(&v);
 		relink(&v);
+		if (v.index->meta.tree_root != InvalidBlockNumber)
+			VecxTreeRemoveDead(v.index, &v.dead);
 		free_dead(&v);
 		VecxMetaEdit(v.index, count_removed, &v);
 	}

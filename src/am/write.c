@@ -16,6 +16,7 @@
 
 #include "am/build.h"
 #include "am/heap.h"
+#include "am/vtree.h"
 
 /* Vectors that are projected at once. */
 #define PROJECT_BATCH	64
@@ -484,6 +485,44 @@ write_more_rows(Writer *w)
 	}
 }
 
+/* The vertex that has the rows that were read as those of another. */
+static uint32
+owner_of_rows(const VecxGraph *graph, uint32 vertex)
+{
+	while (graph->vertices[vertex].gone)
+		vertex = graph->vertices[vertex].last_row;
+	return vertex;
+}
+
+/* The value tree, from keys whose ids are numbers of vertices, mostly in order. */
+static void
+write_tree(Writer *w, VecxSpool *keys)
+{
+	VecxTreeBuild *build = VecxTreeBuildBegin(w->index);
+	uint8	   *sketch = palloc(w->index->tree_coder.nbytes);
+	uint32		sketched = VECX_NO_VERTEX;
+	uint32		count = VecxSpoolCount(keys);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		VecxTreeKey key = *(const VecxTreeKey *) VecxSpoolGet(keys, i);
+		uint32		vertex = owner_of_rows(w->graph, key.id);
+
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (vertex != sketched)
+		{
+			vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex), w->batch_vecs);
+			VecxTreeSketch(w->index, w->batch_vecs, sketch);
+			sketched = vertex;
+		}
+		key.id = w->placed[vertex].id;
+		VecxTreeBuildAdd(build, &key, sketch);
+	}
+	VecxTreeBuildEnd(build);
+	pfree(sketch);
+}
+
 static void
 set_entry(VecxMetaPageData *meta, void *arg)
 {
@@ -499,10 +538,11 @@ set_entry(VecxMetaPageData *meta, void *arg)
 
 /*
  * Writes a graph behind what the index has already (the metapage and the
- * model), DIRECT.  memory is for projections.
+ * model), DIRECT.  keys are for the value tree, NULL: there is none.  memory is
+ * for projections.
  */
 void
-VecxGraphWrite(VecxIndex *index, VecxGraph *graph, Size memory)
+VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *keys, Size memory)
 {
 	Writer		w;
 	MemoryContext old;
@@ -530,6 +570,8 @@ VecxGraphWrite(VecxIndex *index, VecxGraph *graph, Size memory)
 	/* before the rows, whose placing reads the metapage again */
 	VecxMetaEdit(index, set_entry, &w);
 	write_more_rows(&w);
+	if (keys)
+		write_tree(&w, keys);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(w.cxt);

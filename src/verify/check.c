@@ -109,10 +109,12 @@ check_centre(Check *c)
 {
 	BlockNumber centre = c->index->meta.centre;
 	const VecxCoder *coder = &c->index->coder;
+	const VecxCoder *tree = &c->index->tree_coder;
 
 	if (centre == InvalidBlockNumber)
 		return;
-	if (centre >= c->nblocks || !vecx_code_has_centre(coder->kind, coder->metric))
+	if (centre >= c->nblocks || (!vecx_code_has_centre(coder->kind, coder->metric) &&
+								 !vecx_code_has_centre(tree->kind, coder->metric)))
 		VecxDamage(c->target.rel, VECX_META_BLKNO, InvalidOffsetNumber,
 				   "the centre of the codes cannot be there", "centre=%u", centre);
 	pfree(VecxReadCentre(c->index));
@@ -218,13 +220,16 @@ check_page(Check *c, BlockNumber blkno, Page page)
 		case VECX_PAGE_SIDE:
 			check_plain_page(c, blkno, page);
 			break;
+		case VECX_PAGE_TREE:
+			/* those in use are checked in their order */
+			break;
 		default:
 			if (opaque->kind != VECX_PAGE_META || blkno != VECX_META_BLKNO)
 				VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
 						   "a page is of a kind that should not be there", "kind=%u", opaque->kind);
 	}
 	if (opaque->kind != VECX_PAGE_MODEL && opaque->kind != VECX_PAGE_SIDE &&
-		opaque->next != InvalidBlockNumber)
+		opaque->kind != VECX_PAGE_TREE && opaque->next != InvalidBlockNumber)
 		VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
 				   "a page is in a chain that should not be", "kind=%u next=%u",
 				   opaque->kind, opaque->next);
@@ -288,6 +293,8 @@ check_index(Check *c, bool heapallindexed)
 		check_page(c, blkno, page.data);
 	}
 	check_side_chain(c);
+	if (c->index->meta.tree_root != InvalidBlockNumber)
+		VecxTreeCheck(c->index, c->nblocks);
 	VecxRowCheckFinish(c->rows, heapallindexed);
 }
 

@@ -326,7 +326,10 @@ check_row(VecxRowCheck *rows, ItemPointer tid, const Datum *values, const bool *
 				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),
 				   row->why, expected);
 	if (expected == 0)
+	{
 		check_vertex_of_row(rows, row, &input);
+		VecxTreeCheckRow(rows->index, row->id, tid, values, isnull);
+	}
 	check_filters(rows, row, values, isnull);
 }
 

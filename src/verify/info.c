@@ -30,7 +30,7 @@ typedef struct Info
 	int			levels;
 	VecxIdSet	live;			/* vertices */
 	VecxIdSet	linked;			/* records at the base with a link to them, and the entry */
-	int64		kind_bytes[VECX_PAGE_SIDE + 1];
+	int64		kind_bytes[VECX_PAGE_TREE + 1];
 	int64		free_bytes;
 } Info;
 
@@ -128,7 +128,7 @@ count_page(Info *info, BlockNumber blkno, Page page)
 	int			kind = VecxPageGetOpaque(page)->kind;
 	Size		room = PageGetExactFreeSpace(page);
 
-	if (kind < VECX_PAGE_META || kind > VECX_PAGE_SIDE)
+	if (kind < VECX_PAGE_META || kind > VECX_PAGE_TREE)
 		VecxCorrupted(info->index->rel, blkno, "a page is of a kind that does not exist");
 	if (kind == VECX_PAGE_META || kind == VECX_PAGE_MODEL)
 		room = 0;				/* never used for anything else */
@@ -191,8 +191,8 @@ make_result(const Info *info, TupleDesc desc)
 	const VecxMetaPageData *meta = &info->index->meta;
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(info->index->rel), 0);
 	const VecxBasis *basis = &VecxCurrentModel(info->index)->basis;
-	Datum		values[31];
-	bool		nulls[31] = {false};
+	Datum		values[32];
+	bool		nulls[32] = {false};
 	int64		trained = 0;
 	int			n = 0;
 
@@ -224,7 +224,7 @@ make_result(const Info *info, TupleDesc desc)
 	values[n++] = Int64GetDatum(info->rows);
 	values[n++] = Int64GetDatum(info->unscorable);
 	values[n++] = Int64GetDatum(info->nulls);
-	for (int kind = VECX_PAGE_META; kind <= VECX_PAGE_SIDE; kind++)
+	for (int kind = VECX_PAGE_META; kind <= VECX_PAGE_TREE; kind++)
 		values[n++] = Int64GetDatum(info->kind_bytes[kind]);
 	values[n++] = Int64GetDatum(info->free_bytes);
 	values[n++] = Int32GetDatum((int32) meta->version);

@@ -87,4 +87,9 @@ extern VecxGraphCheck *VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks,
 extern void VecxGraphCheckEntry(VecxGraphCheck *graph);
 extern void VecxGraphCheckPage(VecxGraphCheck *graph, BlockNumber blkno, Page page);
 
+/* check_tree.c: the value tree */
+extern void VecxTreeCheck(VecxIndex *index, BlockNumber nblocks);
+extern void VecxTreeCheckRow(VecxIndex *index, VecxId id, ItemPointer tid, const Datum *values,
+							 const bool *isnull);
+
 #endif							/* VECX_VERIFY_H */

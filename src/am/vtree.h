@@ -1,0 +1,131 @@
+/*
+ * vtree.h
+ *    The value tree: which vertices have a row with which values in the filter
+ *    columns, in the order of the values, with a sketch of each vertex's vector.
+ *
+ * A B-link tree (Lehman and Yao) of entries { column, value, vertex }.  A value
+ * is its 64-bit key (filter.h), so that several values may share one; what is
+ * found in the tree is tested on the vertex's rows.  README.md in this folder
+ * has the pages as tables with byte offsets, and the locks.
+ */
+#ifndef VECX_VTREE_H
+#define VECX_VTREE_H
+
+#include "access/genam.h"
+
+#include "am/am.h"
+
+/* What entries are sorted by: column, then value, then id. */
+typedef struct VecxTreeKey
+{
+	uint64		value;
+	VecxId		id;				/* the vertex's base record */
+	uint16		column;			/* in the index's filters */
+	uint16		unused;
+} VecxTreeKey;
+
+/* At PageGetContents, before the directory. */
+typedef struct VecxTreeHeadData
+{
+	VecxTreeKey high;			/* no entry is as great; if there is a next page */
+	uint16		level;			/* 0: leaf */
+	uint16		count;			/* of entries */
+	uint16		entry_size;		/* of one */
+	uint16		unused;
+} VecxTreeHeadData;
+
+typedef VecxTreeHeadData *VecxTreeHead;
+
+/*
+ * Entries lie in slots from the end of the page on, the last that came nearest
+ * to the front.  The directory names the slots in the order of their keys, one
+ * byte each: an insertion moves bytes of the directory, and no entry, so that
+ * its WAL record is short.
+ */
+#define VECX_TREE_MAX_ENTRIES	255
+#define VecxTreeGetHead(page)	((VecxTreeHead) PageGetContents(page))
+#define VecxTreeDirectory(page)	((uint8 *) (VecxTreeGetHead(page) + 1))
+#define VecxTreeCapacity(size) \
+	((int) Min((VECX_PAGE_CAPACITY - sizeof(VecxTreeHeadData)) / ((size) + 1), VECX_TREE_MAX_ENTRIES))
+
+/* A leaf's entry is a key and a sketch, another page's a key and a block. */
+#define VecxTreeLeafSize(index)	(sizeof(VecxTreeKey) + (index)->tree_coder.nbytes)
+#define VECX_TREE_INNER_SIZE	(sizeof(VecxTreeKey) + sizeof(BlockNumber))
+
+StaticAssertDecl(sizeof(VecxTreeKey) == 16, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxTreeHeadData) == 24, "on-disk size is frozen");
+
+static inline uint8 *
+VecxTreeEntry(Page page, int at)
+{
+	VecxTreeHead head = VecxTreeGetHead(page);
+
+	return (uint8 *) page + ((PageHeader) page)->pd_special -
+		(Size) (VecxTreeDirectory(page)[at] + 1) * head->entry_size;
+}
+
+/* Entries are not aligned for the key's value. */
+static inline VecxTreeKey
+VecxTreeEntryKey(const uint8 *entry)
+{
+	VecxTreeKey key;
+
+	memcpy(&key, entry, sizeof(key));
+	return key;
+}
+
+static inline const uint8 *
+VecxTreeEntrySketch(const uint8 *entry)
+{
+	return entry + sizeof(VecxTreeKey);
+}
+
+static inline BlockNumber
+VecxTreeEntryChild(const uint8 *entry)
+{
+	BlockNumber child;
+
+	memcpy(&child, entry + sizeof(VecxTreeKey), sizeof(child));
+	return child;
+}
+
+static inline int
+VecxTreeCompare(const VecxTreeKey *a, const VecxTreeKey *b)
+{
+	if (a->column != b->column)
+		return a->column < b->column ? -1 : 1;
+	if (a->value != b->value)
+		return a->value < b->value ? -1 : 1;
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+/* vtree_page.c: one page */
+extern void VecxTreePageInit(Page page, int level, Size entry_size);
+extern const char *VecxTreePageWrong(Page page);
+extern int	VecxTreePageFind(Page page, const VecxTreeKey *key, bool *found);
+extern void VecxTreePageInsert(Page page, int at, const uint8 *entry);
+extern void VecxTreePageRemove(Page page, int at);
+extern void VecxTreePageSplit(Page page, int at, const uint8 *entry, Page left, Page right);
+
+/* vtree.c: searching and inserting */
+extern void VecxTreeChooseSketch(const VecxOpSpec *spec, VecxMetaPageData *meta);
+extern void VecxTreeInitCoder(VecxIndex *index);
+extern BlockNumber VecxTreeCreate(VecxIndex *index, ForkNumber fork);
+extern void VecxTreeSketch(const VecxIndex *index, const void *vec, uint8 *sketch);
+extern void VecxTreeInsert(VecxIndex *index, const VecxTreeKey *key, const uint8 *sketch);
+extern bool VecxTreeHas(VecxIndex *index, const VecxTreeKey *key);
+extern Buffer VecxTreeDescend(VecxIndex *index, int level, const VecxTreeKey *key, int lockmode);
+extern Buffer VecxTreeReadPage(VecxIndex *index, BlockNumber blkno, int level, int lockmode);
+extern Buffer VecxTreeReadNext(VecxIndex *index, BlockNumber blkno, int level,
+							   const VecxTreeKey *high, int lockmode);
+
+/* vtree_build.c: a tree from all its entries */
+typedef struct VecxTreeBuild VecxTreeBuild;
+extern VecxTreeBuild *VecxTreeBuildBegin(VecxIndex *index);
+extern void VecxTreeBuildAdd(VecxTreeBuild *build, const VecxTreeKey *key, const uint8 *sketch);
+extern void VecxTreeBuildEnd(VecxTreeBuild *build);
+
+/* vtree_vacuum.c */
+extern void VecxTreeRemoveDead(VecxIndex *index, const VecxIdSet *dead);
+
+#endif							/* VECX_VTREE_H */

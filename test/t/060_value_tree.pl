@@ -1,0 +1,222 @@
+# The value tree of filter columns: damage that vecx_check has to find, states
+# that a crash may leave, and servers killed while sessions split its pages, with
+# a standby that compares every page.
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VecxTest;
+
+my $page_size = 8192;
+my $tree = 7;
+
+# Where fields are: see src/am/page.h and src/am/vtree.h.
+my $root_at = 24 + 664;
+my %head = (value => [ 0, 'Q' ], level => [ 16, 'S' ], count => [ 18, 'S' ], size => [ 20, 'S' ], zero => [ 22, 'S' ]);
+my %entry = (value => [ 0, 'Q' ], id => [ 8, 'L' ], column => [ 12, 'S' ], zero => [ 14, 'S' ], child => [ 16, 'L' ]);
+
+# The bytes of the index file in hand.
+my $file;
+
+sub get
+{
+	my ($at, $letter) = @_;
+	my $field = substr($file, $at, length(pack($letter, 0)));
+
+	return unpack($letter, $field);
+}
+
+sub put
+{
+	my ($at, $letter, $value) = @_;
+
+	substr($file, $at, length(pack($letter, 0))) = pack($letter, $value);
+	return;
+}
+
+# A page's head and its entry number i, and fields of them.
+sub head { return $_[0] * $page_size + 24; }
+
+sub entry
+{
+	my ($page, $i) = @_;
+	my $slot = get(head($page) + 24 + $i, 'C');
+
+	return ($page + 1) * $page_size - 8 - ($slot + 1) * field(\%head, head($page), 'size');
+}
+
+sub field
+{
+	my ($fields, $at, $name, $value) = @_;
+	my ($offset, $letter) = @{ $fields->{$name} };
+
+	put($at + $offset, $letter, $value) if defined $value;
+	return get($at + $offset, $letter);
+}
+sub h { return field(\%head, head(shift), @_); }
+sub e { return field(\%entry, entry(shift, shift), @_); }
+
+sub root { return get($root_at, 'L'); }
+
+# The leaf that the root's entry number i leads to.
+sub leaf { return e(root(), $_[0], 'child'); }
+sub next_at { return ($_[0] + 1) * $page_size - 8; }
+
+# Takes the root's last entry away.
+sub forget_last
+{
+	my $root = root();
+
+	h($root, 'count', h($root, 'count') - 1);
+	put($root * $page_size + 12, 'S', get($root * $page_size + 12, 'S') - 1);
+	put($root * $page_size + 14, 'S', get($root * $page_size + 14, 'S') + h($root, 'size'));
+	return;
+}
+
+# Of a root that was filled in order the last entry lies in the last slot.
+my @cases = (
+	[ 'root elsewhere', qr/a page is of another kind/, sub { put($root_at, 'L', 1) } ],
+	[ 'no root', qr/the metapage has no value tree/, sub { put($root_at, 'L', 0xffffffff) } ],
+	[ 'sketches', qr/the metapage has no sketches of this size/, sub { put($root_at + 6, 'S', 13) } ],
+	[ 'level', qr/a page of the value tree is not of its level/, sub { h(leaf(1), 'level', 1) } ],
+	[ 'entry size', qr/a page of the value tree is not of its level/, sub { h(leaf(1), 'size', 20) } ],
+	[ 'zero', qr/a page of the value tree has bytes that should be zero/, sub { h(leaf(1), 'zero', 1) } ],
+	[ 'count', qr/a page of the value tree has a wrong number of entries/, sub { h(leaf(1), 'count', h(leaf(1), 'count') - 1) } ],
+	[ 'many', qr/a page of the value tree has a wrong number of entries/, sub { h(leaf(1), 'count', 999) } ],
+	[ 'slot', qr/a page of the value tree has an entry outside its slots/, sub { put(head(leaf(1)) + 24, 'C', 250) } ],
+	[ 'slot twice', qr/two entries of the value tree share a slot/, sub { put(head(leaf(1)) + 24, 'C', get(head(leaf(1)) + 25, 'C')) } ],
+	[ 'order', qr/entries of the value tree are not in order/, sub { e(leaf(1), 3, 'value', 0) } ],
+	[ 'high key', qr/beyond its page's high key/, sub { h(leaf(1), 'value', e(leaf(1), 3, 'value')) } ],
+	[ 'next', qr/leads out of the index/, sub { put(next_at(leaf(1)), 'L', 1 << 25) } ],
+	[ 'circle', qr/is met twice|not in order|begins at another key/, sub { put(next_at(leaf(1)), 'L', leaf(1)) } ],
+	[ 'chain cut', qr/leads to none of the level below/, sub { put(next_at(leaf(1)), 'L', 0xffffffff) } ],
+	[ 'downlink', qr/begins at another key|leads to none of the level below/, sub { e(root(), 2, 'child', leaf(1)) } ],
+	[ 'downlink key', qr/begins at another key/, sub { e(root(), 2, 'value', e(root(), 2, 'value') - 1) } ],
+	[ 'first key', qr/does not reach down to its first key/, sub { e(root(), 0, 'id', 5) } ],
+	[ 'column', qr/an entry of the value tree is of no filter column|not in order|beyond/, sub { my $l = leaf(h(root(), 'count') - 1); e($l, h($l, 'count') - 1, 'column', 9) } ],
+	[ 'no vertex', qr/names no vertex/, sub { e(leaf(1), 3, 'id', e(leaf(1), 3, 'id') | 63) } ],
+	[ 'vertex of another', qr/is not that of its vertex|is not in the value tree|not in order/, sub { e(leaf(1), 0, 'id', e(leaf(2), 0, 'id')) } ],
+	[ 'sketch', qr/a sketch in the value tree is not that of its vertex/, sub { my $at = entry(leaf(1), 3) + 40; put($at, 'L', get($at, 'L') ^ 0xffffffff) } ],
+	[ 'value lost', qr/a row's value is not in the value tree/, sub { my $l = leaf(1); e($l, 3, 'value', e($l, 4, 'value') ); e($l, 3, 'id', e($l, 4, 'id') - 1) if e($l, 3, 'id') >= e($l, 4, 'id') } ],
+
+	# no damage
+	[ 'page unknown above', undef, \&forget_last ]);
+
+my $node = new_node('tree', allows_streaming => 1, wal_keep_size => '1GB');
+if ($node->safe_psql('postgres', 'SHOW data_checksums') eq 'on')
+{
+	$node->stop;
+	system_or_bail('pg_checksums', '--disable', '-D', $node->data_dir);
+	$node->start;
+}
+make_table($node, 'source', rows => 2000, dim => 24, clusters => 10);
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE items AS SELECT v, id * 1000 AS n FROM source WHERE id < 800;
+	ALTER TABLE items ALTER v TYPE vector(24);
+	CREATE FUNCTION make_index(t text) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		EXECUTE format('CREATE TABLE %I AS SELECT * FROM items', t);
+		EXECUTE format('ALTER TABLE %I ALTER v TYPE vector(24)', t);
+		EXECUTE format('CREATE INDEX %I ON %I USING vecx (v, n)', t || '_idx', t);
+	END $$;} . join('', map { "SELECT make_index('damage_$_');" } 0 .. $#cases));
+my @paths = map { $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('damage_${_}_idx')") } 0 .. $#cases;
+$node->stop;
+foreach my $i (0 .. $#cases)
+{
+	my $before = $file = slurp_file($paths[$i]);
+
+	$cases[$i][2]->();
+	die "case $cases[$i][0] changes nothing" if $file eq $before;
+	open my $out, '>:raw', $paths[$i] or die "$paths[$i]: $!";
+	print $out $file;
+	close $out or die "$paths[$i]: $!";
+}
+$node->start;
+
+# SQLSTATE and message of a statement, '00000' if it succeeds.
+sub outcome
+{
+	my ($sql) = @_;
+	my ($status, $out, $err) = $node->psql('postgres',
+		"\\set VERBOSITY verbose\nSET enable_seqscan = off; SET statement_timeout = '60s';\n$sql");
+
+	return "00000 $out" if $status == 0;
+	return $err =~ /(?:ERROR|FATAL|PANIC):\s+(.*)/s ? $1 : "lost $err";
+}
+
+foreach my $i (0 .. $#cases)
+{
+	my ($name, $message) = @{ $cases[$i] };
+	my $table = "damage_$i";
+	my $check = outcome("SELECT vecx_check('${table}_idx', true)");
+
+	like($check, defined $message ? qr/^XX002: .*$message/ : qr/^00000/, "$name: " . (defined $message ? 'found' : 'no damage'));
+	foreach my $sql (
+		"SELECT count(*) FROM (SELECT 1 FROM $table WHERE n BETWEEN 100000 AND 300000 ORDER BY v <-> (SELECT v FROM items LIMIT 1) LIMIT 10) s",
+		"INSERT INTO $table SELECT v, n + 1 FROM items WHERE n BETWEEN 100000 AND 300000",
+		"DELETE FROM $table WHERE n % 3000 = 0; VACUUM $table")
+	{
+		like(outcome($sql), qr/^(00000|XX00[12]|58P01)/, "$name: ends") or diag($sql);
+	}
+	$node->safe_psql('postgres', "REINDEX INDEX ${table}_idx");
+	check_index($node, "${table}_idx", "$name: after REINDEX");
+}
+
+# Sessions that split pages, by values that come in order and by ones that do not,
+# until the server is killed.
+$node->safe_psql(
+	'postgres', q{
+	CREATE SEQUENCE ids;
+	CREATE TABLE rows (id bigint, v vector(24), n int, name text, tags int[]);
+	CREATE INDEX rows_idx ON rows USING vecx (v, n, id, name, tags);
+	CREATE FUNCTION some_rows(n int) RETURNS SETOF rows LANGUAGE sql AS
+		'SELECT nextval(''ids''), v, (random() * 100000)::int, md5((random() * 100)::int::text),
+			ARRAY[id % 7, (random() * 1000)::int] FROM source ORDER BY random() LIMIT n'});
+my $standby = new_standby($node, 'standby');
+my $script = $node->basedir . '/script.sql';
+append_to_file($script, "INSERT INTO rows SELECT * FROM some_rows(20);\n" x 2000);
+my $vacuum = $node->basedir . '/vacuum.sql';
+append_to_file($vacuum, "DELETE FROM rows WHERE n % 10 = 3; VACUUM rows; UPDATE rows SET n = n + 1 WHERE n % 50 = 4;\n" x 2000);
+
+sub start_session
+{
+	my ($path) = @_;
+
+	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $path ],
+		'<', '/dev/null', '>', '/dev/null', '2>', "$path.err");
+}
+
+my $counts = q{
+	SET enable_seqscan = off;
+	SELECT a, (SELECT count(*) FROM (SELECT 1 FROM rows WHERE n BETWEEN a * 10000 AND a * 10000 + 3000
+		ORDER BY v <-> (SELECT v FROM source WHERE id = 1)) s) FROM generate_series(0, 9) a ORDER BY 1};
+
+foreach my $round (1 .. 3)
+{
+	my @sessions = map { start_session($_) } $script, $script, $vacuum;
+	my $from = $node->safe_psql('postgres', 'SELECT last_value FROM ids');
+
+	$node->poll_query_until('postgres', 'SELECT last_value > ' . ($from + 700 + 100 * $round) . ' FROM ids')
+	  or die 'the sessions insert nothing';
+	$node->stop('immediate');
+	$_->finish foreach @sessions;
+	$node->start;
+	check_index($node, 'rows_idx', "after crash $round");
+	is($node->safe_psql('postgres', $counts), $node->safe_psql('postgres', $counts =~ s/enable_seqscan = off/enable_indexscan = off/r),
+		"crash $round: the index returns every row that matches");
+	$node->wait_for_catchup($standby);
+	same_answers($node, $standby, $counts, "crash $round: the standby answers alike");
+}
+$node->stop('immediate');
+$standby->promote;
+check_index($standby, 'rows_idx', 'on the promoted standby');
+$standby->safe_psql('postgres', 'INSERT INTO rows SELECT * FROM some_rows(500)');
+check_index($standby, 'rows_idx', 'changed on the promoted standby');
+unlike(slurp_file($standby->logfile), qr/PANIC|inconsistent page|invalid page/, "the standby's pages are the primary's");
+$standby->stop;
+
+done_testing();
