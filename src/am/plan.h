@@ -32,6 +32,9 @@ extern List *VecxRangeClauses(PlannerInfo *root, IndexOptInfo *index);
 /* plan_paths.c: index paths that PostgreSQL's planner does not find by itself */
 extern void VecxAddPaths(PlannerInfo *root, RelOptInfo *rel);
 
+/* plan_filter.c: conditions on filter columns */
+extern List *VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own);
+
 /* plan_bitmap.c: rows that other indexes find, in order of distance */
 extern BitmapHeapPath *VecxFindBitmap(PlannerInfo *root, RelOptInfo *rel);
 extern Path *VecxMakeBitmapFilterPath(PlannerInfo *root, RelOptInfo *rel,

@@ -5,7 +5,8 @@
  *     ORDER BY 1 - (a <=> b) DESC      a form that falls as the distance grows
  *     ORDER BY a <=> b, id             an order by the first key alone
  *     WHERE a <=> b < r                a search that ends at a distance
- *     WHERE c = 1 ORDER BY a <=> b     with a bitmap of another index
+ *     WHERE c IN (1, 2) ORDER BY a <=> b  conditions on filter columns (plan_filter.c)
+ *     WHERE c = 1 ORDER BY a <=> b     with a bitmap of another index (plan_bitmap.c)
  *
  * NULL and NaN.  The index returns rows without a vector last, and before them
  * those whose distance is NaN (zero vectors, under cosine).  NULLS FIRST, which
@@ -164,7 +165,8 @@ make_index_path(PlannerInfo *root, IndexOptInfo *index, List *clauses, OpExpr *d
 }
 
 static void
-add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *clauses, BitmapHeapPath *bitmap)
+add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *clauses, bool own_clauses,
+				  BitmapHeapPath *bitmap)
 {
 	List	   *pathkeys;
 	OpExpr	   *distance;
@@ -176,7 +178,7 @@ add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *clauses, BitmapH
 	distance = match_sort_key(root, index, linitial(pathkeys), &own);
 	if (!distance || !VecxOrderSuffices(root, index->rel, pathkeys))
 		return;
-	if (!own || clauses != NIL)
+	if (!own || !own_clauses)
 		add_path(index->rel, (Path *)
 				 make_index_path(root, index, clauses, distance, pathkeys));
 	if (bitmap)
@@ -196,7 +198,9 @@ VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 	foreach(lc, rel->indexlist)
 	{
 		IndexOptInfo *index = lfirst_node(IndexOptInfo, lc);
+		List	   *range;
 		List	   *clauses;
+		bool		own;
 
 		if (!VecxIsIndex(index) || (index->indpred != NIL && !index->predOK))
 			continue;
@@ -204,9 +208,11 @@ VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 			root->query_pathkeys != NIL)
 			bitmap = VecxFindBitmap(root, rel);
 		looked = true;
-		clauses = VecxRangeClauses(root, index);
-		add_ordered_paths(root, index, clauses, bitmap);
-		if (clauses != NIL)
+		range = VecxRangeClauses(root, index);
+		own = range == NIL;
+		clauses = list_concat_copy(range, VecxFilterClauses(root, index, &own));
+		add_ordered_paths(root, index, clauses, own, bitmap);
+		if (range != NIL)
 			add_path(rel, (Path *) make_index_path(root, index, clauses, NULL, NIL));
 	}
 }

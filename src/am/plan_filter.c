@@ -1,0 +1,350 @@
+/*
+ * plan_filter.c
+ *    Conditions on filter columns as conditions of an index.
+ *
+ * PostgreSQL's planner finds comparisons and IS NULL itself, but once an index is to
+ * give an order it leaves out IN on any column but the first; and it does not see
+ * that an index could answer
+ *
+ *     WHERE active, WHERE NOT active   as active = true, active = false
+ *     WHERE tenant = 1 OR tenant = 2   as tenant = ANY ('{1,2}')
+ *     WHERE 'news' = ANY (tags)        as tags @> '{news}'
+ *
+ * Of the last two the condition itself stays a filter of the scan.  A condition is used
+ * only if it may be evaluated before all that a security barrier puts in front
+ * of it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "am/am.h"
+#include "am/plan.h"
+
+/* How a condition may be used. */
+typedef enum Match
+{
+	MATCH_NONE,
+	MATCH_PLAIN,				/* as it is, and PostgreSQL sees that, too */
+	MATCH_ARRAY,				/* as it is, but PostgreSQL gives up the order */
+	MATCH_EQUAL,				/* what is derived is no weaker */
+	MATCH_WEAKER				/* what is derived follows from it */
+} Match;
+
+/* A value that is the same for the whole scan. */
+static bool
+is_fixed(Node *node)
+{
+	return !contain_var_clause(node) && !contain_volatile_functions(node);
+}
+
+static bool
+is_column(IndexOptInfo *index, int column, Node *node)
+{
+	return match_index_to_operand(node, column, index);
+}
+
+static bool
+has_collation(IndexOptInfo *index, int column, Oid collation)
+{
+	return !OidIsValid(index->indexcollations[column]) ||
+		index->indexcollations[column] == collation;
+}
+
+/*
+ * Whether a clause is a comparison of the column.  If it is written the other way
+ * round, *turned is the operator that turns it.
+ */
+static bool
+match_comparison(IndexOptInfo *index, int column, OpExpr *op, Oid *turned)
+{
+	Node	   *left;
+	Node	   *right;
+
+	*turned = InvalidOid;
+	if (list_length(op->args) != 2 || !has_collation(index, column, op->inputcollid))
+		return false;
+	left = linitial(op->args);
+	right = lsecond(op->args);
+	if (is_column(index, column, left) && is_fixed(right))
+		return op_in_opfamily(op->opno, index->opfamily[column]);
+	if (!is_column(index, column, right) || !is_fixed(left))
+		return false;
+	*turned = get_commutator(op->opno);
+	return OidIsValid(*turned) && op_in_opfamily(*turned, index->opfamily[column]);
+}
+
+/* Whether a clause is `column op ANY (array)`. */
+static bool
+match_any(IndexOptInfo *index, int column, ScalarArrayOpExpr *any)
+{
+	return any->useOr && has_collation(index, column, any->inputcollid) &&
+		is_column(index, column, linitial(any->args)) && is_fixed(lsecond(any->args)) &&
+		op_in_opfamily(any->opno, index->opfamily[column]);
+}
+
+/* An array of elements; a constant if all of them are. */
+static Expr *
+make_array(Oid element_type, Oid collation, List *elements)
+{
+	ArrayExpr  *array = makeNode(ArrayExpr);
+	ListCell   *lc;
+
+	array->array_typeid = get_array_type(element_type);
+	array->array_collid = collation;
+	array->element_typeid = element_type;
+	array->elements = elements;
+	array->location = -1;
+	if (!OidIsValid(array->array_typeid))
+		return NULL;
+	foreach(lc, elements)
+		if (!IsA(lfirst(lc), Const))
+			return (Expr *) array;
+	return evaluate_expr((Expr *) array, array->array_typeid, -1, collation);
+}
+
+/* `value = ANY (column)` as `column @> ARRAY[value]`, or NULL. */
+static Expr *
+derive_contains(IndexOptInfo *index, int column, ScalarArrayOpExpr *any)
+{
+	Node	   *value = linitial(any->args);
+	Oid			class_type = index->opcintype[column];
+	Oid			element_type = get_element_type(exprType(lsecond(any->args)));
+	Oid			contains = get_opfamily_member(index->opfamily[column], class_type, class_type,
+											   VECX_CONTAINS_STRATEGY);
+	Expr	   *array;
+
+	if (!any->useOr || !OidIsValid(contains) || !OidIsValid(element_type) ||
+		!has_collation(index, column, any->inputcollid) ||
+		!is_column(index, column, lsecond(any->args)) || !is_fixed(value) ||
+		exprType(value) != element_type ||
+		lookup_type_cache(element_type, TYPECACHE_EQ_OPR)->eq_opr != any->opno)
+		return NULL;
+	array = make_array(element_type, exprCollation(value), list_make1(value));
+	return make_opclause(contains, BOOLOID, false, lsecond(any->args), array,
+						 InvalidOid, any->inputcollid);
+}
+
+/* A condition of a boolean column as an equality, or NULL. */
+static Expr *
+derive_boolean(IndexOptInfo *index, int column, Node *clause)
+{
+	Node	   *operand = clause;
+	bool		value = true;
+
+	if (index->opcintype[column] != BOOLOID ||
+		!op_in_opfamily(BooleanEqualOperator, index->opfamily[column]))
+		return NULL;
+	if (!is_column(index, column, clause))
+	{
+		if (is_notclause(clause))
+		{
+			operand = (Node *) get_notclausearg((Expr *) clause);
+			value = false;
+		}
+		else if (IsA(clause, BooleanTest) &&
+				 (((BooleanTest *) clause)->booltesttype == IS_TRUE ||
+				  ((BooleanTest *) clause)->booltesttype == IS_FALSE))
+		{
+			operand = (Node *) ((BooleanTest *) clause)->arg;
+			value = ((BooleanTest *) clause)->booltesttype == IS_TRUE;
+		}
+		else
+			return NULL;
+		if (!is_column(index, column, operand))
+			return NULL;
+	}
+	return make_opclause(BooleanEqualOperator, BOOLOID, false, (Expr *) operand,
+						 (Expr *) makeBoolConst(value, false), InvalidOid, InvalidOid);
+}
+
+/* Equalities of one column and operator, collected from the arms of an OR. */
+typedef struct Arms
+{
+	Oid			opno;			/* InvalidOid: none yet */
+	Oid			collation;
+	Oid			type;			/* of the values */
+	Node	   *column;
+	List	   *values;
+} Arms;
+
+static bool
+add_arm(Arms *arms, Oid opno, Oid collation, Node *column, Oid type)
+{
+	if (!OidIsValid(arms->opno))
+	{
+		arms->opno = opno;
+		arms->collation = collation;
+		arms->type = type;
+		arms->column = column;
+	}
+	return arms->opno == opno && arms->collation == collation && arms->type == type;
+}
+
+/* Adds the elements of an array that is a constant. */
+static bool
+add_elements(Arms *arms, Const *array)
+{
+	ArrayType  *value;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+
+	if (!IsA(array, Const) || array->constisnull)
+		return false;
+	value = DatumGetArrayTypeP(array->constvalue);
+	get_typlenbyvalalign(arms->type, &typlen, &typbyval, &typalign);
+	deconstruct_array(value, arms->type, typlen, typbyval, typalign, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		arms->values = lappend(arms->values,
+							   makeConst(arms->type, -1, array->constcollid, typlen,
+										 elements[i], nulls[i], typbyval));
+	return true;
+}
+
+/* Whether all arms of an OR are equalities of the column, by one operator. */
+static bool
+collect_arms(IndexOptInfo *index, int column, Node *node, Arms *arms)
+{
+	Oid			turned;
+
+	if (IsA(node, RestrictInfo))
+		node = (Node *) ((RestrictInfo *) node)->clause;
+	if (is_orclause(node))
+	{
+		ListCell   *lc;
+
+		foreach(lc, ((BoolExpr *) node)->args)
+			if (!collect_arms(index, column, lfirst(lc), arms))
+				return false;
+		return true;
+	}
+	if (IsA(node, ScalarArrayOpExpr))
+	{
+		ScalarArrayOpExpr *any = (ScalarArrayOpExpr *) node;
+
+		return match_any(index, column, any) &&
+			add_arm(arms, any->opno, any->inputcollid, linitial(any->args),
+					get_element_type(exprType(lsecond(any->args)))) &&
+			OidIsValid(arms->type) && add_elements(arms, lsecond(any->args));
+	}
+	if (IsA(node, OpExpr) && match_comparison(index, column, (OpExpr *) node, &turned))
+	{
+		OpExpr	   *op = (OpExpr *) node;
+		bool		turn = OidIsValid(turned);
+		Node	   *value = turn ? linitial(op->args) : lsecond(op->args);
+
+		arms->values = lappend(arms->values, value);
+		return add_arm(arms, turn ? turned : op->opno, op->inputcollid,
+					   turn ? lsecond(op->args) : linitial(op->args), exprType(value));
+	}
+	return false;
+}
+
+/* An OR of equalities of the column as `column = ANY (...)`, or NULL. */
+static Expr *
+derive_any(IndexOptInfo *index, int column, Node *clause)
+{
+	Arms		arms = {0};
+	ScalarArrayOpExpr *any;
+	Expr	   *array;
+
+	if (!is_orclause(clause) || !collect_arms(index, column, clause, &arms) ||
+		get_op_opfamily_strategy(arms.opno, index->opfamily[column]) != VECX_EQUAL_STRATEGY)
+		return NULL;
+	array = make_array(arms.type, exprCollation(linitial(arms.values)), arms.values);
+	if (!array)
+		return NULL;
+	any = makeNode(ScalarArrayOpExpr);
+	any->opno = arms.opno;
+	any->useOr = true;
+	any->inputcollid = arms.collation;
+	any->args = list_make2(arms.column, array);
+	any->location = -1;
+	return (Expr *) any;
+}
+
+/* How a clause may be used for a column, and what it becomes if it has to be derived. */
+static Match
+match(IndexOptInfo *index, int column, Node *clause, Oid *turned, Expr **derived)
+{
+	*turned = InvalidOid;
+	*derived = NULL;
+	if (IsA(clause, OpExpr) && match_comparison(index, column, (OpExpr *) clause, turned))
+		return MATCH_PLAIN;
+	if (IsA(clause, NullTest))
+		return !((NullTest *) clause)->argisrow &&
+			is_column(index, column, (Node *) ((NullTest *) clause)->arg) ? MATCH_PLAIN : MATCH_NONE;
+	if (IsA(clause, ScalarArrayOpExpr))
+	{
+		if (match_any(index, column, (ScalarArrayOpExpr *) clause))
+			return MATCH_ARRAY;
+		*derived = derive_contains(index, column, (ScalarArrayOpExpr *) clause);
+		return *derived ? MATCH_WEAKER : MATCH_NONE;
+	}
+	*derived = derive_boolean(index, column, clause);
+	if (*derived)
+		return MATCH_EQUAL;
+	*derived = derive_any(index, column, clause);
+	return *derived ? MATCH_WEAKER : MATCH_NONE;
+}
+
+/*
+ * The conditions on filter columns that an index can test, in the order of its columns.
+ * *own is set to false if one is among them that PostgreSQL's planner would not use
+ * for an ordered scan.
+ */
+List *
+VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own)
+{
+	List	   *result = NIL;
+
+	for (int column = 1; column < index->nkeycolumns; column++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, index->indrestrictinfo)
+		{
+			RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+			IndexClause *clause;
+			Expr	   *derived;
+			Oid			turned;
+			Match		found;
+
+			if (rinfo->pseudoconstant || !restriction_is_securely_promotable(rinfo, index->rel))
+				continue;
+			found = match(index, column, (Node *) rinfo->clause, &turned, &derived);
+			if (found == MATCH_NONE)
+				continue;
+			if (found != MATCH_PLAIN)
+				*own = false;
+			if (derived)
+			{
+				fix_opfuncids((Node *) derived);
+				rinfo = make_simple_restrictinfo(root, derived);
+			}
+			else if (OidIsValid(turned))
+				rinfo = commute_restrictinfo(rinfo, turned);
+			clause = makeNode(IndexClause);
+			clause->rinfo = lfirst_node(RestrictInfo, lc);
+			clause->indexquals = list_make1(rinfo);
+			clause->lossy = found == MATCH_WEAKER;
+			clause->indexcol = (AttrNumber) column;
+			result = lappend(result, clause);
+		}
+	}
+	return result;
+}
