@@ -20,7 +20,8 @@
 #define JUDGE_QUERIES_WIDE	25
 #define JUDGE_NEIGHBOURS	32
 #define JUDGE_MAX_ROWS		1000
-#define JUDGE_VECTORS		(JUDGE_NEIGHBOURS + 2)
+/* Rows that are projected at once. */
+#define JUDGE_BATCH			32
 /* Of queries and vertices; every second row of the sample. */
 #define JUDGE_MIN_ROWS		100
 /* A vertex is the nearest row or this one of the nearest. */
@@ -78,8 +79,8 @@ typedef struct VecxJudge
 /* Scratch of judge_score. */
 typedef struct VecxJudgeRoom
 {
-	float	   *vecs;			/* query, vertex, neighbours */
-	float	   *proj;
+	float	   *vecs;			/* some rows */
+	float	   *proj;			/* of all rows */
 	float	   *scratch;
 	uint8_t    *sketches;
 	int8_t	   *codes;
@@ -181,34 +182,47 @@ judge_correlation(const float *a, const float *b, size_t n)
 	return bb <= 0.0 ? 0.0 : ab / sqrt(aa) / sqrt(bb);
 }
 
+/* Projects all rows that are judged by: each is a neighbour of many. */
+static void
+judge_project(const VecxJudge *j, const VecxBasis *basis, const VecxJudgeRoom *room)
+{
+	uint32_t	dim = j->t->dim;
+
+	for (uint32_t first = 0; first < j->nrows; first += JUDGE_BATCH)
+	{
+		uint32_t	n = j->nrows - first < JUDGE_BATCH ? j->nrows - first : JUDGE_BATCH;
+
+		j->t->env->poll(j->t->env->arg);
+		for (uint32_t i = 0; i < n; i++)
+			memcpy(room->vecs + (size_t) i * dim, judge_row(j, (first + i) * j->step), dim * sizeof(float));
+		vecx_basis_project_many(basis, room->vecs, n, room->proj + (size_t) first * basis->pdims,
+								room->scratch);
+	}
+}
+
 /* The score that one query gives. */
 static double
 judge_query(const VecxJudge *j, const VecxBasis *basis, size_t k, const VecxJudgeRoom *room)
 {
-	uint32_t	dim = j->t->dim;
 	size_t		size = vecx_sketch_size(basis);
-	const float *pv = room->proj + basis->pdims;
+	const float *v = judge_row(j, j->vertex[k]);
 	float		dist_qv = judge_distance(j, j->query[k], j->vertex[k]);
-	float		norm_v2;
+	float		norm_v2 = vecx_kernels->ip_f32(v, v, j->t->dim);
 	VecxSketchQuery query;
 	float		truth[JUDGE_NEIGHBOURS];
 	float		est[JUDGE_NEIGHBOURS];
 	int32_t		counts[JUDGE_NEIGHBOURS];
 
+#define PROJECTION(row)	(room->proj + (size_t) ((row) / j->step) * basis->pdims)
 	j->t->env->poll(j->t->env->arg);
-	memcpy(room->vecs, judge_row(j, j->query[k]), dim * sizeof(float));
-	memcpy(room->vecs + dim, judge_row(j, j->vertex[k]), dim * sizeof(float));
 	for (size_t n = 0; n < JUDGE_NEIGHBOURS; n++)
 	{
-		memcpy(room->vecs + (n + 2) * dim, judge_row(j, j->neighbour[k][n]), dim * sizeof(float));
 		truth[n] = judge_distance(j, j->query[k], j->neighbour[k][n]);
-	}
-	norm_v2 = vecx_kernels->ip_f32(room->vecs + dim, room->vecs + dim, dim);
-	vecx_basis_project_many(basis, room->vecs, JUDGE_VECTORS, room->proj, room->scratch);
-	for (size_t n = 0; n < JUDGE_NEIGHBOURS; n++)
-		vecx_sketch_encode(basis, pv, room->proj + (n + 2) * basis->pdims, norm_v2,
+		vecx_sketch_encode(basis, PROJECTION(j->vertex[k]), PROJECTION(j->neighbour[k][n]), norm_v2,
 						   j->dist_vn[k][n], 0, room->sketches + n * size);
-	vecx_sketch_query_init(basis, room->proj, 0, room->codes, &query);
+	}
+	vecx_sketch_query_init(basis, PROJECTION(j->query[k]), 0, room->codes, &query);
+#undef PROJECTION
 	vecx_sketch_estimate(basis, &query, dist_qv, norm_v2, room->sketches, size,
 						 JUDGE_NEIGHBOURS, counts, est);
 	return judge_correlation(truth, est, JUDGE_NEIGHBOURS);
@@ -229,11 +243,12 @@ judge_score(const VecxJudge *j, VecxTrainer *t, uint32_t ndims, uint32_t nplanes
 		vecx_train_free(env, bytes);
 		return 0.0;
 	}
-	room.vecs = vecx_train_alloc(env, (size_t) JUDGE_VECTORS * t->dim, sizeof(float));
-	room.proj = vecx_train_alloc(env, (size_t) JUDGE_VECTORS * basis.pdims, sizeof(float));
+	room.vecs = vecx_train_alloc(env, (size_t) JUDGE_BATCH * t->dim, sizeof(float));
+	room.proj = vecx_train_alloc(env, (size_t) j->nrows * basis.pdims, sizeof(float));
 	room.scratch = vecx_train_alloc(env, vecx_basis_scratch_floats(&basis), sizeof(float));
 	room.sketches = vecx_train_alloc(env, JUDGE_NEIGHBOURS, vecx_sketch_size(&basis));
 	room.codes = vecx_train_alloc(env, basis.pdims, 1);
+	judge_project(j, &basis, &room);
 	for (size_t k = 0; k < j->nqueries; k++)
 		sum += judge_query(j, &basis, k, &room);
 	vecx_train_free(env, room.vecs);

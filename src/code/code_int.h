@@ -69,20 +69,6 @@ vecx_random_normal(uint64_t *state)
  */
 typedef float VecxFour __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* y -= factor * x */
-static inline void
-vecx_subtract_multiple(float *restrict y, const float *restrict x, float factor, size_t n)
-{
-	const VecxFour *from = (const VecxFour *) (const void *) x;
-	VecxFour   *to = (VecxFour *) (void *) y;
-	VecxFour	factors = {factor, factor, factor, factor};
-
-	for (size_t i = 0; i < n / 4; i++)
-		to[i] -= factors * from[i];
-	for (size_t i = n / 4 * 4; i < n; i++)
-		y[i] -= factor * x[i];
-}
-
 /* (lo, hi) = (lo + hi, lo - hi) */
 static inline void
 vecx_butterfly(float *restrict lo, float *restrict hi, size_t n)

@@ -37,6 +37,8 @@ typedef struct VecxKernels
 	void		(*cosine_f32) (const float *a, const float *b, size_t n,
 							   float *ab, float *aa, float *bb);
 
+	/* y[i] += factor * x[i] */
+	void		(*add_multiple_f32) (float *y, const float *x, float factor, size_t n);
 	/* sum of (a[i] - b[i])^2, and the largest |a[i] - b[i]|, NaNs passed over */
 	float		(*l2sq_max_f32) (const float *a, const float *b, size_t n, float *max);
 

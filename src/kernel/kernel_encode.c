@@ -1,7 +1,7 @@
 /*
  * kernel_encode.c
- *    Kernels that turn floats into levels and bit planes, in all instruction
- *    sets: what CREATE INDEX does once for each link and each point.
+ *    Kernels that turn floats into levels and bit planes, and those of training,
+ *    in all instruction sets: what CREATE INDEX needs besides distances.
  *
  * Integers are bit for bit those of kernel_scalar.c, so that no product may be
  * contracted with an addition on the way to them.
@@ -22,6 +22,26 @@ VECX_KERNEL_INLINE TARGET_AVX512 __mmask16
 mask16(size_t n)
 {
 	return n >= 16 ? (__mmask16) 0xffff : (__mmask16) ((1u << n) - 1);
+}
+
+TARGET_AVX512 void
+vecx_add_multiple_f32_avx512(float *y, const float *x, float factor, size_t n)
+{
+	const __m512 factors = _mm512_set1_ps(factor);
+	size_t		i = 0;
+
+	for (; i + 64 <= n; i += 64)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 64; j += 16)
+			_mm512_storeu_ps(y + i + j, _mm512_fmadd_ps(factors, _mm512_loadu_ps(x + i + j),
+														_mm512_loadu_ps(y + i + j)));
+	for (; i < n; i += 16)
+	{
+		__mmask16	mask = mask16(n - i);
+
+		_mm512_mask_storeu_ps(y + i, mask, _mm512_fmadd_ps(factors, _mm512_maskz_loadu_ps(mask, x + i),
+														   _mm512_maskz_loadu_ps(mask, y + i)));
+	}
 }
 
 TARGET_AVX512 float
@@ -150,6 +170,21 @@ reduce_max_avx2(__m256 v)
 
 	max = _mm_max_ps(max, _mm_movehl_ps(max, max));
 	return _mm_cvtss_f32(_mm_max_ss(max, _mm_movehdup_ps(max)));
+}
+
+TARGET_AVX2 void
+vecx_add_multiple_f32_avx2(float *y, const float *x, float factor, size_t n)
+{
+	const __m256 factors = _mm256_set1_ps(factor);
+	size_t		i = 0;
+
+	for (; i + 32 <= n; i += 32)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 32; j += 8)
+			_mm256_storeu_ps(y + i + j, _mm256_fmadd_ps(factors, _mm256_loadu_ps(x + i + j),
+														_mm256_loadu_ps(y + i + j)));
+	for (; i < n; i++)
+		y[i] += factor * x[i];
 }
 
 TARGET_AVX2 float
@@ -281,6 +316,19 @@ encode_avx2(const float *v, const float *x, size_t n, size_t nplanes, size_t pla
 #include <arm_neon.h>
 
 /* ---- Advanced SIMD ---- */
+
+void
+vecx_add_multiple_f32_neon(float *y, const float *x, float factor, size_t n)
+{
+	size_t		i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 16; j += 4)
+			vst1q_f32(y + i + j, vfmaq_n_f32(vld1q_f32(y + i + j), vld1q_f32(x + i + j), factor));
+	for (; i < n; i++)
+		y[i] += factor * x[i];
+}
 
 float
 vecx_l2sq_max_f32_neon(const float *a, const float *b, size_t n, float *max)

@@ -27,6 +27,7 @@ extern const VecxKernels vecx_kernels_neon;
 
 /* kernel_encode.c */
 #define VECX_KERNEL_ENCODE(set) \
+	extern void vecx_add_multiple_f32_##set(float *y, const float *x, float factor, size_t n); \
 	extern float vecx_l2sq_max_f32_##set(const float *a, const float *b, size_t n, float *max); \
 	extern uint32_t vecx_levels_u8_##set(const float *x, const float *centre, size_t n, \
 										 float inverse, uint8_t *u); \

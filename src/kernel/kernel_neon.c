@@ -675,6 +675,7 @@ const VecxKernels vecx_kernels_neon = {
 	.ip_f32 = ip_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.add_multiple_f32 = vecx_add_multiple_f32_neon,
 	.l2sq_max_f32 = vecx_l2sq_max_f32_neon,
 	.l2sq_f16 = l2sq_f16,
 	.ip_f16 = ip_f16,

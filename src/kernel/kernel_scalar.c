@@ -89,6 +89,13 @@ cosine_f32(const float *a, const float *b, size_t n,
 	*bb = ip_f32(b, b, n);
 }
 
+static void
+add_multiple_f32(float *y, const float *x, float factor, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] += factor * x[i];
+}
+
 static float
 l2sq_max_f32(const float *a, const float *b, size_t n, float *max)
 {
@@ -351,6 +358,7 @@ const VecxKernels vecx_kernels_scalar = {
 	.ip_f32 = ip_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.add_multiple_f32 = add_multiple_f32,
 	.l2sq_max_f32 = l2sq_max_f32,
 	.l2sq_f16 = l2sq_f16,
 	.ip_f16 = ip_f16,

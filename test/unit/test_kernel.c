@@ -864,6 +864,28 @@ test_differences(const VecxKernels *k)
 }
 
 static void
+test_multiples(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t n = 0; n <= 200; n++)
+	{
+		float	   *x = place(ARENA_A, n * sizeof(float), n % 2 == 0);
+		float	   *y = place(ARENA_OUT, n * sizeof(float), true);
+		float	   *want = place(ARENA_OUT2, n * sizeof(float), true);
+
+		random_elements(x, NULL, n, false);
+		random_elements(y, NULL, n, false);
+		for (size_t i = 0; i < n; i++)
+			want[i] = (float) ((double) y[i] - 0.7 * (double) x[i]);
+		k->add_multiple_f32(y, x, -0.7f, n);
+		for (size_t i = 0; i < n; i++)
+			good = good && fabsf(y[i] - want[i]) <= 1e-6f * (fabsf(x[i]) + fabsf(want[i]));
+	}
+	UNIT_CHECK(good, "%s: add_multiple_f32", k->name);
+}
+
+static void
 test_levels(const VecxKernels *k)
 {
 	const VecxKernels *scalar = vecx_kernels_named("scalar");
@@ -1021,6 +1043,7 @@ main(int argc, char **argv)
 		test_sketches(k);
 		test_matrices(k);
 		test_differences(k);
+		test_multiples(k);
 		test_levels(k);
 		test_planes(k);
 	}
