@@ -229,8 +229,11 @@ draw_levels(VecxGraph *graph)
 static void
 link_in_random_order(VecxGraph *graph, VecxLevels *l)
 {
-	uint32	   *order = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * Max(l->n, 1));
+	uint32	   *order;
 
+	if (l->n == 0)
+		return;
+	order = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * l->n);
 	for (uint32 i = 0; i < l->n; i++)
 	{
 		uint32		j = (uint32) pg_prng_uint64_range(&graph->prng, 0, i);
@@ -244,8 +247,7 @@ link_in_random_order(VecxGraph *graph, VecxLevels *l)
 		CHECK_FOR_INTERRUPTS();
 		link_vertex(l, order[i], graph->ef_construction);
 	}
-	if (l->n > 0)
-		graph->entry = l->vertex[l->entry];
+	graph->entry = l->vertex[l->entry];
 	pfree(order);
 }
 

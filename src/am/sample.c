@@ -10,8 +10,9 @@
  */
 #include "postgres.h"
 
+#include "commands/vacuum.h"
 #include "common/pg_prng.h"
-#include "miscadmin.h"
+#include "compat.h"
 
 #include "am/am.h"
 
@@ -46,6 +47,7 @@ VecxSampleVertices(VecxIndex *index, VecxStored *sampled, int n, int64 *vertices
 	*vertices = 0;
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
 	{
+		vacuum_delay_point(false);
 		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page) ||
 			VecxPageGetOpaque(page.data)->kind != VECX_PAGE_VERTEX)
 			continue;
