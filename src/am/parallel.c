@@ -54,6 +54,7 @@ typedef struct Shared
 	bool		broken_hot_chain;
 	uint32		nrows[VECX_MAX_PARTICIPANTS];	/* row records of each */
 	uint32		nkeys[VECX_MAX_PARTICIPANTS];	/* keys of the value tree */
+	uint32		plan_blocks;
 	VecxTeamShared team;
 	SharedFileSet files;
 } Shared;
@@ -508,29 +509,64 @@ VecxParallelLoad(VecxParallel *p, VecxWork *w, IndexInfo *built_info)
 	return p->shared->heap_tuples;
 }
 
-/* The plan as records of four bytes, for the others to read. */
+/* The plan is passed on as numbers in blocks: there may be more than 2^32. */
+#define PLAN_BLOCK	1024
+
+typedef struct PlanStream
+{
+	VecxSpool  *spool;
+	uint32		at;				/* in the block */
+	uint32		nblocks;		/* read */
+	uint32		block[PLAN_BLOCK];
+} PlanStream;
+
+static void
+plan_write(PlanStream *stream, uint32 number)
+{
+	stream->block[stream->at++] = number;
+	if (stream->at == PLAN_BLOCK)
+	{
+		VecxSpoolAppend(stream->spool, stream->block);
+		stream->at = 0;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static uint32
+plan_read(PlanStream *stream)
+{
+	if (stream->at == 0)
+	{
+		memcpy(stream->block, VecxSpoolGet(stream->spool, stream->nblocks++), sizeof(stream->block));
+		CHECK_FOR_INTERRUPTS();
+	}
+	stream->at = (stream->at + 1) % PLAN_BLOCK;
+	return stream->block[(stream->at + PLAN_BLOCK - 1) % PLAN_BLOCK];
+}
+
+/* For the others to read. */
 void
 VecxParallelPlan(VecxParallel *p, const VecxPlan *plan)
 {
-	VecxSpool  *spool = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(uint32), 0,
-											&p->shared->files, "plan", 0);
-	uint32		head[3] = {plan->nvertices, (uint32) plan->nleaves, (uint32) plan->nbuckets};
+	PlanStream *stream = palloc0(sizeof(PlanStream));
 
-	for (int i = 0; i < lengthof(head); i++)
-		VecxSpoolAppend(spool, &head[i]);
+	stream->spool = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(stream->block), 0,
+										&p->shared->files, "plan", 0);
+	plan_write(stream, plan->nvertices);
+	plan_write(stream, (uint32) plan->nleaves);
+	plan_write(stream, (uint32) plan->nbuckets);
 	for (int i = 0; i <= plan->nleaves; i++)
-		VecxSpoolAppend(spool, &plan->leaf_first[i]);
+		plan_write(stream, plan->leaf_first[i]);
 	for (uint32 i = 0; i < plan->leaf_first[plan->nleaves]; i++)
-		VecxSpoolAppend(spool, &plan->members[i]);
+		plan_write(stream, plan->members[i]);
 	for (uint32 v = 0; v < plan->nvertices; v++)
-	{
-		uint32		bucket = plan->bucket_of[v];
-
-		VecxSpoolAppend(spool, &bucket);
-	}
-	p->shared->nrows[0] = VecxSpoolCount(spool);
-	VecxSpoolShare(spool);
-	VecxSpoolFree(spool);
+		plan_write(stream, plan->bucket_of[v]);
+	if (stream->at > 0)
+		VecxSpoolAppend(stream->spool, stream->block);
+	p->shared->plan_blocks = VecxSpoolCount(stream->spool);
+	VecxSpoolShare(stream->spool);
+	VecxSpoolFree(stream->spool);
+	pfree(stream);
 	BarrierArriveAndWait(&p->shared->team.barrier, PG_WAIT_EXTENSION);
 }
 
@@ -538,28 +574,27 @@ VecxParallelPlan(VecxParallel *p, const VecxPlan *plan)
 static void
 read_plan(Shared *shared, VecxPlan *plan)
 {
-	VecxSpool  *spool = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(uint32), BLCKSZ,
-											&shared->files, "plan", 1, shared->nrows);
-	uint32		at = 0;
+	PlanStream *stream = palloc0(sizeof(PlanStream));
 
-#define NEXT()	(*(const uint32 *) VecxSpoolGet(spool, at++))
+	stream->spool = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(stream->block), 0,
+										&shared->files, "plan", 1, &shared->plan_blocks);
 	memset(plan, 0, sizeof(VecxPlan));
-	plan->nvertices = NEXT();
-	plan->nleaves = (int) NEXT();
-	plan->nbuckets = (int) NEXT();
+	plan->nvertices = plan_read(stream);
+	plan->nleaves = (int) plan_read(stream);
+	plan->nbuckets = (int) plan_read(stream);
 	plan->leaf_first = palloc(sizeof(uint32) * (plan->nleaves + 1));
 	for (int i = 0; i <= plan->nleaves; i++)
-		plan->leaf_first[i] = NEXT();
+		plan->leaf_first[i] = plan_read(stream);
 	plan->members = MemoryContextAllocHuge(CurrentMemoryContext,
 										   sizeof(uint32) * Max(plan->leaf_first[plan->nleaves], 1));
 	for (uint32 i = 0; i < plan->leaf_first[plan->nleaves]; i++)
-		plan->members[i] = NEXT();
+		plan->members[i] = plan_read(stream);
 	plan->bucket_of = MemoryContextAllocHuge(CurrentMemoryContext,
 											 sizeof(uint16) * Max(plan->nvertices, 1));
 	for (uint32 v = 0; v < plan->nvertices; v++)
-		plan->bucket_of[v] = (uint16) NEXT();
-#undef NEXT
-	VecxSpoolFree(spool);
+		plan->bucket_of[v] = (uint16) plan_read(stream);
+	VecxSpoolFree(stream->spool);
+	pfree(stream);
 }
 
 /* A copy of all participants' links that the leader may change. */

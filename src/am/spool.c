@@ -3,10 +3,12 @@
  *    Records of one size, appended and then read by their number, for a build.
  *
  * They stay in memory up to a limit.  Beyond it they lie in a temporary file, or
- * in one of each process that builds, with a direct-mapped cache in front.
+ * in one of each process that builds, with a direct-mapped cache in front.  What
+ * others have written is read into memory as a whole if the limit allows.
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "storage/buffile.h"
 #include "utils/memutils.h"
 
@@ -84,31 +86,6 @@ VecxSpoolMakeShared(MemoryContext parent, Size record, Size limit, SharedFileSet
 	return spool;
 }
 
-/* All participants' records, numbered one participant after the other. */
-VecxSpool *
-VecxSpoolOpenShared(MemoryContext parent, Size record, Size limit, SharedFileSet *files,
-					const char *name, int nparticipants, const uint32 *counts)
-{
-	VecxSpool  *spool = VecxSpoolMake(parent, record, limit);
-	MemoryContext old = MemoryContextSwitchTo(spool->cxt);
-
-	spool->files = files;
-	spool->nparts = nparticipants;
-	spool->parts = palloc0(sizeof(SpoolPart) * nparticipants);
-	for (int i = 0; i < nparticipants; i++)
-	{
-		char		path[64];
-
-		file_name(path, sizeof(path), name, i);
-		spool->parts[i].file = BufFileOpenFileSet(&files->fs, path, O_RDONLY, false);
-		spool->parts[i].first = spool->count;
-		spool->parts[i].count = counts[i];
-		spool->count += counts[i];
-	}
-	MemoryContextSwitchTo(old);
-	return spool;
-}
-
 static void
 seek(VecxSpool *spool, SpoolPart *part, uint32 i)
 {
@@ -163,6 +140,70 @@ in_memory(const VecxSpool *spool, uint32 i)
 {
 	return spool->chunks[i >> spool->chunk_shift] +
 		spool->record * (i & ((1u << spool->chunk_shift) - 1));
+}
+
+static void
+read_records(BufFile *file, void *to, Size nbytes)
+{
+	if (BufFileRead(file, to, nbytes) != nbytes)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read from a temporary file of an index build: %m")));
+}
+
+/* Moves what others have written into memory: once in order is faster than many
+ * times here and there. */
+static void
+read_all(VecxSpool *spool)
+{
+	uint32		per_chunk = 1u << spool->chunk_shift;
+	int			nparts = spool->nparts;
+	uint32		at = 0;
+
+	spool->nparts = 0;
+	for (int p = 0; p < nparts; p++)
+	{
+		SpoolPart  *part = &spool->parts[p];
+
+		for (uint32 end = at + part->count; at < end;)
+		{
+			uint32		n = Min(end - at, per_chunk - at % per_chunk);
+
+			CHECK_FOR_INTERRUPTS();
+			if (at % per_chunk == 0)
+				add_chunk(spool);
+			read_records(part->file, in_memory(spool, at), n * spool->record);
+			at += n;
+		}
+		BufFileClose(part->file);
+	}
+}
+
+/* All participants' records, numbered one participant after the other. */
+VecxSpool *
+VecxSpoolOpenShared(MemoryContext parent, Size record, Size limit, SharedFileSet *files,
+					const char *name, int nparticipants, const uint32 *counts)
+{
+	VecxSpool  *spool = VecxSpoolMake(parent, record, limit);
+	MemoryContext old = MemoryContextSwitchTo(spool->cxt);
+
+	spool->files = files;
+	spool->nparts = nparticipants;
+	spool->parts = palloc0(sizeof(SpoolPart) * nparticipants);
+	for (int i = 0; i < nparticipants; i++)
+	{
+		char		path[64];
+
+		file_name(path, sizeof(path), name, i);
+		spool->parts[i].file = BufFileOpenFileSet(&files->fs, path, O_RDONLY, false);
+		spool->parts[i].first = spool->count;
+		spool->parts[i].count = counts[i];
+		spool->count += counts[i];
+	}
+	if (spool->count * record <= limit)
+		read_all(spool);
+	MemoryContextSwitchTo(old);
+	return spool;
 }
 
 uint32
@@ -241,10 +282,7 @@ VecxSpoolGet(VecxSpool *spool, uint32 i)
 	seek(spool, part, i);
 	part->at_end = false;
 	spool->cached[i & (spool->nslots - 1)] = PG_UINT32_MAX;
-	if (BufFileRead(part->file, slot, spool->record) != spool->record)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read from a temporary file of an index build: %m")));
+	read_records(part->file, slot, spool->record);
 	spool->cached[i & (spool->nslots - 1)] = i;
 	return slot;
 }
