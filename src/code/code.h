@@ -104,6 +104,10 @@ typedef struct VecxCodeQuery
 	float		mean;			/* of the elements */
 	float		rest;			/* sum of the centred elements: rounding's */
 	float		dev2;			/* |centred|^2 */
+	double		code_mean;		/* the same of what the code stands for */
+	double		code_dev2;
+	double		code_scale;
+	double		code_sum;		/* of its levels */
 	float	   *centred;		/* elements less their mean */
 	float	   *work;			/* room for a copy of x, where a code needs it */
 	int8_t	   *parts;			/* rotated and rounded */

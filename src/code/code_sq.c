@@ -122,16 +122,16 @@ vecx_sq_check(const VecxCoder *coder, const uint8_t *code)
 		sum == head.sum && sumsq == head.sumsq;
 }
 
-/* Mean and squared deviation of what a code stands for. */
-static void
-sq_centre(const VecxSqHead *head, uint32_t dim, double *mean, double *dev2)
+/* Mean and squared deviation of what a code stands for, and the mean of its levels. */
+static inline double
+sq_centre(const VecxSqHead *head, double inverse_dim, double *mean, double *dev2)
 {
-	double		n = (double) dim;
-	double		sum = (double) head->sum;
+	double		level_mean = (double) head->sum * inverse_dim;
 	double		s = (double) head->scale;
 
-	*mean = (double) head->offset + s * sum / n;
-	*dev2 = s * s * ((double) head->sumsq - sum * sum / n);
+	*mean = (double) head->offset + s * level_mean;
+	*dev2 = s * s * ((double) head->sumsq - (double) head->sum * level_mean);
+	return level_mean;
 }
 
 double
@@ -141,7 +141,7 @@ vecx_sq_norm2(const VecxCoder *coder, const uint8_t *code)
 	double		mean;
 	double		dev2;
 
-	sq_centre(&head, coder->dim, &mean, &dev2);
+	(void) sq_centre(&head, 1.0 / (double) coder->dim, &mean, &dev2);
 	return (double) coder->dim * mean * mean + dev2;
 }
 
@@ -194,9 +194,15 @@ void
 vecx_sq_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
 						const uint8_t *code, void *scratch)
 {
+	VecxSqHead	head = sq_head(code);
+	double		n = (double) coder->dim;
+
 	query->work = scratch;
 	query->code = code;
-	query->norm2 = vecx_finite(vecx_sq_norm2(coder, code));
+	(void) sq_centre(&head, 1.0 / n, &query->code_mean, &query->code_dev2);
+	query->code_scale = (double) head.scale;
+	query->code_sum = (double) head.sum;
+	query->norm2 = vecx_finite(n * query->code_mean * query->code_mean + query->code_dev2);
 	if (coder->metric == VECX_METRIC_L1)
 	{
 		vecx_sq_decode(coder, code, query->work);
@@ -212,21 +218,20 @@ sq_products(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *c
 			double *mean_q, double *mean_x, double *dev2_q, double *dev2_x)
 {
 	const uint8_t *levels = sq_levels(code);
-	double		n = (double) coder->dim;
+	double		inverse_dim = 1.0 / (double) coder->dim;
 	VecxSqHead	head = sq_head(code);
-	double		level_mean = (double) head.sum / n;
+	double		level_mean = sq_centre(&head, inverse_dim, mean_x, dev2_x);
 
-	sq_centre(&head, coder->dim, mean_x, dev2_x);
 	if (query->code != NULL)
 	{
-		VecxSqHead	qhead = sq_head(query->code);
 		double		prod = (double) vecx_kernels->ip_u8u8(sq_levels(query->code), levels, coder->dim);
 
-		sq_centre(&qhead, coder->dim, mean_q, dev2_q);
-		return (double) head.scale * (double) qhead.scale * (prod - level_mean * (double) qhead.sum);
+		*mean_q = query->code_mean;
+		*dev2_q = query->code_dev2;
+		return (double) head.scale * query->code_scale * (prod - level_mean * query->code_sum);
 	}
-	*mean_q = (double) query->mean + (double) query->rest / n;
-	*dev2_q = (double) query->dev2 - (double) query->rest * (double) query->rest / n;
+	*mean_q = (double) query->mean + (double) query->rest * inverse_dim;
+	*dev2_q = (double) query->dev2 - (double) query->rest * (double) query->rest * inverse_dim;
 	return (double) head.scale *
 		((double) vecx_kernels->ip_f32u8(query->centred, levels, coder->dim) -
 		 level_mean * (double) query->rest);
