@@ -272,6 +272,72 @@ VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices)
 	return true;
 }
 
+/* Vertices that are compared with all queries at once. */
+#define NEAREST_BATCH	64
+
+typedef struct NearestBatch
+{
+	VecxIndex  *index;
+	StoredQuery *queries;
+	int			nqueries;
+	const VecxCodeQuery **codes_of;	/* the queries' */
+	int			n;				/* waiting vertices */
+	uint8	   *codes;
+	VecxId		ids[NEAREST_BATCH];
+	bool		hidden[NEAREST_BATCH];	/* from some query */
+	uint8	   *room;
+	float	   *dists;
+} NearestBatch;
+
+static void
+batch_init(NearestBatch *b, VecxIndex *index, StoredQuery *queries, int n)
+{
+	memset(b, 0, sizeof(NearestBatch));
+	b->index = index;
+	b->queries = queries;
+	b->nqueries = n;
+	b->codes_of = palloc(sizeof(VecxCodeQuery *) * n);
+	for (int i = 0; i < n; i++)
+		b->codes_of[i] = &queries[i].probe->code;
+	b->codes = palloc((Size) index->coder.nbytes * NEAREST_BATCH);
+	b->room = palloc(vecx_code_distances_room(&index->coder, n, NEAREST_BATCH));
+	b->dists = palloc(sizeof(float) * n * NEAREST_BATCH);
+}
+
+/* Compares the waiting vertices with all queries. */
+static void
+batch_flush(NearestBatch *b)
+{
+	const VecxCoder *coder = &b->index->coder;
+
+	vecx_code_distances(coder, b->codes_of, b->nqueries, b->codes, b->n, b->room, b->dists);
+	for (int c = 0; c < b->n; c++)
+	{
+		const uint8 *code = b->codes + (Size) c * coder->nbytes;
+
+		for (int i = 0; i < b->nqueries; i++)
+		{
+			StoredQuery *q = &b->queries[i];
+
+			if (b->hidden[c] && VecxIdSetContains(&q->stored.hidden, b->ids[c]))
+				continue;
+			VecxKeepNearest(q->nearest, &q->nnearest, MANY_ROWS,
+							vecx_code_rank(coder, &q->probe->code, code, b->dists[c * b->nqueries + i]));
+		}
+	}
+	b->n = 0;
+}
+
+static void
+batch_add(NearestBatch *b, VecxId id, const uint8 *code, bool hidden)
+{
+	memcpy(b->codes + (Size) b->n * b->index->coder.nbytes, code, b->index->coder.nbytes);
+	b->ids[b->n] = id;
+	b->hidden[b->n++] = hidden;
+	if (b->n == NEAREST_BATCH)
+		batch_flush(b);
+}
+
 /* What is near the queries, by codes; hides them from themselves. */
 static void
 find_nearest(VecxIndex *index, StoredQuery *queries, int n)
@@ -279,8 +345,10 @@ find_nearest(VecxIndex *index, StoredQuery *queries, int n)
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
 	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
 	VecxStored **by_hash = palloc(sizeof(VecxStored *) * n);
+	NearestBatch batch;
 	PGAlignedBlock page;
 
+	batch_init(&batch, index, queries, n);
 	for (int i = 0; i < n; i++)
 		by_hash[i] = &queries[i].stored;
 	qsort(by_hash, n, sizeof(VecxStored *), VecxStoredCompare);
@@ -297,27 +365,16 @@ find_nearest(VecxIndex *index, StoredQuery *queries, int n)
 			VecxId		id = VecxIdMake(blkno, off);
 			Size		size;
 			VecxRecord	rec = VecxGetRecord(index, page.data, id, &size);
-			const uint8 *code;
-			bool		is_hidden;
+			bool		hidden;
 
 			if (!rec)
 				continue;
-			is_hidden = VecxStoredHide(index, by_hash, n, id, rec);
-			if (rec->level > 0 || (rec->flags & VECX_RECORD_DEAD))
-				continue;
-			code = VecxRecordCode(&index->layout, rec);
-			for (int i = 0; i < n; i++)
-			{
-				StoredQuery *q = &queries[i];
-				float		nav = vecx_code_distance(&index->coder, &q->probe->code, code);
-
-				if (is_hidden && VecxIdSetContains(&q->stored.hidden, id))
-					continue;
-				VecxKeepNearest(q->nearest, &q->nnearest, MANY_ROWS,
-								vecx_code_rank(&index->coder, &q->probe->code, code, nav));
-			}
+			hidden = VecxStoredHide(index, by_hash, n, id, rec);
+			if (rec->level == 0 && !(rec->flags & VECX_RECORD_DEAD))
+				batch_add(&batch, id, VecxRecordCode(&index->layout, rec), hidden);
 		}
 	}
+	batch_flush(&batch);
 	FreeAccessStrategy(strategy);
 	pfree(by_hash);
 }

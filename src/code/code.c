@@ -462,6 +462,26 @@ vecx_code_distance(const VecxCoder *coder, const VecxCodeQuery *query, const uin
 	}
 }
 
+size_t
+vecx_code_distances_room(const VecxCoder *coder, size_t nqueries, size_t ncodes)
+{
+	return coder->kind == VECX_CODE_SQ8 ? (nqueries + ncodes) * coder->dim : 1;
+}
+
+void
+vecx_code_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries, size_t nqueries,
+					const uint8_t *codes, size_t ncodes, uint8_t *room, float *out)
+{
+	if (coder->kind == VECX_CODE_SQ8)
+	{
+		vecx_sq_distances(coder, queries, nqueries, codes, ncodes, room, out);
+		return;
+	}
+	for (size_t c = 0; c < ncodes; c++)
+		for (size_t q = 0; q < nqueries; q++)
+			out[c * nqueries + q] = vecx_code_distance(coder, queries[q], codes + c * coder->nbytes);
+}
+
 float
 vecx_code_rank(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code, float nav)
 {

@@ -126,6 +126,14 @@ extern void vecx_code_query_init_code(const VecxCoder *coder, VecxCodeQuery *que
 /* Navigation distance of a query to a code. */
 extern float vecx_code_distance(const VecxCoder *coder, const VecxCodeQuery *query,
 								const uint8_t *code);
+/*
+ * The same of many at once, which is faster: out[ncodes][nqueries], of codes that lie
+ * one after the other and queries made from codes.
+ */
+extern size_t vecx_code_distances_room(const VecxCoder *coder, size_t nqueries, size_t ncodes);
+extern void vecx_code_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries,
+								size_t nqueries, const uint8_t *codes, size_t ncodes,
+								uint8_t *room, float *out);
 /* The distance that orders results: L1 under L1, else the navigation distance
  * nav, which the caller has already. */
 extern float vecx_code_rank(const VecxCoder *coder, const VecxCodeQuery *query,

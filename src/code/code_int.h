@@ -110,6 +110,10 @@ extern double vecx_sq_ip(const VecxCoder *coder, const VecxCodeQuery *query,
 						 const uint8_t *code);
 extern double vecx_sq_l1(const VecxCoder *coder, const VecxCodeQuery *query,
 						 const uint8_t *code);
+/* Navigation distances of queries made from codes to codes, as vecx_code_distances. */
+extern void vecx_sq_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries,
+							  size_t nqueries, const uint8_t *codes, size_t ncodes,
+							  uint8_t *room, float *out);
 extern double vecx_sq_norm2(const VecxCoder *coder, const uint8_t *code);
 /* Squared length of the quantisation error, and the step. */
 extern void vecx_sq_noise(const VecxCoder *coder, const uint8_t *code,

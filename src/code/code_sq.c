@@ -262,6 +262,45 @@ vecx_sq_ip(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *co
 	return (double) coder->dim * mq * mx + prod;
 }
 
+/* The levels of all are laid side by side, for one product of matrices. */
+void
+vecx_sq_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries, size_t nqueries,
+				  const uint8_t *codes, size_t ncodes, uint8_t *room, float *out)
+{
+	size_t		dim = coder->dim;
+	double		n = (double) dim;
+	uint8_t    *levels = room + nqueries * dim;
+
+	for (size_t q = 0; q < nqueries; q++)
+		memcpy(room + q * dim, sq_levels(queries[q]->code), dim);
+	for (size_t c = 0; c < ncodes; c++)
+		memcpy(levels + c * dim, sq_levels(codes + c * coder->nbytes), dim);
+	vecx_kernels->products_u8u8(levels, ncodes, room, nqueries, dim, (uint32_t *) (void *) out, nqueries);
+	for (size_t c = 0; c < ncodes; c++)
+	{
+		VecxSqHead	head = sq_head(codes + c * coder->nbytes);
+		double		mean;
+		double		dev2;
+		double		level_mean = sq_centre(&head, 1.0 / n, &mean, &dev2);
+
+		for (size_t i = 0; i < nqueries; i++)
+		{
+			const VecxCodeQuery *q = queries[i];
+			double		d = q->code_mean - mean;
+			uint32_t	product;
+			double		centred;
+
+			memcpy(&product, &out[c * nqueries + i], sizeof(product));
+			centred = (double) head.scale * q->code_scale * ((double) product - level_mean * q->code_sum);
+			if (coder->metric == VECX_METRIC_IP)
+				d = -(n * q->code_mean * mean + centred);
+			else
+				d = fmax(n * d * d + q->code_dev2 + dev2 - 2.0 * centred, 0.0);
+			out[c * nqueries + i] = vecx_finite(d);
+		}
+	}
+}
+
 double
 vecx_sq_l1(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code)
 {

@@ -265,6 +265,51 @@ test_float_coder(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 }
 
 /* A mean that dwarfs the differences must not drown them. */
+/* Many distances at once are those that one query after the other gives. */
+static void
+test_many_distances(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
+{
+	enum
+	{
+		NROWS = 30, NQUERIES = 7
+	};
+	float	   *rows = make_rows(NROWS, dim, metric);
+	const VecxCodeQuery *queries[NQUERIES];
+	VecxCodeQuery query[NQUERIES];
+	void	   *scratch[NQUERIES];
+	float		out[NROWS * NQUERIES];
+	VecxCoder	coder;
+	uint8_t    *codes;
+	uint8_t    *room;
+	bool		same = true;
+
+	vecx_coder_init(&coder, kind, metric, dim, 0);
+	codes = get((size_t) NROWS * coder.nbytes);
+	for (size_t r = 0; r < NROWS; r++)
+		vecx_code_encode(&coder, rows + r * dim, codes + r * coder.nbytes);
+	for (size_t q = 0; q < NQUERIES; q++)
+	{
+		scratch[q] = get(vecx_code_query_scratch(&coder));
+		vecx_code_query_init_code(&coder, &query[q], codes + q * coder.nbytes, scratch[q]);
+		queries[q] = &query[q];
+	}
+	room = get(vecx_code_distances_room(&coder, NQUERIES, NROWS));
+	vecx_code_distances(&coder, queries, NQUERIES, codes, NROWS, room, out);
+	for (size_t r = 0; r < NROWS; r++)
+		for (size_t q = 0; q < NQUERIES; q++)
+		{
+			float		one = vecx_code_distance(&coder, &query[q], codes + r * coder.nbytes);
+
+			same = same && fabsf(out[r * NQUERIES + q] - one) <= 1e-6f * fabsf(one);
+		}
+	UNIT_CHECK(same, "kind %d, metric %d: many distances at once", (int) kind, (int) metric);
+	for (size_t q = 0; q < NQUERIES; q++)
+		free(scratch[q]);
+	free(rows);
+	free(codes);
+	free(room);
+}
+
 static void
 test_common_mean(void)
 {
@@ -1049,6 +1094,7 @@ main(int argc, char **argv)
 		{
 			test_float_coder(float_kinds[k], float_metrics[m], 131);
 			test_float_coder(float_kinds[k], float_metrics[m], 768);
+			test_many_distances(float_kinds[k], float_metrics[m], 131);
 		}
 	test_common_mean();
 	test_image_data();
