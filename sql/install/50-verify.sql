@@ -94,7 +94,8 @@ CREATE FUNCTION vecx_last_scan(
 		OUT matching bigint,
 		OUT heap_fetches bigint,
 		OUT dropped bigint,
-		OUT stopped boolean)
+		OUT stopped boolean,
+		OUT by_tree boolean)
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vecx_last_scan() IS 'what the vecx index scan that ended last in this session did';
 

@@ -265,6 +265,7 @@ typedef struct VecxScanCounts
 	int64		heap_fetches;	/* for exact distances */
 	int64		dropped;		/* rows, or groups of equal ones, that came too late */
 	bool		stopped;		/* by vecx.max_scan_tuples */
+	bool		by_tree;		/* the value tree told what to open, at least in the end */
 } VecxScanCounts;
 
 /* opspec.c */
@@ -349,7 +350,11 @@ extern uint64 VecxIdSetCount(const VecxIdSet *set);
 extern VecxSearch *VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes);
 extern void VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden);
 extern void VecxSearchStandIn(VecxSearch *search, VecxProbe *probe, VecxId self);
-extern void VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter);
+extern void VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter, double otherwise);
+extern void VecxSearchClose(VecxSearch *search);
+extern bool VecxSearchHasVisited(const VecxSearch *search, VecxId id);
+extern void VecxSearchOffer(VecxSearch *search, VecxId id, float est);
+extern bool VecxSearchForgot(const VecxSearch *search);
 extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 							const VecxId *seeds, int nseeds);
 extern void VecxSearchLimit(VecxSearch *search, int64 records);

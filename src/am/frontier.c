@@ -36,6 +36,7 @@ void
 VecxFrontierClear(VecxFrontier *f)
 {
 	f->nnear = f->nnext = f->nfar = 0;
+	f->forgot = false;
 	f->limit = INFINITY;
 	f->far_limit = -INFINITY;
 	for (int i = 0; i < VECX_FRONTIER_NEAR; i++)
@@ -95,6 +96,7 @@ VecxFrontierGrow(VecxFrontier *f)
 		f->far = repalloc_huge(f->far, sizeof(VecxCandidate) * f->far_cap);
 		return;
 	}
+	f->forgot = true;
 	f->nfar /= 2;
 	select_nearest(f->far, f->far_cap, f->nfar);
 }

@@ -37,6 +37,7 @@ typedef struct VecxFrontier
 	int			nfar;
 	int			far_cap;
 	int			far_max;		/* by work_mem */
+	bool		forgot;			/* some of the far ones, since it was cleared */
 } VecxFrontier;
 
 extern void VecxFrontierInit(VecxFrontier *f, MemoryContext cxt);

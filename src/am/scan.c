@@ -26,6 +26,7 @@
 #include "am/heap.h"
 #include "am/ready.h"
 #include "am/tidset.h"
+#include "am/vtree.h"
 
 /* Lest a wrong estimate makes a scan read the whole index in its first batch. */
 #define LEAST_PASSING	0.01
@@ -38,6 +39,7 @@ typedef enum ScanPhase
 	SCAN_START,
 	SCAN_NAN,					/* when NaN comes first */
 	SCAN_GRAPH,
+	SCAN_TREE,					/* what the value tree says may match */
 	SCAN_SWEEP,
 	SCAN_SIDE,
 	SCAN_SET,					/* instead of the others: few rows, looked up */
@@ -55,12 +57,14 @@ typedef struct VecxScan
 	bool		strict;			/* vecx.scan_order when the plan was started */
 	VecxRange	range;
 	VecxFilterQuery *filter;	/* conditions on filter columns, or NULL */
+	VecxTreeScan *tree;			/* who may meet them; NULL: the value tree does not tell */
 	bool		recheck;		/* all rows, because of conditions on the vector */
 	bool		only_null;		/* rows without a vector are wanted, or */
 	bool		not_null;		/* are not */
 	bool		nan_first;		/* the operator says that NaN is the least */
 	VecxExact  *exact;
 	ScanPhase	phase;
+	ScanPhase	after_nan;
 	const LimitState *limit;	/* above the scan, or NULL */
 	double		passing;		/* share of the rows that gets there */
 	int64		rows_wanted;	/* without a limit; 0: unknown */
@@ -214,6 +218,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->nan_first = false;
 	so->range.active = false;
 	so->filter = NULL;
+	so->tree = NULL;
 	so->recheck = so->only_null = so->not_null = so->may_look_up = false;
 	so->phase = SCAN_START;
 }
@@ -353,6 +358,51 @@ start_search(VecxScan *so)
 	begin_search(so, seeds, nseeds);
 }
 
+/* Goes on with all that the value tree says may match, and with nothing else. */
+static void
+start_tree(VecxScan *so)
+{
+	VecxSearchClose(so->search);
+	VecxTreeScanOffer(so->tree, so->search);
+	so->phase = SCAN_TREE;
+	so->counts.by_tree = true;
+}
+
+/*
+ * The effort of a search with a filter that lets a share pass.  The planner's share
+ * is that of all conditions: what the index tests is not to be counted twice.
+ */
+static void
+choose_filtered_effort(VecxScan *so, double share)
+{
+	so->counts.rows_wanted = rows_wanted(so, so->passing / share);
+	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
+}
+
+/*
+ * Starts with what the value tree says may match, if that is likely to cost less
+ * than to search the graph for it; else with the graph, for as long as that goes
+ * well.
+ */
+static void
+start_filtered(VecxScan *so)
+{
+	so->tree = VecxTreeScanMake(so->index, so->filter, so->probe);
+	if (so->tree)
+	{
+		choose_filtered_effort(so, VecxTreeScanShare(so->tree));
+		if (VecxTreeScanCost(so->tree) < so->effort.records)
+		{
+			begin_search(so, NULL, 0);
+			start_tree(so);
+			return;
+		}
+		VecxSearchFilter(so->search, so->filter, VecxTreeScanCost(so->tree));
+	}
+	so->phase = SCAN_GRAPH;
+	start_search(so);
+}
+
 static void
 start_sweep(VecxScan *so)
 {
@@ -420,7 +470,7 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 									 scan->numberOfKeys, so->tids ? test_tid : NULL,
 									 unconstify(VecxTidSet *, so->tids));
 	so->search = VecxSearchMake(so->index, so->cxt, false);
-	VecxSearchFilter(so->search, so->filter);
+	VecxSearchFilter(so->search, so->filter, get_float8_infinity());
 	VecxReadyInit(&so->ready, so->cxt);
 	VecxSideScanStart(&so->side, so->index, so->filter, so->cxt);
 	so->last_distance = -get_float8_infinity();
@@ -432,8 +482,14 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 			so->phase = SCAN_SET;
 		else
 		{
-			so->phase = so->nan_first ? SCAN_NAN : SCAN_GRAPH;
-			start_search(so);
+			so->phase = SCAN_GRAPH;
+			if (so->filter && !so->may_look_up)
+				start_filtered(so);
+			else
+				start_search(so);
+			so->after_nan = so->phase;
+			if (so->nan_first)
+				so->phase = SCAN_NAN;
 		}
 	}
 	else if (so->only_null && so->phase != SCAN_DONE)
@@ -575,7 +631,7 @@ take_batch(VecxScan *so)
 {
 	int			n;
 	VecxOpened *opened = VecxSearchOpened(so->search, &n);
-	float		threshold = so->phase == SCAN_GRAPH ? VecxSearchThreshold(so->search) :
+	float		threshold = so->phase != SCAN_SWEEP ? VecxSearchThreshold(so->search) :
 		get_float4_infinity();
 	int			left = 0;
 	int			found = 0;
@@ -615,27 +671,13 @@ take_batch(VecxScan *so)
 	VecxSearchRelease(so->search);
 }
 
-/*
- * The effort of a search with a filter, by the share that passes near the query.  The
- * planner's share is that of all conditions: what the index tests is not to be
- * counted twice.
- */
-static void
-choose_filtered_effort(VecxScan *so)
-{
-	double		share = VecxSearchProbe(so->search, PROBE_HOPS);
-
-	so->counts.rows_wanted = rows_wanted(so, so->passing / share);
-	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
-}
-
 /* The first batch takes its effort; the next is as wide as all before together,
  * within work_mem. */
 static void
 search_batch(VecxScan *so)
 {
 	if (so->counts.batches == 0 && so->filter)
-		choose_filtered_effort(so);
+		choose_filtered_effort(so, VecxSearchProbe(so->search, PROBE_HOPS));
 	if (so->counts.batches++ == 0)
 		so->width = so->counts.width = VecxEffortSearch(so->search, &so->effort, 0);
 	else
@@ -658,6 +700,36 @@ sweep_all(VecxScan *so)
 		so->sweep_next = so->sweep_end;
 }
 
+/* The first batch of what the value tree says is for the rows wanted, as many as
+ * their codes may confuse with others; the next as those of the graph. */
+static void
+search_tree_batch(VecxScan *so)
+{
+	if (so->counts.batches++ == 0)
+		so->width = so->counts.width = VecxTreeScanWidth(so->index, &so->effort);
+	VecxSearchRun(so->search, (int) Min(Max(so->returned, so->width),
+										Max(VecxWidestBatch(), so->width)));
+}
+
+/* Finds another batch of what the value tree says may match; false at the end. */
+static bool
+next_tree_batch(VecxScan *so)
+{
+	while (!so->counts.stopped && !VecxRangeIsDone(&so->range, so->returned))
+	{
+		if (VecxSearchExhausted(so->search) &&
+			!(VecxSearchForgot(so->search) && VecxTreeScanOffer(so->tree, so->search)))
+			return false;
+		search_tree_batch(so);
+		if (VecxSearchPastLimit(so->search))
+			give_up(so);
+		take_batch(so);
+		if (so->npending > 0)
+			return true;
+	}
+	return false;
+}
+
 /* Finds another batch; false if there is none. */
 static bool
 next_batch(VecxScan *so)
@@ -676,7 +748,10 @@ next_batch(VecxScan *so)
 				start_search(so);
 				continue;
 			}
-			start_sweep(so);
+			if (so->tree)
+				start_tree(so);
+			else
+				start_sweep(so);
 			break;
 		}
 		search_batch(so);
@@ -692,6 +767,11 @@ next_batch(VecxScan *so)
 			so->may_look_up = false;
 			limit_search(so);
 		}
+		if (VecxSearchIsRare(so->search) && so->tree)
+		{
+			start_tree(so);
+			break;
+		}
 		if (VecxSearchIsRare(so->search))
 			sweep_all(so);
 		if (VecxSearchPastLimit(so->search))
@@ -700,6 +780,8 @@ next_batch(VecxScan *so)
 		if (so->npending > 0)
 			return true;
 	}
+	if (so->phase == SCAN_TREE)
+		return next_tree_batch(so);
 	while (so->phase == SCAN_SWEEP && !so->counts.stopped && so->sweep_next < so->sweep_end)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -840,7 +922,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 			found = next_unscored_row(scan, so, &scan->xs_heaptid, &recheck);
 			if (!found)
 			{
-				so->phase = SCAN_GRAPH;
+				so->phase = so->after_nan;
 				VecxSideScanStart(&so->side, so->index, so->filter, so->cxt);
 			}
 		}

@@ -55,6 +55,8 @@ struct VecxSearch
 	VecxCandidate *stand_in;	/* where links to them lead at the base */
 	int			nstand_in;
 	const VecxFilterQuery *filter;	/* what counts at the base, or NULL */
+	double		otherwise;		/* hops that it costs to find that in another way */
+	bool		closed;			/* links are not followed */
 
 	VecxProbe  *probe;
 	int			level;
@@ -96,6 +98,7 @@ VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes)
 	search->cxt = cxt;
 	search->keep_codes = keep_codes;
 	search->nblocks = RelationGetNumberOfBlocks(index->rel);
+	search->otherwise = SWEPT_PER_HOP * search->nblocks;
 	VecxIdSetInit(&search->visited, cxt, search->nblocks);
 	VecxFrontierInit(&search->frontier, cxt);
 	search->opened_cap = 128;
@@ -131,12 +134,48 @@ VecxSearchPastLimit(const VecxSearch *search)
 
 /*
  * Of vertices without a row that passes the filter only the links are used: they are
- * neither counted nor returned.
+ * neither counted nor returned.  There is another way to find those with one, for
+ * so many hops, if it is less than a sweep costs.
  */
 void
-VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter)
+VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter, double otherwise)
 {
 	search->filter = filter;
+	search->otherwise = Min(search->otherwise, otherwise);
+}
+
+/*
+ * Follows no links from now on, and forgets what they led to: only what is offered
+ * will be opened.
+ */
+void
+VecxSearchClose(VecxSearch *search)
+{
+	search->closed = true;
+	VecxFrontierClear(&search->frontier);
+}
+
+/* Whether a record of the base was opened. */
+bool
+VecxSearchHasVisited(const VecxSearch *search, VecxId id)
+{
+	return VecxIdSetContains(&search->visited, id);
+}
+
+/* A record to be opened when it is its turn by that estimate. */
+void
+VecxSearchOffer(VecxSearch *search, VecxId id, float est)
+{
+	VecxCandidate cand = {est, id};
+
+	VecxFrontierAdd(&search->frontier, cand);
+}
+
+/* Whether the search had no room for something that it was offered. */
+bool
+VecxSearchForgot(const VecxSearch *search)
+{
+	return search->frontier.forgot;
 }
 
 /* Remembers a distance among the best width ones. */
@@ -440,12 +479,14 @@ open_record(VecxSearch *search, VecxId id)
 
 	if (!rec)
 		return;
-	prefetch_range((const char *) rec, VecxRecordSize(&index->layout, rec->nlinks));
+	prefetch_range((const char *) rec, VecxRecordSize(&index->layout, search->closed ? 0 : rec->nlinks));
 	prefetch_next(search);
 	nav = vecx_code_distance(&index->coder, &search->probe->code,
 							 VecxRecordCode(&index->layout, rec));
-	norm2 = VecxRecordEstimates(search->probe, rec, nav, search->scratch, search->est);
-	nlinks = rec->nlinks;
+	nlinks = search->closed ? 0 : rec->nlinks;
+	norm2 = search->closed ?
+		vecx_code_norm2(&index->coder, VecxRecordCode(&index->layout, rec)) :
+		VecxRecordEstimates(search->probe, rec, nav, search->scratch, search->est);
 	for (int i = 0; i < nlinks; i++)
 		search->ids[i] = VecxLinkId(VecxRecordLink(&index->layout, rec, i));
 	dead = (rec->flags & VECX_RECORD_DEAD) != 0;
@@ -495,6 +536,7 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 {
 	search->probe = probe;
 	search->level = level;
+	search->closed = false;
 	search->nworst = search->nopened = 0;
 	search->width = 1;
 	if (search->worst_cap < 1)
@@ -536,19 +578,20 @@ VecxSearchProbe(VecxSearch *search, int hops)
 
 /*
  * Whether what passes the filter is so rare here that to find as much as the width
- * says would take more hops than to read the whole index page by page.
+ * says would take more hops than to read the whole index page by page, or than
+ * another way would.
  */
 bool
 VecxSearchIsRare(const VecxSearch *search)
 {
 	double		hops;
 
-	if (!search->filter || search->level > 0 || search->nworst >= search->width ||
+	if (!search->filter || search->closed || search->level > 0 || search->nworst >= search->width ||
 		search->ntested < LEAST_TESTED)
 		return false;
 	hops = (double) (search->width - search->nworst) *
 		(double) search->ntested / (double) (search->nmatching + 1);
-	return hops > SWEPT_PER_HOP * search->nblocks;
+	return hops > search->otherwise;
 }
 
 /*

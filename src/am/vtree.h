@@ -119,6 +119,33 @@ extern Buffer VecxTreeReadPage(VecxIndex *index, BlockNumber blkno, int level, i
 extern Buffer VecxTreeReadNext(VecxIndex *index, BlockNumber blkno, int level,
 							   const VecxTreeKey *high, int lockmode);
 
+/* vtree_walk.c: entries in order */
+typedef struct VecxTreeWalk
+{
+	VecxIndex  *index;
+	VecxTreeKey last;			/* where the walk ends, inclusive */
+	bool		more;			/* pages behind the one at hand may be wanted */
+	BlockNumber next;			/* the first of them */
+	int			at;				/* entry to give next */
+	int			end;			/* of those on the page */
+	int64		npages;			/* read so far */
+	PGAlignedBlock page;
+} VecxTreeWalk;
+
+extern void VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column,
+							  uint64 low, uint64 high);
+extern bool VecxTreeWalkPage(VecxTreeWalk *walk);
+extern double VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high);
+
+/* vtree_scan.c: vertices that may match a scan's conditions */
+typedef struct VecxTreeScan VecxTreeScan;
+extern VecxTreeScan *VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter,
+									  const VecxProbe *probe);
+extern double VecxTreeScanShare(const VecxTreeScan *scan);
+extern double VecxTreeScanCost(const VecxTreeScan *scan);
+extern int	VecxTreeScanWidth(const VecxIndex *index, const VecxEffort *effort);
+extern bool VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search);
+
 /* vtree_build.c: a tree from all its entries */
 typedef struct VecxTreeBuild VecxTreeBuild;
 extern VecxTreeBuild *VecxTreeBuildBegin(VecxIndex *index);

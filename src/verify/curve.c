@@ -205,8 +205,8 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 {
 	const VecxScanCounts *counts = VecxLastScan();
 	TupleDesc	desc;
-	Datum		values[11];
-	bool		nulls[11] = {false};
+	Datum		values[12];
+	bool		nulls[12] = {false};
 	int			n = 0;
 
 	if (!OidIsValid(counts->index))
@@ -225,6 +225,7 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(counts->heap_fetches);
 	values[n++] = Int64GetDatum(counts->dropped);
 	values[n++] = BoolGetDatum(counts->stopped);
+	values[n++] = BoolGetDatum(counts->by_tree);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -1,0 +1,123 @@
+-- The value tree: searches of rare matches by the values of filter columns.
+CREATE TABLE tree_t (id int PRIMARY KEY, v vector(16), tenant int, score float8, day date,
+	name text COLLATE "C", tags int[], note text);
+SELECT setseed(0.25);
+INSERT INTO tree_t
+	SELECT i, (SELECT array_agg(random() + c + 0 * g) FROM generate_series(1, 16) g)::vector,
+		i % 300, CASE WHEN i % 11 = 0 THEN 'NaN' ELSE (i % 500) / 10.0 END, '2020-01-01'::date + i % 900,
+		CASE WHEN i % 13 > 0 THEN 'name ' || i % 400 END,
+		CASE WHEN i % 17 > 0 THEN ARRAY[i % 7, 1000 + i % 350, CASE WHEN i % 5 = 0 THEN i END] END, 'a'
+	FROM (SELECT i, i % 20 AS c FROM generate_series(1, 4000) i) s;
+-- rows that share a vector, and rows without one
+INSERT INTO tree_t SELECT 10000 + i, (SELECT v FROM tree_t WHERE id = 77), i % 50, i, NULL, 'shared', '{}', 'b'
+	FROM generate_series(1, 300) i;
+INSERT INTO tree_t SELECT 20000 + i, NULL, i, i, '2030-01-01', 'none', ARRAY[5000], 'c' FROM generate_series(1, 20) i;
+CREATE INDEX tree_idx ON tree_t USING vecx (v, tenant, score, day, name, tags);
+ANALYZE tree_t;
+SELECT vecx_check('tree_idx', true);
+SELECT bytes_tree > 1000000 AS has_tree FROM vecx_info('tree_idx');
+SET enable_seqscan = off;
+SET enable_sort = off;
+SET enable_bitmapscan = off;
+
+-- What a condition gives by the index, in whole and for LIMIT 10, against a scan
+-- of the table; and whether the tree told where to look.
+CREATE FUNCTION tree_test(condition text, OUT matches bigint, OUT same boolean, OUT recall numeric, OUT by_tree boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+	sql text := format('SELECT coalesce(array_agg(id), ''{}'') FROM (SELECT id FROM tree_t WHERE %s ORDER BY v <-> $1', condition);
+	query vector := (SELECT v FROM tree_t WHERE id = 1234);
+	found int[];
+	truth int[];
+	best int[];
+BEGIN
+	EXECUTE sql || ') s' INTO found USING query;
+	EXECUTE sql || ' LIMIT 10) s' INTO best USING query;
+	by_tree := (SELECT l.by_tree FROM vecx_last_scan() l);
+	SET LOCAL enable_indexscan = off;
+	SET LOCAL enable_sort = on;
+	EXECUTE sql || ', id) s' INTO truth USING query;
+	RESET enable_indexscan;
+	SET LOCAL enable_sort = off;
+	matches := cardinality(truth);
+	same := (SELECT array_agg(x ORDER BY x) FROM unnest(found) x) IS NOT DISTINCT FROM
+		(SELECT array_agg(x ORDER BY x) FROM unnest(truth) x) AND cardinality(best) = least(10, matches);
+	recall := round((SELECT count(*) FROM unnest(best) x WHERE x = ANY (truth[1:10])) / greatest(least(10, matches), 1)::numeric, 1);
+END $$;
+
+-- one value, a range, several, none
+SELECT c, t.* FROM unnest(ARRAY[
+	'tenant = 7', 'tenant BETWEEN 5 AND 9', 'tenant >= 298', 'tenant < 0', 'tenant IS NULL',
+	'score = 12.5', 'score = ''NaN''', 'score > 49.8 AND score < 60', 'score >= ''NaN''',
+	'day = ''2020-02-03''', 'day IS NULL', 'day < ''2020-01-03''', 'day >= ''2030-01-01''::timestamp',
+	'name = ''name 33''', 'name = ''shared''', 'name IS NULL AND tenant = 3', 'name = ''nothing''',
+	'tags @> ARRAY[1033]', 'tags && ARRAY[1033, 1034, 99999]', 'tags @> ARRAY[3, 1033]', 'tags @> ARRAY[NULL]::int[]',
+	'tags IS NULL AND tenant = 51', 'tags = ''{}''', 'tags @> ARRAY[5000]',
+	'tenant = 7 AND score < 3', 'tenant = 7 AND name = ''name 7''', 'tenant = 7 AND name = ''name 8''',
+	'tenant < 30 AND day < ''2020-02-01'' AND note = ''a''']) c, tree_test(c) t;
+
+-- where most rows match, the graph is searched
+SELECT c, matches, same, by_tree FROM unnest(ARRAY['tenant >= 0', 'score >= 10', 'tags && ARRAY[1, 2, 3, 4, 5, 6]']) c, tree_test(c) t;
+
+-- a condition that few of the near rows meet: the graph is given up
+CREATE TABLE far_t AS SELECT id, v, (CASE WHEN id % 20 >= 10 THEN 1 ELSE 0 END) AS far FROM tree_t WHERE id < 10000;
+ALTER TABLE far_t ALTER v TYPE vector(16);
+CREATE INDEX far_idx ON far_t USING vecx (v, far);
+SELECT count(*), min(id % 20) FROM (SELECT id FROM far_t WHERE far = 1
+	ORDER BY v <-> (SELECT v FROM far_t WHERE id = 20) LIMIT 10) s;
+SELECT by_tree FROM vecx_last_scan();
+
+-- inserts, updates and VACUUM keep the tree
+INSERT INTO tree_t SELECT 30000 + i, (SELECT array_agg(random()) FROM generate_series(1, 16) WHERE i > 0)::vector,
+	1000 + i % 3, -i, '2040-01-01', 'new', ARRAY[7777], 'd' FROM generate_series(1, 300) i;
+UPDATE tree_t SET tenant = 2000 WHERE tenant = 1000;
+DELETE FROM tree_t WHERE id % 4 = 0;
+SELECT vecx_check('tree_idx', true);
+VACUUM tree_t;
+SELECT vecx_check('tree_idx', true);
+SELECT c, t.* FROM unnest(ARRAY['tenant = 1000', 'tenant = 1001', 'tenant = 2000', 'score < 0', 'tags @> ARRAY[7777]', 'name = ''shared''']) c, tree_test(c) t;
+REINDEX INDEX CONCURRENTLY tree_idx;
+SELECT vecx_check('tree_idx', true);
+SELECT c, t.* FROM unnest(ARRAY['tenant = 2000', 'tags @> ARRAY[7777]']) c, tree_test(c) t;
+DELETE FROM tree_t;
+VACUUM tree_t;
+SELECT vecx_check('tree_idx', true);
+SELECT c, t.* FROM unnest(ARRAY['tenant = 2000', 'tenant IS NULL']) c, tree_test(c) t;
+
+-- memory for fewer vertices than match
+CREATE TABLE many_t AS SELECT i AS id, ARRAY[random(), random(), random()]::vector AS v, i % 10 AS ten FROM generate_series(1, 12000) i;
+ALTER TABLE many_t ALTER v TYPE vector(3);
+CREATE INDEX many_idx ON many_t USING vecx (v, ten);
+SET work_mem = '64kB';
+SELECT count(*), count(DISTINCT id), sum(id) FROM (SELECT id FROM many_t WHERE ten IN (3) ORDER BY v <-> '[0,0,0]' OFFSET 0) s;
+RESET work_mem;
+SELECT sum(id) FROM many_t WHERE ten = 3;
+
+-- bit strings, whose sketches are some of their bits, and inner products
+CREATE TABLE bit_t AS SELECT i AS id, (SELECT string_agg((random() < 0.5)::int::text, '') FROM generate_series(1, 1024) WHERE i > 0)::bit(1024) AS b,
+	i % 100 AS part FROM generate_series(1, 2000) i;
+CREATE INDEX bit_idx ON bit_t USING vecx (b bit_hamming_ops, part);
+SELECT vecx_check('bit_idx', true);
+SELECT count(*), min(id % 100), max(id % 100) FROM (SELECT id FROM bit_t WHERE part = 42 ORDER BY b <~> (SELECT b FROM bit_t WHERE id = 42)) s;
+SELECT id FROM bit_t WHERE part = 42 ORDER BY b <~> (SELECT b FROM bit_t WHERE id = 442) LIMIT 1;
+CREATE INDEX ip_idx ON tree_t USING vecx (v vector_ip_ops, tenant);
+CREATE INDEX cosine_idx ON tree_t USING vecx (v vector_cosine_ops, tenant);
+CREATE INDEX l1_idx ON tree_t USING vecx (v vector_l1_ops, tenant);
+INSERT INTO tree_t SELECT i, (SELECT array_agg(random() - 0.5) FROM generate_series(1, 16) WHERE i > 0)::vector, i % 100 FROM generate_series(1, 3000) i;
+SELECT vecx_check('ip_idx', true), vecx_check('cosine_idx', true), vecx_check('l1_idx', true);
+DO $$
+DECLARE
+	op text;
+	q vector := (SELECT v FROM tree_t WHERE id = 55);
+	found int[];
+	truth int[];
+BEGIN
+	FOREACH op IN ARRAY ARRAY['<#>', '<=>', '<+>']
+	LOOP
+		EXECUTE format('SELECT array_agg(id) FROM (SELECT id FROM tree_t WHERE tenant = 55 ORDER BY v %s $1 LIMIT 10) s', op) INTO found USING q;
+		EXECUTE format('SELECT array_agg(id) FROM (SELECT id FROM tree_t WHERE tenant = 55 ORDER BY v %s $1, id OFFSET 0) s', op) INTO truth USING q;
+		RAISE NOTICE '% finds % of 10 by the tree: %', op,
+			(SELECT count(*) FROM unnest(found) x WHERE x = ANY (truth[1:10])), (SELECT by_tree FROM vecx_last_scan());
+	END LOOP;
+END $$;
+DROP TABLE tree_t, far_t, many_t, bit_t;

@@ -1,0 +1,302 @@
+/*
+ * vtree_scan.c
+ *    The vertices that may have a row that meets a scan's conditions, from the
+ *    value tree, with estimates of their distances.
+ *
+ * Every row that passes has, for each of the filter's needs, a value within one
+ * of the need's stretches.  So all entries of the need with the fewest contain
+ * every vertex that matters; what other needs say is looked up where that costs
+ * less than to open the vertices.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+
+#include "am/vtree.h"
+
+/* Pages that may be read to find out that there is little to read. */
+#define PAGES_TO_TRY		4
+
+/*
+ * Costs in hops of a search of the graph, by measurement: an entry scored, an
+ * entry only read; records opened by their sketches in any case.
+ */
+#define COST_OF_SCORING		(1.0 / 12.0)
+#define COST_OF_READING		(1.0 / 60.0)
+#define OPENED_ANYWAY		40.0
+
+/*
+ * A sketch may be as much nearer than it seems: some standard deviations of its
+ * estimate, three of which vecx_code_error gives.
+ */
+#define ERRORS_TO_ALLOW		(2.5f / 3.0f)
+
+typedef struct Need
+{
+	const VecxFilterNeed *need;
+	double		count;			/* of entries */
+	double		share;			/* of all vertices */
+	bool		narrows;		/* looked up for what the first need finds */
+} Need;
+
+struct VecxTreeScan
+{
+	VecxIndex  *index;
+	VecxCodeQuery query;
+	int			nneeds;
+	Need	   *needs;			/* the one with the fewest entries first */
+	bool		few;			/* of that one: all are on a few pages */
+	double		share;			/* of the vertices that meet all needs */
+	double		cost;
+	VecxIdSet	allowed;		/* by the needs that narrow; if there are any */
+	bool		has_allowed;
+	VecxTreeWalk *walk;
+};
+
+/* Entries of a need, exactly if they are on a few pages; *few tells. */
+static double
+count_need(VecxTreeScan *scan, const VecxFilterNeed *need, bool *few)
+{
+	int64		npages = 0;
+	double		count = 0;
+
+	*few = true;
+	for (int i = 0; i < need->nstretches && *few; i++)
+	{
+		VecxTreeWalkStart(scan->walk, scan->index, (uint16) need->column,
+						  need->stretches[i].lo, need->stretches[i].hi);
+		do
+		{
+			count += scan->walk->end - scan->walk->at;
+			*few = ++npages < PAGES_TO_TRY || !scan->walk->more;
+		} while (*few && VecxTreeWalkPage(scan->walk));
+	}
+	if (*few)
+		return count;
+	count = 0;
+	for (int i = 0; i < need->nstretches; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		count += VecxTreeCount(scan->index, (uint16) need->column,
+							   need->stretches[i].lo, need->stretches[i].hi);
+	}
+	return count;
+}
+
+/* Vertices there are, as the curve or the tree tells. */
+static double
+count_vertices(VecxIndex *index)
+{
+	const VecxMetaPageData *meta = &index->meta;
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+
+	if (meta->curve.vertices > 0 && meta->curve.nblocks > 0)
+		return Max((double) meta->curve.vertices * nblocks / meta->curve.nblocks, 1);
+	for (int column = 0; column < index->filters->ncolumns; column++)
+		if (index->filters->columns[column].kind != VECX_FILTER_ARRAY)
+			return Max(VecxTreeCount(index, (uint16) column, 0, PG_UINT64_MAX), 1);
+	return nblocks;
+}
+
+static int
+compare_needs(const void *a, const void *b)
+{
+	double		x = ((const Need *) a)->count;
+	double		y = ((const Need *) b)->count;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Lets needs narrow what the first one finds, as long as that is cheaper than to
+ * open vertices that do not meet them; returns the cost.
+ */
+static double
+choose_needs(VecxTreeScan *scan, double vertices)
+{
+	double		reading = 0;
+	double		failing = 1;	/* vertices opened for one that matches */
+	double		cost;
+
+	for (int i = 0; i < scan->nneeds; i++)
+	{
+		scan->needs[i].share = Min(scan->needs[i].count / vertices, 1);
+		scan->share *= scan->needs[i].share;
+	}
+	for (int i = 1; i < scan->nneeds; i++)
+		failing /= Max(scan->needs[i].share, 1 / vertices);
+	cost = OPENED_ANYWAY * failing;
+	for (int i = 1; i < scan->nneeds; i++)
+	{
+		double		lookup = reading + COST_OF_READING * scan->needs[i].count;
+		double		opened = failing * Max(scan->needs[i].share, 1 / vertices);
+
+		if (lookup + OPENED_ANYWAY * opened >= cost)
+			break;
+		scan->needs[i].narrows = scan->has_allowed = true;
+		reading = lookup;
+		failing = opened;
+		cost = reading + OPENED_ANYWAY * failing;
+	}
+	/* no more can be opened than there are */
+	cost = Min(cost, reading + scan->needs[0].count);
+	return cost + COST_OF_SCORING * scan->needs[0].count;
+}
+
+/*
+ * Looks at the tree for a scan's filter; NULL if it tells nothing.  Allocates in
+ * the current context.
+ */
+VecxTreeScan *
+VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProbe *probe)
+{
+	VecxTreeScan *scan;
+	int			n;
+	VecxFilterNeed *needs = VecxFilterNeeds(filter, &n);
+
+	if (n == 0)
+		return NULL;
+	scan = palloc0(sizeof(VecxTreeScan));
+	scan->index = index;
+	scan->walk = palloc(sizeof(VecxTreeWalk));
+	scan->needs = palloc0(sizeof(Need) * n);
+	scan->share = 1;
+	vecx_code_query_init(&index->tree_coder, &scan->query, probe->vec,
+						 palloc(vecx_code_query_scratch(&index->tree_coder)));
+	for (int i = 0; i < n; i++)
+	{
+		scan->needs[i].need = &needs[i];
+		scan->needs[i].count = count_need(scan, &needs[i], &scan->few);
+		scan->nneeds = i + 1;
+		if (!scan->few)
+			continue;
+		/* the others do not matter */
+		scan->needs[0] = scan->needs[i];
+		scan->nneeds = 1;
+		scan->share = Min(scan->needs[0].count / count_vertices(index), 1);
+		scan->cost = OPENED_ANYWAY + COST_OF_SCORING * scan->needs[0].count;
+		return scan;
+	}
+	qsort(scan->needs, n, sizeof(Need), compare_needs);
+	scan->cost = choose_needs(scan, count_vertices(index));
+	return scan;
+}
+
+/* Of all vertices, those expected to match. */
+double
+VecxTreeScanShare(const VecxTreeScan *scan)
+{
+	return scan->share;
+}
+
+/* To find the first rows, in hops of a search of the graph. */
+double
+VecxTreeScanCost(const VecxTreeScan *scan)
+{
+	return scan->cost;
+}
+
+/*
+ * How many vertices to find by their codes for the rows wanted: some more, since codes
+ * err; where they tell little of the operator's distance, as many as in the graph.
+ */
+int
+VecxTreeScanWidth(const VecxIndex *index, const VecxEffort *effort)
+{
+	int			width = effort->rows + effort->rows / 4 + 4;
+
+	if (VecxIsHashed(index) || index->spec->metric == VECX_METRIC_L1 ||
+		index->coder.kind >= VECX_CODE_RABITQ1)
+		width = Max(width, effort->width);
+	return Min(width, Max(VecxWidestBatch(), effort->rows));
+}
+
+/* Adds the vertices of a need to those that are allowed, or keeps only those
+ * that are in the set before. */
+static void
+allow(VecxTreeScan *scan, const VecxFilterNeed *need, const VecxIdSet *before, VecxIdSet *set)
+{
+	VecxTreeWalk *walk = scan->walk;
+
+	VecxIdSetInit(set, CurrentMemoryContext, RelationGetNumberOfBlocks(scan->index->rel));
+	for (int i = 0; i < need->nstretches; i++)
+	{
+		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
+						  need->stretches[i].lo, need->stretches[i].hi);
+		do
+		{
+			for (int at = walk->at; at < walk->end; at++)
+			{
+				VecxId		id = VecxTreeEntryKey(VecxTreeEntry(walk->page.data, at)).id;
+
+				if (!before || VecxIdSetContains(before, id))
+					VecxIdSetAdd(set, id);
+			}
+		} while (VecxTreeWalkPage(walk));
+	}
+}
+
+static void
+find_allowed(VecxTreeScan *scan)
+{
+	bool		has_before = false;
+
+	for (int i = 1; i < scan->nneeds; i++)
+	{
+		VecxIdSet	before = scan->allowed;
+
+		if (!scan->needs[i].narrows)
+			continue;
+		allow(scan, scan->needs[i].need, has_before ? &before : NULL, &scan->allowed);
+		has_before = true;
+	}
+}
+
+/* How near a vertex may be, as its sketch tells. */
+static inline float
+least_distance(const VecxTreeScan *scan, const uint8 *sketch)
+{
+	const VecxCoder *coder = &scan->index->tree_coder;
+	float		dist = vecx_code_distance(coder, &scan->query, sketch);
+
+	return dist - ERRORS_TO_ALLOW * vecx_code_error(coder, &scan->query, sketch, dist);
+}
+
+/*
+ * Offers all vertices that may match to a search, which takes those that it has
+ * not opened; false if there was none.  If the search has no room for all, the
+ * rest will come by the next time.
+ */
+bool
+VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
+{
+	const VecxFilterNeed *need = scan->needs[0].need;
+	VecxTreeWalk *walk = scan->walk;
+	bool		any = false;
+
+	if (scan->has_allowed && scan->allowed.cxt == NULL)
+		find_allowed(scan);
+	for (int i = 0; i < need->nstretches; i++)
+	{
+		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
+						  need->stretches[i].lo, need->stretches[i].hi);
+		do
+		{
+			for (int at = walk->at; at < walk->end; at++)
+			{
+				const uint8 *entry = VecxTreeEntry(walk->page.data, at);
+				VecxId		id = VecxTreeEntryKey(entry).id;
+
+				if ((!scan->has_allowed || VecxIdSetContains(&scan->allowed, id)) &&
+					!VecxSearchHasVisited(search, id))
+				{
+					VecxSearchOffer(search, id, least_distance(scan, VecxTreeEntrySketch(entry)));
+					any = true;
+				}
+			}
+		} while (VecxTreeWalkPage(walk));
+	}
+	return any;
+}

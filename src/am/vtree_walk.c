@@ -1,0 +1,136 @@
+/*
+ * vtree_walk.c
+ *    Entries of the value tree in order, and how many there are.
+ *
+ * A walk copies a page at a time, and goes on to the right.  What a split moves
+ * meanwhile it has copied already, or meets later.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "am/vtree.h"
+
+/* Copies a locked page of the walk, and lets go of it. */
+static void
+take_page(VecxTreeWalk *walk, Buffer buf)
+{
+	memcpy(walk->page.data, BufferGetPage(buf), BLCKSZ);
+	UnlockReleaseBuffer(buf);
+	walk->npages++;
+	walk->next = VecxPageGetOpaque(walk->page.data)->next;
+	walk->more = walk->next != InvalidBlockNumber &&
+		VecxTreeCompare(&VecxTreeGetHead(walk->page.data)->high, &walk->last) <= 0;
+	walk->end = VecxTreeGetHead(walk->page.data)->count;
+	if (!walk->more)
+	{
+		bool		found;
+
+		walk->end = VecxTreePageFind(walk->page.data, &walk->last, &found);
+	}
+}
+
+/* The greatest id is none, so that the end of a stretch is no entry. */
+static VecxTreeKey
+make_key(uint16 column, uint64 value, VecxId id)
+{
+	VecxTreeKey key;
+
+	memset(&key, 0, sizeof(key));
+	key.column = column;
+	key.value = value;
+	key.id = id;
+	return key;
+}
+
+/*
+ * Starts a walk over the entries of a column from low to high, both included:
+ * those of the first page are the ones from walk->at to walk->end.
+ */
+void
+VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 low, uint64 high)
+{
+	VecxTreeKey first = make_key(column, low, VECX_INVALID_ID);
+	bool		found;
+
+	walk->index = index;
+	walk->last = make_key(column, high, PG_UINT32_MAX);
+	walk->npages = 0;
+	take_page(walk, VecxTreeDescend(index, 0, &first, BUFFER_LOCK_SHARE));
+	walk->at = VecxTreePageFind(walk->page.data, &first, &found);
+}
+
+/* Goes on to the next page; false at the end. */
+bool
+VecxTreeWalkPage(VecxTreeWalk *walk)
+{
+	VecxTreeKey high;
+
+	if (!walk->more)
+		return false;
+	CHECK_FOR_INTERRUPTS();
+	high = VecxTreeGetHead(walk->page.data)->high;
+	take_page(walk, VecxTreeReadNext(walk->index, walk->next, 0, &high, BUFFER_LOCK_SHARE));
+	walk->at = 0;
+	return true;
+}
+
+/* Where a key is in the tree: so many leaf entries come before it, of so many. */
+typedef struct Position
+{
+	double		before;
+	double		all;
+	BlockNumber leaf;
+} Position;
+
+/*
+ * The position of a key, taking each subtree for as large as those on the way:
+ * right to the entry if two keys share their leaf.
+ */
+static Position
+find_position(VecxIndex *index, BlockNumber blkno, int level, const VecxTreeKey *key)
+{
+	Buffer		buf = VecxTreeReadPage(index, blkno, level, BUFFER_LOCK_SHARE);
+	Page		page = BufferGetPage(buf);
+	bool		found;
+	int			at = VecxTreePageFind(page, key, &found);
+	int			count = VecxTreeGetHead(page)->count;
+	Position	position = {at, count, blkno};
+	BlockNumber child;
+
+	level = VecxTreeGetHead(page)->level;
+	if (level == 0 || count == 0)
+	{
+		UnlockReleaseBuffer(buf);
+		return position;
+	}
+	at = Max(found ? at : at - 1, 0);
+	child = VecxTreeEntryChild(VecxTreeEntry(page, at));
+	UnlockReleaseBuffer(buf);
+	CHECK_FOR_INTERRUPTS();
+	position = find_position(index, child, level - 1, key);
+	position.before += at * position.all;
+	position.all *= count;
+	return position;
+}
+
+/*
+ * How many entries a column has from low to high, roughly; exactly where they
+ * are on one page.
+ */
+double
+VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high)
+{
+	VecxTreeKey first = make_key(column, low, VECX_INVALID_ID);
+	VecxTreeKey last = make_key(column, high, PG_UINT32_MAX);
+	Position	from;
+	Position	to;
+
+	from = find_position(index, index->meta.tree_root, -1, &first);
+	to = find_position(index, index->meta.tree_root, -1, &last);
+	if (from.leaf == to.leaf)
+		return to.before - from.before;
+	/* shares of the tree, of what both ways say it has */
+	return Max((to.before / Max(to.all, 1) - from.before / Max(from.all, 1)) *
+			   (from.all + to.all) / 2, 1);
+}
