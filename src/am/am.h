@@ -410,7 +410,7 @@ typedef struct VecxCurveSums VecxCurveSums;
 typedef int (*VecxCurveMeasure) (const VecxOpened *opened, double reach, void *arg);
 extern VecxCurveSums *VecxCurveBegin(VecxIndex *index);
 extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
-						 const double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
+						 double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
 extern bool VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices);
 extern void VecxCalibrate(VecxIndex *index);
 extern void VecxCalibrateIfChanged(VecxIndex *index);

@@ -189,16 +189,26 @@ end_pilot(VecxCurveSums *sums)
 		}
 }
 
+static int
+compare_distances(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
 /*
- * Searches for a query, whose ntruth nearest are at the distances truth,
- * ascending, in the unit of measure.
+ * Searches for a query, whose ntruth nearest are at the distances truth, in the
+ * unit of measure; sorts them.
  */
 void
 VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
-			 const double *truth, int ntruth, VecxCurveMeasure measure, void *arg)
+			 double *truth, int ntruth, VecxCurveMeasure measure, void *arg)
 {
 	if (ntruth == 0)
 		return;
+	qsort(truth, ntruth, sizeof(double), compare_distances);
 	for (int line = 0; line < VECX_CURVE_KS; line++)
 	{
 		int			wanted = Min(VecxCurveRows[line], ntruth);
@@ -411,15 +421,6 @@ within_reach(const VecxOpened *opened, double reach, void *arg)
 	return opened->rank <= reach;
 }
 
-static int
-compare_distances(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* Vertices to draw, within a quarter of maintenance_work_mem. */
 static int
 queries_to_draw(const VecxIndex *index)
@@ -471,7 +472,6 @@ VecxCalibrate(VecxIndex *index)
 
 			for (int j = 0; j < q->nnearest; j++)
 				truth[j] = q->nearest[j];
-			qsort(truth, q->nnearest, sizeof(double), compare_distances);
 			VecxCurveAdd(sums, q->probe, &q->stored, truth, q->nnearest, within_reach, NULL);
 		}
 		(void) VecxCurveStore(sums, VECX_CURVE_STORED, vertices);

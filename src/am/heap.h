@@ -50,39 +50,43 @@ VecxHeapPop(VecxCandidate *heap, int *n)
 	return top;
 }
 
-/* Keeps a distance if it is among the most smallest so far. */
-static inline void
-VecxKeepNearest(float *heap, int *n, int most, float dist)
-{
-	int			i;
-
-	if (*n < most)
-	{
-		i = (*n)++;
-		while (i > 0 && heap[(i - 1) / 2] < dist)
-		{
-			heap[i] = heap[(i - 1) / 2];
-			i = (i - 1) / 2;
-		}
-		heap[i] = dist;
-		return;
-	}
-	if (dist >= heap[0])
-		return;
-	for (i = 0;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= *n)
-			break;
-		if (child + 1 < *n && heap[child + 1] > heap[child])
-			child++;
-		if (dist >= heap[child])
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = dist;
+/* A function that keeps a distance if it is among the most smallest so far. */
+#define VECX_DEFINE_KEEP_NEAREST(name, type) \
+static inline void \
+name(type *heap, int *n, int most, type dist) \
+{ \
+	int			i; \
+\
+	if (*n < most) \
+	{ \
+		i = (*n)++; \
+		while (i > 0 && heap[(i - 1) / 2] < dist) \
+		{ \
+			heap[i] = heap[(i - 1) / 2]; \
+			i = (i - 1) / 2; \
+		} \
+		heap[i] = dist; \
+		return; \
+	} \
+	if (dist >= heap[0]) \
+		return; \
+	for (i = 0;;) \
+	{ \
+		int			child = 2 * i + 1; \
+\
+		if (child >= *n) \
+			break; \
+		if (child + 1 < *n && heap[child + 1] > heap[child]) \
+			child++; \
+		if (dist >= heap[child]) \
+			break; \
+		heap[i] = heap[child]; \
+		i = child; \
+	} \
+	heap[i] = dist; \
 }
+
+VECX_DEFINE_KEEP_NEAREST(VecxKeepNearest, float)
+VECX_DEFINE_KEEP_NEAREST(VecxKeepNearestDouble, double)
 
 #endif							/* VECX_HEAP_H */

@@ -52,15 +52,6 @@ rows_within_reach(const VecxOpened *opened, double reach, void *arg)
 	return nrows;
 }
 
-static int
-compare_distances(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* Whether the query has a distance to anything. */
 static bool
 add_query(VecxCurveSums *sums, VecxQuerySet *set, VecxQuery *query)
@@ -71,7 +62,6 @@ add_query(VecxCurveSums *sums, VecxQuerySet *set, VecxQuery *query)
 	VecxPrepareInput(set->index, PointerGetDatum(query->value), &input);
 	if (input.kind != VECX_INPUT_OK || query->truth.n == 0)
 		return false;
-	qsort(query->truth.distance, query->truth.n, sizeof(double), compare_distances);
 	VecxCurveAdd(sums, VecxProbeMake(set->index, input.vec),
 				 query->stored.id != VECX_INVALID_ID ? &query->stored : NULL,
 				 query->truth.distance, query->truth.n, rows_within_reach, &measured);

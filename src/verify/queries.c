@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "am/heap.h"
 #include "verify/verify.h"
 
 void
@@ -36,32 +37,7 @@ VecxNearestInit(VecxNearest *nearest, int k)
 void
 VecxNearestAdd(VecxNearest *nearest, double d)
 {
-	double	   *heap = nearest->distance;
-	int			i;
-
-	if (nearest->n < nearest->k)
-	{
-		for (i = nearest->n++; i > 0 && heap[(i - 1) / 2] < d; i = (i - 1) / 2)
-			heap[i] = heap[(i - 1) / 2];
-		heap[i] = d;
-		return;
-	}
-	if (d >= heap[0])
-		return;
-	for (i = 0;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= nearest->n)
-			break;
-		if (child + 1 < nearest->n && heap[child + 1] > heap[child])
-			child++;
-		if (d >= heap[child])
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = d;
+	VecxKeepNearestDouble(nearest->distance, &nearest->n, nearest->k, d);
 }
 
 /* The operator's distance; what has none is farther than all that have one. */
