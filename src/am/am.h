@@ -40,6 +40,9 @@
 /* Links a record may have. */
 #define VecxMaxLinks(m, level)			((level) == 0 ? 2 * (m) : (m))
 
+/* So few at the base that any other is welcome. */
+#define VecxFewLinks(m)					(VecxMaxLinks(m, 0) * 5 / 8)
+
 /* Highest level of a vertex. */
 #define VECX_MAX_LEVEL			15
 
@@ -520,11 +523,15 @@ typedef struct VecxNeighbour
 	uint8		model;
 } VecxNeighbour;
 
+extern VecxOpened *VecxSearchForLinks(VecxSearch *search, VecxProbe *probe, int level,
+									  const VecxId *seeds, int nseeds, int *nopened);
 extern VecxNeighbour *VecxChooseNeighbours(VecxIndex *index, VecxId self, int level,
 										   const VecxOpened *opened, int nopened, int *count);
 extern void VecxProjectNeighbours(VecxIndex *index, VecxNeighbour *neighbours, int n);
-extern bool VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbour,
-							   bool force);
+extern int	VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int n,
+						 bool force);
+extern void VecxLinkBackSurely(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours,
+							   int n);
 
 /* codecache.c: codes and projections of records read again and again */
 typedef struct VecxCached

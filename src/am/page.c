@@ -135,6 +135,16 @@ VecxPageBegin(VecxPageChange *change, Relation index, Buffer buf,
 											 whole ? GENERIC_XLOG_FULL_IMAGE : 0);
 }
 
+/* One more page to change, which the commit of the first logs as well. */
+Page
+VecxPageJoin(VecxPageChange *change, Buffer buf)
+{
+	if (change->xlog)
+		return GenericXLogRegisterBuffer(change->xlog, buf, 0);
+	MarkBufferDirty(buf);
+	return BufferGetPage(buf);
+}
+
 void
 VecxPageCommit(VecxPageChange *change)
 {

@@ -260,6 +260,8 @@ extern VecxRowSegment VecxPageGetSegment(Page page, OffsetNumber off, Size row_s
  * Changing one page: Begin gives a page to change, Commit makes the change
  * take effect and logs it, Abandon drops it.  Between Begin and Commit only
  * stores happen.  The buffer is exclusively locked by the caller throughout.
+ * Join adds a page to a change that has begun, so that one record of WAL, with
+ * one header, serves for both: VECX_CHANGE_PAGES at most.
  *
  * LOGGED changes go through generic WAL.  A build whose pages nobody else can
  * see yet writes DIRECT, and logs the finished pages in one go.
@@ -270,6 +272,8 @@ typedef enum VecxWriteMode
 	VECX_WRITE_DIRECT
 } VecxWriteMode;
 
+#define VECX_CHANGE_PAGES		MAX_GENERIC_XLOG_PAGES
+
 typedef struct VecxPageChange
 {
 	GenericXLogState *xlog;		/* NULL when DIRECT */
@@ -279,6 +283,7 @@ typedef struct VecxPageChange
 
 extern void VecxPageBegin(VecxPageChange *change, Relation index, Buffer buf,
 						  VecxWriteMode mode, bool whole);
+extern Page VecxPageJoin(VecxPageChange *change, Buffer buf);
 extern void VecxPageCommit(VecxPageChange *change);
 extern void VecxPageAbandon(VecxPageChange *change);
 

@@ -331,9 +331,9 @@ VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id)
 	}
 	qsort(neighbours, n, sizeof(VecxNeighbour), compare_neighbours);
 	for (int i = 0; i < n && !linked; i++)
-		linked = VecxAddReverseLink(probe, id, &neighbours[i], false);
+		linked = VecxLinkBack(probe, id, &neighbours[i], 1, false) > 0;
 	for (int i = 0; i < n && !linked; i++)
-		linked = VecxAddReverseLink(probe, id, &neighbours[i], true);
+		linked = VecxLinkBack(probe, id, &neighbours[i], 1, true) > 0;
 }
 
 static bool
@@ -395,27 +395,19 @@ VecxRelink(VecxIndex *index, const VecxIdSet *dead, VecxId id)
 	VecxNeighbour *neighbours;
 	int			nopened;
 	int			n;
-	bool		linked = false;
 
 	if (!rec || rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
 		return;
 	probe = VecxProbeMakeFromCode(index, VecxRecordCode(&index->layout, rec));
 	search = VecxSearchMake(index, CurrentMemoryContext, true);
 	VecxSearchHide(search, dead);
-	VecxSearchStart(search, probe, 0, seeds,
-					VecxSearchDescend(search, probe, 0, seeds));
-	VecxSearchRun(search, index->meta.ef_construction);
-	VecxSearchSort(search);
-	VecxSearchRelease(search);
-	opened = VecxSearchOpened(search, &nopened);
+	opened = VecxSearchForLinks(search, probe, 0, seeds,
+								VecxSearchDescend(search, probe, 0, seeds), &nopened);
 	neighbours = VecxChooseNeighbours(index, id, 0, opened, nopened, &n);
 	VecxProjectNeighbours(index, neighbours, n);
 	/* if an insert comes between, the links as they are will do */
 	if (n > 0)
 		VecxReplaceLinks(index, id, rec,
 						 record_with_links(index, rec, size, probe, neighbours, n, dead));
-	for (int i = 0; i < n; i++)
-		linked |= VecxAddReverseLink(probe, id, &neighbours[i], false);
-	for (int i = 0; i < n && !linked; i++)
-		linked = VecxAddReverseLink(probe, id, &neighbours[i], true);
+	VecxLinkBackSurely(probe, id, neighbours, n);
 }

@@ -1,81 +1,123 @@
 /*
  * reverse.c
- *    Enters a new vertex among the links of a neighbour.
+ *    Enters a new vertex among the links of its neighbours.
  *
- * The new vertex is a query at the neighbour: the neighbour's own sketches
+ * The new vertex is a query at a neighbour: the neighbour's own sketches
  * tell how far the new one is from each of its links, and no other record is
  * read.
+ *
+ * What an insert costs, in time and in WAL, is the number of pages that it
+ * changes.  So links on one page are one change, and several pages share a
+ * record of WAL.
  */
 #include "postgres.h"
 
 #include "am/am.h"
 
-typedef struct Scores
+/* A neighbour that is to link to the new vertex. */
+typedef struct Back
 {
+	const VecxNeighbour *n;
+	uint8		model;			/* that the link is made in, 0: not made yet */
+	uint8		wanted_model;	/* that the record has, as far as it is known */
+	uint8	   *link;
+	VecxSketchQuery self;		/* the neighbour at itself */
+	int			slot;			/* where the link goes, -1: nowhere */
+} Back;
+
+/* All that are to link to one new vertex. */
+typedef struct LinkBack
+{
+	VecxProbe  *probe;
+	VecxId		id;				/* of the new vertex */
+	bool		force;			/* even if a link as good has to be given up */
+	Back	   *backs;			/* by page */
+	int			nbacks;
+	int			taken;
 	float	   *to_new;			/* estimated distance of each link to the new vertex */
 	float	   *to_owner;		/* and to the vertex whose links they are */
 	int32	   *scratch;
-} Scores;
+} LinkBack;
 
+/* Makes the link, in the model that the neighbour's record has. */
 static void
-make_scores(Scores *scores, int max_links)
+make_link(LinkBack *lb, Back *b)
 {
-	scores->to_new = palloc(sizeof(float) * max_links);
-	scores->to_owner = palloc(sizeof(float) * max_links);
-	scores->scratch = palloc(sizeof(int32) * max_links);
+	VecxIndex  *index = lb->probe->index;
+	const VecxNeighbour *n = b->n;
+	VecxProbeModel *pm = VecxProbeForModel(lb->probe, b->wanted_model);
+	const void *pv = n->proj;
+
+	if (b->wanted_model != n->model)
+		pv = VecxProbeForModel(VecxProbeMakeFromCode(index, n->code), b->wanted_model)->proj;
+	vecx_sketch_query_init(&pm->basis, pv, VecxPopcount(index, n->norm2),
+						   palloc(pm->basis.pdims), &b->self);
+	VecxEncodeLink(index, &pm->basis, lb->id, pv, pm->proj, n->norm2, n->dist,
+				   VecxProbePopcount(lb->probe), b->link);
+	b->model = b->wanted_model;
+}
+
+/* Distances of a record's links, to the new vertex and to their owner. */
+static void
+score_links(LinkBack *lb, const Back *b, const VecxRecordData *rec)
+{
+	VecxIndex  *index = lb->probe->index;
+	const VecxNeighbour *n = b->n;
+	VecxProbeModel *pm = VecxProbeForModel(lb->probe, b->model);
+	float		self_nav = index->spec->metric == VECX_METRIC_IP ? -n->norm2 : 0;
+
+	VecxRecordEstimates(lb->probe, rec, n->dist, lb->scratch, lb->to_new);
+	vecx_sketch_estimate(&pm->basis, &b->self, self_nav, n->norm2,
+						 VecxRecordLink(&index->layout, rec, 0) + VECX_LINK_SKETCH,
+						 index->layout.link_size, rec->nlinks, lb->scratch, lb->to_owner);
 }
 
 /*
- * Which link of a full record gives way: the farthest of those that the new
- * vertex occludes (it is nearer to them than their owner, and nearer to the
- * owner than they are).  Without such the new one may itself be reached by way
- * of a nearer link (needless); else the farthest gives way if it is farther.
- * force: even then.  -1: none.
+ * Where a record takes the new link, which is dist long: in a free place, but
+ * for base records with many links, if the new vertex may be reached by way of
+ * a nearer link (needless).  A full record gives up the farthest of the links
+ * that the new vertex occludes (it is nearer to them than their owner, and
+ * nearer to the owner than they are); without such the farthest, if it is
+ * farther, and the new one not needless.  force: even then.  -1: nowhere.
  */
 static int
-choose_victim(const Scores *scores, int nlinks, float dist, bool force)
+choose_slot(LinkBack *lb, const Back *b, const VecxRecordData *rec)
 {
+	float		dist = b->n->dist;
+	bool		full = rec->nlinks >= rec->link_cap;
 	int			occluded = -1;
 	int			farthest = 0;
 	bool		needless = false;
 
-	for (int i = 0; i < nlinks; i++)
+	if (!full && (lb->force || rec->level > 0 ||
+				  rec->nlinks < VecxFewLinks(lb->probe->index->meta.m)))
+		return rec->nlinks;
+	if (rec->nlinks == 0)
+		return -1;
+	score_links(lb, b, rec);
+	for (int i = 0; i < rec->nlinks; i++)
 	{
-		if (scores->to_owner[i] > scores->to_owner[farthest])
+		float		to_owner = lb->to_owner[i];
+
+		if (to_owner > lb->to_owner[farthest])
 			farthest = i;
-		if (dist < scores->to_owner[i] && scores->to_new[i] < scores->to_owner[i] &&
-			(occluded < 0 || scores->to_owner[i] > scores->to_owner[occluded]))
+		if (dist < to_owner && lb->to_new[i] < to_owner &&
+			(occluded < 0 || to_owner > lb->to_owner[occluded]))
 			occluded = i;
-		if (scores->to_owner[i] < dist && scores->to_new[i] < dist)
+		if (to_owner < dist && lb->to_new[i] < dist)
 			needless = true;
 	}
+	if (!full)
+		return needless ? -1 : rec->nlinks;
 	if (occluded >= 0)
 		return occluded;
-	if (needless && !force)
+	if (needless && !lb->force)
 		return -1;
-	if (force || scores->to_owner[farthest] > dist)
-		return farthest;
-	return -1;
-}
-
-/* Where the new link goes in the record on the page, or -1. */
-static int
-choose_slot(VecxIndex *index, VecxProbe *probe, const VecxSketchQuery *self,
-			const VecxBasis *basis, VecxRecord rec, const VecxNeighbour *n,
-			Scores *scores, bool force)
-{
-	float		self_nav = index->spec->metric == VECX_METRIC_IP ? -n->norm2 : 0;
-
-	VecxRecordEstimates(probe, rec, n->dist, scores->scratch, scores->to_new);
-	vecx_sketch_estimate(basis, self, self_nav, n->norm2,
-						 VecxRecordLink(&index->layout, rec, 0) + VECX_LINK_SKETCH,
-						 index->layout.link_size, rec->nlinks,
-						 scores->scratch, scores->to_owner);
-	return choose_victim(scores, rec->nlinks, n->dist, force);
+	return lb->force || lb->to_owner[farthest] > dist ? farthest : -1;
 }
 
 static bool
-has_link(VecxIndex *index, VecxRecord rec, VecxId id)
+has_link(VecxIndex *index, const VecxRecordData *rec, VecxId id)
 {
 	for (int i = 0; i < rec->nlinks; i++)
 		if (VecxLinkId(VecxRecordLink(&index->layout, rec, i)) == id)
@@ -83,83 +125,156 @@ has_link(VecxIndex *index, VecxRecord rec, VecxId id)
 	return false;
 }
 
+/* Looks at the neighbour on its locked page, and decides on b->slot.  One that
+ * is gone, or whose record is of another model than the link, gets none. */
+static void
+decide(LinkBack *lb, Back *b, Page page)
+{
+	VecxIndex  *index = lb->probe->index;
+	Size		size;
+	VecxRecord	rec = VecxGetRecord(index, page, b->n->id, &size);
+
+	b->slot = -1;
+	if (!rec || rec->level != b->n->level || rec->generation != b->n->generation ||
+		(rec->flags & VECX_RECORD_DEAD))
+		return;
+	b->wanted_model = rec->model;
+	if (rec->model != b->model)
+		return;
+	/* VACUUM and an insert may both find that the vertex lacks links to it */
+	if (has_link(index, rec, lb->id))
+		lb->taken++;
+	else
+		b->slot = choose_slot(lb, b, rec);
+}
+
+static void
+put_link(LinkBack *lb, const Back *b, Page page)
+{
+	VecxIndex  *index = lb->probe->index;
+	Size		size;
+	VecxRecord	rec = VecxGetRecord(index, page, b->n->id, &size);
+
+	memcpy(VecxRecordLink(&index->layout, rec, b->slot), b->link, index->layout.link_size);
+	if (b->slot == rec->nlinks)
+		rec->nlinks++;
+	lb->taken++;
+}
+
 /*
- * Makes neighbour link to the new vertex id, whose probe is given.  force:
- * even if it has to give up a link that is as good.  False if the neighbour
- * did not take it, or is gone.
+ * Offers the link to neighbours from the one at on, and logs what as many
+ * pages as fit one record of WAL take of it.  Returns the first neighbour
+ * that it has not come to.
+ *
+ * Pages beyond the first are locked only if that can be had without waiting,
+ * so that it does not matter in which order others lock theirs.
  */
-bool
-VecxAddReverseLink(VecxProbe *probe, VecxId id, const VecxNeighbour *n, bool force)
+static int
+offer_some(LinkBack *lb, int at)
+{
+	VecxIndex  *index = lb->probe->index;
+	VecxPageChange change;
+	Buffer		locked[VECX_CHANGE_PAGES];
+	int			nlocked = 0;
+
+	while (at < lb->nbacks && nlocked < VECX_CHANGE_PAGES)
+	{
+		BlockNumber blkno = VecxIdBlock(lb->backs[at].n->id);
+		Buffer		buf = VecxReadBuffer(index->rel, blkno);
+		bool		some = false;
+		int			end = at;
+		Page		page;
+
+		if (nlocked == 0)
+			LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		else if (!ConditionalLockBuffer(buf))
+		{
+			ReleaseBuffer(buf);
+			break;
+		}
+		for (; end < lb->nbacks && VecxIdBlock(lb->backs[end].n->id) == blkno; end++)
+		{
+			decide(lb, &lb->backs[end], BufferGetPage(buf));
+			some |= lb->backs[end].slot >= 0;
+		}
+		if (!some)
+			UnlockReleaseBuffer(buf);
+		else
+		{
+			if (nlocked == 0)
+				VecxPageBegin(&change, index->rel, buf, index->mode, false);
+			page = nlocked == 0 ? change.page : VecxPageJoin(&change, buf);
+			locked[nlocked++] = buf;
+			for (int i = at; i < end; i++)
+				if (lb->backs[i].slot >= 0)
+					put_link(lb, &lb->backs[i], page);
+		}
+		at = end;
+	}
+	if (nlocked > 0)
+		VecxPageCommit(&change);
+	for (int i = 0; i < nlocked; i++)
+		UnlockReleaseBuffer(locked[i]);
+	return at;
+}
+
+static int
+compare_backs(const void *a, const void *b)
+{
+	VecxId		x = ((const Back *) a)->n->id;
+	VecxId		y = ((const Back *) b)->n->id;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Lets neighbours link to the new vertex id, whose probe is given; all of one
+ * level.  force: even those that have to give up a link that is as good.
+ * Returns how many did; a neighbour may be gone.
+ */
+int
+VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int n, bool force)
 {
 	VecxIndex  *index = probe->index;
-	int			max_links = VecxMaxLinks(index->meta.m, n->level);
-	uint8	   *link = palloc(index->layout.link_size);
-	Scores		scores;
-	uint8		model = n->model;
-	bool		taken = false;
+	int			max_links = VecxMaxLinks(index->meta.m, 0);
+	LinkBack	lb = {.probe = probe, .id = id, .force = force};
 
-	make_scores(&scores, max_links);
-	for (;;)
+	lb.backs = palloc0(sizeof(Back) * Max(n, 1));
+	lb.to_new = palloc(sizeof(float) * max_links);
+	lb.to_owner = palloc(sizeof(float) * max_links);
+	lb.scratch = palloc(sizeof(int32) * max_links);
+	for (int i = 0; i < n; i++)
 	{
-		VecxProbeModel *pm = VecxProbeForModel(probe, model);
-		const void *pv = n->proj;
-		VecxSketchQuery self;
-		VecxProbe  *old = NULL;
-		Buffer		buf;
-		VecxRecord	rec;
-		VecxPageChange change;
-		Size		size;
-		int			slot;
-
-		if (model != n->model)
-		{
-			old = VecxProbeMakeFromCode(index, n->code);
-			pv = VecxProbeForModel(old, model)->proj;
-		}
-		vecx_sketch_query_init(&pm->basis, pv, VecxPopcount(index, n->norm2),
-							   palloc(pm->basis.pdims), &self);
-		VecxEncodeLink(index, &pm->basis, id, pv, pm->proj, n->norm2, n->dist,
-					   VecxProbePopcount(probe), link);
-
-		buf = VecxReadBuffer(index->rel, VecxIdBlock(n->id));
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		rec = VecxGetRecord(index, BufferGetPage(buf), n->id, &size);
-		if (!rec || rec->level != n->level || rec->generation != n->generation ||
-			(rec->flags & VECX_RECORD_DEAD))
-		{
-			UnlockReleaseBuffer(buf);
-			break;
-		}
-		if (rec->model != model)
-		{
-			model = rec->model;
-			UnlockReleaseBuffer(buf);
-			continue;
-		}
-
-		/* VACUUM and an insert may both find that the vertex lacks links to it */
-		if (has_link(index, rec, id))
-		{
-			UnlockReleaseBuffer(buf);
-			taken = true;
-			break;
-		}
-		slot = rec->nlinks;
-		if (slot >= rec->link_cap)
-			slot = rec->nlinks == 0 ? -1 :
-				choose_slot(index, probe, &self, &pm->basis, rec, n, &scores, force);
-		if (slot >= 0)
-		{
-			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			rec = VecxGetRecord(index, change.page, n->id, &size);
-			memcpy(VecxRecordLink(&index->layout, rec, slot), link, index->layout.link_size);
-			if (slot == rec->nlinks)
-				rec->nlinks++;
-			VecxPageCommit(&change);
-			taken = true;
-		}
-		UnlockReleaseBuffer(buf);
-		break;
+		lb.backs[i].n = &neighbours[i];
+		lb.backs[i].wanted_model = neighbours[i].model;
+		lb.backs[i].link = palloc(index->layout.link_size);
 	}
-	return taken;
+	lb.nbacks = n;
+	qsort(lb.backs, n, sizeof(Back), compare_backs);
+	while (lb.nbacks > 0)
+	{
+		int			left = 0;
+
+		for (int i = 0; i < lb.nbacks; i++)
+			make_link(&lb, &lb.backs[i]);
+		for (int at = 0; at < lb.nbacks;)
+			at = offer_some(&lb, at);
+		/* once more those whose sketches turned out to be of another model */
+		for (int i = 0; i < lb.nbacks; i++)
+			if (lb.backs[i].model != lb.backs[i].wanted_model)
+				lb.backs[left++] = lb.backs[i];
+		lb.nbacks = left;
+	}
+	return lb.taken;
+}
+
+/* The same, but the nearest are forced until there is one that takes it: no
+ * vertex without a way in. */
+void
+VecxLinkBackSurely(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int n)
+{
+	int			taken = VecxLinkBack(probe, id, neighbours, n, false);
+
+	for (int i = 0; i < n && taken == 0; i++)
+		taken = VecxLinkBack(probe, id, &neighbours[i], 1, true);
 }
