@@ -33,6 +33,8 @@
 
 /* Hops after which a filter's share is known well enough to choose an effort. */
 #define PROBE_HOPS	32
+/* Growth of the share after which it is chosen anew. */
+#define SHARE_GROWTH	1.2
 
 typedef enum ScanPhase
 {
@@ -671,15 +673,34 @@ take_batch(VecxScan *so)
 	VecxSearchRelease(so->search);
 }
 
+/*
+ * The first batch of a search with a filter.  The share may be greater than it seemed
+ * from the first few: then the effort was too small.
+ */
+static int
+search_filtered(VecxScan *so)
+{
+	int			width = 0;
+	double		share = 0;
+
+	VecxSearchProbe(so->search, PROBE_HOPS);
+	while (VecxSearchShare(so->search) > share * SHARE_GROWTH)
+	{
+		share = VecxSearchShare(so->search);
+		choose_filtered_effort(so, share);
+		width = VecxEffortSearch(so->search, &so->effort, width);
+	}
+	return width;
+}
+
 /* The first batch takes its effort; the next is as wide as all before together,
  * within work_mem. */
 static void
 search_batch(VecxScan *so)
 {
-	if (so->counts.batches == 0 && so->filter)
-		choose_filtered_effort(so, VecxSearchProbe(so->search, PROBE_HOPS));
 	if (so->counts.batches++ == 0)
-		so->width = so->counts.width = VecxEffortSearch(so->search, &so->effort, 0);
+		so->width = so->counts.width = so->filter ? search_filtered(so) :
+			VecxEffortSearch(so->search, &so->effort, 0);
 	else
 		VecxSearchRun(so->search, (int) Min(Max(so->returned, so->width),
 											Max(VecxWidestBatch(), so->width)));

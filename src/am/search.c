@@ -41,6 +41,7 @@
 /* Records that are tested before a filter is believed to let few pass, and pages
  * that a sweep reads in the time of a hop. */
 #define LEAST_TESTED	100
+#define ENOUGH_MATCHING	8
 #define SWEPT_PER_HOP	0.5
 
 /* Models that may come and go while a search looks for one. */
@@ -557,15 +558,24 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 }
 
 /*
- * Opens the nearest records, with so many hops, and returns the share that passes the
- * filter; never 0, since one more might have.
+ * The share of what was tested that passes the filter; never 0, since one more
+ * might have.
  */
 double
+VecxSearchShare(const VecxSearch *search)
+{
+	return (double) (search->nmatching + 1) / (double) (search->ntested + 1);
+}
+
+/* Opens the nearest records, until some pass the filter or so many hops were made, so
+ * that there is a share to tell. */
+void
 VecxSearchProbe(VecxSearch *search, int hops)
 {
 	VecxId		id;
 
-	for (int i = 0; i < hops && VecxFrontierTake(&search->frontier, INFINITY, &id);)
+	for (int i = 0; i < hops && search->nmatching < ENOUGH_MATCHING &&
+		 VecxFrontierTake(&search->frontier, INFINITY, &id);)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (is_hidden(search, id) || !VecxIdSetAdd(&search->visited, id))
@@ -573,7 +583,6 @@ VecxSearchProbe(VecxSearch *search, int hops)
 		hop(search, id);
 		i++;
 	}
-	return (double) (search->nmatching + 1) / (double) (search->ntested + 1);
 }
 
 /*
