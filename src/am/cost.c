@@ -39,6 +39,8 @@
 #define PRODUCTS_PER_OPERATOR 200.0
 /* Share of the cost of a page that is left when it is in memory. */
 #define CACHED_PAGE			0.2
+/* The same when pages are read one after the other, where few rows pass a filter. */
+#define SWEPT_PAGE			0.5
 
 /*
  * Share of the rows whose values are fetched to put them in exact order, by what
@@ -93,6 +95,23 @@ has_range(const IndexPath *path)
 	return false;
 }
 
+/* The share of rows that passes the conditions on filter columns. */
+static double
+filter_share(PlannerInfo *root, const IndexPath *path)
+{
+	List	   *quals = NIL;
+	ListCell   *lc;
+
+	foreach(lc, path->indexclauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, lc);
+
+		if (clause->indexcol > 0)
+			quals = lappend(quals, clause->rinfo);
+	}
+	return clauselist_selectivity(root, quals, path->indexinfo->rel->relid, JOIN_INNER, NULL);
+}
+
 /* What a scan of an index is expected to do. */
 typedef struct ScanCost
 {
@@ -105,7 +124,7 @@ typedef struct ScanCost
 
 /*
  * Estimates a scan of which a share of the rows counts: it opens so many more
- * records for each.
+ * records for each, or reads the whole index in order if that is cheaper.
  */
 static void
 estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, double share,
@@ -120,6 +139,8 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, double shar
 	double		opened;
 	double		page = page_cost(info);
 	double		cpu_per_record;
+	Cost		opening;
+	Cost		sweep;
 	Cost		exact;
 
 	if (orderbys != NIL)
@@ -127,13 +148,13 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, double shar
 	rel = index_open(info->indexoid, NoLock);
 	VecxMetaRead(rel, &meta);
 	spec = VecxGetOpSpec(rel);
-	VecxEffortChoose(rel, &meta, (int64) Min(wanted, 1e9), &effort);
+	VecxEffortOfShare(rel, &meta, (int64) Min(wanted, 1e9), share, &effort);
 	index_close(rel, NoLock);
 
 	cost->tuples = Max(info->tuples, 1.0);
 	cpu_per_record = cpu_index_tuple_cost +
 		cpu_operator_cost * (2 * meta.m / SKETCHES_PER_OPERATOR + meta.dim / ELEMENTS_PER_OPERATOR);
-	opened = Min(effort.records / share +
+	opened = Min(effort.records +
 				 HOPS_PER_LEVEL * log(cost->tuples) / log(2.0 * meta.m), cost->tuples);
 
 	/*
@@ -146,9 +167,18 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, double shar
 		cost->startup += cpu_operator_cost * meta.dim * Min(meta.dim, 8.0 * meta.sketch_size) /
 			PRODUCTS_PER_OPERATOR;
 
+	sweep = info->pages * page * SWEPT_PAGE + cost->tuples * cpu_operator_cost;
+	opening = OPENED_PER_ROW * (page + cpu_per_record) / share;
+	if (share < 1 && sweep < cost->startup)
+	{
+		cost->startup = sweep;
+		cost->pages = info->pages;
+		opening = 0;
+	}
+
 	exact = page + distance.per_tuple;
 	cost->per_lookup = page + exact;
-	cost->per_row = OPENED_PER_ROW * (page + cpu_per_record) / share +
+	cost->per_row = opening +
 		page +					/* of the table */
 		(orderbys == NIL ? 0 : exact_share(&meta) * exact);
 }
@@ -162,6 +192,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	ScanCost	cost;
 	QualCost	recheck;
 	List	   *quals;
+	double		share;
 
 	*selectivity = 1.0;
 	*correlation = 0.0;
@@ -176,7 +207,8 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	quals = get_quals_from_indexclauses(path->indexclauses);
 	*selectivity = clauselist_selectivity(root, quals, info->rel->relid, JOIN_INNER, NULL);
 	cost_qual_eval(&recheck, quals, root);
-	estimate_scan(root, info, path->indexorderbys, 1, 1, &cost);
+	share = Max(filter_share(root, path), 1 / Max(info->tuples, 1.0));
+	estimate_scan(root, info, path->indexorderbys, share, 1, &cost);
 	*pages = cost.pages;
 	*startup = cost.startup;
 	*total = *startup + *selectivity * cost.tuples * (cost.per_row + recheck.per_tuple);

@@ -604,6 +604,20 @@ VecxSearchIsRare(const VecxSearch *search)
 }
 
 /*
+ * Whether a run that has found its width has made more hops than that should take:
+ * so many for each record that counts, hence more where a filter lets few pass.
+ */
+static inline bool
+too_many_hops(const VecxSearch *search, int64 hops)
+{
+	double		most = MORE_HOPS + HOPS_PER_WIDTH * (double) search->width;
+
+	if (search->filter)
+		most /= VecxSearchShare(search);
+	return search->nworst >= search->width && (double) hops >= most;
+}
+
+/*
  * Opens records until width of those that are kept are found, and nothing in
  * the frontier is likely to be better than the worst of the best width, or too
  * much has been opened for that.
@@ -611,7 +625,6 @@ VecxSearchIsRare(const VecxSearch *search)
 void
 VecxSearchRun(VecxSearch *search, int width)
 {
-	int64		most_hops = MORE_HOPS + (int64) HOPS_PER_WIDTH * width;
 	int64		hops = 0;
 	VecxId		id;
 
@@ -626,7 +639,7 @@ VecxSearchRun(VecxSearch *search, int width)
 		if (!search->opened[i].dead)
 			worst_add(search, search->opened[i].nav);
 
-	while ((search->nworst < width || hops < most_hops) && !VecxSearchPastLimit(search) &&
+	while (!too_many_hops(search, hops) && !VecxSearchPastLimit(search) &&
 		   !VecxSearchIsRare(search) &&
 		   VecxFrontierTake(&search->frontier, threshold(search), &id))
 	{
