@@ -95,9 +95,9 @@ has_range(const IndexPath *path)
 	return false;
 }
 
-/* The share of rows that passes the conditions on filter columns. */
+/* The share of rows that meets the conditions on the index's columns from first on. */
 static double
-filter_share(PlannerInfo *root, const IndexPath *path)
+share_of_columns(PlannerInfo *root, const IndexPath *path, int first)
 {
 	List	   *quals = NIL;
 	ListCell   *lc;
@@ -106,7 +106,7 @@ filter_share(PlannerInfo *root, const IndexPath *path)
 	{
 		IndexClause *clause = lfirst_node(IndexClause, lc);
 
-		if (clause->indexcol > 0)
+		if (clause->indexcol >= first)
 			quals = lappend(quals, clause->rinfo);
 	}
 	return clauselist_selectivity(root, quals, path->indexinfo->rel->relid, JOIN_INNER, NULL);
@@ -193,6 +193,8 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	QualCost	recheck;
 	List	   *quals;
 	double		share;
+	double		rows;
+	double		returned;
 
 	*selectivity = 1.0;
 	*correlation = 0.0;
@@ -205,10 +207,18 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	}
 
 	quals = get_quals_from_indexclauses(path->indexclauses);
-	*selectivity = clauselist_selectivity(root, quals, info->rel->relid, JOIN_INNER, NULL);
+	/* of a range what is derived tells more than the clause, else the relation's rows are
+	 * those of the clauses */
+	*selectivity = has_range(path) ?
+		clauselist_selectivity(root, quals, info->rel->relid, JOIN_INNER, NULL) :
+		share_of_columns(root, path, 0);
 	cost_qual_eval(&recheck, quals, root);
-	share = Max(filter_share(root, path), 1 / Max(info->tuples, 1.0));
-	estimate_scan(root, info, path->indexorderbys, share, 1, &cost);
+	share = Max(share_of_columns(root, path, 1), 1 / Max(info->tuples, 1.0));
+	/* rows that the index returns and the executor drops are searched for as well */
+	rows = path->path.param_info ? path->path.param_info->ppi_rows : info->rel->rows;
+	returned = share_of_columns(root, path, 0) * (info->indpred ? info->tuples : info->rel->tuples);
+	estimate_scan(root, info, path->indexorderbys, share,
+				  Min(Max((rows + 1) / Max(returned, 1.0), 0.01), 1), &cost);
 	*pages = cost.pages;
 	*startup = cost.startup;
 	*total = *startup + *selectivity * cost.tuples * (cost.per_row + recheck.per_tuple);
