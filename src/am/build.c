@@ -441,6 +441,8 @@ build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
 	write_index(b, &w);
 	VecxSpoolFree(w.codes);
 	VecxSpoolFree(w.graph->links);
+	if (w.keys)
+		VecxSpoolFree(w.keys);
 	if (w.graph->filters)
 		VecxSpoolFree(w.graph->filters);
 	if (parallel)

@@ -216,6 +216,14 @@ $standby->promote;
 check_index($standby, 'rows_idx', 'on the promoted standby');
 $standby->safe_psql('postgres', 'INSERT INTO rows SELECT * FROM some_rows(500)');
 check_index($standby, 'rows_idx', 'changed on the promoted standby');
+
+# Built by several processes, and with little memory.
+my $workers = 'ALTER TABLE rows SET (parallel_workers = 2); SET max_parallel_maintenance_workers = 2;';
+$standby->safe_psql('postgres', "$workers REINDEX INDEX rows_idx");
+check_index($standby, 'rows_idx', 'built with workers');
+my ($status, undef, $err) = $standby->psql('postgres', "SET maintenance_work_mem = '1MB'; REINDEX INDEX rows_idx");
+is($err, '', 'a build in files leaves none behind');
+check_index($standby, 'rows_idx', 'built in files');
 unlike(slurp_file($standby->logfile), qr/PANIC|inconsistent page|invalid page/, "the standby's pages are the primary's");
 $standby->stop;
 
