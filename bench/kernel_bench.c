@@ -413,6 +413,32 @@ bench_sketches(const VecxKernels *const *tables, size_t ntables)
 }
 
 static void
+bench_fastscan(const VecxKernels *const *tables, size_t ntables)
+{
+	static const size_t columns[] = {16, 32, 64, 128, 256};
+	uint8_t    *codes = filled(256 * 32);
+	uint8_t    *entries = filled(256 * 256);
+	uint32_t	sums[32] = {0};
+
+	for (size_t s = 0; s < sizeof(columns) / sizeof(columns[0]); s++)
+	{
+		double		ns;
+
+		printf("32 codes of %zu columns:", columns[s]);
+		for (size_t t = 0; t < ntables; t++)
+		{
+			TIME(ns, tables[t]->fastscan4(codes, columns[s], entries, sums));
+			printf("  %s 4 bits %.1f ns", tables[t]->name, ns);
+			TIME(ns, tables[t]->fastscan8(codes, columns[s], entries, sums));
+			printf(", 8 bits %.1f ns", ns);
+		}
+		printf("\n");
+	}
+	free(codes);
+	free(entries);
+}
+
+static void
 bench_matrices(const VecxKernels *const *tables, size_t ntables)
 {
 	static const size_t shapes[][2] = {{256, 784}, {512, 784}, {64, 128}, {256, 1536}};
@@ -469,6 +495,7 @@ main(void)
 	}
 	bench_pairs(tables, ntables);
 	bench_sketches(tables + 1, ntables - 1);
+	bench_fastscan(tables + 1, ntables - 1);
 	bench_matrices(tables + 1, ntables - 1);
 	return 0;
 }

@@ -122,6 +122,18 @@ typedef struct VecxKernels
 								 const uint8_t *first, size_t stride, size_t n,
 								 uint32_t *out);
 
+	/*
+	 * Table lookups for a block of 32 codes of m columns, added to sums[32].
+	 * fastscan4: columns[m][16], byte i of a column has code i in its lower and
+	 * code 16 + i in its upper four bits; tables[m][16].  fastscan8:
+	 * columns[m][32], tables[m][256].  sums[i] += sum over the columns c of
+	 * tables[c][code i of column c]; at most 16,384 columns.
+	 */
+	void		(*fastscan4) (const uint8_t *columns, size_t m, const uint8_t *tables,
+							  uint32_t *sums);
+	void		(*fastscan8) (const uint8_t *columns, size_t m, const uint8_t *tables,
+							  uint32_t *sums);
+
 	/* y[nrows] = M x, M half-precision, row-major nrows x n */
 	void		(*gemv_f16) (const uint16_t *m, size_t nrows, size_t n,
 							 const float *x, float *y);

@@ -851,6 +851,8 @@ const VecxKernels vecx_kernels_avx2 = {
 	.sketch_dot = sketch_dot,
 	.sketch_encode = vecx_sketch_encode_avx2,
 	.hamming_many = hamming_many,
+	.fastscan4 = vecx_fastscan4_avx2,
+	.fastscan8 = vecx_fastscan8_scalar,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
 };

@@ -1,7 +1,7 @@
 /*
  * kernel_avx512.c
  *    Kernels for AVX-512 F, BW, DQ and VL; those on bytes and bits also need
- *    VNNI or VPOPCNTDQ (kernel_choose.c replaces them where these lack).
+ *    VNNI, VPOPCNTDQ or VBMI (kernel_choose.c replaces them where these lack).
  *
  * Tails are masked: a masked-off element is neither read nor counted.
  */
@@ -923,6 +923,8 @@ const VecxKernels vecx_kernels_avx512 = {
 	.sketch_dot = sketch_dot,
 	.sketch_encode = vecx_sketch_encode_avx512,
 	.hamming_many = hamming_many,
+	.fastscan4 = vecx_fastscan4_avx512,
+	.fastscan8 = vecx_fastscan8_vbmi,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
 };

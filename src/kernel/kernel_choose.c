@@ -68,6 +68,8 @@ find_tables(void)
 			avx512.jaccard = vecx_kernels_avx2.jaccard;
 			avx512.hamming_many = vecx_kernels_avx2.hamming_many;
 		}
+		if (!(ecx & bit_AVX512VBMI))
+			avx512.fastscan8 = vecx_kernels_avx2.fastscan8;
 		tables[ntables++] = &avx512;
 	}
 	tables[ntables++] = &vecx_kernels_avx2;

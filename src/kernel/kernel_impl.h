@@ -42,6 +42,24 @@ VECX_KERNEL_ENCODE(avx512);
 VECX_KERNEL_ENCODE(neon);
 #endif
 
+/* kernel_fastscan.c */
+extern void vecx_fastscan4_scalar(const uint8_t *columns, size_t m, const uint8_t *tables,
+								  uint32_t *sums);
+extern void vecx_fastscan8_scalar(const uint8_t *columns, size_t m, const uint8_t *tables,
+								  uint32_t *sums);
+#ifdef VECX_KERNEL_X86
+extern void vecx_fastscan4_avx2(const uint8_t *columns, size_t m, const uint8_t *tables,
+								uint32_t *sums);
+extern void vecx_fastscan4_avx512(const uint8_t *columns, size_t m, const uint8_t *tables,
+								  uint32_t *sums);
+extern void vecx_fastscan8_vbmi(const uint8_t *columns, size_t m, const uint8_t *tables,
+								uint32_t *sums);
+#endif
+#ifdef VECX_KERNEL_NEON
+extern void vecx_fastscan4_neon(const uint8_t *columns, size_t m, const uint8_t *tables,
+								uint32_t *sums);
+#endif
+
 /* Small steps of one algorithm text; its constant arguments must fold away. */
 #define VECX_KERNEL_INLINE static inline __attribute__((always_inline))
 

@@ -697,6 +697,8 @@ const VecxKernels vecx_kernels_neon = {
 	.sketch_dot = sketch_dot,
 	.sketch_encode = vecx_sketch_encode_neon,
 	.hamming_many = hamming_many,
+	.fastscan4 = vecx_fastscan4_neon,
+	.fastscan8 = vecx_fastscan8_scalar,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
 };

@@ -380,6 +380,8 @@ const VecxKernels vecx_kernels_scalar = {
 	.sketch_dot = sketch_dot,
 	.sketch_encode = sketch_encode,
 	.hamming_many = hamming_many,
+	.fastscan4 = vecx_fastscan4_scalar,
+	.fastscan8 = vecx_fastscan8_scalar,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
 };

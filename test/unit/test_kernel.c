@@ -793,6 +793,59 @@ products_agree(const VecxKernels *k, size_t nrows, size_t n, size_t nvecs, bool 
 	return good;
 }
 
+/* fastscan4 or fastscan8 against its definition; every table entry is full or random. */
+static bool
+fastscan_agrees(const VecxKernels *k, size_t nbits, size_t m, bool full, bool at_end)
+{
+	size_t		row = 4 * nbits;
+	size_t		entries = (size_t) 1 << nbits;
+	uint8_t    *columns = place(ARENA_A, m * row, at_end);
+	uint8_t    *tables = place(ARENA_B, m * entries, at_end);
+	uint32_t   *sums = place(ARENA_OUT, 32 * sizeof(*sums), at_end);
+	uint32_t	expected[32];
+	bool		good;
+
+	random_bytes(columns, m * row);
+	random_bytes(tables, m * entries);
+	if (full)
+		memset(tables, 255, m * entries);
+	for (size_t i = 0; i < 32; i++)
+	{
+		expected[i] = sums[i] = (uint32_t) random64() >> 8;
+		for (size_t c = 0; c < m; c++)
+			expected[i] += tables[c * entries + (nbits == 8 ? columns[c * row + i] :
+												 columns[c * row + i % 16] >> (i / 16 * 4) & 15)];
+	}
+	if (nbits == 8)
+		k->fastscan8(columns, m, tables, sums);
+	else
+		k->fastscan4(columns, m, tables, sums);
+	good = memcmp(sums, expected, sizeof(expected)) == 0;
+	if (!good)
+		NOTE("# %s: fastscan%zu of %zu columns differs\n", k->name, nbits, m);
+	return good;
+}
+
+static void
+test_fastscan(const VecxKernels *k)
+{
+	for (size_t nbits = 4; nbits <= 8; nbits += 4)
+	{
+		bool		good = true;
+
+		for (size_t m = 0; m <= 70; m++)
+			good = fastscan_agrees(k, nbits, m, m % 3 == 0, m % 2) && good;
+		/* On both sides of what 16-bit sums hold, in one, two or four parts. */
+		for (size_t parts = 1; parts <= 4; parts *= 2)
+			for (size_t m = parts * 256 - 5; m <= parts * 256 + 5; m++)
+				for (int full = 0; full <= 1; full++)
+					good = fastscan_agrees(k, nbits, m, full, m % 2) && good;
+		good = fastscan_agrees(k, nbits, 4000, true, true) && good;
+		good = fastscan_agrees(k, nbits, 4001, false, true) && good;
+		UNIT_CHECK(good, "%s: fastscan%zu", k->name, nbits);
+	}
+}
+
 static void
 test_matrices(const VecxKernels *k)
 {
@@ -1041,6 +1094,7 @@ main(int argc, char **argv)
 		test_hamming_many(k);
 		test_packed(k);
 		test_sketches(k);
+		test_fastscan(k);
 		test_matrices(k);
 		test_differences(k);
 		test_multiples(k);
