@@ -35,6 +35,30 @@ vecx_finite(double d)
 	return d == d ? (float) d : FLT_MAX;
 }
 
+/* The upper half of a float32, rounded to nearest even; never infinite. */
+static inline uint16_t
+vecx_bf16_from_float(double x)
+{
+	float		f = vecx_finite(x);
+	uint32_t	bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	bits += 0x7FFF + ((bits >> 16) & 1);
+	if ((bits & 0x7F800000) == 0x7F800000)
+		bits -= 0x10000;
+	return (uint16_t) (bits >> 16);
+}
+
+static inline float
+vecx_bf16_to_float(uint16_t half)
+{
+	uint32_t	bits = (uint32_t) half << 16;
+	float		f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
 /* splitmix64: one 64-bit state, every seed good. */
 static inline uint64_t
 vecx_random(uint64_t *state)
@@ -136,6 +160,12 @@ extern double vecx_rabitq_ip(const VecxCoder *coder, const VecxCodeQuery *query,
 extern double vecx_rabitq_l1(const VecxCoder *coder, const VecxCodeQuery *query,
 							 const uint8_t *code);
 extern double vecx_rabitq_norm2(const VecxCoder *coder, const uint8_t *code);
+/* Levels of a rotated vector, and their packed form. */
+extern bool vecx_rabitq_levels(const float *r, uint32_t dims, uint32_t bits, double r2,
+							   uint8_t *levels);
+extern void vecx_rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t bits);
+extern void vecx_rabitq_unpack(const uint8_t *packed, uint8_t *levels, uint32_t dims,
+							   uint32_t bits);
 /* Squared length of what the decoded code is off. */
 extern double vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code);
 /* vecx_code_error of the distances but L1. */

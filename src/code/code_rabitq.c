@@ -125,8 +125,8 @@ or_word(uint8_t *bytes, uint64_t word)
  * in a field of w bits, of w words, part p of word k is word p w + k of the
  * block's levels.
  */
-static void
-rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t bits)
+void
+vecx_rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t bits)
 {
 	memset(packed, 0, dims / 8 * bits);
 	for (uint32_t start = 0; start < dims; start += 64)
@@ -148,8 +148,8 @@ rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t bits
 	}
 }
 
-static void
-rabitq_unpack(const uint8_t *packed, uint8_t *levels, uint32_t dims, uint32_t bits)
+void
+vecx_rabitq_unpack(const uint8_t *packed, uint8_t *levels, uint32_t dims, uint32_t bits)
 {
 	memset(levels, 0, dims);
 	for (uint32_t start = 0; start < dims; start += 64)
@@ -208,6 +208,31 @@ rabitq_level(float r, float inverse, uint32_t bits)
 	return t >= 2.0f * half ? 2 * (uint32_t) half - 1 : (uint32_t) t;
 }
 
+/*
+ * levels[dims] of r, whose squared length is r2, by the step that is best for a
+ * normal variable, but no wider than the largest element needs.  Returns false
+ * if r is too short for levels.
+ */
+bool
+vecx_rabitq_levels(const float *r, uint32_t dims, uint32_t bits, double r2, uint8_t *levels)
+{
+	float		step = (float) sqrt(r2 / (double) dims) * rabitq_steps[bits];
+	float		max = 0.0f;
+
+	for (uint32_t i = 0; i < dims; i++)
+		max = fabsf(r[i]) > max ? fabsf(r[i]) : max;
+	if (step > max / (float) (1u << (bits - 1)))
+		step = max / (float) (1u << (bits - 1));
+	if (!(r2 >= (double) FLT_MIN) || !(step >= FLT_MIN))
+	{
+		memset(levels, 0, dims);
+		return false;
+	}
+	for (uint32_t i = 0; i < dims; i++)
+		levels[i] = (uint8_t) rabitq_level(r[i], 1.0f / step, bits);
+	return true;
+}
+
 void
 vecx_rabitq_encode(const VecxCoder *coder, const float *x, uint8_t *code)
 {
@@ -217,31 +242,23 @@ vecx_rabitq_encode(const VecxCoder *coder, const float *x, uint8_t *code)
 	float		r[RABITQ_MAX_DIMS];
 	uint8_t		levels[RABITQ_MAX_DIMS];
 	double		r2 = rabitq_rotate(coder, x, r);
-	float		step = (float) sqrt(r2 / (double) dims) * rabitq_steps[bits];
-	float		max = 0.0f;
 	double		a = 0.0;
 	VecxRabitqHead head;
 
 	memset(&head, 0, sizeof(head));
 	memset(code, 0, coder->nbytes);
 	head.norm2 = vecx_finite(sum_of_squares(x, coder->dim));
-	/* no wider than the largest element needs */
-	for (uint32_t i = 0; i < dims; i++)
-		max = fabsf(r[i]) > max ? fabsf(r[i]) : max;
-	if (step > max / (float) (1u << (bits - 1)))
-		step = max / (float) (1u << (bits - 1));
-	if (r2 >= (double) FLT_MIN && step >= FLT_MIN)
+	if (vecx_rabitq_levels(r, dims, bits, r2, levels))
 	{
 		for (uint32_t i = 0; i < dims; i++)
 		{
-			uint32_t	u = rabitq_level(r[i], 1.0f / step, bits);
+			uint32_t	u = levels[i];
 
-			levels[i] = (uint8_t) u;
 			head.sum += u;
 			head.sumsq += u * u;
 			a += (double) r[i] * ((double) u - middle);
 		}
-		rabitq_pack(code + sizeof(head), levels, dims, bits);
+		vecx_rabitq_pack(code + sizeof(head), levels, dims, bits);
 		head.r2 = vecx_finite(r2);
 		head.rescale = vecx_finite(r2 / a);
 	}
@@ -257,7 +274,7 @@ rabitq_decode_all(const VecxCoder *coder, const uint8_t *code, float *x)
 	float		middle = (float) rabitq_middle(coder);
 	uint8_t		levels[RABITQ_MAX_DIMS];
 
-	rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
+	vecx_rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
 	for (uint32_t i = 0; i < dims; i++)
 		x[i] = ((float) levels[i] - middle) * head.rescale;
 	vecx_rotate_back(x, dims);
@@ -283,7 +300,7 @@ vecx_rabitq_check(const VecxCoder *coder, const uint8_t *code)
 	uint32_t	sum = 0;
 	uint32_t	sumsq = 0;
 
-	rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
+	vecx_rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
 	for (uint32_t i = 0; i < dims; i++)
 	{
 		sum += levels[i];
@@ -372,7 +389,7 @@ vecx_rabitq_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
 	if (coder->metric == VECX_METRIC_L1)
 		rabitq_decode_all(coder, code, query->work);
 	levels = (uint8_t *) query->parts;
-	rabitq_unpack(code + sizeof(head), levels, dims, bits);
+	vecx_rabitq_unpack(code + sizeof(head), levels, dims, bits);
 	for (uint32_t i = 0; i < dims; i += 8)
 	{
 		/* the high bit keeps a byte from borrowing of the next */

@@ -24,30 +24,6 @@
 /* How far a residual's kept share may be below the sample's. */
 #define SKETCH_MAX_EXPANSION	4.0
 
-/* The upper half of a float32, rounded to nearest even; never infinite. */
-static uint16_t
-bf16_from_float(double x)
-{
-	float		f = vecx_finite(x);
-	uint32_t	bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	bits += 0x7FFF + ((bits >> 16) & 1);
-	if ((bits & 0x7F800000) == 0x7F800000)
-		bits -= 0x10000;
-	return (uint16_t) (bits >> 16);
-}
-
-static inline float
-bf16_to_float(uint16_t half)
-{
-	uint32_t	bits = (uint32_t) half << 16;
-	float		f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
 size_t
 vecx_sketch_size(const VecxBasis *basis)
 {
@@ -159,9 +135,9 @@ sketch_encode_floats(const VecxBasis *basis, const float *pv, const float *pn,
 	if (sums[0] > 0.0f)
 		rescale = (ip ? -1.0 : -2.0) * residual_norm2(basis, n2, dist_vn) / (double) sums[0];
 	/* add takes up what rounding does to rescale. */
-	factors[1] = bf16_from_float(rescale);
+	factors[1] = vecx_bf16_from_float(rescale);
 	add = ip ? (double) dist_vn + (double) norm_v2 : (double) dist_vn;
-	factors[0] = bf16_from_float(add - (double) bf16_to_float(factors[1]) * (double) sums[1]);
+	factors[0] = vecx_bf16_from_float(add - (double) vecx_bf16_to_float(factors[1]) * (double) sums[1]);
 	memcpy(sketch, factors, sizeof(factors));
 }
 
@@ -436,8 +412,8 @@ sketch_matches_floats(const VecxBasis *basis, const float *pv, const float *pn,
 	SketchPair	pair;
 
 	read_factors(sketch, factors);
-	add = bf16_to_float(factors[0]);
-	rescale = bf16_to_float(factors[1]);
+	add = vecx_bf16_to_float(factors[0]);
+	rescale = vecx_bf16_to_float(factors[1]);
 	if (!isfinite(add) || !isfinite(rescale))
 		return false;
 	for (uint32_t i = basis->ndims; i < basis->pdims; i++)

@@ -38,8 +38,8 @@ vecx_train_free(const VecxTrainEnv *env, void *ptr)
  * precision, for which there is a fast kernel; the directions are good to some
  * percent at best anyway.  half: n * k.
  */
-static void
-train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+void
+vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 		   const float *a, const float *b, float *c, uint16_t *half)
 {
 	/* Rows of A at once: bounds the time between two polls. */
@@ -60,8 +60,8 @@ train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 }
 
 /* to[ncols][nrows] = from[nrows][ncols]^T, by blocks that fit the cache. */
-static void
-train_transpose(const float *from, size_t nrows, size_t ncols, float *to)
+void
+vecx_train_transpose(const float *from, size_t nrows, size_t ncols, float *to)
 {
 	for (size_t r0 = 0; r0 < nrows; r0 += 16)
 		for (size_t c0 = 0; c0 < ncols; c0 += 16)
@@ -102,8 +102,8 @@ train_take_off(float *row, const float *others, size_t nothers, size_t n)
  * out to depend on those before it (constant columns, fewer sample rows than
  * directions) is replaced by a random one.
  */
-static void
-train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t nrows,
+void
+vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t nrows,
 					 size_t n, int passes)
 {
 	for (size_t first = 0; first < nrows; first += TRAIN_BLOCK)
@@ -219,7 +219,7 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 	if (t->columns == NULL)
 	{
 		t->columns = vecx_train_alloc(env, t->nrows * n, sizeof(float));
-		train_transpose(t->rows, t->nrows, n, t->columns);
+		vecx_train_transpose(t->rows, t->nrows, n, t->columns);
 	}
 	for (size_t i = 0; i < ndims * n; i++)
 		dirs[i] = i < t->ndirs * n ? t->dirs[i] :
@@ -228,10 +228,10 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 	{
 		bool		last = round == rounds - 1;
 
-		train_gemm(env, t->nrows, found, n, t->rows, dirs, proj, half);
-		train_transpose(proj, t->nrows, found, turned);
-		train_gemm(env, found, n, t->nrows, turned, t->columns, dirs, half);
-		train_orthonormalise(env, &t->rng, dirs, last ? ndims : found, n, last ? 2 : 1);
+		vecx_train_gemm(env, t->nrows, found, n, t->rows, dirs, proj, half);
+		vecx_train_transpose(proj, t->nrows, found, turned);
+		vecx_train_gemm(env, found, n, t->nrows, turned, t->columns, dirs, half);
+		vecx_train_orthonormalise(env, &t->rng, dirs, last ? ndims : found, n, last ? 2 : 1);
 	}
 	vecx_train_free(env, t->dirs);
 	vecx_train_free(env, proj);

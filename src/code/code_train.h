@@ -27,6 +27,11 @@ typedef struct VecxTrainer
 
 extern void *vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size);
 extern void vecx_train_free(const VecxTrainEnv *env, void *ptr);
+extern void vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+							const float *a, const float *b, float *c, uint16_t *half);
+extern void vecx_train_transpose(const float *from, size_t nrows, size_t ncols, float *to);
+extern void vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows,
+									  size_t nrows, size_t n, int passes);
 
 /* Loads and centres every step-th row of the sample, from row first on. */
 extern void vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric,

@@ -1,0 +1,613 @@
+/*
+ * code_list.c
+ *    What both quantisers of lists share: the serialised form, projections,
+ *    places in blocks, queries and estimates.
+ *
+ * Serialised: a VecxListHead and, for PQ, the matrix of encoding and of queries
+ * (if that is another), half[pdims][hdim]; the books of encoding,
+ * float[pdims][entries]; the halves, float[ncolumns][entries]; the books of
+ * scoring (if they are others).  In the machine's byte order.
+ */
+#include "code_list_int.h"
+
+#define LIST_MAGIC		UINT32_C(0x6C784356)
+#define LIST_VERSION	1
+#define LIST_TWO_MATRICES	1
+#define LIST_TWO_BOOKS	2
+#define LIST_MAX_DIM	16384
+#define LIST_BATCH		8		/* vectors projected at once */
+
+typedef struct VecxListHead
+{
+	uint32_t	magic;			/* LIST_MAGIC */
+	uint16_t	version;		/* LIST_VERSION */
+	uint8_t		quantizer;		/* VecxListQuantizer */
+	uint8_t		metric;			/* VecxMetric */
+	uint32_t	nbytes;			/* of all of it */
+	uint8_t		training;		/* VecxPqTraining, 0 of RABITQ */
+	uint8_t		bits;
+	uint16_t	flags;			/* LIST_TWO_... */
+	uint32_t	dim;
+	uint32_t	pdims;
+	uint32_t	ncolumns;
+	float		energy;
+	float		spread;
+	float		eta;
+	uint64_t	seed;
+	uint64_t	checksum;		/* of everything with this field zero */
+	uint64_t	unused;			/* zero; reserved */
+} VecxListHead;
+
+typedef char vecx_list_head_is_64_bytes[sizeof(VecxListHead) == 64 ? 1 : -1];
+
+static const char *const training_names[] = {
+	"", "kmeans", "balanced", "anisotropic", "distill", "query_aware", "plain"
+};
+
+const char *
+vecx_pq_training_name(VecxPqTraining training)
+{
+	return training_names[training];
+}
+
+/* A bit a dimension, as RABITQ of one bit takes. */
+uint32_t
+vecx_list_default_m(uint32_t dim, uint32_t bits)
+{
+	uint32_t	m = dim / bits;
+
+	return m < 1 ? 1 : m > 512 ? 512 : m;
+}
+
+uint32_t
+vecx_list_most_m(uint32_t dim)
+{
+	uint32_t	hdim = vecx_basis_hdim(VECX_METRIC_L2, dim);
+
+	return hdim < VECX_PQ_MATRIX_MAX / hdim ? hdim : VECX_PQ_MATRIX_MAX / hdim;
+}
+
+static uint32_t
+pq_entries(const VecxListCode *code)
+{
+	return 1u << code->bits;
+}
+
+/* ---- the serialised form ---- */
+
+/* Fills in what follows from quantizer, dim, bits, pdims and ncolumns. */
+static void
+derive_sizes(VecxListCode *code)
+{
+	bool		rabitq = code->quantizer == VECX_LIST_RABITQ;
+
+	code->hdim = vecx_basis_hdim(code->metric, code->dim);
+	if (rabitq)
+	{
+		code->pdims = vecx_round_up(code->dim, 64);
+		code->ncolumns = code->pdims / 4;
+	}
+	code->proj_floats = code->pdims;
+	code->column_bytes = !rabitq && code->bits == 8 ? 32 : 16;
+	code->code_bytes = code->ncolumns * code->column_bytes;
+	code->extra_bytes = rabitq && code->bits > 1 ?
+		(uint32_t) (3 * sizeof(float)) + code->pdims / 8 * (code->bits - 1) : 0;
+}
+
+static size_t
+serialised_bytes(const VecxListCode *code, uint32_t flags)
+{
+	size_t		matrix = (size_t) code->pdims * code->hdim * sizeof(uint16_t);
+	size_t		books = (size_t) code->pdims * pq_entries(code) * sizeof(float);
+	size_t		halves = (size_t) code->ncolumns * pq_entries(code) * sizeof(float);
+
+	if (code->quantizer == VECX_LIST_RABITQ)
+		return sizeof(VecxListHead);
+	return sizeof(VecxListHead) + matrix * (flags & LIST_TWO_MATRICES ? 2 : 1) +
+		books * (flags & LIST_TWO_BOOKS ? 2 : 1) + halves;
+}
+
+/* Points the arrays of *code into the bytes. */
+static void
+place_arrays(VecxListCode *code, const uint8_t *bytes, uint32_t flags)
+{
+	size_t		matrix = (size_t) code->pdims * code->hdim;
+	size_t		books = (size_t) code->pdims * pq_entries(code);
+	const uint16_t *matrices = (const uint16_t *) (const void *) (bytes + sizeof(VecxListHead));
+
+	if (code->quantizer == VECX_LIST_RABITQ)
+		return;
+	code->encode_matrix = matrices;
+	code->query_matrix = flags & LIST_TWO_MATRICES ? matrices + matrix : matrices;
+	code->encode_books = (const float *) (const void *) (code->query_matrix + matrix);
+	code->encode_halves = code->encode_books + books;
+	code->score_books = flags & LIST_TWO_BOOKS ?
+		code->encode_halves + (size_t) code->ncolumns * pq_entries(code) : code->encode_books;
+	if (flags & LIST_TWO_MATRICES)
+		code->proj_floats = 2 * code->pdims;
+}
+
+/* Multiply and rotate, 8 bytes at a time: finds damage, not malice. */
+static uint64_t
+list_checksum(const uint8_t *bytes, size_t nbytes)
+{
+	uint64_t	sum = nbytes;
+
+	for (size_t at = 0; at < nbytes; at += 8)
+	{
+		uint64_t	word = 0;
+
+		memcpy(&word, bytes + at, nbytes - at < 8 ? nbytes - at : 8);
+		if (at == offsetof(VecxListHead, checksum))
+			word = 0;
+		sum = (sum ^ word) * UINT64_C(0x9FB21C651E98DF25);
+		sum ^= sum >> 29;
+	}
+	return sum;
+}
+
+/*
+ * Allocates the form of a code whose quantizer, metric, training, dim, bits,
+ * pdims, ncolumns and seed are set, and binds the code to it; the arrays are to
+ * be filled in.
+ */
+uint8_t *
+vecx_list_code_format(const VecxTrainEnv *env, VecxListCode *code, bool two_matrices,
+					  bool two_books, size_t *nbytes)
+{
+	uint32_t	flags = (two_matrices ? LIST_TWO_MATRICES : 0) | (two_books ? LIST_TWO_BOOKS : 0);
+	VecxListHead head;
+	uint8_t    *bytes;
+
+	derive_sizes(code);
+	*nbytes = serialised_bytes(code, flags);
+	bytes = env->alloc(env->arg, *nbytes);
+	memset(&head, 0, sizeof(head));
+	head.magic = LIST_MAGIC;
+	head.version = LIST_VERSION;
+	head.quantizer = (uint8_t) code->quantizer;
+	head.metric = (uint8_t) code->metric;
+	head.nbytes = (uint32_t) *nbytes;
+	head.training = (uint8_t) code->training;
+	head.bits = (uint8_t) code->bits;
+	head.flags = (uint16_t) flags;
+	head.dim = code->dim;
+	head.pdims = code->pdims;
+	head.ncolumns = code->ncolumns;
+	head.seed = code->seed;
+	memcpy(bytes, &head, sizeof(head));
+	place_arrays(code, bytes, flags);
+	return bytes;
+}
+
+/* Adds what training found out, and the checksum. */
+void
+vecx_list_code_seal(uint8_t *bytes, const VecxListCode *code)
+{
+	VecxListHead head;
+
+	memcpy(&head, bytes, sizeof(head));
+	head.energy = code->energy;
+	head.spread = code->spread;
+	head.eta = code->eta;
+	memcpy(bytes, &head, sizeof(head));
+	head.checksum = list_checksum(bytes, head.nbytes);
+	memcpy(bytes, &head, sizeof(head));
+}
+
+static const char *
+check_head(const VecxListHead *head, size_t nbytes)
+{
+	bool		rabitq = head->quantizer == VECX_LIST_RABITQ;
+
+	if (head->magic != LIST_MAGIC)
+		return "is not a list quantizer of this machine's byte order";
+	if (head->version != LIST_VERSION)
+		return "list quantizer has an unknown version";
+	if (head->nbytes != nbytes)
+		return "list quantizer is truncated";
+	if (!rabitq && head->quantizer != VECX_LIST_PQ)
+		return "list quantizer is of an unknown kind";
+	if (head->metric < VECX_METRIC_L2 || head->metric > VECX_METRIC_L1)
+		return "list quantizer has an unknown metric";
+	if (rabitq ? head->training != 0 :
+		head->training < VECX_PQ_KMEANS || head->training > VECX_PQ_PLAIN)
+		return "list quantizer has an unknown training";
+	if (rabitq ? head->bits < 1 || head->bits > 8 : head->bits != 4 && head->bits != 8)
+		return "list quantizer has an impossible number of bits";
+	if (head->dim < 1 || head->dim > LIST_MAX_DIM ||
+		(!rabitq && (head->pdims < 1 || head->ncolumns < 1 || head->ncolumns > head->pdims ||
+					 head->pdims > vecx_basis_hdim((VecxMetric) head->metric, head->dim))))
+		return "list quantizer has impossible dimensions";
+	if (!isfinite(head->energy) || !isfinite(head->spread) || head->spread <= 0.0f ||
+		!isfinite(head->eta))
+		return "list quantizer has an impossible error";
+	return NULL;
+}
+
+const char *
+vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes)
+{
+	VecxListHead head;
+	const char *problem;
+
+	memset(code, 0, sizeof(*code));
+	if (nbytes < sizeof(head))
+		return "list quantizer is truncated";
+	if ((uintptr_t) bytes % sizeof(float) != 0)
+		return "list quantizer is not aligned";
+	memcpy(&head, bytes, sizeof(head));
+	problem = check_head(&head, nbytes);
+	if (problem != NULL)
+		return problem;
+	code->quantizer = (VecxListQuantizer) head.quantizer;
+	code->metric = (VecxMetric) head.metric;
+	code->training = (VecxPqTraining) head.training;
+	code->dim = head.dim;
+	code->bits = head.bits;
+	code->pdims = head.pdims;
+	code->ncolumns = head.ncolumns;
+	code->seed = head.seed;
+	code->energy = head.energy;
+	code->spread = head.spread;
+	code->eta = head.eta;
+	derive_sizes(code);
+	if (nbytes != serialised_bytes(code, head.flags))
+		return "list quantizer has a wrong length";
+	if (head.checksum != list_checksum(bytes, nbytes))
+		return "list quantizer does not match its checksum";
+	place_arrays(code, bytes, head.flags);
+	return NULL;
+}
+
+uint8_t *
+vecx_list_code_train(const VecxTrainEnv *env, const VecxListOptions *options, VecxMetric metric,
+					 uint32_t dim, const VecxListSample *sample, size_t *nbytes)
+{
+	VecxListCode code;
+	uint8_t    *bytes;
+
+	memset(&code, 0, sizeof(code));
+	code.quantizer = options->quantizer;
+	code.metric = metric;
+	code.dim = dim;
+	code.bits = options->bits;
+	code.seed = options->seed;
+	code.energy = 1.0f;
+	code.spread = 1.0f;
+	if (options->quantizer == VECX_LIST_PQ)
+	{
+		code.training = options->training;
+		code.ncolumns = options->pq_m > 0 ? options->pq_m :
+			vecx_list_default_m(dim, options->bits);
+		return vecx_pq_train(env, &code, sample, nbytes);
+	}
+	bytes = vecx_list_code_format(env, &code, false, false, nbytes);
+	vecx_list_code_seal(bytes, &code);
+	return bytes;
+}
+
+/* ---- projections ---- */
+
+/* Room for LIST_BATCH vectors of hdim and their projections, or for a rotated
+ * vector and its levels, and for a Hadamard transform. */
+size_t
+vecx_list_scratch(const VecxListCode *code)
+{
+	size_t		each = (size_t) code->hdim + 2 * (size_t) code->pdims + 512;
+
+	return (LIST_BATCH * each + vecx_hadamard_floats(code->dim)) * sizeof(float);
+}
+
+void
+vecx_list_reduce(const VecxListCode *code, const float *x, float *out, float *work)
+{
+	if (code->hdim == code->dim)
+		memcpy(out, x, code->dim * sizeof(float));
+	else
+		vecx_hadamard(code->dim, code->seed, x, out, work);
+}
+
+/* At most LIST_BATCH vectors. */
+static void
+project_batch(const VecxListCode *code, const float *x, size_t n, float *y, float *scratch)
+{
+	float	   *rows = scratch + vecx_hadamard_floats(code->dim);
+	float	   *packed = rows + LIST_BATCH * (size_t) code->hdim;
+
+	if (code->hdim != code->dim)
+	{
+		for (size_t i = 0; i < n; i++)
+			vecx_list_reduce(code, x + i * code->dim, rows + i * code->hdim, scratch);
+		x = rows;
+	}
+	if (code->proj_floats == code->pdims)
+	{
+		vecx_kernels->gemm_f16(code->encode_matrix, code->pdims, code->hdim, x, n, y);
+		return;
+	}
+	for (int part = 0; part < 2; part++)
+	{
+		vecx_kernels->gemm_f16(part == 0 ? code->encode_matrix : code->query_matrix,
+							   code->pdims, code->hdim, x, n, packed);
+		for (size_t i = 0; i < n; i++)
+			memcpy(y + i * code->proj_floats + part * code->pdims, packed + i * code->pdims,
+				   code->pdims * sizeof(float));
+	}
+}
+
+void
+vecx_list_project_many(const VecxListCode *code, const float *x, size_t n, float *y, void *scratch)
+{
+	if (code->quantizer == VECX_LIST_RABITQ)
+	{
+		for (size_t i = 0; i < n; i++, x += code->dim, y += code->pdims)
+		{
+			memcpy(y, x, code->dim * sizeof(float));
+			memset(y + code->dim, 0, (code->pdims - code->dim) * sizeof(float));
+			vecx_rotate(y, code->pdims);
+		}
+		return;
+	}
+	for (size_t i = 0; i < n; i += LIST_BATCH)
+		project_batch(code, x + i * code->dim, n - i < LIST_BATCH ? n - i : LIST_BATCH,
+					  y + i * code->proj_floats, scratch);
+}
+
+void
+vecx_list_project(const VecxListCode *code, const float *x, float *y, void *scratch)
+{
+	vecx_list_project_many(code, x, 1, y, scratch);
+}
+
+/* ---- entries ---- */
+
+void
+vecx_list_encode(const VecxListCode *code, const VecxListCentre *centre, const float *x,
+				 const float *y, VecxListEntry *entry, void *scratch)
+{
+	if (code->quantizer == VECX_LIST_RABITQ)
+		vecx_list_rabitq_encode(code, centre, x, y, entry, scratch);
+	else
+		vecx_list_pq_encode(code, centre, x, y, entry, scratch);
+}
+
+void
+vecx_list_decode(const VecxListCode *code, const VecxListCentre *centre, const VecxListEntry *entry,
+				 float *x, void *scratch)
+{
+	if (code->quantizer == VECX_LIST_RABITQ)
+		vecx_list_rabitq_decode(code, entry, x, scratch);
+	else
+		vecx_list_pq_decode(code, entry, x, scratch);
+	for (uint32_t i = 0; i < code->dim; i++)
+		x[i] += centre->c[i];
+}
+
+bool
+vecx_list_entry_check(const VecxListCode *code, const VecxListEntry *entry)
+{
+	float		rescale = vecx_bf16_to_float(entry->rescale);
+	float		sigma = vecx_bf16_to_float(entry->sigma);
+
+	if (!isfinite(entry->add) || !isfinite(rescale) || rescale > 0.0f || !isfinite(sigma) ||
+		sigma < 0.0f)
+		return false;
+	for (uint32_t i = 0; i < code->ncolumns; i++)
+		if (code->column_bytes == 16 && entry->codes[i] > 15)
+			return false;
+	return code->extra_bytes == 0 || vecx_list_rabitq_check(code, entry);
+}
+
+void
+vecx_list_put_codes(const VecxListCode *code, uint8_t *columns, uint32_t first, uint32_t count,
+					int slot, const uint8_t *codes)
+{
+	int			shift = slot / 16 * 4;
+
+	codes += first;
+	if (code->column_bytes == VECX_LIST_BLOCK)
+	{
+		for (uint32_t i = 0; i < count; i++)
+			columns[i * VECX_LIST_BLOCK + slot] = codes[i];
+		return;
+	}
+	columns += slot % 16;
+	for (uint32_t i = 0; i < count; i++, columns += 16)
+		*columns = (uint8_t) ((*columns & (0xf0 >> shift)) | codes[i] << shift);
+}
+
+void
+vecx_list_get_codes(const VecxListCode *code, const uint8_t *columns, uint32_t first,
+					uint32_t count, int slot, uint8_t *codes)
+{
+	int			shift = slot / 16 * 4;
+
+	codes += first;
+	for (uint32_t i = 0; i < count; i++)
+		codes[i] = code->column_bytes == VECX_LIST_BLOCK ? columns[i * VECX_LIST_BLOCK + slot] :
+			columns[i * 16 + slot % 16] >> shift & 15;
+}
+
+void
+vecx_list_put_factors(VecxListFactors *factors, int slot, const VecxListEntry *entry)
+{
+	factors->add[slot] = entry->add;
+	factors->rescale[slot] = entry->rescale;
+	factors->sigma[slot] = entry->sigma;
+}
+
+void
+vecx_list_get_factors(const VecxListFactors *factors, int slot, VecxListEntry *entry)
+{
+	entry->add = factors->add[slot];
+	entry->rescale = factors->rescale[slot];
+	entry->sigma = factors->sigma[slot];
+}
+
+/* ---- queries ---- */
+
+static size_t
+table_entries(const VecxListCode *code)
+{
+	return code->column_bytes == 16 ? 16 : 256;
+}
+
+/* Bytes of a query before its floats. */
+static size_t
+query_integers(const VecxListCode *code)
+{
+	size_t		tables = code->ncolumns * table_entries(code);
+	size_t		nbytes = code->extra_bytes > 0 ? 3 * tables + 2 * code->pdims : tables;
+
+	return (nbytes + 63) / 64 * 64;
+}
+
+static size_t
+query_floats(const VecxListCode *code)
+{
+	return 2 * (size_t) code->pdims + (table_entries(code) + 1) * code->ncolumns;
+}
+
+size_t
+vecx_list_query_bytes(const VecxListCode *code)
+{
+	return query_integers(code) + query_floats(code) * sizeof(float) + vecx_list_scratch(code);
+}
+
+/* Returns the rest of the scratch. */
+static void *
+place_query(const VecxListCode *code, VecxListQuery *query, uint8_t *scratch)
+{
+	size_t		tables = code->ncolumns * table_entries(code);
+	bool		extra = code->extra_bytes > 0;
+
+	query->tables = scratch;
+	query->tables_low = extra ? scratch + tables : NULL;
+	query->tables_high = extra ? scratch + 2 * tables : NULL;
+	query->parts = extra ? (int8_t *) (scratch + 3 * tables) : NULL;
+	query->y = (float *) (void *) (scratch + query_integers(code));
+	return query->y + query_floats(code);
+}
+
+/* The tables as floats, and each one's least entry.  Returns the widest range. */
+static float
+float_tables(const VecxListCode *code, const float *y, float *tables, float *least)
+{
+	size_t		entries = table_entries(code);
+	float		widest = 0.0f;
+
+	for (uint32_t c = 0; c < code->ncolumns; c++, tables += entries)
+	{
+		float		low;
+		float		high;
+
+		if (code->quantizer == VECX_LIST_RABITQ)
+			vecx_list_rabitq_tables(code, y, c, tables);
+		else
+			vecx_list_pq_tables(code, y, c, tables);
+		low = high = tables[0];
+		for (size_t i = 1; i < entries; i++)
+		{
+			low = tables[i] < low ? tables[i] : low;
+			high = tables[i] > high ? tables[i] : high;
+		}
+		least[c] = low;
+		widest = high - low > widest ? high - low : widest;
+	}
+	return widest;
+}
+
+void
+vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float *q, void *scratch)
+{
+	size_t		entries = table_entries(code);
+	void	   *work = place_query(code, query, scratch);
+	float	   *tables = query->y + 2 * code->pdims;
+	float	   *least = tables + entries * code->ncolumns;
+	float		widest;
+	float		scale;
+	double		bias = 0.0;
+
+	query->norm2 = vecx_finite((double) vecx_kernels->ip_f32(q, q, code->dim));
+	vecx_list_project(code, q, query->y, work);
+	if (code->proj_floats > code->pdims)
+		memcpy(query->y, query->y + code->pdims, code->pdims * sizeof(float));
+	widest = float_tables(code, query->y, tables, least);
+	query->delta = widest / 255.0f;
+	scale = query->delta >= FLT_MIN ? 1.0f / query->delta : 0.0f;
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+	{
+		bias += (double) least[c];
+		for (size_t i = c * entries; i < (c + 1) * entries; i++)
+			query->tables[i] = (uint8_t) ((tables[i] - least[c]) * scale + 0.5f);
+	}
+	query->bias = (float) bias;
+	if (code->quantizer == VECX_LIST_RABITQ)
+		vecx_list_rabitq_query(code, query);
+	if (code->extra_bytes == 0)
+		return;
+	query->fine_delta = widest / 65535.0f;
+	query->fine_bias = query->bias;
+	scale = query->fine_delta >= FLT_MIN ? 1.0f / query->fine_delta : 0.0f;
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+		for (size_t i = c * entries; i < (c + 1) * entries; i++)
+		{
+			float		fine = (tables[i] - least[c]) * scale + 0.5f;
+			uint32_t	entry = fine < 65535.0f ? (uint32_t) fine : 65535;
+
+			query->tables_low[i] = (uint8_t) entry;
+			query->tables_high[i] = (uint8_t) (entry >> 8);
+		}
+}
+
+void
+vecx_list_probe_init(const VecxListCode *code, const VecxListQuery *query, float dist_qc,
+					 float norm2_c, VecxListProbe *probe)
+{
+	probe->add = dist_qc;
+	probe->scale = 1.0f;
+	probe->spread = sqrtf(dist_qc > 0.0f ? dist_qc : 0.0f);
+	if (code->metric == VECX_METRIC_IP)
+	{
+		double		along = norm2_c > 0.0f ? -(double) dist_qc / (double) norm2_c : 0.0;
+		double		across = (double) query->norm2 + along * (double) dist_qc;
+
+		probe->scale = (float) along;
+		probe->spread = (float) sqrt(across > 0.0 ? across : 0.0);
+	}
+}
+
+void
+vecx_list_add_sums(const VecxListCode *code, const VecxListQuery *query, const uint8_t *columns,
+				   uint32_t first, uint32_t count, uint32_t *sums)
+{
+	if (code->column_bytes == 16)
+		vecx_kernels->fastscan4(columns, count, query->tables + (size_t) first * 16, sums);
+	else
+		vecx_kernels->fastscan8(columns, count, query->tables + (size_t) first * 256, sums);
+}
+
+void
+vecx_list_estimates(const VecxListQuery *query, const VecxListProbe *probe, const uint32_t *sums,
+					const VecxListFactors *factors, float *est, float *sigma)
+{
+	for (int i = 0; i < VECX_LIST_BLOCK; i++)
+	{
+		float		product = query->delta * (float) (int32_t) sums[i] + query->bias;
+
+		est[i] = probe->add + probe->scale * factors->add[i] +
+			vecx_bf16_to_float(factors->rescale[i]) * product;
+		sigma[i] = probe->spread * vecx_bf16_to_float(factors->sigma[i]);
+	}
+}
+
+void
+vecx_list_add_fine_sums(const VecxListCode *code, const VecxListQuery *query,
+						const uint8_t *columns, uint32_t first, uint32_t count,
+						uint32_t *low, uint32_t *high)
+{
+	(void) code;
+	vecx_kernels->fastscan4(columns, count, query->tables_low + (size_t) first * 16, low);
+	vecx_kernels->fastscan4(columns, count, query->tables_high + (size_t) first * 16, high);
+}

@@ -1,0 +1,244 @@
+/*
+ * code_list.h
+ *    Codes of vectors in posting lists: blocks of 32 that are scored together
+ *    by table lookups in registers (FastScan), and further bits behind them.
+ *
+ * Two quantisers, one form.  A vector x of a list with the centre c is coded by
+ * its residual r = x - c, projected: y(r).  Its code is a row of small numbers,
+ * one a column; the query has a table for each column, and the entries that a
+ * code selects add up to an estimate of <q, r>:
+ *
+ *    RABITQ   a column is four signs of the rotated residual, its table the
+ *             sixteen sums of four elements of the query
+ *    PQ       a column is one sub-quantiser of 4 (8) bits, its table the products
+ *             of the query's part with 16 (256) centroids
+ *
+ * The query's tables are the same for all lists, because what depends on c goes
+ * into two factors of the entry:
+ *
+ *    estimate = probe.add + probe.scale * add + rescale * (delta * sum + bias)
+ *    sigma    = probe.spread * sigma
+ *
+ * in navigation distance (code.h); sigma is one standard deviation of the
+ * estimate's error.  With r^ what the code stands for and s = |r|^2 / <r, r^>,
+ * which makes the estimate exact for a query at x:
+ *
+ *    L2, COSINE, L1   rescale = -2 s    add = |r|^2 - rescale <c, r^>
+ *    IP               rescale = -s      add = -<c, r> - rescale <c, r^>
+ *
+ * under IP the query less its part along c is what is estimated: probe.scale is
+ * <q, c> / |c|^2.  Bit metrics have no list codes.
+ *
+ * Pure C over kernel.h, no error exits, as code.h.
+ */
+#ifndef VECX_CODE_LIST_H
+#define VECX_CODE_LIST_H
+
+#include "code.h"
+
+#define VECX_LIST_BLOCK	32		/* entries of a block */
+
+/* Values are on disk. */
+typedef enum VecxListQuantizer
+{
+	VECX_LIST_RABITQ = 1,
+	VECX_LIST_PQ
+} VecxListQuantizer;
+
+/* How PQ is trained; values are on disk. */
+typedef enum VecxPqTraining
+{
+	VECX_PQ_KMEANS = 1,			/* k-means, in a rotation learned with it (OPQ) */
+	VECX_PQ_BALANCED,			/* codes used equally often (RepCONC) */
+	VECX_PQ_ANISOTROPIC,		/* error along the vector counts more (ScaNN) */
+	VECX_PQ_DISTILL,			/* order of the queries' neighbours (Distill-VQ) */
+	VECX_PQ_QUERY_AWARE,		/* error where queries point counts more (A2ATS) */
+	VECX_PQ_PLAIN				/* k-means without a rotation: to compare with */
+} VecxPqTraining;
+
+typedef struct VecxListOptions
+{
+	VecxListQuantizer quantizer;
+	uint32_t	bits;			/* RABITQ: 1 to 8 a dimension; PQ: 4 or 8 a column */
+	uint32_t	pq_m;			/* PQ: columns; 0: vecx_list_default_m() */
+	VecxPqTraining training;
+	uint64_t	seed;
+} VecxListOptions;
+
+extern uint32_t vecx_list_default_m(uint32_t dim, uint32_t bits);
+/* Of more columns there would be some without a dimension. */
+extern uint32_t vecx_list_most_m(uint32_t dim);
+extern const char *vecx_pq_training_name(VecxPqTraining training);
+
+/*
+ * 1. A quantiser, trained.  Its serialised form is self-describing, versioned,
+ * little-endian; bind makes it usable in place.
+ */
+typedef struct VecxListCode
+{
+	VecxListQuantizer quantizer;
+	VecxMetric	metric;
+	VecxPqTraining training;
+	uint32_t	dim;			/* of the vectors */
+	uint32_t	bits;
+	uint32_t	pdims;			/* of a projection */
+	uint32_t	proj_floats;	/* of what vecx_list_project writes: pdims or twice that */
+	uint32_t	ncolumns;
+	uint32_t	column_bytes;	/* of a block: 16, or 32 with PQ of 8 bits */
+	uint32_t	code_bytes;		/* of a block's columns: ncolumns * column_bytes */
+	uint32_t	extra_bytes;	/* behind the block, of one entry; 0: none */
+	float		energy;			/* share of the residuals' variance in the projection */
+	float		spread;			/* of true errors, in those that independence would give */
+
+	/* Private. */
+	uint32_t	hdim;			/* dims that the matrices take */
+	uint64_t	seed;
+	float		eta;			/* ANISOTROPIC: weight of the error along the vector */
+	const uint16_t *encode_matrix;	/* [pdims][hdim] half precision; NULL: RABITQ */
+	const uint16_t *query_matrix;	/* the same but for QUERY_AWARE */
+	const float *encode_books;	/* [pdims][1 << bits]: element i of each centroid */
+	const float *encode_halves; /* [ncolumns][1 << bits]: half of each's |C|^2 */
+	const float *score_books;	/* what codes stand for; may be encode_books */
+} VecxListCode;
+
+/*
+ * What to train on.  Rows are float32[dim], unit vectors under COSINE.  centres
+ * may be NULL: the residuals are then those to the rows' mean.
+ */
+typedef struct VecxListSample
+{
+	const float *rows;
+	size_t		nrows;
+	const float *centres;		/* [..][dim] */
+	const uint32_t *centre_of;	/* [nrows] */
+	const float *queries;		/* [nqueries][dim]; NULL: rows stand for them */
+	size_t		nqueries;
+	size_t		memory;			/* to use beside all this, in bytes; 0: 64 MB */
+} VecxListSample;
+
+/* The serialised form, allocated by env.  RABITQ looks at no sample. */
+extern uint8_t *vecx_list_code_train(const VecxTrainEnv *env, const VecxListOptions *options,
+									 VecxMetric metric, uint32_t dim,
+									 const VecxListSample *sample, size_t *nbytes);
+/* Returns NULL, or what is wrong with the bytes (a static string). */
+extern const char *vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes);
+
+/*
+ * 2. Projections.  y is float32[proj_floats].  scratch for everything below:
+ * vecx_list_scratch() bytes, 8-aligned.
+ */
+extern size_t vecx_list_scratch(const VecxListCode *code);
+extern void vecx_list_project(const VecxListCode *code, const float *x, float *y, void *scratch);
+extern void vecx_list_project_many(const VecxListCode *code, const float *x, size_t n, float *y,
+								   void *scratch);
+
+/* The centre of a list; both arrays are the caller's and stay. */
+typedef struct VecxListCentre
+{
+	const float *c;				/* [dim] */
+	const float *y;				/* its projection */
+} VecxListCentre;
+
+/*
+ * 3. Entries.  codes and extra are the caller's: [ncolumns] bytes with a code
+ * each, and [extra_bytes].
+ */
+typedef struct VecxListEntry
+{
+	float		add;
+	uint16_t	rescale;		/* bfloat16, as sigma */
+	uint16_t	sigma;
+	uint8_t    *codes;
+	uint8_t    *extra;
+} VecxListEntry;
+
+/* The factors of a block. */
+typedef struct VecxListFactors
+{
+	float		add[VECX_LIST_BLOCK];
+	uint16_t	rescale[VECX_LIST_BLOCK];
+	uint16_t	sigma[VECX_LIST_BLOCK];
+} VecxListFactors;
+
+/* y is the projection of x, made before (vecx_list_project_many is faster). */
+extern void vecx_list_encode(const VecxListCode *code, const VecxListCentre *centre,
+							 const float *x, const float *y, VecxListEntry *entry, void *scratch);
+/* What an entry stands for, float32[dim]; extra may be NULL: then without it. */
+extern void vecx_list_decode(const VecxListCode *code, const VecxListCentre *centre,
+							 const VecxListEntry *entry, float *x, void *scratch);
+
+/* Slot 0 to 31 of a block: columns [first, first + count) of the entry's codes
+ * into (out of) columns, which begin with first.  A block need not lie in one
+ * piece. */
+extern void vecx_list_put_codes(const VecxListCode *code, uint8_t *columns, uint32_t first,
+								uint32_t count, int slot, const uint8_t *codes);
+extern void vecx_list_get_codes(const VecxListCode *code, const uint8_t *columns, uint32_t first,
+								uint32_t count, int slot, uint8_t *codes);
+extern void vecx_list_put_factors(VecxListFactors *factors, int slot, const VecxListEntry *entry);
+extern void vecx_list_get_factors(const VecxListFactors *factors, int slot, VecxListEntry *entry);
+
+/* True if these bytes may be an entry: for vecx_check. */
+extern bool vecx_list_entry_check(const VecxListCode *code, const VecxListEntry *entry);
+
+/*
+ * 4. Queries.  q is float32[dim] and kept by reference, like scratch:
+ * vecx_list_query_bytes(), 64-aligned at best.
+ */
+typedef struct VecxListQuery
+{
+	float		norm2;			/* |q|^2 */
+	float	   *y;				/* the projection */
+	uint8_t    *tables;			/* [ncolumns][16 or 256] */
+	float		delta;			/* a table's unit */
+	float		bias;
+
+	/* For what lies behind a block. */
+	uint8_t    *tables_low;		/* the tables in 16 bits, two bytes apart */
+	uint8_t    *tables_high;
+	float		fine_delta;
+	float		fine_bias;
+	int8_t	   *parts;			/* the projection in 2 x 8 bits */
+	float		step;
+	double		total;
+} VecxListQuery;
+
+extern size_t vecx_list_query_bytes(const VecxListCode *code);
+extern void vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float *q,
+								 void *scratch);
+
+/* What a list adds: from the query's navigation distance to its centre and the
+ * centre's squared length. */
+typedef struct VecxListProbe
+{
+	float		add;
+	float		scale;
+	float		spread;
+} VecxListProbe;
+
+extern void vecx_list_probe_init(const VecxListCode *code, const VecxListQuery *query,
+								 float dist_qc, float norm2_c, VecxListProbe *probe);
+
+/*
+ * Adds what the columns [first, first + count), which lie at columns, give for
+ * each of the 32 entries to sums, which the caller sets to zero before the first.
+ */
+extern void vecx_list_add_sums(const VecxListCode *code, const VecxListQuery *query,
+							   const uint8_t *columns, uint32_t first, uint32_t count,
+							   uint32_t *sums);
+/* est[32] and sigma[32] of a block from its sums. */
+extern void vecx_list_estimates(const VecxListQuery *query, const VecxListProbe *probe,
+								const uint32_t *sums, const VecxListFactors *factors,
+								float *est, float *sigma);
+
+/*
+ * With extra bits: first the sums of the block again in 16 bits, low and high,
+ * then one entry at a time.
+ */
+extern void vecx_list_add_fine_sums(const VecxListCode *code, const VecxListQuery *query,
+									const uint8_t *columns, uint32_t first, uint32_t count,
+									uint32_t *low, uint32_t *high);
+extern void vecx_list_refine(const VecxListCode *code, const VecxListQuery *query,
+							 const VecxListProbe *probe, uint32_t low, uint32_t high,
+							 const uint8_t *extra, float *est, float *sigma);
+
+#endif							/* VECX_CODE_LIST_H */

@@ -1,0 +1,112 @@
+/*
+ * code_list_int.h
+ *    What the files of list codes share among themselves.
+ */
+#ifndef VECX_CODE_LIST_INT_H
+#define VECX_CODE_LIST_INT_H
+
+#include "code_int.h"
+#include "code_list.h"
+
+/* Matrices take at most so many elements, of half precision. */
+#define VECX_PQ_MATRIX_MAX	((uint32_t) 1024 * 1024)
+#define VECX_PQ_MAX_BITS	8
+
+/* First element of the projection that belongs to a column of PQ. */
+static inline uint32_t
+vecx_pq_first(const VecxListCode *code, uint32_t column)
+{
+	return (uint32_t) ((uint64_t) column * code->pdims / code->ncolumns);
+}
+
+/* products[k] = sum of y[i] * books[i][k] over n elements; entries is 16 or 256. */
+static inline void
+vecx_pq_products(const float *books, uint32_t entries, const float *y, uint32_t n, float *products)
+{
+	VecxFour   *to = (VecxFour *) (void *) products;
+
+	memset(products, 0, entries * sizeof(float));
+	for (uint32_t i = 0; i < n; i++, books += entries)
+	{
+		const VecxFour *from = (const VecxFour *) (const void *) books;
+		VecxFour	factor = {y[i], y[i], y[i], y[i]};
+
+		for (uint32_t k = 0; k < entries / 4; k++)
+			to[k] += factor * from[k];
+	}
+}
+
+/* What a code stands for, as far as the factors of its entry need to know. */
+typedef struct VecxListShape
+{
+	double		r2;				/* |r|^2 */
+	double		rr;				/* <r, r^> */
+	double		cr;				/* <c, r^> */
+	double		c_r;			/* <c, r> */
+	double		e2;				/* |r - s r^|^2 */
+} VecxListShape;
+
+/* s of code_list.h; 0 if the code says nothing of r. */
+static inline double
+vecx_list_stretch(const VecxListShape *shape)
+{
+	return shape->rr > 0.0 && shape->r2 >= (double) FLT_MIN ? shape->r2 / shape->rr : 0.0;
+}
+
+/* rescale, then add and sigma for the rescale that is stored. */
+static inline double
+vecx_list_rescale(const VecxListCode *code, const VecxListShape *shape)
+{
+	double		s = vecx_list_stretch(shape);
+
+	return code->metric == VECX_METRIC_IP ? -s : -2.0 * s;
+}
+
+static inline double
+vecx_list_add(const VecxListCode *code, const VecxListShape *shape, double rescale)
+{
+	return (code->metric == VECX_METRIC_IP ? -shape->c_r : shape->r2) - rescale * shape->cr;
+}
+
+static inline double
+vecx_list_sigma(const VecxListCode *code, const VecxListShape *shape)
+{
+	double		sigma = (double) code->spread * sqrt(shape->e2 / (double) code->pdims);
+
+	return code->metric == VECX_METRIC_IP ? sigma : 2.0 * sigma;
+}
+
+/* code_list.c */
+extern uint8_t *vecx_list_code_format(const VecxTrainEnv *env, VecxListCode *code, bool two_matrices,
+									  bool two_books, size_t *nbytes);
+extern void vecx_list_code_seal(uint8_t *bytes, const VecxListCode *code);
+/* Rows of hdim from rows of dim: a Hadamard transform where dim is large. */
+extern void vecx_list_reduce(const VecxListCode *code, const float *x, float *out, float *work);
+
+/* code_list_rabitq.c */
+extern void vecx_list_rabitq_encode(const VecxListCode *code, const VecxListCentre *centre,
+									const float *x, const float *y, VecxListEntry *entry,
+									void *scratch);
+extern void vecx_list_rabitq_tables(const VecxListCode *code, const float *y, uint32_t column,
+									float *table);
+extern void vecx_list_rabitq_query(const VecxListCode *code, VecxListQuery *query);
+extern void vecx_list_rabitq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x,
+									void *scratch);
+extern bool vecx_list_rabitq_check(const VecxListCode *code, const VecxListEntry *entry);
+
+/* code_list_pq.c */
+extern void vecx_list_pq_encode(const VecxListCode *code, const VecxListCentre *centre,
+								const float *x, const float *y, VecxListEntry *entry, void *scratch);
+extern void vecx_list_pq_tables(const VecxListCode *code, const float *y, uint32_t column,
+								float *table);
+extern void vecx_list_pq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x,
+								void *scratch);
+/* The codes of one projected residual; x_y is the vector itself, projected. */
+extern void vecx_pq_assign(const VecxListCode *code, const float *r, const float *x_y,
+						   uint8_t *codes);
+
+/* code_pq_train.c */
+extern uint8_t *vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code,
+							  const VecxListSample *sample, size_t *nbytes);
+
+#endif							/* VECX_CODE_LIST_INT_H */

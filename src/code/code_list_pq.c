@@ -1,0 +1,166 @@
+/*
+ * code_list_pq.c
+ *    Product quantisation in lists (Jegou, Douze and Schmid 2011): each part of
+ *    the projected residual by the nearest of 16 or 256 centroids.
+ *
+ * Distances to centroids come from products: |r - C|^2 = |r|^2 - 2 (<r, C> -
+ * |C|^2 / 2), so the nearest has the largest of what the brackets hold.
+ */
+#include "code_list_int.h"
+
+#define SWEEPS	2				/* over the columns, where they depend on each other */
+
+static uint32_t
+nearest_entry(const float *products, const float *halves, uint32_t entries)
+{
+	uint32_t	best = 0;
+
+	for (uint32_t k = 1; k < entries; k++)
+		if (products[k] - halves[k] > products[best] - halves[best])
+			best = k;
+	return best;
+}
+
+/* <a, C> of column c with the code's centroid. */
+static double
+product_with(const VecxListCode *code, const float *books, const float *a, uint32_t c,
+			 uint32_t number)
+{
+	uint32_t	entries = 1u << code->bits;
+	uint32_t	end = vecx_pq_first(code, c + 1);
+	double		sum = 0.0;
+
+	for (uint32_t i = vecx_pq_first(code, c); i < end; i++)
+		sum += (double) (a[i] * books[(size_t) i * entries + number]);
+	return sum;
+}
+
+/*
+ * The error along the vector, x_y in the projection, costs eta times what the
+ * error across costs: with e the error, |e|^2 + (eta - 1) <e, x>^2 / |x|^2 is to
+ * be small.  Column by column, the others as they are, from the nearest codes.
+ */
+static void
+assign_anisotropic(const VecxListCode *code, const float *r, const float *x_y, uint8_t *codes)
+{
+	uint32_t	entries = 1u << code->bits;
+	float		x2 = vecx_kernels->ip_f32(x_y, x_y, code->pdims);
+	float		weight = x2 >= FLT_MIN ? (code->eta - 1.0f) / x2 : 0.0f;
+	float		along = vecx_kernels->ip_f32(r, x_y, code->pdims);
+	float		products[1 << VECX_PQ_MAX_BITS];
+	float		with_x[1 << VECX_PQ_MAX_BITS];
+
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+		along -= (float) product_with(code, code->encode_books, x_y, c, codes[c]);
+	for (uint32_t at = 0; at < SWEEPS * code->ncolumns; at++)
+	{
+		uint32_t	c = at % code->ncolumns;
+		uint32_t	first = vecx_pq_first(code, c);
+		uint32_t	n = vecx_pq_first(code, c + 1) - first;
+		const float *books = code->encode_books + (size_t) first * entries;
+		const float *halves = code->encode_halves + (size_t) c * entries;
+		uint32_t	best = codes[c];
+		float		least = FLT_MAX;
+
+		vecx_pq_products(books, entries, r + first, n, products);
+		vecx_pq_products(books, entries, x_y + first, n, with_x);
+		along += with_x[codes[c]];
+		for (uint32_t k = 0; k < entries; k++)
+		{
+			float		rest = along - with_x[k];
+			float		loss = 2.0f * (halves[k] - products[k]) + weight * rest * rest;
+
+			if (loss < least)
+			{
+				least = loss;
+				best = k;
+			}
+		}
+		along -= with_x[best];
+		codes[c] = (uint8_t) best;
+	}
+}
+
+void
+vecx_pq_assign(const VecxListCode *code, const float *r, const float *x_y, uint8_t *codes)
+{
+	uint32_t	entries = 1u << code->bits;
+	float		products[1 << VECX_PQ_MAX_BITS];
+
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+	{
+		uint32_t	first = vecx_pq_first(code, c);
+
+		vecx_pq_products(code->encode_books + (size_t) first * entries, entries, r + first,
+						 vecx_pq_first(code, c + 1) - first, products);
+		codes[c] = (uint8_t) nearest_entry(products, code->encode_halves + (size_t) c * entries,
+										   entries);
+	}
+	if (code->eta > 1.0f)
+		assign_anisotropic(code, r, x_y, codes);
+}
+
+void
+vecx_list_pq_encode(const VecxListCode *code, const VecxListCentre *centre, const float *x,
+					const float *y, VecxListEntry *entry, void *scratch)
+{
+	uint32_t	entries = 1u << code->bits;
+	uint32_t	n = code->pdims;
+	const float *query_y = y + (code->proj_floats - n);
+	const float *query_c = centre->y + (code->proj_floats - n);
+	float	   *r = scratch;
+	float	   *coded = r + n;
+	double		stretch;
+	VecxListShape shape;
+
+	for (uint32_t i = 0; i < n; i++)
+		r[i] = y[i] - centre->y[i];
+	vecx_pq_assign(code, r, y, entry->codes);
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+		for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
+			coded[i] = code->score_books[(size_t) i * entries + entry->codes[c]];
+
+	shape.r2 = (double) vecx_kernels->l2sq_f32(x, centre->c, code->dim);
+	shape.c_r = (double) vecx_kernels->ip_f32(centre->c, x, code->dim) -
+		(double) vecx_kernels->ip_f32(centre->c, centre->c, code->dim);
+	shape.cr = (double) vecx_kernels->ip_f32(query_c, coded, n);
+	shape.rr = (double) vecx_kernels->ip_f32(query_y, coded, n) - shape.cr;
+	stretch = vecx_list_stretch(&shape);
+	/* what the projection leaves out, and what the code is off in it */
+	shape.e2 = fmax(shape.r2 - (double) vecx_kernels->ip_f32(r, r, n), 0.0);
+	for (uint32_t i = 0; i < n; i++)
+		r[i] -= (float) stretch * coded[i];
+	shape.e2 += (double) vecx_kernels->ip_f32(r, r, n);
+
+	entry->rescale = vecx_bf16_from_float(vecx_list_rescale(code, &shape));
+	entry->add = vecx_finite(vecx_list_add(code, &shape, (double) vecx_bf16_to_float(entry->rescale)));
+	entry->sigma = vecx_bf16_from_float(vecx_list_sigma(code, &shape));
+}
+
+void
+vecx_list_pq_tables(const VecxListCode *code, const float *y, uint32_t column, float *table)
+{
+	uint32_t	first = vecx_pq_first(code, column);
+	uint32_t	entries = 1u << code->bits;
+
+	vecx_pq_products(code->score_books + (size_t) first * entries, entries, y + first,
+					 vecx_pq_first(code, column + 1) - first, table);
+}
+
+/* What the projection leaves out stays zero. */
+void
+vecx_list_pq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x, void *scratch)
+{
+	uint32_t	entries = 1u << code->bits;
+	float	   *row = scratch;
+
+	memset(x, 0, code->dim * sizeof(float));
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+		for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
+		{
+			float		value = code->score_books[(size_t) i * entries + entry->codes[c]];
+
+			vecx_kernels->f16_to_f32(code->query_matrix + (size_t) i * code->hdim, row, code->hdim);
+			vecx_kernels->add_multiple_f32(x, row, value, code->hdim);
+		}
+}

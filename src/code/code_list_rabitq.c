@@ -1,0 +1,206 @@
+/*
+ * code_list_rabitq.c
+ *    RaBitQ in lists: of each dimension's level its highest bit, the sign, in
+ *    the block, the others behind it, with factors of their own.
+ *
+ * With e further bits a level u is 2^e sign + low, and s = u - (2^(e+1) - 1) / 2.
+ * The query's product with the signs, less half of its sum, S / 2, is known from
+ * the block; then
+ *
+ *    <q, s> = 2^e (<q, signs> - S / 2) + <q, low> - (2^e - 1) / 2 S
+ *
+ * An extra is { float add, rescale, sigma } and the low bits, packed for the
+ * kernel packed_dot.
+ */
+#include "code_list_int.h"
+
+#define FINE_STEPS	254			/* of the query's fine part in one of its coarse part */
+
+typedef struct VecxListExtra
+{
+	float		add;
+	float		rescale;
+	float		sigma;
+} VecxListExtra;
+
+/* The product of the centred levels with r and c, and their squared length. */
+static void
+shape_of_levels(const VecxListCode *code, const float *r, const float *c, const uint8_t *levels,
+				uint32_t bits, VecxListShape *shape)
+{
+	float		middle = (float) ((1u << bits) - 1) / 2.0f;
+	double		rr = 0.0;
+	double		cr = 0.0;
+	double		s2 = 0.0;
+	double		stretch;
+
+	for (uint32_t i = 0; i < code->pdims; i++)
+	{
+		float		s = (float) levels[i] - middle;
+
+		rr += (double) (r[i] * s);
+		cr += (double) (c[i] * s);
+		s2 += (double) (s * s);
+	}
+	shape->rr = rr;
+	shape->cr = cr;
+	stretch = vecx_list_stretch(shape);
+	shape->e2 = fmax(stretch * stretch * s2 - shape->r2, 0.0);
+}
+
+/* Packs the low bits of levels, of which the sign remains. */
+static void
+take_low_bits(uint8_t *levels, uint32_t n, uint32_t bits, uint8_t *packed)
+{
+	uint8_t    *low = levels + n;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		low[i] = (uint8_t) (levels[i] & ((1u << bits) - 1));
+		levels[i] = (uint8_t) (levels[i] >> bits);
+	}
+	vecx_rabitq_pack(packed, low, n, bits);
+}
+
+void
+vecx_list_rabitq_encode(const VecxListCode *code, const VecxListCentre *centre, const float *x,
+						const float *y, VecxListEntry *entry, void *scratch)
+{
+	uint32_t	bits = code->bits;
+	float	   *r = scratch;
+	uint8_t    *levels = (uint8_t *) (r + code->pdims);
+	VecxListShape shape;
+	double		rescale;
+
+	for (uint32_t i = 0; i < code->pdims; i++)
+		r[i] = y[i] - centre->y[i];
+	shape.r2 = (double) vecx_kernels->l2sq_f32(x, centre->c, code->dim);
+	shape.c_r = (double) vecx_kernels->ip_f32(centre->c, x, code->dim) -
+		(double) vecx_kernels->ip_f32(centre->c, centre->c, code->dim);
+	(void) vecx_rabitq_levels(r, code->pdims, bits, shape.r2, levels);
+	if (bits > 1)
+	{
+		VecxListExtra extra;
+
+		shape_of_levels(code, r, centre->y, levels, bits, &shape);
+		rescale = vecx_list_rescale(code, &shape);
+		extra.rescale = vecx_finite(rescale);
+		extra.add = vecx_finite(vecx_list_add(code, &shape, rescale));
+		extra.sigma = vecx_finite(vecx_list_sigma(code, &shape));
+		memcpy(entry->extra, &extra, sizeof(extra));
+		take_low_bits(levels, code->pdims, bits - 1, entry->extra + sizeof(extra));
+	}
+	for (uint32_t i = 0; i < code->ncolumns; i++)
+		entry->codes[i] = (uint8_t) (levels[4 * i] | levels[4 * i + 1] << 1 |
+									 levels[4 * i + 2] << 2 | levels[4 * i + 3] << 3);
+	shape_of_levels(code, r, centre->y, levels, 1, &shape);
+	entry->rescale = vecx_bf16_from_float(vecx_list_rescale(code, &shape));
+	entry->add = vecx_finite(vecx_list_add(code, &shape, (double) vecx_bf16_to_float(entry->rescale)));
+	entry->sigma = vecx_bf16_from_float(vecx_list_sigma(code, &shape));
+}
+
+void
+vecx_list_rabitq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x, void *scratch)
+{
+	float	   *r = scratch;
+	uint8_t    *levels = (uint8_t *) (r + code->pdims);
+	float		rescale = vecx_bf16_to_float(entry->rescale);
+	uint32_t	bits = 1;
+	float		middle;
+
+	memset(levels, 0, code->pdims);
+	if (entry->extra != NULL)
+	{
+		VecxListExtra extra;
+
+		memcpy(&extra, entry->extra, sizeof(extra));
+		vecx_rabitq_unpack(entry->extra + sizeof(extra), levels, code->pdims, code->bits - 1);
+		rescale = extra.rescale;
+		bits = code->bits;
+	}
+	middle = (float) ((1u << bits) - 1) / 2.0f;
+	rescale = code->metric == VECX_METRIC_IP ? -rescale : rescale / -2.0f;
+	for (uint32_t i = 0; i < code->pdims; i++)
+	{
+		uint32_t	sign = entry->codes[i / 4] >> (i % 4) & 1u;
+
+		r[i] = rescale * ((float) (levels[i] + (sign << (bits - 1))) - middle);
+	}
+	vecx_rotate_back(r, code->pdims);
+	memcpy(x, r, code->dim * sizeof(float));
+}
+
+bool
+vecx_list_rabitq_check(const VecxListCode *code, const VecxListEntry *entry)
+{
+	VecxListExtra extra;
+
+	(void) code;
+	memcpy(&extra, entry->extra, sizeof(extra));
+	return isfinite(extra.add) && isfinite(extra.rescale) && extra.rescale <= 0.0f &&
+		isfinite(extra.sigma) && extra.sigma >= 0.0f;
+}
+
+/* Bit i of an entry's number stands for element 4 column + i. */
+void
+vecx_list_rabitq_tables(const VecxListCode *code, const float *y, uint32_t column, float *table)
+{
+	(void) code;
+	y += 4 * (size_t) column;
+	table[0] = 0.0f;
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t k = 0; k < 1u << i; k++)
+			table[(1u << i) + k] = table[k] + y[i];
+}
+
+/* The bias of half the sum, and the query in small integers. */
+void
+vecx_list_rabitq_query(const VecxListCode *code, VecxListQuery *query)
+{
+	double		sum = 0.0;
+	double		total = 0.0;
+	float		max = 0.0f;
+
+	for (uint32_t i = 0; i < code->pdims; i++)
+	{
+		sum += (double) query->y[i];
+		max = fabsf(query->y[i]) > max ? fabsf(query->y[i]) : max;
+	}
+	query->bias = (float) ((double) query->bias - sum / 2.0);
+	if (code->extra_bytes == 0)
+		return;
+	query->step = max / 127.0f >= FLT_MIN ? max / 127.0f : 0.0f;
+	for (uint32_t i = 0; i < code->pdims; i++)
+	{
+		float		t = query->step > 0.0f ? query->y[i] / query->step : 0.0f;
+		float		coarse = rintf(t);
+		float		rest = rintf((t - coarse) * (float) FINE_STEPS);
+
+		query->parts[i] = (int8_t) coarse;
+		query->parts[code->pdims + i] = (int8_t) rest;
+		total += (double) coarse + (double) rest / FINE_STEPS;
+	}
+	query->total = total;
+}
+
+void
+vecx_list_refine(const VecxListCode *code, const VecxListQuery *query, const VecxListProbe *probe,
+				 uint32_t low, uint32_t high, const uint8_t *extra, float *est, float *sigma)
+{
+	uint32_t	bits = code->bits - 1;
+	double		sum = (double) low + 256.0 * (double) high;
+	double		signs = (double) query->fine_delta * sum + (double) query->fine_bias;
+	double		product;
+	VecxListExtra factors;
+
+	memcpy(&factors, extra, sizeof(factors));
+	extra += sizeof(factors);
+	product = (double) vecx_kernels->packed_dot(query->parts, extra, code->pdims, bits) +
+		(double) vecx_kernels->packed_dot(query->parts + code->pdims, extra, code->pdims, bits) /
+		FINE_STEPS;
+	product -= (double) ((1u << bits) - 1) / 2.0 * query->total;
+	product = product * (double) query->step + (double) (1u << bits) * signs;
+	*est = vecx_finite((double) probe->add + (double) probe->scale * (double) factors.add +
+					   (double) factors.rescale * product);
+	*sigma = probe->spread * factors.sigma;
+}

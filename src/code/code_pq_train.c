@@ -1,0 +1,739 @@
+/*
+ * code_pq_train.c
+ *    Training of product quantisation: the projection that makes parts alike
+ *    and independent, learned with the codebooks (OPQ, Ge, He, Ke and Sun 2013),
+ *    and then the codebooks by the training that was asked for.
+ *
+ * The projection begins with principal directions, dealt out to the columns so
+ * that each gets about the same product of variances; then codebooks and a
+ * rotation for them are improved in turn.
+ */
+#include "code_pq_train.h"
+
+#include <stdlib.h>
+
+/* Dimensions that are kept, unless there are more columns than half of them. */
+#define PQ_KEPT_DIMS		512
+#define PQ_MAX_ELEMENT		1000.0f
+#define PQ_DEFAULT_MEMORY	((size_t) 64 * 1024 * 1024)
+#define PQ_BATCH			512		/* rows projected at once */
+#define PQ_DIRECTION_ROUNDS	4
+#define PQ_FIRST_LLOYD		6
+#define PQ_ROTATIONS		8
+#define PQ_SPREAD_QUERIES	64
+#define PQ_SPREAD_ROWS		512
+
+static const struct
+{
+	bool		rotated;
+	void		(*transform) (VecxPqTrainer *t);	/* before the projection, or NULL */
+	void		(*books) (VecxPqTrainer *t);
+}			trainings[] =
+{
+	[VECX_PQ_KMEANS] = {true, NULL, vecx_pq_train_kmeans},
+	[VECX_PQ_BALANCED] = {true, NULL, vecx_pq_train_balanced},
+	[VECX_PQ_ANISOTROPIC] = {true, NULL, vecx_pq_train_anisotropic},
+	[VECX_PQ_DISTILL] = {true, NULL, vecx_pq_train_distill},
+	[VECX_PQ_QUERY_AWARE] = {true, vecx_pq_query_transform, vecx_pq_train_kmeans},
+	[VECX_PQ_PLAIN] = {false, NULL, vecx_pq_train_kmeans},
+};
+
+/* ---- rows ---- */
+
+static const float *
+sample_row(const VecxPqTrainer *t, size_t i)
+{
+	return t->sample->rows + i * t->step * t->code->dim;
+}
+
+static const float *
+row_centre(const VecxPqTrainer *t, size_t i)
+{
+	if (t->sample->centres == NULL)
+		return t->mean;
+	return t->sample->centres + (size_t) t->sample->centre_of[i * t->step] * t->code->dim;
+}
+
+/* x (less c, unless that is NULL), scaled, in hdim dimensions; r is work. */
+static void
+reduce_row(const VecxPqTrainer *t, const float *x, const float *c, float *r, float *row)
+{
+	uint32_t	dim = t->code->dim;
+	float		inverse = 1.0f / t->scale;
+
+	for (uint32_t d = 0; d < dim; d++)
+		r[d] = (c ? x[d] - c[d] : x[d]) * inverse;
+	vecx_list_reduce(t->code, r, row, r + dim);
+	for (uint32_t d = 0; d < t->code->hdim; d++)
+		row[d] = fmaxf(-PQ_MAX_ELEMENT, fminf(row[d], PQ_MAX_ELEMENT));
+}
+
+static float *
+alloc_row(const VecxPqTrainer *t)
+{
+	return vecx_train_alloc(t->env, t->code->dim + vecx_hadamard_floats(t->code->dim), sizeof(float));
+}
+
+/* rows[n][hdim] of rows first and up, scaled and transformed. */
+void
+vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t n, float *rows)
+{
+	size_t		hdim = t->code->hdim;
+	float	   *r = alloc_row(t);
+
+	t->env->poll(t->env->arg);
+	for (size_t i = 0; i < n; i++)
+	{
+		const float *c = row_centre(t, first + i);
+
+		if (what == VECX_PQ_CENTRES)
+			reduce_row(t, c, NULL, r, rows + i * hdim);
+		else
+			reduce_row(t, sample_row(t, first + i), c, r, rows + i * hdim);
+	}
+	vecx_train_free(t->env, r);
+	if (t->transform != NULL)
+	{
+		uint16_t   *half = vecx_train_alloc(t->env, hdim * hdim, sizeof(uint16_t));
+		float	   *from = vecx_train_alloc(t->env, n * hdim, sizeof(float));
+
+		memcpy(from, rows, n * hdim * sizeof(float));
+		vecx_train_gemm(t->env, n, hdim, hdim, from, t->transform, rows, half);
+		vecx_train_free(t->env, from);
+		vecx_train_free(t->env, half);
+	}
+}
+
+/* The mean, if there are no centres, and the scale. */
+static void
+measure_rows(VecxPqTrainer *t)
+{
+	uint32_t	dim = t->code->dim;
+	double	   *sum = vecx_train_alloc(t->env, dim, sizeof(double));
+	double		norm2 = 0.0;
+
+	memset(sum, 0, dim * sizeof(double));
+	for (size_t i = 0; i < t->nrows; i++)
+		for (uint32_t d = 0; d < dim; d++)
+			sum[d] += (double) sample_row(t, i)[d];
+	for (uint32_t d = 0; d < dim; d++)
+		t->mean[d] = t->nrows > 0 && t->code->metric != VECX_METRIC_IP ?
+			(float) (sum[d] / (double) t->nrows) : 0.0f;
+	vecx_train_free(t->env, sum);
+	for (size_t i = 0; i < t->nrows; i++)
+		norm2 += fmin((double) vecx_kernels->l2sq_f32(sample_row(t, i), row_centre(t, i), dim),
+					  (double) FLT_MAX);
+	norm2 = t->nrows > 0 ? norm2 / (double) t->nrows : 0.0;
+	t->scale = norm2 >= (double) FLT_MIN ? (float) sqrt(norm2) : 1.0f;
+}
+
+/* As many rows as memory has room for, beside the matrices. */
+static void
+choose_rows(VecxPqTrainer *t)
+{
+	size_t		memory = t->sample->memory > 0 ? t->sample->memory : PQ_DEFAULT_MEMORY;
+	size_t		h = t->code->hdim;
+	size_t		p = t->code->pdims;
+	size_t		fixed = 4 * h * h * sizeof(float) + 5 * p * p * sizeof(float);
+	size_t		each = 2 * p * sizeof(float) + t->code->ncolumns;
+	size_t		most = memory > fixed ? (memory - fixed) / each : 0;
+
+	most = most < 1024 ? 1024 : most;
+	t->step = t->sample->nrows / most + 1;
+	t->nrows = t->sample->nrows / t->step;
+}
+
+/* ---- the projection ---- */
+
+/* m[h][h] += rows^T rows */
+static void
+add_gram(VecxPqTrainer *t, const float *rows, size_t n, float *turned, float *product,
+		 uint16_t *half, float *m)
+{
+	size_t		h = t->code->hdim;
+
+	vecx_train_transpose(rows, n, h, turned);
+	vecx_train_gemm(t->env, h, h, n, turned, turned, product, half);
+	for (size_t i = 0; i < h * h; i++)
+		m[i] += product[i];
+}
+
+/* [h][h], of mean squared length 1 */
+static float *
+covariance(VecxPqTrainer *t)
+{
+	size_t		h = t->code->hdim;
+	float	   *m = vecx_train_alloc(t->env, h * h, sizeof(float));
+	float	   *product = vecx_train_alloc(t->env, h * h, sizeof(float));
+	float	   *rows = vecx_train_alloc(t->env, PQ_BATCH * h, sizeof(float));
+	float	   *turned = vecx_train_alloc(t->env, PQ_BATCH * h, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(t->env, PQ_BATCH * h, sizeof(uint16_t));
+
+	memset(m, 0, h * h * sizeof(float));
+	for (size_t i = 0; i < t->nrows; i += PQ_BATCH)
+	{
+		size_t		n = t->nrows - i < PQ_BATCH ? t->nrows - i : PQ_BATCH;
+
+		vecx_pq_rows(t, VECX_PQ_RESIDUALS, i, n, rows);
+		add_gram(t, rows, n, turned, product, half, m);
+	}
+	for (size_t i = 0; i < h * h; i++)
+		m[i] /= (float) (t->nrows > 0 ? t->nrows : 1);
+	vecx_train_free(t->env, product);
+	vecx_train_free(t->env, rows);
+	vecx_train_free(t->env, turned);
+	vecx_train_free(t->env, half);
+	return m;
+}
+
+/*
+ * order[i] is which direction element i of the projection is to be: the widest
+ * first, each to the column with the smallest product of variances so far.
+ */
+static void
+deal_directions(VecxPqTrainer *t, const float *variances, uint32_t *order)
+{
+	const VecxListCode *code = t->code;
+	double	   *logs = vecx_train_alloc(t->env, code->ncolumns, sizeof(double));
+	uint32_t   *used = vecx_train_alloc(t->env, code->ncolumns, sizeof(uint32_t));
+	double		least = (double) FLT_MAX;
+
+	for (uint32_t i = 0; i < code->pdims; i++)
+		least = fmin(least, fmax((double) variances[i], 1e-12));
+	memset(logs, 0, code->ncolumns * sizeof(double));
+	memset(used, 0, code->ncolumns * sizeof(uint32_t));
+	for (uint32_t i = 0; i < code->pdims; i++)
+	{
+		uint32_t	best = code->ncolumns;
+
+		for (uint32_t c = 0; c < code->ncolumns; c++)
+			if (vecx_pq_first(code, c) + used[c] < vecx_pq_first(code, c + 1) &&
+				(best == code->ncolumns || logs[c] < logs[best]))
+				best = c;
+		order[vecx_pq_first(code, best) + used[best]++] = i;
+		logs[best] += log(fmax((double) variances[i], 1e-12) / least) + 1e-9;
+	}
+	vecx_train_free(t->env, logs);
+	vecx_train_free(t->env, used);
+}
+
+/* The matrix of principal directions, about in order of variance, dealt out. */
+static void
+find_directions(VecxPqTrainer *t)
+{
+	const VecxTrainEnv *env = t->env;
+	size_t		h = t->code->hdim;
+	size_t		p = t->code->pdims;
+	float	   *m = covariance(t);
+	float	   *dirs = vecx_train_alloc(env, p * h, sizeof(float));
+	float	   *product = vecx_train_alloc(env, p * h, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(env, h * h, sizeof(uint16_t));
+	float	   *variances = vecx_train_alloc(env, p, sizeof(float));
+	uint32_t   *order = vecx_train_alloc(env, p, sizeof(uint32_t));
+
+	for (size_t i = 0; i < p * h; i++)
+		dirs[i] = (float) vecx_random_normal(&t->rng);
+	for (int round = 0; round < PQ_DIRECTION_ROUNDS; round++)
+	{
+		vecx_train_gemm(env, p, h, h, dirs, m, product, half);
+		memcpy(dirs, product, p * h * sizeof(float));
+		vecx_train_orthonormalise(env, &t->rng, dirs, p, h,
+								  round == PQ_DIRECTION_ROUNDS - 1 ? 2 : 1);
+	}
+	vecx_train_gemm(env, p, h, h, dirs, m, product, half);
+	for (size_t i = 0; i < p; i++)
+		variances[i] = vecx_kernels->ip_f32(dirs + i * h, product + i * h, h);
+	deal_directions(t, variances, order);
+	for (size_t i = 0; i < p; i++)
+		memcpy(t->matrix + i * h, dirs + order[i] * h, h * sizeof(float));
+	vecx_train_free(env, m);
+	vecx_train_free(env, dirs);
+	vecx_train_free(env, product);
+	vecx_train_free(env, half);
+	vecx_train_free(env, variances);
+	vecx_train_free(env, order);
+}
+
+static void
+take_first_dims(VecxPqTrainer *t)
+{
+	size_t		h = t->code->hdim;
+
+	memset(t->matrix, 0, t->code->pdims * h * sizeof(float));
+	for (size_t i = 0; i < t->code->pdims; i++)
+		t->matrix[i * h + i] = 1.0f;
+}
+
+/* y of all rows, and what share of their squared lengths it has. */
+static void
+project_rows(VecxPqTrainer *t)
+{
+	size_t		h = t->code->hdim;
+	size_t		p = t->code->pdims;
+	float	   *rows = vecx_train_alloc(t->env, PQ_BATCH * h, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(t->env, p * h, sizeof(uint16_t));
+	double		all = 0.0;
+	double		kept = 0.0;
+
+	for (size_t i = 0; i < t->nrows; i += PQ_BATCH)
+	{
+		size_t		n = t->nrows - i < PQ_BATCH ? t->nrows - i : PQ_BATCH;
+		float	   *y = t->y + i * p;
+
+		vecx_pq_rows(t, VECX_PQ_RESIDUALS, i, n, rows);
+		vecx_train_gemm(t->env, n, p, h, rows, t->matrix, y, half);
+		all += (double) vecx_kernels->ip_f32(rows, rows, n * h);
+		kept += (double) vecx_kernels->ip_f32(y, y, n * p);
+	}
+	t->code->energy = all > 0.0 ? (float) fmin(kept / all, 1.0) : 1.0f;
+	vecx_train_free(t->env, rows);
+	vecx_train_free(t->env, half);
+}
+
+/* Makes t->x_y. */
+void
+vecx_pq_project_vectors(VecxPqTrainer *t)
+{
+	size_t		h = t->code->hdim;
+	size_t		p = t->code->pdims;
+	float	   *rows = vecx_train_alloc(t->env, PQ_BATCH * h, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(t->env, p * h, sizeof(uint16_t));
+
+	t->x_y = vecx_train_alloc(t->env, t->nrows * p, sizeof(float));
+	for (size_t i = 0; i < t->nrows; i += PQ_BATCH)
+	{
+		size_t		n = t->nrows - i < PQ_BATCH ? t->nrows - i : PQ_BATCH;
+
+		vecx_pq_rows(t, VECX_PQ_CENTRES, i, n, rows);
+		vecx_train_gemm(t->env, n, p, h, rows, t->matrix, t->x_y + i * p, half);
+	}
+	for (size_t i = 0; i < t->nrows * p; i++)
+		t->x_y[i] += t->y[i];
+	vecx_train_free(t->env, rows);
+	vecx_train_free(t->env, half);
+}
+
+/*
+ * Projections of at most so many queries, [*nqueries][pdims]: given ones or, for
+ * want of them, rows.
+ */
+float *
+vecx_pq_project_queries(VecxPqTrainer *t, size_t most, size_t *nqueries)
+{
+	size_t		h = t->code->hdim;
+	size_t		p = t->code->pdims;
+	size_t		all = t->sample->queries ? t->sample->nqueries : t->nrows;
+	size_t		n = all < most ? all : most;
+	float	   *r = alloc_row(t);
+	float	   *rows = vecx_train_alloc(t->env, n * h, sizeof(float));
+	float	   *y = vecx_train_alloc(t->env, n * p, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(t->env, p * h, sizeof(uint16_t));
+
+	for (size_t i = 0; i < n; i++)
+		reduce_row(t, t->sample->queries ? t->sample->queries + i * all / n * t->code->dim :
+				   sample_row(t, i * all / n), NULL, r, rows + i * h);
+	vecx_train_gemm(t->env, n, p, h, rows, t->matrix, y, half);
+	vecx_train_free(t->env, r);
+	vecx_train_free(t->env, rows);
+	vecx_train_free(t->env, half);
+	*nqueries = n;
+	return y;
+}
+
+/* ---- codebooks ---- */
+
+/* Half of each centroid's squared length. */
+void
+vecx_pq_halves(VecxPqTrainer *t)
+{
+	const VecxListCode *code = t->code;
+	uint32_t	entries = 1u << code->bits;
+
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+		for (uint32_t k = 0; k < entries; k++)
+		{
+			float		sum = 0.0f;
+
+			for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
+				sum += t->books[(size_t) i * entries + k] * t->books[(size_t) i * entries + k];
+			t->halves[(size_t) c * entries + k] = sum / 2.0f;
+		}
+}
+
+void
+vecx_pq_assign_rows(VecxPqTrainer *t)
+{
+	for (size_t i = 0; i < t->nrows; i++)
+	{
+		if (i % 64 == 0)
+			t->env->poll(t->env->arg);
+		vecx_pq_assign(t->code, t->y + i * t->code->pdims,
+					   (t->x_y ? t->x_y : t->y) + i * t->code->pdims,
+					   t->codes + i * t->code->ncolumns);
+	}
+}
+
+/* Random rows' parts as centroids. */
+static void
+first_centroids(VecxPqTrainer *t)
+{
+	const VecxListCode *code = t->code;
+	uint32_t	entries = 1u << code->bits;
+
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+		for (uint32_t k = 0; k < entries; k++)
+		{
+			const float *y = t->y + (size_t) vecx_random_below(&t->rng, (uint32_t) t->nrows) * code->pdims;
+
+			for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
+				t->books[(size_t) i * entries + k] = y[i];
+		}
+	vecx_pq_halves(t);
+}
+
+/* Moves a centroid that nobody chose beside one that most chose. */
+static void
+split_largest(VecxPqTrainer *t, uint32_t c, uint32_t empty, uint32_t *counts)
+{
+	const VecxListCode *code = t->code;
+	uint32_t	entries = 1u << code->bits;
+	uint32_t	largest = 0;
+
+	for (uint32_t k = 1; k < entries; k++)
+		if (counts[k] > counts[largest])
+			largest = k;
+	counts[empty] = counts[largest] /= 2;
+	for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
+	{
+		float	   *book = t->books + (size_t) i * entries;
+
+		book[empty] = book[largest] * (1.0f + 0.01f * (float) vecx_random_normal(&t->rng));
+	}
+}
+
+/* Each centroid to the mean of the rows of y that have it. */
+void
+vecx_pq_move_centroids(VecxPqTrainer *t, const float *y)
+{
+	const VecxListCode *code = t->code;
+	uint32_t	entries = 1u << code->bits;
+	uint32_t   *counts = vecx_train_alloc(t->env, code->ncolumns * (size_t) entries, sizeof(uint32_t));
+	float	   *sums = vecx_train_alloc(t->env, code->pdims * (size_t) entries, sizeof(float));
+
+	memset(counts, 0, code->ncolumns * (size_t) entries * sizeof(uint32_t));
+	memset(sums, 0, code->pdims * (size_t) entries * sizeof(float));
+	for (size_t r = 0; r < t->nrows; r++, y += code->pdims)
+	{
+		const uint8_t *codes = t->codes + r * code->ncolumns;
+
+		if (r % 256 == 0)
+			t->env->poll(t->env->arg);
+		for (uint32_t c = 0; c < code->ncolumns; c++)
+		{
+			counts[c * entries + codes[c]]++;
+			for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
+				sums[(size_t) i * entries + codes[c]] += y[i];
+		}
+	}
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+	{
+		uint32_t   *count = counts + c * entries;
+
+		for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
+			for (uint32_t k = 0; k < entries; k++)
+				if (count[k] > 0)
+					t->books[(size_t) i * entries + k] =
+						sums[(size_t) i * entries + k] / (float) count[k];
+		for (uint32_t k = 0; k < entries; k++)
+			if (count[k] == 0)
+				split_largest(t, c, k, count);
+	}
+	vecx_pq_halves(t);
+	vecx_train_free(t->env, counts);
+	vecx_train_free(t->env, sums);
+}
+
+static void
+decode_rows(VecxPqTrainer *t, size_t first, size_t n, float *decoded)
+{
+	const VecxListCode *code = t->code;
+	uint32_t	entries = 1u << code->bits;
+
+	for (size_t r = first; r < first + n; r++, decoded += code->pdims)
+		for (uint32_t c = 0; c < code->ncolumns; c++)
+			for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
+				decoded[i] = t->books[(size_t) i * entries + t->codes[r * code->ncolumns + c]];
+}
+
+/*
+ * The rotation that brings the rows nearest to what their codes stand for: the
+ * orthogonal factor of decoded^T before.
+ */
+static void
+best_rotation(VecxPqTrainer *t, const float *before, float *rotation)
+{
+	const VecxTrainEnv *env = t->env;
+	size_t		p = t->code->pdims;
+	float	   *decoded = vecx_train_alloc(env, PQ_BATCH * p, sizeof(float));
+	float	   *left = vecx_train_alloc(env, PQ_BATCH * p, sizeof(float));
+	float	   *right = vecx_train_alloc(env, PQ_BATCH * p, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(env, PQ_BATCH * p, sizeof(uint16_t));
+	float	   *product = vecx_train_alloc(env, p * p, sizeof(float));
+
+	memset(rotation, 0, p * p * sizeof(float));
+	for (size_t i = 0; i < t->nrows; i += PQ_BATCH)
+	{
+		size_t		n = t->nrows - i < PQ_BATCH ? t->nrows - i : PQ_BATCH;
+
+		decode_rows(t, i, n, decoded);
+		vecx_train_transpose(decoded, n, p, left);
+		vecx_train_transpose(before + i * p, n, p, right);
+		vecx_train_gemm(env, p, p, n, left, right, product, half);
+		for (size_t k = 0; k < p * p; k++)
+			rotation[k] += product[k];
+	}
+	vecx_train_free(env, decoded);
+	vecx_train_free(env, left);
+	vecx_train_free(env, right);
+	vecx_train_free(env, half);
+	vecx_train_free(env, product);
+	vecx_polar(env, &t->rng, rotation, p);
+}
+
+/* Improves books and rotation in turn; y and the matrix are rotated in the end. */
+static void
+learn_rotation(VecxPqTrainer *t)
+{
+	const VecxTrainEnv *env = t->env;
+	size_t		p = t->code->pdims;
+	size_t		h = t->code->hdim;
+	float	   *before = vecx_train_alloc(env, t->nrows * p, sizeof(float));
+	float	   *rotation = vecx_train_alloc(env, p * p, sizeof(float));
+	float	   *rotated = vecx_train_alloc(env, p * h, sizeof(float));
+	float	   *turned = vecx_train_alloc(env, p * h, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(env, p * h, sizeof(uint16_t));
+
+	memcpy(before, t->y, t->nrows * p * sizeof(float));
+	for (int i = 0; i < PQ_ROTATIONS; i++)
+	{
+		best_rotation(t, before, rotation);
+		vecx_train_gemm(env, t->nrows, p, p, before, rotation, t->y, half);
+		vecx_pq_assign_rows(t);
+		vecx_pq_move_centroids(t, t->y);
+		vecx_pq_assign_rows(t);
+	}
+	vecx_train_transpose(t->matrix, p, h, turned);
+	vecx_train_gemm(env, p, h, p, rotation, turned, rotated, half);
+	memcpy(t->matrix, rotated, p * h * sizeof(float));
+	vecx_train_free(env, before);
+	vecx_train_free(env, rotation);
+	vecx_train_free(env, rotated);
+	vecx_train_free(env, turned);
+	vecx_train_free(env, half);
+}
+
+/* ---- the whole ---- */
+
+static uint32_t
+kept_dims(const VecxListCode *code)
+{
+	uint32_t	hdim = vecx_basis_hdim(code->metric, code->dim);
+	uint32_t	most = VECX_PQ_MATRIX_MAX / hdim;
+	uint32_t	wanted = 2 * code->ncolumns > PQ_KEPT_DIMS ? 2 * code->ncolumns : PQ_KEPT_DIMS;
+
+	if (!trainings[code->training].rotated)
+		wanted = hdim;
+	wanted = wanted < most ? wanted : most;
+	return wanted < hdim ? wanted : hdim;
+}
+
+/* half[p][h] of m times the symmetric other[h][h], which may be NULL */
+static void
+store_matrix(VecxPqTrainer *t, const float *other, uint16_t *to)
+{
+	size_t		h = t->code->hdim;
+	size_t		p = t->code->pdims;
+	float	   *product = NULL;
+
+	if (other != NULL)
+	{
+		uint16_t   *half = vecx_train_alloc(t->env, h * h, sizeof(uint16_t));
+
+		product = vecx_train_alloc(t->env, p * h, sizeof(float));
+		vecx_train_gemm(t->env, p, h, h, t->matrix, other, product, half);
+		vecx_train_free(t->env, half);
+	}
+	vecx_kernels->f32_to_f16(product ? product : t->matrix, to, p * h);
+	vecx_train_free(t->env, product);
+}
+
+/* Puts everything where the serialised form wants it, in the rows' own scale. */
+static void
+store_result(VecxPqTrainer *t)
+{
+	VecxListCode *code = t->code;
+	size_t		nbooks = (size_t) code->pdims << code->bits;
+
+	store_matrix(t, t->transform, (uint16_t *) code->encode_matrix);
+	if (t->transform != NULL)
+		store_matrix(t, t->inverse, (uint16_t *) code->query_matrix);
+	for (size_t i = 0; i < nbooks; i++)
+		t->books[i] *= t->scale;
+	if (t->score_books != t->books)
+		for (size_t i = 0; i < nbooks; i++)
+			t->score_books[i] *= t->scale;
+	vecx_pq_halves(t);
+}
+
+static int
+compare_squares(const void *a, const void *b)
+{
+	const float *x = a;
+	const float *y = b;
+
+	return (x[0] > y[0]) - (x[0] < y[0]);
+}
+
+/*
+ * The root of the mean square of an estimate's error in units of its sigma, of
+ * rows that are near: what sigma has to be multiplied by.
+ */
+static void
+measure_spread(VecxPqTrainer *t)
+{
+	VecxListCode *code = t->code;
+	const VecxTrainEnv *env = t->env;
+	size_t		nq = t->nrows < PQ_SPREAD_QUERIES ? t->nrows : PQ_SPREAD_QUERIES;
+	size_t		nx = t->nrows < PQ_SPREAD_ROWS ? t->nrows : PQ_SPREAD_ROWS;
+	float	   *y = vecx_train_alloc(env, 2 * code->proj_floats, sizeof(float));
+	float	   *projected = vecx_train_alloc(env, (nq + 1) * code->proj_floats, sizeof(float));
+	float	   *squares = vecx_train_alloc(env, 2 * (nq * nx + 1), sizeof(float));
+	uint8_t    *codes = vecx_train_alloc(env, code->ncolumns, 1);
+	void	   *scratch = vecx_train_alloc(env, vecx_list_scratch(code), 1);
+	uint32_t	entries = 1u << code->bits;
+	size_t		n = 0;
+	size_t		near = 0;
+	double		sum = 0.0;
+	VecxListEntry entry = {.codes = codes};
+
+	code->spread = 1.0f;
+	for (size_t q = 0; q < nq; q++)
+		vecx_list_project(code, sample_row(t, q * t->nrows / nq), projected + q * code->proj_floats,
+						  scratch);
+	for (size_t i = 0; i < nx; i++)
+	{
+		size_t		row = i * t->nrows / nx;
+		const float *x = sample_row(t, row);
+		VecxListCentre centre = {row_centre(t, row), y + code->proj_floats};
+		double		s;
+		double		sigma;
+
+		env->poll(env->arg);
+		vecx_list_project(code, x, y, scratch);
+		vecx_list_project(code, centre.c, y + code->proj_floats, scratch);
+		vecx_list_encode(code, &centre, x, y, &entry, scratch);
+		s = (double) vecx_bf16_to_float(entry.rescale);
+		sigma = (double) vecx_bf16_to_float(entry.sigma);
+		if (code->metric != VECX_METRIC_IP)
+		{
+			s /= 2.0;
+			sigma /= 2.0;
+		}
+		for (size_t q = 0; q < nq; q++)
+		{
+			const float *query = sample_row(t, q * t->nrows / nq);
+			const float *query_y = projected + (q + 1) * code->proj_floats - code->pdims;
+			const float *centre_y = y + 2 * code->proj_floats - code->pdims;
+			double		estimate = 0.0;
+			double		truth = 0.0;
+			double		across = (double) vecx_kernels->l2sq_f32(query, centre.c, code->dim);
+
+			if (q * t->nrows / nq == row)
+				continue;
+			for (uint32_t c = 0; c < code->ncolumns; c++)
+				for (uint32_t d = vecx_pq_first(code, c); d < vecx_pq_first(code, c + 1); d++)
+					estimate -= s * (double) ((query_y[d] - centre_y[d]) *
+											  code->score_books[(size_t) d * entries + codes[c]]);
+			for (uint32_t d = 0; d < code->dim; d++)
+				truth += (double) ((query[d] - centre.c[d]) * (x[d] - centre.c[d]));
+			if (sigma <= 0.0 || across <= 0.0)
+				continue;
+			squares[2 * n] = vecx_kernels->l2sq_f32(query, x, code->dim);
+			squares[2 * n++ + 1] = vecx_finite((estimate - truth) * (estimate - truth) /
+											   (sigma * sigma * across));
+		}
+	}
+	qsort(squares, n, 2 * sizeof(float), compare_squares);
+	for (; near < n / 8 + 1 && near < n; near++)
+		sum += (double) squares[2 * near + 1];
+	if (near > 0 && sum > 0.0)
+		code->spread = (float) fmax(0.1, fmin(sqrt(sum / (double) near), 10.0));
+	vecx_train_free(env, y);
+	vecx_train_free(env, projected);
+	vecx_train_free(env, squares);
+	vecx_train_free(env, codes);
+	vecx_train_free(env, scratch);
+}
+
+uint8_t *
+vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sample,
+			  size_t *nbytes)
+{
+	bool		two_books = code->training == VECX_PQ_DISTILL;
+	bool		two_matrices = code->training == VECX_PQ_QUERY_AWARE;
+	VecxPqTrainer t;
+	uint8_t    *bytes;
+
+	memset(&t, 0, sizeof(t));
+	t.env = env;
+	t.code = code;
+	t.sample = sample;
+	t.rng = code->seed ^ UINT64_C(0x50726F64756374);
+	code->pdims = kept_dims(code);
+	if (code->ncolumns > code->pdims)
+		code->ncolumns = code->pdims;
+	bytes = vecx_list_code_format(env, code, two_matrices, two_books, nbytes);
+	t.books = (float *) code->encode_books;
+	t.halves = (float *) code->encode_halves;
+	t.score_books = (float *) code->score_books;
+	choose_rows(&t);
+	t.mean = vecx_train_alloc(env, code->dim, sizeof(float));
+	t.matrix = vecx_train_alloc(env, (size_t) code->pdims * code->hdim, sizeof(float));
+	t.y = vecx_train_alloc(env, t.nrows * code->pdims, sizeof(float));
+	t.codes = vecx_train_alloc(env, t.nrows * code->ncolumns, 1);
+	memset(t.books, 0, ((size_t) code->pdims << code->bits) * sizeof(float));
+	memset(t.score_books, 0, ((size_t) code->pdims << code->bits) * sizeof(float));
+
+	measure_rows(&t);
+	if (trainings[code->training].transform != NULL)
+		trainings[code->training].transform(&t);
+	if (trainings[code->training].rotated)
+		find_directions(&t);
+	else
+		take_first_dims(&t);
+	project_rows(&t);
+	if (t.nrows > 0)
+	{
+		first_centroids(&t);
+		for (int i = 0; i < PQ_FIRST_LLOYD; i++)
+		{
+			vecx_pq_assign_rows(&t);
+			vecx_pq_move_centroids(&t, t.y);
+		}
+		vecx_pq_assign_rows(&t);
+		if (trainings[code->training].rotated)
+			learn_rotation(&t);
+		trainings[code->training].books(&t);
+	}
+	store_result(&t);
+	measure_spread(&t);
+	vecx_list_code_seal(bytes, code);
+	vecx_train_free(env, t.mean);
+	vecx_train_free(env, t.matrix);
+	vecx_train_free(env, t.transform);
+	vecx_train_free(env, t.inverse);
+	vecx_train_free(env, t.y);
+	vecx_train_free(env, t.x_y);
+	vecx_train_free(env, t.codes);
+	return bytes;
+}

@@ -1,0 +1,63 @@
+/*
+ * code_pq_train.h
+ *    What the files of PQ's training share: a training under way.
+ */
+#ifndef VECX_CODE_PQ_TRAIN_H
+#define VECX_CODE_PQ_TRAIN_H
+
+#include "code_list_int.h"
+#include "code_train.h"
+
+/*
+ * Residuals are divided by scale, so that their mean squared length is 1, and
+ * elements beyond PQ_MAX_ELEMENT then are cut: products pass through half
+ * precision.
+ */
+typedef struct VecxPqTrainer
+{
+	const VecxTrainEnv *env;
+	VecxListCode *code;
+	const VecxListSample *sample;
+	uint64_t	rng;
+	float		scale;
+	float	   *mean;			/* [dim], in place of centres */
+	size_t		nrows;			/* of the sample, as far as they are used */
+	size_t		step;			/* every step-th is */
+	float	   *matrix;			/* [pdims][hdim]: the projection so far */
+	float	   *transform;		/* QUERY_AWARE: [hdim][hdim] before the matrix, and ... */
+	float	   *inverse;		/* ... its inverse, both symmetric; else NULL */
+	float	   *y;				/* [nrows][pdims] */
+	float	   *x_y;			/* the rows themselves, projected, or NULL */
+	uint8_t    *codes;			/* [nrows][ncolumns] */
+	float	   *books;			/* the arrays of *code */
+	float	   *halves;
+	float	   *score_books;
+} VecxPqTrainer;
+
+/* code_pq_train.c */
+typedef enum VecxPqRows
+{
+	VECX_PQ_RESIDUALS,
+	VECX_PQ_CENTRES				/* of those rows */
+} VecxPqRows;
+
+extern void vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t n, float *rows);
+extern void vecx_pq_project_vectors(VecxPqTrainer *t);
+extern float *vecx_pq_project_queries(VecxPqTrainer *t, size_t most, size_t *nqueries);
+extern void vecx_pq_halves(VecxPqTrainer *t);
+extern void vecx_pq_assign_rows(VecxPqTrainer *t);
+extern void vecx_pq_move_centroids(VecxPqTrainer *t, const float *y);
+
+/* code_pq_linear.c: matrices n x n, row-major */
+extern void vecx_polar(const VecxTrainEnv *env, uint64_t *rng, float *m, size_t n);
+extern void vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root,
+							  float *inverse);
+
+/* code_pq_losses.c, code_pq_distill.c: codebooks, once the projection is there */
+extern void vecx_pq_train_kmeans(VecxPqTrainer *t);
+extern void vecx_pq_train_balanced(VecxPqTrainer *t);
+extern void vecx_pq_train_anisotropic(VecxPqTrainer *t);
+extern void vecx_pq_train_distill(VecxPqTrainer *t);
+extern void vecx_pq_query_transform(VecxPqTrainer *t);
+
+#endif							/* VECX_CODE_PQ_TRAIN_H */
