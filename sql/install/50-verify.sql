@@ -107,3 +107,26 @@ CREATE FUNCTION vecx_estimate("table" regclass, "column" name, options text[] DE
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION vecx_estimate(regclass, name, text[]) IS
 	'how large a vecx index on a column would be, and the memory that its build could use';
+
+CREATE FUNCTION vecx_compress_report("table" regclass, "column" name, opclass name DEFAULT NULL,
+		memory_budget bigint DEFAULT NULL, k integer DEFAULT 10, samples integer DEFAULT NULL,
+		queries regclass DEFAULT NULL, query_column name DEFAULT NULL,
+		pq_training text[] DEFAULT '{kmeans}', pq_bits integer[] DEFAULT '{4}',
+		OUT structure text,
+		OUT quantizer text,
+		OUT bits integer,
+		OUT pq_m integer,
+		OUT training text,
+		OUT bytes_per_vector integer,
+		OUT compression double precision,
+		OUT recall double precision,
+		OUT recall_reranked double precision,
+		OUT encode_us double precision,
+		OUT train_s double precision,
+		OUT index_bytes bigint,
+		OUT index_options text,
+		OUT recommended boolean)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE COST 1000000 ROWS 20;
+COMMENT ON FUNCTION vecx_compress_report(regclass, name, name, bigint, integer, integer, regclass, name, text[], integer[]) IS
+	'what each way to compress the vectors of a column costs in recall, measured on a sample';

@@ -285,6 +285,7 @@ extern double VecxRankFromOperator(VecxMetric metric, double distance);
 extern bytea *vecxoptions(Datum reloptions, bool validate);
 
 /* layout.c */
+extern bool VecxCodeFits(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size sketch, int m);
 extern void VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim, Size row_size,
 							 Size sketch_size, VecxCodeKind *kind, VecxMetaPageData *meta);
 extern void VecxLayoutFromMeta(Relation index, const VecxMetaPageData *meta,

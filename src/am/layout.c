@@ -42,6 +42,15 @@ fits(const Contents *c, VecxCodeKind kind, int m)
 	return full_record_size(c->row_size, coder.nbytes, c->link_size, m) <= VECX_PAGE_CAPACITY;
 }
 
+/* Whether a vertex with that code, and sketches of that size, fits a page. */
+bool
+VecxCodeFits(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size sketch, int m)
+{
+	Contents	contents = {spec, dim, sizeof(VecxRowEntry), VECX_LINK_SKETCH + sketch};
+
+	return fits(&contents, kind, m);
+}
+
 /* The largest m up to the given one with which a vertex fits a page; less than
  * VECX_MIN_M if none does. */
 static int

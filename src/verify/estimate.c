@@ -19,8 +19,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/varlena.h"
 
 #include "am/load.h"
+#include "verify/verify.h"
 
 /*
  * Links of a vertex, of the 2 m it may have: 13 to 24 of 32 on the benchmark's
@@ -29,14 +31,23 @@
 #define LINKS_IN_USE	0.55
 #define PAGE_IN_USE		0.97
 
-/* What the type's default operator class of the access method indexes. */
+/*
+ * What an operator class of the access method indexes, by default the type's.
+ */
 static const VecxOpSpec *
-spec_of_type(Oid type)
+spec_of_type(Oid type, const char *opclass_name)
 {
 	Oid			am = get_am_oid("vecx", false);
-	Oid			opclass = GetDefaultOpClass(type, am);
+	Oid			opclass = opclass_name ?
+		get_opclass_oid(am, textToQualifiedNameList(cstring_to_text(opclass_name)), false) :
+		GetDefaultOpClass(type, am);
 	Oid			proc = InvalidOid;
 
+	if (opclass_name && get_opclass_input_type(opclass) != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("operator class \"%s\" does not accept data type %s", opclass_name,
+						format_type_be(type))));
 	/* those of filter columns have no such function */
 	if (OidIsValid(opclass))
 		proc = get_opfamily_proc(get_opclass_family(opclass), get_opclass_input_type(opclass),
@@ -49,9 +60,12 @@ spec_of_type(Oid type)
 	return (const VecxOpSpec *) DatumGetPointer(OidFunctionCall1(proc, PointerGetDatum(NULL)));
 }
 
-/* What an index on the column compares, and in how many dimensions. */
-static const VecxOpSpec *
-find_column(Relation heap, const char *column, uint32 *dim)
+/*
+ * What an index on the column compares, and in how many dimensions.  opclass is
+ * NULL for the type's default.
+ */
+const VecxOpSpec *
+VecxColumnSpec(Relation heap, const char *column, const char *opclass, uint32 *dim)
 {
 	AttrNumber	attno = get_attnum(RelationGetRelid(heap), column);
 	const VecxOpSpec *spec;
@@ -65,7 +79,7 @@ find_column(Relation heap, const char *column, uint32 *dim)
 						RelationGetRelationName(heap))));
 	typmod = TupleDescAttr(RelationGetDescr(heap), attno - 1)->atttypmod;
 	type = getBaseTypeAndTypmod(TupleDescAttr(RelationGetDescr(heap), attno - 1)->atttypid, &typmod);
-	spec = spec_of_type(type);
+	spec = spec_of_type(type, opclass);
 	if (typmod < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -161,6 +175,19 @@ index_bytes(double rows, const VecxLayout *layout, int m)
 	return ceil(bytes / (VECX_PAGE_CAPACITY * PAGE_IN_USE) + 1) * BLCKSZ;
 }
 
+/* Bytes of an index of so many rows with options, "m=24" and so on. */
+double
+VecxEstimateIndexBytes(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
+					   double rows)
+{
+	VecxMetaPageData meta;
+	VecxLayout	layout;
+	VecxCoder	coder;
+
+	find_layout(name, spec, dim, options, &layout, &coder, &meta);
+	return index_bytes(rows, &layout, meta.m);
+}
+
 static Size
 guess_point_bytes(const VecxCoder *coder, const VecxOpSpec *spec, uint32 dim, uint32 sketch_size)
 {
@@ -201,7 +228,7 @@ vecx_estimate(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	check_kind(heap);
-	spec = find_column(heap, column, &dim);
+	spec = VecxColumnSpec(heap, column, NULL, &dim);
 	find_layout(makeObjectName(RelationGetRelationName(heap), column, "idx"), spec, dim, options, &layout, &coder, &meta);
 	rows = count_rows(heap);
 	VecxBuildCost(&coder, guess_point_bytes(&coder, spec, dim, meta.sketch_size), 0, meta.m,

@@ -74,6 +74,34 @@ extern double VecxQueryDistance(VecxQuerySet *set, const VecxQuery *query, Datum
 extern int	VecxVisibleRows(VecxQuerySet *set, VecxId id, const ItemPointerData *tids, int ntids,
 							VecxId chain, int limit, struct varlena **value);
 
+/* estimate.c */
+extern const VecxOpSpec *VecxColumnSpec(Relation heap, const char *column, const char *opclass,
+										uint32 *dim);
+extern double VecxEstimateIndexBytes(const char *name, const VecxOpSpec *spec, uint32 dim,
+									 Datum options, double rows);
+
+/* compress_sample.c: rows of a table, and queries whose nearest among them are known */
+typedef struct VecxSample
+{
+	MemoryContext cxt;
+	MemoryContext row_cxt;		/* of one row */
+	VecxIndex	index;			/* as far as preparing values needs one */
+	int			k;
+	int			nrows;
+	int			nqueries;		/* to measure with */
+	int			ngiven;			/* to train with; 0: none were given */
+	int64		seen;			/* vectors in the table */
+	float	   *rows;			/* [nrows][dim], unit vectors under cosine */
+	float	   *queries;		/* [nqueries][dim] */
+	float	   *given;			/* [ngiven][dim] */
+	float	   *distances;		/* [nqueries][nrows]: the true ones */
+	float	   *reach;			/* [nqueries]: that of the k-th nearest */
+} VecxSample;
+
+extern void VecxSampleTake(VecxSample *sample, Oid table, const char *column, int nrows,
+						   Oid query_table, const char *query_column);
+extern float VecxKthSmallest(float *values, int n, int k);
+
 /* check_rows.c: the TIDs of an index against one another and the table */
 typedef struct VecxRowCheck VecxRowCheck;
 extern VecxRowCheck *VecxRowCheckMake(VecxTarget *target, VecxIndex *index);

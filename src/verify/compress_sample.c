@@ -1,0 +1,296 @@
+/*
+ * compress_sample.c
+ *    Rows of a table to try codes on, drawn at random but the same each time,
+ *    and queries whose nearest among these rows are known.
+ *
+ * Tables are read by queries of the caller's, with the caller's rights.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relation.h"
+#include "common/pg_prng.h"
+#include "compat.h"
+#include "executor/spi.h"
+#include "kernel/kernel.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "verify/verify.h"
+
+#define SEED			UINT64CONST(0x636F6D7072657373)
+#define FETCH_ROWS		1000
+#define TEST_QUERIES	200
+#define GIVEN_QUERIES	2200	/* that are read: those to measure with, too */
+#define LEAST_ROWS		100
+
+/* Vectors read so far: all, until there are most, then a random choice. */
+typedef struct Reservoir
+{
+	VecxSample *sample;
+	pg_prng_state prng;
+	float	   *vectors;
+	int			most;
+	int			n;
+	int64		seen;			/* vectors that have distances */
+} Reservoir;
+
+static Size
+vector_bytes(const VecxSample *sample)
+{
+	return sizeof(float) * sample->index.meta.dim;
+}
+
+static void
+put_vector(Reservoir *to, int at, Datum value)
+{
+	VecxInput	input;
+
+	VecxPrepareInput(&to->sample->index, value, &input);
+	if (input.kind != VECX_INPUT_OK)
+		return;
+	memcpy(to->vectors + (Size) at * to->sample->index.meta.dim, input.vec,
+		   vector_bytes(to->sample));
+	if (at == to->n)
+		to->n++;
+}
+
+/*
+ * A value is detoasted only if it is drawn; one without a distance that is drawn
+ * leaves the place to its former holder.
+ */
+static void
+add_value(Reservoir *to, Datum value)
+{
+	MemoryContext old = MemoryContextSwitchTo(to->sample->row_cxt);
+	int64		at = to->seen++;
+
+	if (at < to->most || to->n < to->most)
+		put_vector(to, to->n, value);
+	else
+	{
+		at = (int64) pg_prng_uint64_range(&to->prng, 0, (uint64) at);
+		if (at < to->most)
+			put_vector(to, (int) at, value);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(to->sample->row_cxt);
+}
+
+static void
+read_column(Reservoir *to, Oid table, const char *column)
+{
+	char	   *sql = psprintf("SELECT %1$s FROM %2$s WHERE %1$s IS NOT NULL",
+							   quote_identifier(column),
+							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+														  get_rel_name(table)));
+	Portal		portal;
+
+	pg_prng_seed(&to->prng, SEED);
+	to->vectors = MemoryContextAllocHuge(to->sample->cxt, vector_bytes(to->sample) * to->most);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the query executor");
+	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			bool		isnull;
+
+			CHECK_FOR_INTERRUPTS();
+			add_value(to, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	SPI_finish();
+}
+
+/* The queries' column must be of the type that the indexed one has. */
+static void
+check_query_column(Oid table, const char *column, Oid type)
+{
+	AttrNumber	attno = get_attnum(table, column);
+
+	if (attno == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist", column, get_rel_name(table)),
+				 errhint("Name a column of type %s as query_column.", format_type_be(type))));
+	if (getBaseType(get_atttype(table, attno)) != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", column,
+						get_rel_name(table), format_type_be(type)),
+				 errhint("Name a column of that type as query_column.")));
+}
+
+/* Takes n vectors, chosen at random, from the end of rows. */
+static float *
+split_off(VecxSample *sample, int n)
+{
+	uint32		dim = sample->index.meta.dim;
+	float	   *vectors = MemoryContextAllocHuge(sample->cxt, vector_bytes(sample) * Max(n, 1));
+	pg_prng_state prng;
+
+	pg_prng_seed(&prng, SEED + 1);
+	for (int i = 0; i < n; i++)
+	{
+		int			at = (int) pg_prng_uint64_range(&prng, 0, (uint64) sample->nrows - 1);
+		float	   *from = sample->rows + (Size) at * dim;
+
+		memcpy(vectors + (Size) i * dim, from, vector_bytes(sample));
+		sample->nrows--;
+		memmove(from, sample->rows + (Size) sample->nrows * dim, vector_bytes(sample));
+	}
+	return vectors;
+}
+
+static void
+swap_floats(float *a, float *b)
+{
+	float		x = *a;
+
+	*a = *b;
+	*b = x;
+}
+
+/* The k-th smallest, from 1; reorders the values. */
+float
+VecxKthSmallest(float *values, int n, int k)
+{
+	int			low = 0;
+	int			high = n - 1;
+
+	while (low < high)
+	{
+		float		pivot = values[low + (high - low) / 2];
+		int			i = low;
+		int			j = high;
+
+		while (i <= j)
+		{
+			while (values[i] < pivot)
+				i++;
+			while (values[j] > pivot)
+				j--;
+			if (i <= j)
+				swap_floats(&values[i++], &values[j--]);
+		}
+		if (k - 1 <= j)
+			high = j;
+		else if (k - 1 >= i)
+			low = i;
+		else
+			break;
+	}
+	return values[k - 1];
+}
+
+static float
+true_distance(VecxMetric metric, const float *q, const float *x, uint32 dim)
+{
+	switch (metric)
+	{
+		case VECX_METRIC_IP:
+			return -vecx_kernels->ip_f32(q, x, dim);
+		case VECX_METRIC_L1:
+			return vecx_kernels->l1_f32(q, x, dim);
+		default:
+			return vecx_kernels->l2sq_f32(q, x, dim);
+	}
+}
+
+static void
+find_truth(VecxSample *sample)
+{
+	uint32		dim = sample->index.meta.dim;
+	Size		all = (Size) sample->nqueries * sample->nrows;
+	float	   *copy = MemoryContextAllocHuge(sample->cxt, sizeof(float) * sample->nrows);
+
+	sample->distances = MemoryContextAllocHuge(sample->cxt, sizeof(float) * all);
+	sample->reach = palloc(sizeof(float) * sample->nqueries);
+	for (int q = 0; q < sample->nqueries; q++)
+	{
+		float	   *distances = sample->distances + (Size) q * sample->nrows;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int r = 0; r < sample->nrows; r++)
+			distances[r] = true_distance(sample->index.spec->metric, sample->queries + (Size) q * dim,
+										 sample->rows + (Size) r * dim, dim);
+		memcpy(copy, distances, sizeof(float) * sample->nrows);
+		sample->reach[q] = VecxKthSmallest(copy, sample->nrows, Min(sample->k, sample->nrows));
+	}
+	pfree(copy);
+}
+
+/* Rows for a sample of so many, with all that is computed of them, in bytes. */
+static void
+check_rows(VecxSample *sample, int nrows)
+{
+	Size		each = vector_bytes(sample) + sizeof(float) * (TEST_QUERIES + 2);
+	Size		limit = (Size) maintenance_work_mem * 1024 / 2;
+
+	if (each * nrows > limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%d samples need more than half of maintenance_work_mem", nrows),
+				 errhint("Use at most %zu samples, or increase maintenance_work_mem.",
+						 limit / each)));
+}
+
+/*
+ * Fills in the sample, of which cxt, index and k are set.  nrows is 0 for as many
+ * rows as memory has room for, 10,000 at most.
+ */
+void
+VecxSampleTake(VecxSample *sample, Oid table, const char *column, int nrows,
+			   Oid query_table, const char *query_column)
+{
+	Size		each = vector_bytes(sample) + sizeof(float) * (TEST_QUERIES + 2);
+	Reservoir	rows = {sample};
+	Reservoir	queries = {sample};
+	Oid			type = getBaseType(get_atttype(table, get_attnum(table, column)));
+
+	if (nrows == 0)
+		nrows = (int) Max(Min(10000, (Size) maintenance_work_mem * 512 / each), LEAST_ROWS);
+	check_rows(sample, nrows);
+	sample->row_cxt = AllocSetContextCreate(sample->cxt, "vecx row of a sample",
+											ALLOCSET_DEFAULT_SIZES);
+	rows.most = nrows;
+	if (OidIsValid(query_table))
+	{
+		check_query_column(query_table, query_column, type);
+		queries.most = GIVEN_QUERIES;
+		read_column(&queries, query_table, query_column);
+	}
+	read_column(&rows, table, column);
+	if (rows.n < LEAST_ROWS || (OidIsValid(query_table) && queries.n < 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("too few vectors to try codes on"),
+				 rows.n < LEAST_ROWS ?
+				 errdetail("Table \"%s\" has %d that have distances, and %d are needed.",
+						   get_rel_name(table), rows.n, LEAST_ROWS) :
+				 errdetail("Table \"%s\" has no queries.", get_rel_name(query_table))));
+	sample->seen = rows.seen;
+	sample->rows = rows.vectors;
+	sample->nrows = rows.n;
+	if (OidIsValid(query_table))
+	{
+		sample->queries = queries.vectors;
+		sample->nqueries = Min(queries.n, TEST_QUERIES);
+		sample->given = queries.vectors + (Size) sample->nqueries * sample->index.meta.dim;
+		sample->ngiven = queries.n - sample->nqueries;
+	}
+	else
+	{
+		sample->nqueries = Min(TEST_QUERIES, rows.n / 10);
+		sample->queries = split_off(sample, sample->nqueries);
+	}
+	find_truth(sample);
+}
