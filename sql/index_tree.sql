@@ -76,6 +76,25 @@ SELECT vecx_check('tree_idx', true);
 VACUUM tree_t;
 SELECT vecx_check('tree_idx', true);
 SELECT c, t.* FROM unnest(ARRAY['tenant = 1000', 'tenant = 1001', 'tenant = 2000', 'score < 0', 'tags @> ARRAY[7777]', 'name = ''shared''']) c, tree_test(c) t;
+-- values that only removed rows had go, those that others have stay
+CREATE TABLE moved_t AS SELECT i AS id, ARRAY[i, i % 7, 1]::vector AS v, 1 AS place, now() AS at FROM generate_series(1, 400) i;
+ALTER TABLE moved_t ALTER v TYPE vector(3);
+INSERT INTO moved_t SELECT 1000 + id, v, 3, now() FROM moved_t;
+CREATE INDEX moved_idx ON moved_t USING vecx (v, place, at);
+CREATE FUNCTION tree_entries() RETURNS bigint LANGUAGE sql AS $$ SELECT bytes_tree / 29 FROM vecx_info('moved_idx') $$;
+SELECT tree_entries() AS before \gset
+DO $$ BEGIN
+	FOR i IN 1..5
+	LOOP
+		UPDATE moved_t SET place = i + 1, at = at + '1 s' WHERE id < 1000;
+	END LOOP;
+END $$;
+SELECT tree_entries() - :before > 2000 AS grown;
+VACUUM moved_t;
+SELECT tree_entries() - :before < 500 AS shrunk;
+SELECT vecx_check('moved_idx', true);
+SELECT place, count(*) FROM (SELECT place FROM moved_t WHERE place IN (1, 2, 3, 6) ORDER BY v <-> '[9,9,9]' OFFSET 0) s GROUP BY 1 ORDER BY 1;
+DROP TABLE moved_t;
 REINDEX INDEX CONCURRENTLY tree_idx;
 SELECT vecx_check('tree_idx', true);
 SELECT c, t.* FROM unnest(ARRAY['tenant = 2000', 'tags @> ARRAY[7777]']) c, tree_test(c) t;

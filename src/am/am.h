@@ -468,11 +468,12 @@ extern int	VecxRowsReadSegment(VecxIndex *index, const VecxFilterQuery *filter, 
 								VecxId *segment, VecxRowEntry *rows, XLogRecPtr *lsn);
 extern bool VecxRowsFindPassing(VecxIndex *index, const VecxFilterQuery *filter, VecxId owner,
 								VecxId *segment);
+typedef struct VecxTreeDropped VecxTreeDropped;
 extern int	VecxRowsVacuum(const VecxIndex *index, VecxRowEntry *rows, int nrows,
-						   IndexBulkDeleteCallback callback, void *arg);
+						   IndexBulkDeleteCallback callback, void *arg, VecxTreeDropped *dropped);
 extern int64 VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
-								IndexBulkDeleteCallback callback, void *arg, int64 *removed,
-								VecxId *roomy);
+								IndexBulkDeleteCallback callback, void *arg,
+								VecxTreeDropped *dropped, int64 *removed, VecxId *roomy);
 extern void VecxSegmentsFree(VecxIndex *index, VecxId owner, VecxId head);
 
 /* kill.c: marks of rows that are dead to everybody */

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 
 #include "am/am.h"
+#include "am/vtree.h"
 
 /* The segment of that id if it still belongs to owner; else NULL and unlocked. */
 static VecxRowSegment
@@ -326,10 +327,11 @@ VecxRowsFindPassing(VecxIndex *index, const VecxFilterQuery *filter, VecxId owne
 	return false;
 }
 
-/* Removes the rows that callback calls dead; returns how many are left. */
+/* Removes the rows that callback calls dead, and notes their values in dropped, if it
+ * is not NULL; returns how many are left. */
 int
 VecxRowsVacuum(const VecxIndex *index, VecxRowEntry *rows, int nrows,
-			   IndexBulkDeleteCallback callback, void *arg)
+			   IndexBulkDeleteCallback callback, void *arg, VecxTreeDropped *dropped)
 {
 	Size		row_size = index->layout.row_size;
 	int			kept = 0;
@@ -339,7 +341,11 @@ VecxRowsVacuum(const VecxIndex *index, VecxRowEntry *rows, int nrows,
 		VecxRowEntry *row = VecxRowAt(rows, row_size, i);
 
 		if (callback(&row->tid, arg))
+		{
+			if (dropped)
+				VecxTreeNoteDropped(index, dropped, row);
 			continue;
+		}
 		if (kept < i)
 			memcpy(VecxRowAt(rows, row_size, kept), row, row_size);
 		kept++;
@@ -354,7 +360,8 @@ VecxRowsVacuum(const VecxIndex *index, VecxRowEntry *rows, int nrows,
  */
 int64
 VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
-				   IndexBulkDeleteCallback callback, void *arg, int64 *removed, VecxId *roomy)
+				   IndexBulkDeleteCallback callback, void *arg, VecxTreeDropped *dropped,
+				   int64 *removed, VecxId *roomy)
 {
 	Size		row_size = index->layout.row_size;
 	int64		live = 0;
@@ -375,7 +382,7 @@ VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 		nrows = seg->nrows;
 		rows = palloc(row_size * (nrows + 1));
 		memcpy(rows, VecxSegmentRows(seg), row_size * nrows);
-		kept = VecxRowsVacuum(index, rows, nrows, callback, arg);
+		kept = VecxRowsVacuum(index, rows, nrows, callback, arg, dropped);
 		live += kept;
 		if (kept < nrows)
 		{

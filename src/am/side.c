@@ -191,7 +191,7 @@ VecxSideVacuum(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg,
 		if (count < 0 || count > VecxSidePageMaxRows(row_size))
 			VecxCorrupted(index->rel, blkno, "a page has more rows than room");
 		memcpy(rows, VecxSidePageRows(page), row_size * count);
-		kept = VecxRowsVacuum(index, rows, count, callback, arg);
+		kept = VecxRowsVacuum(index, rows, count, callback, arg, NULL);
 		*live += kept;
 		*removed += count - kept;
 		if (kept < count)

@@ -29,6 +29,7 @@ typedef struct Vacuum
 	IndexBulkDeleteCallback callback;
 	void	   *arg;
 	VecxRowEntry *rows;			/* room for those in a record */
+	VecxTreeDropped dropped;	/* values of removed rows, for the value tree */
 	VecxIdSet	dead;			/* vertices that this VACUUM removes */
 	uint64		max_dead;
 	uint64	   *reached;		/* a bit for each id on the pages of a window, unless
@@ -62,6 +63,7 @@ read_block(Vacuum *v, BlockNumber blkno)
 #define DEAD_SHARE		4
 #define REACHED_SHARE	8
 #define SHAKEN_SHARE	16
+#define DROPPED_SHARE	16
 
 /* Bytes that a set of ids takes for each of them while its table grows. */
 #define BYTES_PER_ID	24
@@ -88,6 +90,10 @@ make_sets(Vacuum *v, MemoryContext cxt)
 											MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	v->max_shaken = (int) Min(memory / SHAKEN_SHARE / sizeof(VecxId), (Size) INT_MAX);
 	v->shaken = MemoryContextAllocHuge(cxt, sizeof(VecxId) * v->max_shaken);
+	if (v->index->meta.tree_root == InvalidBlockNumber)
+		return;
+	v->dropped.max = (int) Min(memory / DROPPED_SHARE / sizeof(VecxTreeKey), (Size) INT_MAX);
+	v->dropped.keys = MemoryContextAllocHuge(cxt, sizeof(VecxTreeKey) * v->dropped.max);
 }
 
 /* Whether the page is in the window, whose words are v->reached. */
@@ -129,6 +135,7 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	int			nrows;
 	int			kept;
 	int64		chained = 0;
+	int			noted = v->dropped.n;
 	VecxId		chain;
 	VecxId		roomy = VECX_INVALID_ID;
 	VecxPageChange change;
@@ -143,10 +150,12 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	nrows = Min(rec->nrows, VECX_INLINE_ROWS);
 	rows = v->rows;
 	memcpy(rows, VecxRecordRows(&index->layout, rec), row_size * nrows);
-	kept = VecxRowsVacuum(index, rows, nrows, v->callback, v->arg);
+	v->dropped.id = id;
+	kept = VecxRowsVacuum(index, rows, nrows, v->callback, v->arg, &v->dropped);
 	chain = rec->chain_head;
 	if (chain != VECX_INVALID_ID)
-		chained = VecxSegmentsVacuum(index, id, chain, v->callback, v->arg, &v->removed, &roomy);
+		chained = VecxSegmentsVacuum(index, id, chain, v->callback, v->arg, &v->dropped,
+									  &v->removed, &roomy);
 	v->live += kept + chained;
 	v->removed += nrows - kept;
 	if (kept == nrows && kept + chained > 0 &&
@@ -167,7 +176,11 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	if (chained == 0)
 		VecxSegmentsFree(index, id, chain);
 	if (kept + chained == 0)
+	{
+		/* all of its entries will go with it */
+		v->dropped.n = noted;
 		take_up(v, id);
+	}
 }
 
 static void
@@ -508,6 +521,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	VecxTrainLock(v.index);
 	VecxIndexRefresh(v.index);
 	remove_rows(&v);
+	VecxTreeRemoveDropped(v.index, &v.dropped);
 	if (VecxIdSetCount(&v.dead) > 0)
 	{
 		mark_uppers(&v);

@@ -153,6 +153,17 @@ extern void VecxTreeBuildAdd(VecxTreeBuild *build, const VecxTreeKey *key, const
 extern void VecxTreeBuildEnd(VecxTreeBuild *build);
 
 /* vtree_vacuum.c */
+struct VecxTreeDropped
+{
+	VecxId		id;				/* of the vertex whose rows are at hand */
+	int			n;
+	int			max;
+	VecxTreeKey *keys;
+};
+
+extern void VecxTreeNoteDropped(const VecxIndex *index, VecxTreeDropped *dropped,
+								const VecxRowEntry *row);
+extern void VecxTreeRemoveDropped(VecxIndex *index, VecxTreeDropped *dropped);
 extern void VecxTreeRemoveDead(VecxIndex *index, const VecxIdSet *dead);
 
 #endif							/* VECX_VTREE_H */
