@@ -20,8 +20,8 @@
 #define PAGES_TO_TRY		4
 
 /*
- * Costs in hops of a search of the graph, by measurement: an entry scored, an
- * entry only read; records opened by their sketches in any case.
+ * Costs in hops of a search of the graph, roughly: an entry scored, an entry only
+ * read; records opened by their sketches in any case.
  */
 #define COST_OF_SCORING		(1.0 / 12.0)
 #define COST_OF_READING		(1.0 / 60.0)
