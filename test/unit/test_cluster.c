@@ -1,0 +1,179 @@
+/*
+ * test_cluster.c
+ *    Proves src/code/code_cluster.h: clusters are of about equal size, centres are
+ *    means, and vectors are assigned to about the nearest of them.
+ *
+ * An argument is the seed of the random data (default below).
+ */
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../src/code/code_cluster.h"
+#include "unit.h"
+
+#define DEFAULT_SEED 20240607
+
+static uint64_t random_state;
+
+static double
+random_double(void)
+{
+	uint64_t	z = (random_state += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return (double) ((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
+}
+
+static void *
+env_alloc(void *arg, size_t nbytes)
+{
+	return calloc(1, nbytes + 1);
+}
+
+static void
+env_release(void *arg, void *ptr)
+{
+	free(ptr);
+}
+
+static void
+env_poll(void *arg)
+{
+}
+
+static const VecxTrainEnv env = {env_alloc, env_release, env_poll, NULL, NULL};
+
+/* n vectors around some places. */
+static float *
+make_vectors(uint32_t n, uint32_t dim, uint32_t places)
+{
+	float	   *x = malloc(sizeof(float) * n * dim);
+	float	   *place = malloc(sizeof(float) * places * dim);
+
+	for (uint32_t i = 0; i < places * dim; i++)
+		place[i] = (float) (10.0 * random_double());
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t d = 0; d < dim; d++)
+			x[i * dim + d] = place[i % places * dim + d] + (float) (3.0 * random_double());
+	free(place);
+	return x;
+}
+
+static double
+distance(const float *a, const float *b, uint32_t dim)
+{
+	double		sum = 0.0;
+
+	for (uint32_t d = 0; d < dim; d++)
+		sum += ((double) a[d] - (double) b[d]) * ((double) a[d] - (double) b[d]);
+	return sum;
+}
+
+static void
+free_points(VecxPoints *points)
+{
+	free(points->heads);
+	free(points->points);
+}
+
+static VecxPoints
+make_points(const float *x, uint32_t n, uint32_t dim, const float *mean)
+{
+	float	   *work = malloc(sizeof(float) * vecx_cluster_point_bytes(dim));
+	VecxPoints	points;
+
+	vecx_cluster_alloc(&env, dim, n, &points);
+	for (uint32_t i = 0; i < n; i++)
+		vecx_cluster_put(&points, i, dim, mean, x + i * dim, work);
+	free(work);
+	return points;
+}
+
+static void
+test_clusters(uint32_t n, uint32_t dim, uint32_t k, bool with_mean)
+{
+	float	   *x = make_vectors(n, dim, 40);
+	float	   *mean = calloc(dim, sizeof(float));
+	uint32_t   *leaf = malloc(sizeof(uint32_t) * n);
+	VecxPoints	points;
+	VecxClusters clusters;
+	float	   *room;
+	uint32_t   *count;
+	uint32_t	largest = 0;
+	double		assigned = 0.0;
+	double		best = 0.0;
+
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t d = 0; d < dim; d++)
+			mean[d] += x[i * dim + d] / (float) n;
+	points = make_points(x, n, dim, with_mean ? mean : NULL);
+	vecx_clusters_make(&env, &points, dim, with_mean ? mean : NULL, k, 1, &clusters);
+	UNIT_CHECK(clusters.nleaves >= k / 2 && clusters.nleaves <= k + clusters.ntops &&
+			   clusters.first[0] == 0 && clusters.first[clusters.ntops] == clusters.nleaves,
+			   "%u clusters of %u vectors of %u dimensions, about %u were wanted",
+			   clusters.nleaves, n, dim, k);
+
+	room = malloc(sizeof(float) * vecx_clusters_room(&clusters, n));
+	count = calloc(clusters.nleaves, sizeof(uint32_t));
+	vecx_clusters_assign(&clusters, &points, leaf, room);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		double		least = INFINITY;
+
+		largest = ++count[leaf[i]] > largest ? count[leaf[i]] : largest;
+		for (uint32_t c = 0; c < clusters.nleaves; c++)
+			least = fmin(least, distance(x + i * dim, clusters.centres + c * dim, dim));
+		assigned += distance(x + i * dim, clusters.centres + leaf[i] * dim, dim);
+		best += least;
+	}
+	UNIT_CHECK(assigned <= 1.05 * best, "vectors go to about the nearest centres");
+	UNIT_CHECK(largest <= 5 * n / clusters.nleaves + 5, "the largest cluster has %u", largest);
+	free_points(&points);
+	free_points(&clusters.tops);
+	free_points(&clusters.leaves);
+	free(clusters.first);
+	free(clusters.centres);
+	free(x);
+	free(mean);
+	free(leaf);
+	free(room);
+	free(count);
+}
+
+/* Rows that are all equal make one cluster. */
+static void
+test_equal(void)
+{
+	enum {N = 100, DIM = 20, K = 4};
+	float		x[N * DIM];
+	float		centres[K * 64];
+	uint32_t	of[N];
+	bool		good = true;
+	VecxPoints	points;
+
+	for (int i = 0; i < N * DIM; i++)
+		x[i] = (float) (i % DIM);
+	points = make_points(x, N, DIM, NULL);
+	UNIT_CHECK(vecx_kmeans(&env, &points, K, 1, of, centres) == 1, "equal vectors are one cluster");
+	for (int i = 0; i < N; i++)
+		good = good && of[i] == 0;
+	for (int d = 0; d < DIM; d++)
+		good = good && fabs((double) centres[d] - d) < 0.2;
+	UNIT_CHECK(good, "whose centre they are");
+	free_points(&points);
+}
+
+int
+main(int argc, char **argv)
+{
+	random_state = argc > 1 ? strtoull(argv[1], NULL, 10) : DEFAULT_SEED;
+	test_clusters(2000, 30, 50, false);
+	test_clusters(2000, 130, 20, true);
+	test_clusters(300, 64, 1, true);
+	test_clusters(10, 8, 4, false);
+	test_equal();
+	return unit_done();
+}
