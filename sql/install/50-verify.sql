@@ -32,7 +32,13 @@ CREATE FUNCTION vecx_info(index regclass,
 		OUT bytes_side bigint,
 		OUT bytes_tree bigint,
 		OUT bytes_free bigint,
-		OUT format_version integer)
+		OUT format_version integer,
+		OUT bytes_list bigint,
+		OUT lists bigint,
+		OUT closed_lists bigint,
+		OUT list_rows_mean double precision,
+		OUT list_pages_max bigint,
+		OUT list_bits_per_row double precision)
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;
 COMMENT ON FUNCTION vecx_info(regclass) IS 'what a vecx index is made of';
 

@@ -30,6 +30,9 @@
 #define VECX_DEFAULT_BITS				4
 #define VECX_MIN_BITS					1
 #define VECX_MAX_BITS					8
+#define VECX_MIN_LIST_ROWS				16
+#define VECX_MAX_LIST_ROWS				100000
+#define VECX_MAX_PROBES					100000
 #define VECX_DEFAULT_TARGET_RECALL		0.95
 #define VECX_MIN_TARGET_RECALL			0.5
 #define VECX_MAX_TARGET_RECALL			1.0
@@ -52,6 +55,8 @@
 #define VECX_PROGRESS_GRAPH		4
 #define VECX_PROGRESS_WRITE		5
 #define VECX_PROGRESS_MEASURE	7
+#define VECX_PROGRESS_CLUSTER	8
+#define VECX_PROGRESS_LISTS		9
 
 /* Support procedure of the operator classes: returns a VecxOpSpec. */
 #define VECX_SUPPORT_PROC		1
@@ -76,19 +81,28 @@ typedef enum VecxQuantizerOption
 	VECX_QUANTIZER_NONE
 } VecxQuantizerOption;
 
+typedef enum VecxStructureOption
+{
+	VECX_STRUCTURE_OPTION_GRAPH,
+	VECX_STRUCTURE_OPTION_LISTS
+} VecxStructureOption;
+
 typedef struct VecxOptions
 {
 	int32		vl_len_;		/* varlena header */
+	int			structure;		/* VecxStructureOption */
 	int			m;
 	int			ef_construction;
 	int			sketch_bits;
 	int			quantizer;		/* VecxQuantizerOption */
 	int			bits;			/* of RABITQ, 0: the default */
+	int			list_rows;		/* of a list, 0: the default */
 	double		target_recall;	/* 0: not set */
 	bool		auto_calibrate;
 } VecxOptions;
 
 extern int	vecx_ef_search;			/* 0: by the target */
+extern int	vecx_probes;			/* lists to read; 0: by the target */
 extern double vecx_target_recall;
 extern bool vecx_target_recall_is_own;	/* set by the session itself */
 extern int	vecx_scan_order;
@@ -171,6 +185,7 @@ struct VecxIndex
 	VecxCoder	tree_coder;		/* of the value tree's sketches, if there is one */
 	int			nmodels;
 	VecxModel	models[VECX_MAX_MODELS];
+	struct VecxLists *lists;	/* of posting lists, NULL in a graph; see list.h */
 	VecxWriteMode mode;
 	bool		skip_killed;	/* rows marked dead are as good as absent */
 };
@@ -391,6 +406,8 @@ extern void VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64
 							 VecxEffort *effort);
 extern void VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
 							  VecxEffort *effort);
+extern void VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows,
+							 VecxEffort *effort);
 extern int	VecxWidestBatch(void);
 extern int	VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width);
 

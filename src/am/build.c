@@ -20,6 +20,7 @@
 #include "utils/sampling.h"
 
 #include "am/build.h"
+#include "am/list.h"
 #include "am/load.h"
 #include "am/vtree.h"
 
@@ -50,6 +51,7 @@ typedef struct Build
 	double		sample_skip;
 	ReservoirStateData reservoir;
 	int			npivots;		/* to be made of it */
+	double		tuples;			/* of the table, estimated */
 } Build;
 
 static void
@@ -101,7 +103,11 @@ sample_rows(Build *b)
 	Size		limit = (Size) maintenance_work_mem * 1024 / 8 / VecxVectorBytes(b->index);
 
 	estimate_rel_size(b->heap, NULL, &pages, &tuples, &all_visible);
-	b->npivots = VecxPivotsWanted(tuples);
+	b->tuples = tuples;
+	if (b->index->meta.structure == VECX_STRUCTURE_LISTS)
+		b->npivots = VecxPivotsWanted(VecxListsWanted(b->rel, &b->index->meta, tuples));
+	else
+		b->npivots = VecxPivotsWanted(tuples);
 	return (int) Max(Min((double) VecxTrainSampleRows(b->index),
 						 Max(tuples / 4, 2 * VECX_MIN_TRAIN_ROWS)),
 					 Min(SAMPLE_ROWS_PER_PIVOT * b->npivots, (double) limit));
@@ -141,7 +147,8 @@ init_meta(Build *b, VecxMetaPageData *meta)
 	meta->value_dim = VecxGetDim(b->rel, b->spec);
 	meta->dim = VecxCodeDim(b->spec, meta->value_dim);
 	meta->metric = (uint16) b->spec->metric;
-	meta->structure = VECX_STRUCTURE_GRAPH;
+	meta->structure = options && options->structure == VECX_STRUCTURE_OPTION_LISTS ?
+		VECX_STRUCTURE_LISTS : VECX_STRUCTURE_GRAPH;
 	meta->m = (uint16) (options ? options->m : VECX_DEFAULT_M);
 	meta->ef_construction = (uint16) (options ? options->ef_construction :
 									  VECX_DEFAULT_EF_CONSTRUCTION);
@@ -151,6 +158,12 @@ init_meta(Build *b, VecxMetaPageData *meta)
 	meta->rows_tail = meta->upper_tail = InvalidBlockNumber;
 	meta->centre = InvalidBlockNumber;
 	meta->tree_root = InvalidBlockNumber;
+	meta->list_code = InvalidBlockNumber;
+	if (meta->structure == VECX_STRUCTURE_LISTS)
+	{
+		VecxListsCheckSupport(b->rel, b->spec, meta);
+		meta->list_rows = (uint32) VecxListsDefaultRows(b->rel);
+	}
 }
 
 /*
@@ -201,6 +214,18 @@ write_centre(Build *b, ForkNumber fork)
 	pfree(centre);
 }
 
+/* Trains and writes the quantiser of posting lists. */
+static void
+write_list_code(Build *b, ForkNumber fork)
+{
+	VecxMetaPageData *meta = &b->index->meta;
+	size_t		nbytes;
+	uint8	   *bytes = VecxListsTrain(b->rel, meta, b->cxt, &nbytes);
+
+	meta->list_code = VecxBlobWrite(b->rel, fork, VECX_WRITE_DIRECT, bytes, nbytes);
+	meta->list_code_bytes = (uint32) nbytes;
+}
+
 /* Trains the first model, chooses the layout, and writes both, and an empty value
  * tree if there are filter columns. */
 static void
@@ -244,6 +269,8 @@ start_index(Build *b, ForkNumber fork)
 	if (enough && (vecx_code_has_centre(kind, b->spec->metric) ||
 				   vecx_code_has_centre((VecxCodeKind) meta->tree_kind, b->spec->metric)))
 		write_centre(b, fork);
+	if (meta->structure == VECX_STRUCTURE_LISTS)
+		write_list_code(b, fork);
 	VecxMetaWrite(b->rel, fork, VECX_WRITE_DIRECT, meta);
 }
 
@@ -402,6 +429,35 @@ write_index(Build *b, VecxWork *w)
 	b->index->mode = VECX_WRITE_LOGGED;
 }
 
+/* The vertices are there: links them and writes the index. */
+static void
+link_and_write(Build *b, VecxWork *w, VecxParallel *parallel)
+{
+	VecxPlan	plan;
+
+	VecxExactEnd(w->loader.exact);
+	VecxGraphForgetHashes(w->graph);
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_GRAPH);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, w->graph->nvertices);
+	VecxPlanMake(&plan, w->graph->nvertices, (int) w->pivots->points.count, w->loader.leaves,
+				 w->graph->vertices);
+	pfree(w->loader.leaves);
+	if (parallel)
+		VecxParallelPlan(parallel, &plan);
+	VecxWorkLink(w, &plan);
+	VecxGraphSetLinks(w->graph, parallel ? VecxParallelLinks(parallel, w) : w->linker.links);
+	VecxGraphFinish(w->graph);
+	write_index(b, w);
+	VecxSpoolFree(w->codes);
+	VecxSpoolFree(w->graph->links);
+	if (w->keys)
+		VecxSpoolFree(w->keys);
+	if (w->graph->filters)
+		VecxSpoolFree(w->graph->filters);
+}
+
 /* Reads, links and writes, alone or with workers; returns the rows in the index. */
 static double
 build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
@@ -410,7 +466,6 @@ build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
 	VecxTeam	team = {&alone, NULL, 1, 0};
 	VecxParallel *parallel = VecxParallelBegin(b->heap, b->rel, b->info, pivots, &team);
 	VecxWork	w;
-	VecxPlan	plan;
 
 	if (parallel == NULL)
 		VecxTeamInit(&alone, 1);
@@ -424,29 +479,31 @@ build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
 											  &w.loader, NULL);
 		VecxLoaderEnd(&w.loader);
 	}
-	VecxExactEnd(w.loader.exact);
-	VecxGraphForgetHashes(w.graph);
-
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_GRAPH);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, w.graph->nvertices);
-	VecxPlanMake(&plan, w.graph->nvertices, (int) pivots->points.count, w.loader.leaves,
-				 w.graph->vertices);
-	pfree(w.loader.leaves);
-	if (parallel)
-		VecxParallelPlan(parallel, &plan);
-	VecxWorkLink(&w, &plan);
-	VecxGraphSetLinks(w.graph, parallel ? VecxParallelLinks(parallel, &w) : w.linker.links);
-	VecxGraphFinish(w.graph);
-	write_index(b, &w);
-	VecxSpoolFree(w.codes);
-	VecxSpoolFree(w.graph->links);
-	if (w.keys)
-		VecxSpoolFree(w.keys);
-	if (w.graph->filters)
-		VecxSpoolFree(w.graph->filters);
+	link_and_write(b, &w, parallel);
 	if (parallel)
 		VecxParallelEnd(parallel);
+	return w.loader.rows;
+}
+
+/* The same of posting lists, whose centroids are the vertices. */
+static double
+build_lists(Build *b, VecxPivots *pivots, double *heap_tuples)
+{
+	VecxTeamShared alone;
+	VecxTeam	team = {&alone, NULL, 1, 0};
+	VecxListsBuild *lists = VecxListsBuildBegin(b->index, b->heap, b->info, (float *) b->sample,
+												b->nsample, b->tuples);
+	VecxWork	w;
+
+	pfree(b->sample);
+	VecxTeamInit(&alone, 1);
+	VecxWorkInit(&w, &team, b->index, b->heap, pivots);
+	*heap_tuples = VecxListsBuildRead(lists, &w.loader);
+	VecxListsBuildWrite(lists, &w.loader);
+	VecxLoaderEnd(&w.loader);
+	link_and_write(b, &w, NULL);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_MEASURE);
+	VecxListsBuildCurve(lists);
 	return w.loader.rows;
 }
 
@@ -464,16 +521,23 @@ vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 	sample_table(&b);
 	start_index(&b, MAIN_FORKNUM);
 	VecxLayoutFromMeta(rel, &b.index->meta, b.spec, &b.index->layout, &b.index->coder);
+	if (b.index->meta.structure == VECX_STRUCTURE_LISTS)
+		VecxListsOpen(b.index);
 	VecxLoadCentre(b.index);
 	VecxLoadModels(b.index);
 	VecxPivotsMake(&pivots, &b.index->coder, &VecxCurrentModel(b.index)->basis, b.sample,
 				   b.sample_bytes, b.nsample, b.npivots);
-	pfree(b.sample);
-
-	result->index_tuples = build_graph(&b, &pivots, &result->heap_tuples);
+	if (b.index->lists)
+		result->index_tuples = build_lists(&b, &pivots, &result->heap_tuples);
+	else
+	{
+		pfree(b.sample);
+		result->index_tuples = build_graph(&b, &pivots, &result->heap_tuples);
+	}
 	if (b.index->meta.models[0].trained_rows > 0)
 	{
-		trained_rows = (uint32) Min(result->index_tuples, (double) PG_UINT32_MAX);
+		trained_rows = (uint32) Min(b.index->lists ? result->index_tuples / b.index->lists->list_rows :
+									result->index_tuples, (double) PG_UINT32_MAX);
 		VecxMetaEdit(b.index, set_trained_rows, &trained_rows);
 	}
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_MEASURE);

@@ -517,7 +517,7 @@ VecxCalibrateIfChanged(VecxIndex *index)
 {
 	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
 
-	if ((options && !options->auto_calibrate) || !codes_are_fine(index) ||
+	if ((options && !options->auto_calibrate) || index->lists || !codes_are_fine(index) ||
 		(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) ||
 		!is_old(&index->meta, RelationGetNumberOfBlocks(index->rel)))
 		return;

@@ -25,7 +25,7 @@
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
-#include "am/am.h"
+#include "am/list.h"
 #include "am/plan.h"
 
 /* Hops on each level above the base. */
@@ -37,6 +37,10 @@
 /* Elements of a code, and products of the query's projection, in an operator. */
 #define ELEMENTS_PER_OPERATOR 256.0
 #define PRODUCTS_PER_OPERATOR 200.0
+/* Centroids opened for each list that is read, and rows of lists whose distances
+ * are taken from the table before one is returned. */
+#define CENTROIDS_PER_LIST	1.3
+#define EXACT_ROWS			60.0
 /* Share of the cost of a page that is left when it is in memory. */
 #define CACHED_PAGE			0.2
 /* The same when pages are read one after the other, where few rows pass a filter. */
@@ -123,6 +127,26 @@ typedef struct ScanCost
 } ScanCost;
 
 /*
+ * Posting lists: the search for centroids, the lists, and the rows whose distances
+ * are taken from the table before one is returned.  Each row beyond is one of
+ * further lists.
+ */
+static void
+estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, double probes,
+			   double cpu_per_record, Cost exact, ScanCost *cost)
+{
+	double		page = page_cost(info);
+	double		nlists = Max(cost->tuples / meta->list_rows, 1);
+	Cost		per_row = cpu_operator_cost * meta->dim / PRODUCTS_PER_OPERATOR / VECX_LIST_BLOCK;
+
+	probes = Min(probes, nlists);
+	cost->pages = Min(ceil(probes * (1 + info->pages / nlists)), info->pages);
+	cost->startup = cost->pages * page + probes * CENTROIDS_PER_LIST * cpu_per_record +
+		cost->tuples * probes / nlists * per_row + EXACT_ROWS * exact;
+	cost->per_row = info->pages / cost->tuples * page + per_row + page + exact;
+}
+
+/*
  * Estimates a scan of which a share of the rows counts: it opens so many more
  * records for each, or reads the whole index in order if that is cheaper.
  */
@@ -148,7 +172,10 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, double shar
 	rel = index_open(info->indexoid, NoLock);
 	VecxMetaRead(rel, &meta);
 	spec = VecxGetOpSpec(rel);
-	VecxEffortOfShare(rel, &meta, (int64) Min(wanted, 1e9), share, &effort);
+	if (meta.structure == VECX_STRUCTURE_LISTS)
+		VecxProbesChoose(rel, &meta, (int64) Min(wanted, 1e9), &effort);
+	else
+		VecxEffortOfShare(rel, &meta, (int64) Min(wanted, 1e9), share, &effort);
 	index_close(rel, NoLock);
 
 	cost->tuples = Max(info->tuples, 1.0);
@@ -181,6 +208,9 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, double shar
 	cost->per_row = opening +
 		page +					/* of the table */
 		(orderbys == NIL ? 0 : exact_share(&meta) * exact);
+	if (meta.structure == VECX_STRUCTURE_LISTS)
+		estimate_lists(info, &meta, effort.width / share, cpu_per_record,
+					   orderbys == NIL ? 0 : exact, cost);
 }
 
 void

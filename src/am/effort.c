@@ -140,9 +140,12 @@ read_line(const VecxCurvePoint *points, int npoints, double target)
 				   log(before / misses(target)) / log(before / after));
 }
 
-/* Between the lines of fewer and of more rows by the logarithm of their number. */
-static void
-read_curve(const VecxCurveData *curve, int64 rows, double target, VecxEffort *effort)
+/*
+ * The place for so many rows, between the lines of fewer and of more rows by the
+ * logarithm of their number; *line is the one of more.
+ */
+static Place
+find_place(const VecxCurveData *curve, int64 rows, double target, int *line)
 {
 	Place		place;
 	int			i = 0;
@@ -154,6 +157,16 @@ read_curve(const VecxCurveData *curve, int64 rows, double target, VecxEffort *ef
 		place = between(read_line(curve->points[i - 1], curve->npoints[i - 1], target), place,
 						log((double) rows / VecxCurveRows[i - 1]) /
 						log((double) VecxCurveRows[i] / VecxCurveRows[i - 1]));
+	*line = i;
+	return place;
+}
+
+static void
+read_curve(const VecxCurveData *curve, int64 rows, double target, VecxEffort *effort)
+{
+	int			i;
+	Place		place = find_place(curve, rows, target, &i);
+
 	set_effort(effort, rows, place.multiple, place.patience);
 	effort->records = (float) (place.records * Max((double) rows / VecxCurveRows[i], 1));
 }
@@ -234,6 +247,36 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 		effort->width = (int) Max(ceil(effort->width * share), (double) LEAST_WIDTH);
 	effort->rows = (int) Min(wanted, VECX_MAX_EF_SEARCH);
 	effort->width = Max(effort->width, Min(effort->rows, Max(VecxWidestBatch(), effort->width)));
+}
+
+/* Lists to read while the index has no curve. */
+#define UNMEASURED_PROBES	16
+
+/*
+ * The same for posting lists, whose effort is the number of lists that are read:
+ * vecx.probes if it is set, else by the target and the curve.
+ */
+void
+VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxEffort *effort)
+{
+	int			line;
+	Place		place = {UNMEASURED_PROBES, 1, 1};
+
+	if (rows <= 0)
+		rows = UNKNOWN_ROWS;
+	if (vecx_probes > 0)
+		place.multiple = vecx_probes;
+	else if (VecxCurveIsValid(&meta->curve))
+	{
+		place = find_place(&meta->curve, rows, VecxTargetRecall(index), &line);
+		/* the curve's numbers are sixteenths in a graph; and lists have become more */
+		place.multiple *= 16 * sqrt(Max((double) RelationGetNumberOfBlocks(index) /
+										Max(meta->curve.nblocks, 1), 1));
+	}
+	effort->rows = (int) Min(rows, VECX_MAX_EF_SEARCH);
+	effort->width = (int) Min(Max(ceil(place.multiple), 1), VECX_MAX_PROBES);
+	effort->patience = 1;
+	effort->records = (float) ((double) effort->width * meta->list_rows);
 }
 
 /* The k-th smallest navigation distance of the first n opened. */

@@ -25,6 +25,10 @@ vecxbuildphasename(int64 phase)
 			return "linking vertices";
 		case VECX_PROGRESS_WRITE:
 			return "writing pages";
+		case VECX_PROGRESS_CLUSTER:
+			return "finding lists";
+		case VECX_PROGRESS_LISTS:
+			return "assigning rows to lists";
 		case VECX_PROGRESS_MEASURE:
 			return "measuring recall";
 		default:

@@ -16,7 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "am/am.h"
+#include "am/list.h"
 #include "am/vtree.h"
 #include "types/vec.h"
 
@@ -30,7 +30,8 @@
 typedef struct NewVertex
 {
 	VecxIndex  *index;
-	Relation	heap;
+	Relation	heap;			/* NULL: may not share a vertex */
+	uint32		hash;
 	const VecxInput *input;
 	const VecxRowEntry *row;
 	const Datum *values;		/* of all columns */
@@ -102,7 +103,7 @@ share_vertex(NewVertex *v, const VecxOpened *opened, int nopened)
 
 	for (int i = 0; i < nopened && !shared; i++)
 	{
-		if (opened[i].dead || opened[i].hash != v->input->hash ||
+		if (opened[i].dead || opened[i].hash != v->hash ||
 			memcmp(opened[i].code, v->code, v->index->coder.nbytes) != 0)
 			continue;
 		if (!exact)
@@ -232,7 +233,7 @@ write_record(NewVertex *v, int level, uint32 generation, VecxId down, VecxId bas
 	rec->nlinks = (uint16) n;
 	rec->link_cap = (uint16) cap;
 	rec->generation = generation;
-	rec->hash = v->input->hash;
+	rec->hash = v->hash;
 	rec->down = down;
 	rec->base = base;
 	if (level == 0)
@@ -317,7 +318,7 @@ find_place(NewVertex *v)
 		int			nopened;
 
 		opened = VecxSearchForLinks(search, v->probe, level, seeds, nseeds, &nopened);
-		if (level == 0 && share_vertex(v, opened, nopened))
+		if (level == 0 && v->heap && share_vertex(v, opened, nopened))
 		{
 			shared = true;
 			break;
@@ -357,27 +358,29 @@ add_to_tree(NewVertex *v)
 	}
 }
 
+/* Fills in what a new vertex begins with. */
 static void
-insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Datum *values,
-			  const bool *isnull, const VecxRowEntry *row)
+begin_vertex(NewVertex *v, VecxIndex *index, Relation heap, uint8 *code,
+			 const VecxRowEntry *row)
 {
-	NewVertex	v;
-	LOCKMODE	mode = ShareLock;
-	bool		shared;
-
-	memset(&v, 0, sizeof(v));
-	v.index = index;
-	v.heap = heap;
-	v.input = input;
-	v.row = row;
-	v.values = values;
-	v.isnull = isnull;
-	v.level = VecxRandomLevel(&pg_global_prng_state, index->meta.m);
-	v.code = palloc0(index->coder.nbytes);
-	vecx_code_encode(&index->coder, input->vec, v.code);
+	memset(v, 0, sizeof(NewVertex));
+	v->index = index;
+	v->heap = heap;
+	v->row = row;
+	v->level = VecxRandomLevel(&pg_global_prng_state, index->meta.m);
+	v->code = code;
 
 	/* from the code, so that the sketches follow from what the index stores */
-	v.probe = VecxProbeMakeFromCode(index, v.code);
+	v->probe = VecxProbeMakeFromCode(index, v->code);
+}
+
+/* Finds the vertex's place and writes it, unless another took its row. */
+static void
+add_vertex(NewVertex *v)
+{
+	VecxIndex  *index = v->index;
+	LOCKMODE	mode = ShareLock;
+	bool		shared;
 
 	/*
 	 * A vertex that finds none to link to becomes the entry: the first of all,
@@ -389,16 +392,46 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Dat
 	{
 		LockPage(index->rel, VECX_META_BLKNO, mode);
 		VecxIndexRefresh(index);
-		shared = index->meta.entry != VECX_INVALID_ID && find_place(&v);
-		if (shared || v.nneighbours[0] > 0 || mode == ExclusiveLock)
+		shared = index->meta.entry != VECX_INVALID_ID && find_place(v);
+		if (shared || v->nneighbours[0] > 0 || mode == ExclusiveLock)
 			break;
 		UnlockPage(index->rel, VECX_META_BLKNO, mode);
 		mode = ExclusiveLock;
 	}
 	if (!shared)
-		write_vertex(&v);
-	add_to_tree(&v);
+		write_vertex(v);
+	add_to_tree(v);
 	UnlockPage(index->rel, VECX_META_BLKNO, mode);
+}
+
+static void
+insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Datum *values,
+			  const bool *isnull, const VecxRowEntry *row)
+{
+	NewVertex	v;
+	uint8	   *code = palloc0(index->coder.nbytes);
+
+	vecx_code_encode(&index->coder, input->vec, code);
+	begin_vertex(&v, index, heap, code, row);
+	v.input = input;
+	v.hash = input->hash;
+	v.values = values;
+	v.isnull = isnull;
+	add_vertex(&v);
+}
+
+/* Adds the centroid of a list, whose first page is given; returns its id.  code is
+ * kept by reference meanwhile. */
+VecxId
+VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head)
+{
+	NewVertex	v;
+	VecxRowEntry *row = palloc0(index->layout.row_size);
+
+	VecxListSetTid(&row->tid, head);
+	begin_vertex(&v, index, NULL, code, row);
+	add_vertex(&v);
+	return v.id;
 }
 
 /*
@@ -424,6 +457,8 @@ VecxInsertRow(VecxIndex *index, Relation heap, const Datum *values, const bool *
 	}
 	if (row->flags != 0)
 		VecxSideInsert(index, row);
+	else if (index->lists)
+		VecxListInsert(index, heap, &input, row);
 	else
 		insert_vector(index, heap, &input, values, isnull, row);
 }

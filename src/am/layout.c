@@ -145,7 +145,9 @@ void
 VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim, Size row_size,
 				 Size sketch_size, VecxCodeKind *kind, VecxMetaPageData *meta)
 {
-	VecxOptions *options = (VecxOptions *) index->rd_options;
+	/* of lists, the quantizer is that of the rows; centroids have the default one */
+	VecxOptions *options = meta->structure == VECX_STRUCTURE_LISTS ? NULL :
+		(VecxOptions *) index->rd_options;
 	int			quantizer = options ? options->quantizer : VECX_QUANTIZER_AUTO;
 	Contents	c = {spec, dim, row_size, VECX_LINK_SKETCH + sketch_size};
 	VecxCoder	coder;

@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "am/list.h"
 #include "am/load.h"
 #include "am/vtree.h"
 
@@ -259,6 +260,17 @@ VecxLoaderSameVertex(VecxLoader *l, uint32 a, uint32 b)
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(l->row_cxt);
 	return same;
+}
+
+/* A vertex that is the centroid of a list. */
+void
+VecxLoaderCentroid(VecxLoader *l, const uint8 *code, BlockNumber head)
+{
+	ItemPointerData tid;
+
+	VecxListSetTid(&tid, head);
+	memset(l->filters, 0, l->index->filters->nbytes);
+	VecxGraphAddRow(l->graph, add_vertex(l, 0, code, false), &tid, l->filters);
 }
 
 /* After the last row. */

@@ -6,6 +6,7 @@
 #define VECX_LOAD_H
 
 #include "am/build.h"
+#include "code/code_cluster.h"
 
 /* Values that were proved to be those of a vertex, lately. */
 #define VECX_KNOWN_VALUES	64
@@ -61,6 +62,7 @@ extern void VecxLoaderRow(Relation rel, ItemPointer tid, Datum *values, bool *is
 						  void *arg);
 extern void VecxLoaderSideRow(VecxLoader *loader, ItemPointer tid, const uint8 *filters,
 							  uint16 why);
+extern void VecxLoaderCentroid(VecxLoader *loader, const uint8 *code, BlockNumber head);
 extern void VecxLoaderEnd(VecxLoader *loader);
 extern bool VecxLoaderSameVertex(VecxLoader *loader, uint32 a, uint32 b);
 
@@ -98,6 +100,26 @@ extern void VecxWorkInit(VecxWork *work, VecxTeam *team, VecxIndex *index, Relat
 extern Size VecxKeysMemory(void);
 extern void VecxWorkLink(VecxWork *work, const VecxPlan *plan);
 extern VecxSpool *VecxWorkFilters(VecxWork *work);
+
+/* list_build.c: rows into posting lists, and their centroids into a graph */
+typedef struct VecxListsBuild VecxListsBuild;
+extern VecxListsBuild *VecxListsBuildBegin(VecxIndex *index, Relation heap, IndexInfo *info,
+										   const float *sample, int nsample, double tuples);
+extern double VecxListsBuildRead(VecxListsBuild *build, VecxLoader *loader);
+extern void VecxListsBuildWrite(VecxListsBuild *build, VecxLoader *loader);
+extern double VecxListsWanted(Relation index, const VecxMetaPageData *meta, double tuples);
+
+extern void VecxListsBuildCurve(VecxListsBuild *build);
+
+/* list_curve.c: how many lists to read */
+typedef struct VecxListCurve VecxListCurve;
+extern VecxListCurve *VecxListCurveMake(VecxIndex *index, int rows);
+extern void VecxListCurveAddQuery(VecxListCurve *curve, ItemPointer tid, const float *x,
+								  const float *mean, float *work);
+extern void VecxListCurveSeeRows(VecxListCurve *curve, const VecxPoints *points,
+								 const ItemPointerData *tids, const uint32 *lists);
+extern void VecxListCurveStore(VecxListCurve *curve, const uint8 *codes, const BlockNumber *heads,
+							   uint32 nlists);
 
 /* parallel.c */
 typedef struct VecxParallel VecxParallel;

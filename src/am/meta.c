@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "am/list.h"
 #include "am/vtree.h"
 
 static void
@@ -17,7 +18,8 @@ check_meta(Relation index, const VecxMetaPageData *meta)
 				 errmsg("index \"%s\" has format %u, this version of vecx reads format %u",
 						RelationGetRelationName(index), meta->version, VECX_FORMAT_VERSION),
 				 errhint("REINDEX the index.")));
-	if (meta->structure != VECX_STRUCTURE_GRAPH || meta->dim < 1 ||
+	if (meta->structure < VECX_STRUCTURE_GRAPH || meta->structure > VECX_STRUCTURE_LISTS ||
+		meta->dim < 1 ||
 		meta->value_dim < meta->dim ||
 		meta->m < VECX_MIN_M || meta->m > VECX_MAX_M)
 		VecxCorrupted(index, VECX_META_BLKNO, "the metapage has values out of range");
@@ -91,6 +93,8 @@ VecxIndexOpen(Relation rel, MemoryContext cxt)
 		VecxTreeInitCoder(index);
 	VecxLoadCentre(index);
 	VecxLoadModels(index);
+	if (index->meta.structure == VECX_STRUCTURE_LISTS)
+		VecxListsOpen(index);
 	MemoryContextSwitchTo(old);
 	return index;
 }

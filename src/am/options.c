@@ -16,6 +16,7 @@
 #include "vecx.h"
 
 int			vecx_ef_search = 0;
+int			vecx_probes = 0;
 double		vecx_target_recall = VECX_DEFAULT_TARGET_RECALL;
 bool		vecx_target_recall_is_own = false;
 int			vecx_scan_order = VECX_SCAN_RELAXED;
@@ -30,6 +31,13 @@ static relopt_enum_elt_def quantizer_values[] =
 	{"rabitq", VECX_QUANTIZER_RABITQ},
 	{"half", VECX_QUANTIZER_HALF},
 	{"none", VECX_QUANTIZER_NONE},
+	{NULL}
+};
+
+static relopt_enum_elt_def structure_values[] =
+{
+	{"graph", VECX_STRUCTURE_OPTION_GRAPH},
+	{"lists", VECX_STRUCTURE_OPTION_LISTS},
 	{NULL}
 };
 
@@ -73,6 +81,11 @@ void
 vecxAmInit(void)
 {
 	vecx_relopt_kind = add_reloption_kind();
+	add_enum_reloption(vecx_relopt_kind, "structure",
+					   "What the index is: a graph of all vectors, or lists of near ones",
+					   structure_values, VECX_STRUCTURE_OPTION_GRAPH,
+					   "Valid values are \"graph\" and \"lists\".",
+					   AccessExclusiveLock);
 	add_int_reloption(vecx_relopt_kind, "m",
 					  "Links of a vertex above the base level; twice as many at the base",
 					  VECX_DEFAULT_M, VECX_MIN_M, VECX_MAX_M, AccessExclusiveLock);
@@ -91,6 +104,9 @@ vecxAmInit(void)
 	add_int_reloption(vecx_relopt_kind, "bits",
 					  "Bits of a dimension with quantizer = rabitq",
 					  0, VECX_MIN_BITS, VECX_MAX_BITS, AccessExclusiveLock);
+	add_int_reloption(vecx_relopt_kind, "list_rows",
+					  "Rows of a list with structure = lists; 0 lets the build choose",
+					  0, VECX_MIN_LIST_ROWS, VECX_MAX_LIST_ROWS, AccessExclusiveLock);
 
 	add_real_reloption(vecx_relopt_kind, "target_recall",
 					   "Share of the nearest rows that searches should find",
@@ -104,6 +120,11 @@ vecxAmInit(void)
 							"Search width of vecx index scans; 0 lets vecx.target_recall choose.",
 							"Vertices that a search ranks before it returns its first row.",
 							&vecx_ef_search, 0, 0, VECX_MAX_EF_SEARCH,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("vecx.probes",
+							"Lists that scans of a vecx index with structure = lists read; 0 lets vecx.target_recall choose.",
+							"Lists that a search reads before it returns its first row.",
+							&vecx_probes, 0, 0, VECX_MAX_PROBES,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("vecx.target_recall",
 							 "Share of the nearest rows that searches should find.",
@@ -129,11 +150,13 @@ bytea *
 vecxoptions(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt tab[] = {
+		{"structure", RELOPT_TYPE_ENUM, offsetof(VecxOptions, structure)},
 		{"m", RELOPT_TYPE_INT, offsetof(VecxOptions, m)},
 		{"ef_construction", RELOPT_TYPE_INT, offsetof(VecxOptions, ef_construction)},
 		{"sketch_bits", RELOPT_TYPE_INT, offsetof(VecxOptions, sketch_bits)},
 		{"quantizer", RELOPT_TYPE_ENUM, offsetof(VecxOptions, quantizer)},
 		{"bits", RELOPT_TYPE_INT, offsetof(VecxOptions, bits)},
+		{"list_rows", RELOPT_TYPE_INT, offsetof(VecxOptions, list_rows)},
 		{"target_recall", RELOPT_TYPE_REAL, offsetof(VecxOptions, target_recall)},
 		{"auto_calibrate", RELOPT_TYPE_BOOL, offsetof(VecxOptions, auto_calibrate)},
 	};

@@ -27,10 +27,12 @@
 #define VECX_PAGE_ROWS			5	/* row segments of vertices with many rows */
 #define VECX_PAGE_SIDE			6	/* rows whose vector cannot be scored */
 #define VECX_PAGE_TREE			7	/* the value tree: vtree.h */
+#define VECX_PAGE_LIST			8	/* rows of posting lists; see list.h */
 
 typedef struct VecxPageOpaqueData
 {
-	BlockNumber next;			/* next page of a MODEL or SIDE chain, or of a TREE's level */
+	BlockNumber next;			/* next page of a MODEL or SIDE chain, of a list, or of a
+								 * TREE's level */
 	uint8		kind;			/* VECX_PAGE_xxx */
 	uint8		format;			/* VECX_FORMAT_VERSION of the writer */
 	uint16		page_id;		/* VECX_PAGE_ID */
@@ -207,7 +209,7 @@ typedef struct VecxMetaPageData
 	uint32		version;		/* VECX_FORMAT_VERSION */
 	uint32		dim;			/* of what codes stand for */
 	uint16		metric;			/* VecxMetric */
-	uint16		structure;		/* VECX_STRUCTURE_GRAPH */
+	uint16		structure;		/* VECX_STRUCTURE_xxx */
 	uint16		m;
 	uint16		ef_construction;
 	uint32		sketch_size;	/* bytes of a sketch with its factors */
@@ -228,9 +230,16 @@ typedef struct VecxMetaPageData
 	BlockNumber tree_root;		/* of the value tree; InvalidBlockNumber: no filter columns */
 	uint16		tree_kind;		/* VecxCodeKind of its sketches */
 	uint16		tree_sketch;	/* bytes of one */
+
+	/* of posting lists; zeros in a graph */
+	BlockNumber list_code;		/* MODEL pages of the quantiser */
+	uint32		list_code_bytes;
+	uint32		list_rows;		/* rows that lists are made for */
+	uint32		unused2;
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1
+#define VECX_STRUCTURE_LISTS	2
 #define VecxPageGetMeta(page)	((VecxMetaPageData *) PageGetContents(page))
 
 StaticAssertDecl(sizeof(VecxPageOpaqueData) == 8, "on-disk size is frozen");
@@ -239,7 +248,7 @@ StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxCurveData) == 504, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 672, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 688, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

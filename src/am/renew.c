@@ -18,7 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/sampling.h"
 
-#include "am/am.h"
+#include "am/list.h"
 
 /* Vertices before the first training, and growth before the next. */
 #define FIRST_TRAIN_ROWS	1000
@@ -60,6 +60,10 @@ guess_vertices(VecxIndex *index)
 {
 	Size		size = VecxRecordSize(&index->layout, index->meta.m * 3 / 4) + sizeof(ItemIdData);
 
+	/* most pages are those of lists */
+	if (index->lists)
+		return (int64) RelationGetNumberOfBlocks(index->rel) * index->lists->page_rows /
+			index->lists->list_rows;
 	return (int64) RelationGetNumberOfBlocks(index->rel) *
 		Max(VECX_PAGE_CAPACITY / size, 1);
 }

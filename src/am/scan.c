@@ -22,8 +22,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "am/am.h"
 #include "am/heap.h"
+#include "am/list.h"
 #include "am/ready.h"
 #include "am/tidset.h"
 #include "am/vtree.h"
@@ -91,6 +91,8 @@ typedef struct VecxScan
 	VecxCandidate *pending;		/* of the batch: min-heap on the lower bound of the
 								 * distance; id is the place in the batch */
 	int			npending;
+	VecxListScan *lists;		/* of posting lists: what takes the place of those */
+	VecxOpened	row;			/* the row of a list that is being looked at */
 	VecxReadyHeap ready;
 	VecxRowCursor current;		/* whose rows are being returned */
 	bool		has_current;
@@ -122,6 +124,8 @@ vecxbeginscan(Relation rel, int nkeys, int norderbys)
 static void
 note_dead(VecxScan *so, const VecxRowCursor *cursor, ItemPointer tid)
 {
+	if (so->lists)
+		return;
 	if (!so->kills)
 		so->kills = VecxKillsMake(so->cxt);
 	VecxKillsAdd(so->index, so->kills, cursor->item, cursor->lsn, tid);
@@ -214,6 +218,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->pending = NULL;
 	so->set_rows = NULL;
 	so->npending = so->batch_cap = 0;
+	so->lists = NULL;
 	so->has_current = false;
 	so->returned = so->given = 0;
 	so->restarted = false;
@@ -466,13 +471,17 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	memset(&so->counts, 0, sizeof(so->counts));
 	so->counts.index = RelationGetRelid(scan->indexRelation);
 	so->counts.rows_wanted = rows_wanted(so, so->passing);
-	VecxEffortChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
+	if (so->index->lists)
+		VecxProbesChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
+	else
+		VecxEffortChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
 	so->width = so->effort.width;
 	so->filter = VecxFilterQueryMake(so->index->filters, so->cxt, scan->keyData,
 									 scan->numberOfKeys, so->tids ? test_tid : NULL,
 									 unconstify(VecxTidSet *, so->tids));
 	so->search = VecxSearchMake(so->index, so->cxt, false);
-	VecxSearchFilter(so->search, so->filter, get_float8_infinity());
+	if (!so->index->lists)
+		VecxSearchFilter(so->search, so->filter, get_float8_infinity());
 	VecxReadyInit(&so->ready, so->cxt);
 	VecxSideScanStart(&so->side, so->index, so->filter, so->cxt);
 	so->last_distance = -get_float8_infinity();
@@ -504,6 +513,12 @@ start_scan(IndexScanDesc scan, VecxScan *so)
 	{
 		begin_search(so, NULL, 0);
 		start_sweep(so);
+	}
+	if (so->index->lists && so->phase != SCAN_DONE)
+	{
+		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, &so->range,
+									 so->filter, so->counts.rows_wanted, so->width);
+		so->counts.width = so->width;
 	}
 }
 
@@ -816,6 +831,71 @@ next_batch(VecxScan *so)
 	return false;
 }
 
+/* Reads more lists where they are due; false if no row waits then. */
+static bool
+read_lists(VecxScan *so)
+{
+	bool		more;
+	float		bound;
+
+	if (so->counts.stopped || VecxRangeIsDone(&so->range, so->counts.records))
+		return VecxListScanPeek(so->lists, &bound);
+	more = VecxListScanFill(so->lists, so->given);
+	if (so->filter && so->counts.batches == 0)
+	{
+		/* of what was read a share passes: so many more rows have to be looked at */
+		so->counts.rows_wanted = rows_wanted(so, so->passing / VecxListScanPassing(so->lists));
+		VecxProbesChoose(so->index->rel, &so->index->meta, so->counts.rows_wanted, &so->effort);
+		so->counts.width = VecxListScanWiden(so->lists, so->effort.width);
+		more = VecxListScanFill(so->lists, so->given);
+	}
+	VecxListScanCount(so->lists, &so->counts.batches, &so->counts.records, &so->range.vertices);
+	if (so->counts.records > so->most_tuples)
+		give_up(so);
+	return more;
+}
+
+/* Sees to it that something is pending or ready; false if nothing is left. */
+static bool
+next_pending(VecxScan *so)
+{
+	if (so->lists)
+		return read_lists(so) || so->ready.n > 0;
+	return so->ready.n > 0 || so->npending > 0 || next_batch(so);
+}
+
+/* The least lower bound of what is pending; false if nothing is. */
+static bool
+pending_bound(VecxScan *so, float *bound)
+{
+	if (so->lists)
+		return VecxListScanPeek(so->lists, bound);
+	if (so->npending > 0)
+		*bound = so->pending[0].est;
+	return so->npending > 0;
+}
+
+/* Takes out what has that bound; NULL if it was returned before. */
+static const VecxOpened *
+take_pending(VecxScan *so)
+{
+	VecxRowEntry row;
+	float		lower;
+	float		upper;
+
+	if (!so->lists)
+		return &so->batch[VecxHeapPop(so->pending, &so->npending).id];
+	memset(&so->row, 0, sizeof(so->row));
+	if (!VecxListScanPop(so->lists, &row, &lower, &upper))
+		return NULL;
+	so->row.nrows = 1;
+	so->row.tids[0] = row.tid;
+	so->row.recheck = (row.flags & VECX_ROW_RECHECK) != 0;
+	so->row.rank = isinf(upper) ? 0 : (lower + upper) / 2;
+	so->row.error = isinf(upper) ? upper : (upper - lower) / (2 * ERROR_FACTOR);
+	return &so->row;
+}
+
 /*
  * Whether a vertex taken from the pending ones is known to come next without a
  * look at the table: its range ends before those of all others begin.
@@ -824,10 +904,11 @@ static bool
 comes_next(VecxScan *so, const VecxOpened *vertex)
 {
 	float		upper = upper_bound(vertex);
+	float		bound;
 
 	if (so->strict)
 		return false;			/* which compares exact distances */
-	if (so->npending > 0 && upper > so->pending[0].est)
+	if (pending_bound(so, &bound) && upper > bound)
 		return false;
 	return so->ready.n == 0 ||
 		upper <= VecxRankFromOperator(so->index->spec->metric, so->ready.items[0].distance);
@@ -837,10 +918,11 @@ comes_next(VecxScan *so, const VecxOpened *vertex)
 static bool
 pending_first(VecxScan *so)
 {
-	return so->npending > 0 &&
+	float		bound;
+
+	return pending_bound(so, &bound) &&
 		(so->ready.n == 0 ||
-		 so->pending[0].est <
-		 VecxRankFromOperator(so->index->spec->metric, so->ready.items[0].distance));
+		 bound < VecxRankFromOperator(so->index->spec->metric, so->ready.items[0].distance));
 }
 
 /* Makes so->current the vertex whose rows come next; false if none is left. */
@@ -851,15 +933,17 @@ next_vertex(IndexScanDesc scan, VecxScan *so)
 	{
 		VecxReady	item;
 
-		if (so->ready.n == 0 && so->npending == 0 && !next_batch(so))
+		if (!next_pending(so))
 			return false;
 		if (pending_first(so))
 		{
-			const VecxOpened *vertex = &so->batch[VecxHeapPop(so->pending, &so->npending).id];
-			bool		known = so->probe == NULL || scan->numberOfOrderBys == 0 ||
-				comes_next(so, vertex);
+			const VecxOpened *vertex = take_pending(so);
+			bool		known;
 
 			CHECK_FOR_INTERRUPTS();
+			if (vertex == NULL)
+				continue;
+			known = so->probe == NULL || scan->numberOfOrderBys == 0 || comes_next(so, vertex);
 			if (known)
 			{
 				VecxCursorStart(&so->current, so->index, so->filter, so->cxt, vertex);

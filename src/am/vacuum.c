@@ -19,7 +19,7 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 
-#include "am/am.h"
+#include "am/list.h"
 #include "am/vtree.h"
 
 typedef struct Vacuum
@@ -183,6 +183,85 @@ vacuum_vertex(Vacuum *v, Buffer buf, OffsetNumber off)
 	}
 }
 
+/*
+ * The same of a centroid: dead is one whose list is closed and has no rows.  What
+ * leads to the list stays until no insert has it in hand.
+ */
+static void
+vacuum_centroid(Vacuum *v, Buffer buf, OffsetNumber off)
+{
+	VecxIndex  *index = v->index;
+	Size		size;
+	VecxId		id = VecxIdMake(BufferGetBlockNumber(buf), off);
+	VecxRecord	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
+	VecxPageChange change;
+
+	if (!rec || rec->level != 0)
+		return;
+	if (!(rec->flags & VECX_RECORD_DEAD))
+	{
+		if (rec->nrows != 1 ||
+			VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid) == BufferGetBlockNumber(buf))
+			VecxCorrupted(index->rel, BufferGetBlockNumber(buf), "a centroid has no list");
+		if (!VecxListTend(index, VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid)))
+			return;
+		VecxPageBegin(&change, index->rel, buf, index->mode, false);
+		VecxGetRecord(index, change.page, id, &size)->flags |= VECX_RECORD_DEAD;
+		VecxPageCommit(&change);
+	}
+	take_up(v, id);
+}
+
+/* Looks at all centroids, when their lists have been vacuumed. */
+static void
+vacuum_centroids(Vacuum *v, BlockNumber nblocks)
+{
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		Buffer		buf = read_block(v, blkno);
+		Page		page = BufferGetPage(buf);
+
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		if (!PageIsNew(page) && VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
+			for (OffsetNumber off = FirstOffsetNumber;
+				 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
+				vacuum_centroid(v, buf, off);
+		UnlockReleaseBuffer(buf);
+	}
+}
+
+/* Takes the lists of dead centroids from them, and retires those. */
+static void
+retire_lists(Vacuum *v)
+{
+	VecxIndex  *index = v->index;
+
+	for (BlockNumber blkno = VecxIdSetNextBlock(&v->dead, 0); blkno != InvalidBlockNumber;
+		 blkno = VecxIdSetNextBlock(&v->dead, blkno + 1))
+		for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
+		{
+			VecxId		id = VecxIdMake(blkno, off);
+			Buffer		buf;
+			Size		size;
+			VecxRecord	rec;
+			VecxPageChange change;
+
+			if (!VecxIdSetContains(&v->dead, id))
+				continue;
+			buf = read_block(v, blkno);
+			LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+			rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
+			if (rec && rec->level == 0 && rec->nrows > 0)
+			{
+				VecxListRetire(index, VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid));
+				VecxPageBegin(&change, index->rel, buf, index->mode, false);
+				VecxGetRecord(index, change.page, id, &size)->nrows = 0;
+				VecxPageCommit(&change);
+			}
+			UnlockReleaseBuffer(buf);
+		}
+}
+
 static void
 remember_upper(Vacuum *v, BlockNumber blkno)
 {
@@ -214,10 +293,12 @@ remove_rows(Vacuum *v)
 		if (!PageIsNew(page))
 		{
 			VecxPageCheck(v->index->rel, buf, 0);
-			if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
+			if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX && !v->index->lists)
 				for (OffsetNumber off = FirstOffsetNumber;
 					 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
-					vacuum_vertex(v, buf, off);
+				vacuum_vertex(v, buf, off);
+			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_LIST && v->index->lists)
+				unused = VecxListVacuumPage(v->index, buf, v->callback, v->arg, &v->live, &v->removed);
 			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER)
 				remember_upper(v, blkno);
 		}
@@ -225,6 +306,8 @@ remove_rows(Vacuum *v)
 		if (unused)
 			RecordPageWithFreeSpace(v->index->rel, blkno, VECX_PAGE_CAPACITY);
 	}
+	if (v->index->lists)
+		vacuum_centroids(v, nblocks);
 	VecxSideVacuum(v->index, v->callback, v->arg, &v->live, &v->removed);
 }
 
@@ -527,6 +610,8 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		mark_uppers(&v);
 		LockPage(info->index, VECX_META_BLKNO, ExclusiveLock);
 		UnlockPage(info->index, VECX_META_BLKNO, ExclusiveLock);
+		if (v.index->lists)
+			retire_lists(&v);
 		repair_links(&v);
 		move_entry(&v);
 		relink(&v);

@@ -23,6 +23,7 @@ typedef struct Check
 	BlockNumber nblocks;
 	BufferAccessStrategy strategy;
 	VecxRowCheck *rows;
+	VecxListCheck *lists;		/* NULL in a graph */
 	VecxGraphCheck *graph;
 } Check;
 
@@ -223,13 +224,21 @@ check_page(Check *c, BlockNumber blkno, Page page)
 		case VECX_PAGE_TREE:
 			/* those in use are checked in their order */
 			break;
+		case VECX_PAGE_LIST:
+			if (!c->lists)
+				VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
+						   "a page is of a kind that should not be there", "kind=%u", opaque->kind);
+			check_plain_page(c, blkno, page);
+			VecxListCheckPage(c->lists, blkno, page);
+			break;
 		default:
 			if (opaque->kind != VECX_PAGE_META || blkno != VECX_META_BLKNO)
 				VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
 						   "a page is of a kind that should not be there", "kind=%u", opaque->kind);
 	}
 	if (opaque->kind != VECX_PAGE_MODEL && opaque->kind != VECX_PAGE_SIDE &&
-		opaque->kind != VECX_PAGE_TREE && opaque->next != InvalidBlockNumber)
+		opaque->kind != VECX_PAGE_TREE && opaque->kind != VECX_PAGE_LIST &&
+		opaque->next != InvalidBlockNumber)
 		VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
 				   "a page is in a chain that should not be", "kind=%u next=%u",
 				   opaque->kind, opaque->next);
@@ -279,7 +288,9 @@ check_index(Check *c, bool heapallindexed)
 	c->nblocks = RelationGetNumberOfBlocks(c->target.rel);
 	c->strategy = GetAccessStrategy(BAS_BULKREAD);
 	c->rows = VecxRowCheckMake(&c->target, c->index);
-	c->graph = VecxGraphCheckMake(c->index, c->nblocks, c->rows);
+	if (c->index->lists)
+		c->lists = VecxListCheckMake(c->index, c->nblocks, c->rows);
+	c->graph = VecxGraphCheckMake(c->index, c->nblocks, c->rows, c->lists);
 
 	check_meta(c);
 	check_models(c);

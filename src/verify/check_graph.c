@@ -34,6 +34,7 @@ struct VecxGraphCheck
 	VecxIndex  *index;
 	BlockNumber nblocks;
 	VecxRowCheck *rows;
+	VecxListCheck *lists;		/* NULL: vertices have rows of their own */
 	VecxIdSet	segments;		/* met in a chain */
 
 	/* records seen, direct-mapped */
@@ -74,7 +75,7 @@ make_slots(VecxGraphCheck *g, Size proj_bytes)
 }
 
 VecxGraphCheck *
-VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows)
+VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows, VecxListCheck *lists)
 {
 	VecxGraphCheck *g = palloc0(sizeof(VecxGraphCheck));
 	Size		proj_bytes = 0;
@@ -83,6 +84,7 @@ VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows)
 	g->index = index;
 	g->nblocks = nblocks;
 	g->rows = rows;
+	g->lists = lists;
 	VecxIdSetInit(&g->segments, CurrentMemoryContext, nblocks);
 	for (int i = 0; i < index->nmodels; i++)
 	{
@@ -241,6 +243,24 @@ check_chain(VecxGraphCheck *g, VecxId owner)
 			   g->rec->chain_tail);
 }
 
+/* The list of a centroid.  VACUUM takes it from a dead one. */
+static void
+check_list(VecxGraphCheck *g)
+{
+	VecxRecord	rec = g->rec;
+	bool		is_dead = (rec->flags & VECX_RECORD_DEAD) != 0;
+
+	if (rec->chain_head != VECX_INVALID_ID || rec->chain_tail != VECX_INVALID_ID)
+		damage(g, "a centroid has rows that should have none", "head=%08x tail=%08x",
+			   rec->chain_head, rec->chain_tail);
+	if (rec->level > 0 ? rec->nrows != 0 : rec->nrows > 1 || (rec->nrows == 0 && !is_dead))
+		damage(g, "a centroid does not have one list", "level=%u flags=%u nrows=%u",
+			   rec->level, rec->flags, rec->nrows);
+	if (rec->level == 0 && !is_dead)
+		VecxListCheckList(g->lists, g->blkno, g->off,
+						  VecxListOfTid(&VecxRecordRows(&g->index->layout, rec)->tid));
+}
+
 static void
 check_rows(VecxGraphCheck *g, VecxId id)
 {
@@ -369,7 +389,10 @@ VecxGraphCheckPage(VecxGraphCheck *g, BlockNumber blkno, Page page)
 		check_fields(g, size);
 		if (is_base != (g->rec->level == 0))
 			damage(g, "a record is on a page of another kind", "level=%u", g->rec->level);
-		check_rows(g, id);
+		if (g->lists)
+			check_list(g);
+		else
+			check_rows(g, id);
 		if (g->rec->level > 0)
 			check_descent(g);
 		check_link_ids(g, id);

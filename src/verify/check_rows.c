@@ -164,6 +164,13 @@ row_offset(const Row *row)
 	return is_of_vertex(row->why) ? VecxIdOffset(row->id) : InvalidOffsetNumber;
 }
 
+/* Whether the row is in a list whose rows were copied to others. */
+static bool
+is_left_behind(const VecxRowCheck *rows, const Row *row)
+{
+	return rows->index->lists && is_of_vertex(row->why) && row->hash == VECX_CHECK_LEFT_BEHIND;
+}
+
 static void
 advance(VecxRowCheck *rows)
 {
@@ -187,7 +194,8 @@ advance(VecxRowCheck *rows)
 	rows->next.why = pg_ntoh16(key.why);
 	rows->next.id = pg_ntoh32(key.id);
 	rows->next.hash = pg_ntoh32(key.hash);
-	if (had_last && ItemPointerEquals(&last.tid, &rows->next.tid))
+	if (had_last && ItemPointerEquals(&last.tid, &rows->next.tid) &&
+		!is_left_behind(rows, &last) && !is_left_behind(rows, &rows->next))
 		VecxDamage(rows->index->rel, row_block(&rows->next), row_offset(&rows->next),
 				   "a row is in it twice", "tid=(%u,%u) other block=%u offset=%u",
 				   ItemPointerGetBlockNumber(&last.tid), ItemPointerGetOffsetNumber(&last.tid),
@@ -206,7 +214,9 @@ go_to_block(VecxRowCheck *rows, BlockNumber blkno)
 	while (rows->has_next && ItemPointerGetBlockNumber(&rows->next.tid) <= blkno)
 	{
 		/* they are different offsets, so that there is room for them */
-		if (ItemPointerGetBlockNumber(&rows->next.tid) == blkno)
+		if (ItemPointerGetBlockNumber(&rows->next.tid) == blkno &&
+			(rows->npage_rows == 0 ||
+			 !ItemPointerEquals(&rows->page_rows[rows->npage_rows - 1].tid, &rows->next.tid)))
 		{
 			Size		nbytes = rows->index->filters->nbytes;
 
@@ -325,7 +335,7 @@ check_row(VecxRowCheck *rows, ItemPointer tid, const Datum *values, const bool *
 				   "a row is not where rows with such a vector are", "tid=(%u,%u) found=%u expected=%u",
 				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),
 				   row->why, expected);
-	if (expected == 0)
+	if (expected == 0 && !rows->index->lists)
 	{
 		check_vertex_of_row(rows, row, &input);
 		VecxTreeCheckRow(rows->index, row->id, tid, values, isnull);

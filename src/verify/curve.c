@@ -98,6 +98,7 @@ Datum
 vecx_calibrate(PG_FUNCTION_ARGS)
 {
 	bool		given = !PG_ARGISNULL(1);
+	VecxMetaPageData meta;
 	VecxQuerySet set;
 	MemoryContext old;
 
@@ -112,6 +113,13 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 	set.cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",
 									ALLOCSET_DEFAULT_SIZES);
 	VecxTargetOpen(&set.target, PG_GETARG_OID(0), RowExclusiveLock);
+	VecxMetaRead(set.target.rel, &meta);
+	if (meta.structure == VECX_STRUCTURE_LISTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("vecx_calibrate does not support index \"%s\", whose structure is lists",
+						RelationGetRelationName(set.target.rel)),
+				 errhint("Its build measures it; REINDEX measures it anew.")));
 	old = MemoryContextSwitchTo(set.cxt);
 	VecxQuerySetMake(&set, given ? PG_GETARG_OID(1) : InvalidOid,
 					 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
@@ -130,27 +138,34 @@ share_datum(uint16 share)
 	return Float8GetDatum(rint(share * 1e4 / PG_UINT16_MAX) / 1e4);
 }
 
+/* The width of a point; of posting lists it is a number of lists. */
 static int
-point_width(const VecxCurveData *curve, int line, int at)
+point_width(const VecxMetaPageData *meta, int line, int at)
 {
+	const VecxCurveData *curve = &meta->curve;
 	VecxCurvePoint unused;
 	VecxEffort	effort;
 
+	if (meta->structure == VECX_STRUCTURE_LISTS)
+		return curve->points[line][at].multiple;
 	VecxEffortOfLevel(0, VecxCurveRows[line], &unused, &effort);
 	return effort.width * curve->points[line][at].multiple / 16;
 }
 
 /* Whether a point is the same effort as the one before, at so few rows. */
 static bool
-repeats(const VecxCurveData *curve, int line, int at)
+repeats(const VecxMetaPageData *meta, int line, int at)
 {
-	return at > 0 && point_width(curve, line, at) == point_width(curve, line, at - 1) &&
+	const VecxCurveData *curve = &meta->curve;
+
+	return at > 0 && point_width(meta, line, at) == point_width(meta, line, at - 1) &&
 		curve->points[line][at].patience == curve->points[line][at - 1].patience;
 }
 
 static void
-put_point(ReturnSetInfo *result, const VecxCurveData *curve, int line, int at)
+put_point(ReturnSetInfo *result, const VecxMetaPageData *meta, int line, int at)
 {
+	const VecxCurveData *curve = &meta->curve;
 	const VecxCurvePoint *point = &curve->points[line][at];
 	Datum		values[9];
 	bool		nulls[9] = {false};
@@ -159,7 +174,7 @@ put_point(ReturnSetInfo *result, const VecxCurveData *curve, int line, int at)
 	values[n++] = Int32GetDatum(VecxCurveRows[line]);
 	values[n++] = share_datum(point->mean);
 	values[n++] = share_datum(point->lower);
-	values[n++] = Int32GetDatum(point_width(curve, line, at));
+	values[n++] = Int32GetDatum(point_width(meta, line, at));
 	values[n++] = Float8GetDatum(rint(point->patience * 100 / 256.0) / 100);
 	values[n++] = Int32GetDatum(point->records);
 	values[n++] = CStringGetTextDatum(curve->source == VECX_CURVE_GIVEN ? "given" : "stored");
@@ -184,8 +199,8 @@ vecx_curve(PG_FUNCTION_ARGS)
 	if (VecxCurveIsValid(&meta.curve))
 		for (int line = 0; line < VECX_CURVE_KS; line++)
 			for (int at = 0; at < meta.curve.npoints[line]; at++)
-				if (!repeats(&meta.curve, line, at))
-					put_point(result, &meta.curve, line, at);
+				if (!repeats(&meta, line, at))
+					put_point(result, &meta, line, at);
 	return (Datum) 0;
 }
 

@@ -30,7 +30,11 @@ typedef struct Info
 	int			levels;
 	VecxIdSet	live;			/* vertices */
 	VecxIdSet	linked;			/* records at the base with a link to them, and the entry */
-	int64		kind_bytes[VECX_PAGE_TREE + 1];
+	int64		lists;
+	int64		closed_lists;
+	int64		list_rows;
+	int64		list_pages;		/* of the longest list */
+	int64		kind_bytes[VECX_PAGE_LIST + 1];
 	int64		free_bytes;
 } Info;
 
@@ -59,7 +63,8 @@ count_record(Info *info, VecxId id, VecxRecord rec, Size size)
 	if (rec->level > 0)
 		return;
 	info->vertices++;
-	info->rows += Min(rec->nrows, VECX_INLINE_ROWS);
+	if (!index->lists)
+		info->rows += Min(rec->nrows, VECX_INLINE_ROWS);
 	VecxIdSetAdd(&info->live, id);
 	if (id == index->meta.entry)
 		VecxIdSetAdd(&info->linked, id);
@@ -123,12 +128,27 @@ count_side_rows(Info *info, Page page)
 }
 
 static void
+count_list_page(Info *info, BlockNumber blkno, Page page)
+{
+	VecxListPage header = VecxListGetPage(info->index, page, blkno);
+
+	info->rows += header->nrows;
+	info->list_rows += header->nrows;
+	if (header->head != blkno || header->retired != 0)
+		return;
+	info->lists++;
+	info->closed_lists += (header->flags & VECX_LIST_CLOSED) != 0;
+	info->list_pages = Max(info->list_pages, header->npages);
+}
+
+static void
 count_page(Info *info, BlockNumber blkno, Page page)
 {
 	int			kind = VecxPageGetOpaque(page)->kind;
 	Size		room = PageGetExactFreeSpace(page);
 
-	if (kind < VECX_PAGE_META || kind > VECX_PAGE_TREE)
+	if (kind < VECX_PAGE_META || kind > VECX_PAGE_LIST ||
+		(kind == VECX_PAGE_LIST && !info->index->lists))
 		VecxCorrupted(info->index->rel, blkno, "a page is of a kind that does not exist");
 	if (kind == VECX_PAGE_META || kind == VECX_PAGE_MODEL)
 		room = 0;				/* never used for anything else */
@@ -140,6 +160,8 @@ count_page(Info *info, BlockNumber blkno, Page page)
 		count_segments(info, page);
 	else if (kind == VECX_PAGE_SIDE)
 		count_side_rows(info, page);
+	else if (kind == VECX_PAGE_LIST)
+		count_list_page(info, blkno, page);
 }
 
 static void
@@ -191,8 +213,9 @@ make_result(const Info *info, TupleDesc desc)
 	const VecxMetaPageData *meta = &info->index->meta;
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(info->index->rel), 0);
 	const VecxBasis *basis = &VecxCurrentModel(info->index)->basis;
-	Datum		values[32];
-	bool		nulls[32] = {false};
+	const VecxLists *lists = info->index->lists;
+	Datum		values[38];
+	bool		nulls[38] = {false};
 	int64		trained = 0;
 	int			n = 0;
 
@@ -201,12 +224,13 @@ make_result(const Info *info, TupleDesc desc)
 			trained = meta->models[i].trained_rows;
 
 	values[n++] = CStringGetTextDatum(format_type_be(getBaseType(att->atttypid)));
-	values[n++] = CStringGetTextDatum("graph");
+	values[n++] = CStringGetTextDatum(lists ? "lists" : "graph");
 	values[n++] = CStringGetTextDatum(metric_names[meta->metric]);
 	values[n++] = Int32GetDatum((int32) meta->value_dim);
 	values[n++] = Int32GetDatum(meta->m);
 	values[n++] = Int32GetDatum(meta->ef_construction);
-	values[n++] = CStringGetTextDatum(vecx_code_name(code_kind(meta)));
+	values[n++] = CStringGetTextDatum(lists ? psprintf("rabitq%u", lists->code.bits) :
+									  vecx_code_name(code_kind(meta)));
 	values[n++] = Int32GetDatum((int32) meta->dim);
 	values[n++] = Int32GetDatum((int32) info->index->coder.nbytes);
 	values[n++] = Int32GetDatum((int32) basis->ndims);
@@ -228,6 +252,14 @@ make_result(const Info *info, TupleDesc desc)
 		values[n++] = Int64GetDatum(info->kind_bytes[kind]);
 	values[n++] = Int64GetDatum(info->free_bytes);
 	values[n++] = Int32GetDatum((int32) meta->version);
+	values[n++] = Int64GetDatum(info->kind_bytes[VECX_PAGE_LIST]);
+	values[n++] = Int64GetDatum(info->lists);
+	values[n++] = Int64GetDatum(info->closed_lists);
+	nulls[n] = info->lists == 0;
+	values[n++] = Float8GetDatum((double) info->list_rows / (double) Max(info->lists, 1));
+	values[n++] = Int64GetDatum(info->list_pages);
+	nulls[n] = !lists;
+	values[n++] = Float8GetDatum(lists ? 8.0 * (double) lists->block_bytes / VECX_LIST_BLOCK : 0);
 	Assert(n == lengthof(values) && n == desc->natts);
 	return heap_form_tuple(desc, values, nulls);
 }

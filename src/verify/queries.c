@@ -330,6 +330,12 @@ VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column)
 	set->queries = palloc0(sizeof(VecxQuery) * set->most_queries);
 	if (OidIsValid(table))
 		load_queries(set, table, column);
+	else if (set->index->lists)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("vectors of index \"%s\", whose structure is lists, cannot be queries",
+						RelationGetRelationName(set->target.rel)),
+				 errhint("Name a table of queries and its column.")));
 	else
 		sample_queries(set);
 	VecxQueriesCheck(set, OidIsValid(table), set->nqueries);

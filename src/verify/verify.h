@@ -5,7 +5,7 @@
 #ifndef VECX_VERIFY_H
 #define VECX_VERIFY_H
 
-#include "am/am.h"
+#include "am/list.h"
 
 /* An index and its table, opened for a function that its owner called. */
 typedef struct VecxTarget
@@ -102,16 +102,27 @@ extern void VecxSampleTake(VecxSample *sample, Oid table, const char *column, in
 						   Oid query_table, const char *query_column);
 extern float VecxKthSmallest(float *values, int n, int k);
 
-/* check_rows.c: the TIDs of an index against one another and the table */
+/* check_rows.c: the TIDs of an index against one another and the table.  A row of
+ * a list whose rows were copied to others has this for a hash: a crash may have
+ * left it in both. */
+#define VECX_CHECK_LEFT_BEHIND	1
 typedef struct VecxRowCheck VecxRowCheck;
 extern VecxRowCheck *VecxRowCheckMake(VecxTarget *target, VecxIndex *index);
 extern void VecxRowCheckAdd(VecxRowCheck *rows, VecxId id, uint32 hash, BlockNumber blkno,
 							OffsetNumber off, const VecxRowEntry *row, int nrows);
 extern void VecxRowCheckFinish(VecxRowCheck *rows, bool with_table);
 
+/* check_lists.c: posting lists */
+typedef struct VecxListCheck VecxListCheck;
+extern VecxListCheck *VecxListCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows);
+extern void VecxListCheckPage(VecxListCheck *lists, BlockNumber blkno, Page page);
+extern void VecxListCheckList(VecxListCheck *lists, BlockNumber blkno, OffsetNumber off,
+							  BlockNumber head);
+
 /* check_graph.c: records and links */
 typedef struct VecxGraphCheck VecxGraphCheck;
-extern VecxGraphCheck *VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows);
+extern VecxGraphCheck *VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows,
+										  VecxListCheck *lists);
 extern void VecxGraphCheckEntry(VecxGraphCheck *graph);
 extern void VecxGraphCheckPage(VecxGraphCheck *graph, BlockNumber blkno, Page page);
 

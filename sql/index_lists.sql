@@ -1,0 +1,143 @@
+-- Posting lists: rows complete and in order, through builds, inserts with splits,
+-- deletes and VACUUM; duplicates, NULLs and zero vectors; options.
+SET enable_seqscan = off;
+SET client_min_messages = warning;
+
+-- Distances that an ordered scan gives out of order, rows that it lacks, and the
+-- share of the ten nearest that it finds first.
+CREATE FUNCTION lists_test(tab regclass, op text, queries int,
+		OUT missing bigint, OUT twice bigint, OUT recall text) AS $$
+DECLARE
+	q record;
+	n bigint;
+	nd bigint;
+	total bigint;
+	hits int := 0;
+BEGIN
+	EXECUTE format('SELECT count(*) FROM %s', tab) INTO total;
+	missing := 0;
+	twice := 0;
+	FOR q IN EXECUTE format('SELECT v FROM %s WHERE v IS NOT NULL ORDER BY id LIMIT %s', tab, queries) LOOP
+		EXECUTE format('SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM %s ORDER BY v %s $1) s', tab, op)
+			INTO n, nd USING q.v;
+		missing := missing + total - nd;
+		twice := twice + n - nd;
+		EXECUTE format('SELECT count(*) FROM (SELECT d FROM (SELECT v %2$s $1 AS d FROM %1$s ORDER BY v %2$s $1 LIMIT 10) a
+			WHERE d <= (SELECT max(d) FROM (SELECT v %2$s $1 AS d FROM %1$s ORDER BY (v %2$s $1) + 0 LIMIT 10) b)) s', tab, op)
+			INTO n USING q.v;
+		hits := hits + n;
+	END LOOP;
+	recall := CASE WHEN hits >= 9.3 * queries THEN 'good' ELSE hits::text END;
+END $$ LANGUAGE plpgsql;
+
+-- clustered vectors of a linear congruential generator, so that they are the same everywhere
+CREATE FUNCTION made_vector(i int, dims int) RETURNS vector AS $$
+	SELECT array_agg(((i * 7919 + d * 104729 + i * d * 31) % 1009) / 1009.0 * 2 +
+		((i % 23) * (d + 3) * 37 % 101) / 20.0)::real[]::vector
+	FROM generate_series(1, dims) d
+$$ LANGUAGE sql IMMUTABLE;
+
+-- built on rows that are there
+CREATE TABLE made (id serial, v vector(64));
+INSERT INTO made (v) SELECT made_vector(i, 64) FROM generate_series(1, 3000) i;
+INSERT INTO made (v) VALUES (NULL), (NULL);
+CREATE INDEX made_l2 ON made USING vecx (v) WITH (structure = lists);
+SELECT structure, quantizer, lists > 10 AS has_lists, rows, null_rows, bytes_list > 0 AS has_bytes FROM vecx_info('made_l2');
+SELECT vecx_check('made_l2', true);
+SELECT * FROM lists_test('made', '<->', 10);
+EXPLAIN (COSTS off) SELECT id FROM made ORDER BY v <-> (SELECT v FROM made WHERE id = 1) LIMIT 5;
+DROP INDEX made_l2;
+
+-- inner product; cosine with zero vectors, which come after all others
+CREATE INDEX made_ip ON made USING vecx (v vector_ip_ops) WITH (structure = lists, list_rows = 50);
+SELECT vecx_check('made_ip', true);
+SELECT * FROM lists_test('made', '<#>', 10);
+DROP INDEX made_ip;
+INSERT INTO made (v) SELECT array_fill(0, ARRAY[64])::vector FROM generate_series(1, 3);
+CREATE INDEX made_cosine ON made USING vecx (v vector_cosine_ops) WITH (structure = lists);
+SELECT vecx_check('made_cosine', true);
+SELECT * FROM lists_test('made', '<=>', 10);
+SELECT array_agg(x) FROM (SELECT coalesce(v <=> made_vector(1, 64), -1) = 'NaN' AS x
+	FROM made ORDER BY v <=> made_vector(1, 64) OFFSET 3000) s;
+DROP INDEX made_cosine;
+
+-- filled by inserts: lists are split
+CREATE TABLE grown (id serial, v vector(64)) WITH (autovacuum_enabled = off);
+CREATE INDEX grown_l2 ON grown USING vecx (v) WITH (structure = lists);
+SELECT count(*) FROM (SELECT id FROM grown ORDER BY v <-> made_vector(1, 64)) s;
+INSERT INTO grown (v) SELECT made_vector(i, 64) FROM generate_series(1, 3000) i;
+SELECT lists > 10 AS has_lists, closed_lists > 0 AS has_closed, list_pages_max < 10 AS all_short, rows FROM vecx_info('grown_l2');
+SELECT vecx_check('grown_l2', true);
+SELECT * FROM lists_test('grown', '<->', 10);
+
+-- many rows of one vector stay in one list, which cannot be split
+INSERT INTO grown (v) SELECT made_vector(5, 64) FROM generate_series(1, 1500);
+SELECT vecx_check('grown_l2', true);
+SELECT * FROM lists_test('grown', '<->', 3);
+SELECT count(*) FROM (SELECT v <-> made_vector(5, 64) AS d FROM grown ORDER BY v <-> made_vector(5, 64) LIMIT 1501) s WHERE d = 0;
+
+-- updates, an aborted transaction, deletes, VACUUM
+UPDATE grown SET v = made_vector(id + 5000, 64) WHERE id % 7 = 0;
+BEGIN;
+INSERT INTO grown (v) SELECT made_vector(i, 64) FROM generate_series(9000, 9500) i;
+ROLLBACK;
+DELETE FROM grown WHERE id % 3 = 0 OR id > 3500;
+SELECT * FROM lists_test('grown', '<->', 3);
+VACUUM grown;
+SELECT closed_lists, dead, rows = (SELECT count(*) FROM grown) AS all_rows FROM vecx_info('grown_l2');
+SELECT vecx_check('grown_l2', true);
+SELECT * FROM lists_test('grown', '<->', 5);
+
+-- pages of lists that are gone are used again
+DELETE FROM grown;
+VACUUM grown;
+SELECT lists, vertices, rows FROM vecx_info('grown_l2');
+SELECT vecx_check('grown_l2', true);
+SELECT pg_relation_size('grown_l2') AS size_before \gset
+CREATE TABLE nothing AS SELECT 1;
+INSERT INTO grown (v) SELECT made_vector(i, 64) FROM generate_series(1, 10) i;
+DELETE FROM grown WHERE id % 2 = 0;
+VACUUM grown;
+INSERT INTO grown (v) SELECT made_vector(i, 64) FROM generate_series(1, 2500) i;
+SELECT pg_relation_size('grown_l2') <= :size_before AS no_larger;
+SELECT vecx_check('grown_l2', true);
+SELECT * FROM lists_test('grown', '<->', 5);
+REINDEX INDEX grown_l2;
+SELECT vecx_check('grown_l2', true);
+REINDEX INDEX CONCURRENTLY grown_l2;
+SELECT vecx_check('grown_l2', true);
+
+-- conditions, ranges, cursors, strict order
+SELECT count(*) FROM (SELECT id FROM grown WHERE id % 50 = 0 ORDER BY v <-> made_vector(1, 64) LIMIT 20) s;
+SELECT (SELECT count(*) FROM grown WHERE v <-> made_vector(1, 64) < 9) =
+	(SELECT count(*) FROM grown WHERE (v <-> made_vector(1, 64)) + 0 < 9) AS same;
+BEGIN;
+DECLARE c CURSOR FOR SELECT id FROM grown ORDER BY v <-> made_vector(1, 64);
+MOVE 1000 IN c;
+INSERT INTO grown (v) SELECT made_vector(i, 64) FROM generate_series(1, 1000) i;
+MOVE ALL IN c;
+COMMIT;
+SET vecx.scan_order = strict;
+SELECT bool_and(d >= before) AS in_order FROM
+	(SELECT d, lag(d, 1, 0) OVER () AS before FROM
+		(SELECT v <-> made_vector(1, 64) AS d FROM grown ORDER BY v <-> made_vector(1, 64) LIMIT 500) s) t;
+RESET vecx.scan_order;
+
+-- more lists find more; so few rows have no curve
+SET vecx.probes = 1000;
+SELECT * FROM lists_test('grown', '<->', 5);
+RESET vecx.probes;
+SELECT rows, count(*) > 5 AS points, max(recall) > 0.99 AS all_found FROM vecx_curve('grown_l2') GROUP BY rows ORDER BY rows;
+
+-- what is not supported says so
+CREATE INDEX ON made USING vecx (v vector_l1_ops) WITH (structure = lists);
+CREATE INDEX ON made USING vecx (v) WITH (structure = lists, quantizer = sq8);
+CREATE INDEX ON made USING vecx (v) WITH (structure = lists, quantizer = rabitq, bits = 4);
+CREATE INDEX ON made USING vecx (v, id) WITH (structure = lists);
+CREATE INDEX ON made USING vecx (v) WITH (structure = tree);
+SELECT vecx_calibrate('grown_l2');
+SELECT vecx_recall('grown_l2');
+SELECT vecx_recall('grown_l2', queries => 'made', query_column => 'v', samples => 20) > 0.9 AS good;
+
+DROP TABLE made, grown, nothing;
+DROP FUNCTION lists_test, made_vector;

@@ -1,0 +1,153 @@
+/*
+ * list.h
+ *    Posting lists: rows of near vectors on pages of their own, under a centroid
+ *    that is a vertex of the index's graph.
+ *
+ * The vertex's row entry names the list's first page.  A row's code is that of
+ * its vector's residual to the centroid, as the graph's code gives it back.
+ */
+#ifndef VECX_LIST_H
+#define VECX_LIST_H
+
+#include "access/transam.h"
+
+#include "am/am.h"
+#include "code/code_list.h"
+
+/*
+ * A LIST page: this header, then blocks of VECX_LIST_BLOCK rows.  Rows fill them
+ * from the first; all pages of a list but those at its end are full, unless
+ * VACUUM has removed rows.
+ *
+ * Rows that are in a list stay there, or all go to new lists: the list is closed,
+ * so that nothing is added; its rows are copied; then they are removed, page by
+ * page, and each page says where they went.  So a scan that comes late finds the
+ * new lists by the pages of the old.
+ */
+typedef struct VecxListPageData
+{
+	BlockNumber head;			/* first page of the list: itself there */
+	BlockNumber tail;			/* on the first page: where rows are added */
+	BlockNumber forward;		/* first of the lists that its rows went to */
+	BlockNumber sibling;		/* on the first page: the next list made of the same one */
+	uint64		retired;		/* next XID, in 64 bits, when nothing led here any more; or 0 */
+	uint32		npages;			/* on the first page: of the list */
+	uint32		split_pages;	/* on the first page: not to be split before it has more */
+	uint16		nrows;
+	uint16		flags;			/* VECX_LIST_xxx */
+	uint32		unused;
+} VecxListPageData;
+
+typedef VecxListPageData *VecxListPage;
+
+#define VECX_LIST_CLOSED		0x01	/* on the first page: no row may be added */
+#define VECX_LIST_MOVED			0x02	/* rows of this page went to the lists at forward */
+
+StaticAssertDecl(sizeof(VecxListPageData) == 40, "on-disk size is frozen");
+
+#define VecxListPageHeader(page)	((VecxListPage) PageGetContents(page))
+#define VecxListPageBlocks(page) \
+	((uint8 *) PageGetContents(page) + MAXALIGN(sizeof(VecxListPageData)))
+#define VECX_LIST_PAGE_ROOM		(VECX_PAGE_CAPACITY - MAXALIGN(sizeof(VecxListPageData)))
+
+/* A centroid's row entry. */
+#define VecxListOfTid(tid)		ItemPointerGetBlockNumberNoCheck(tid)
+static inline void
+VecxListSetTid(ItemPointer tid, BlockNumber head)
+{
+	ItemPointerSet(tid, head, FirstOffsetNumber);
+}
+
+/* Pages of a list beyond which it is split. */
+#define VecxListMostPages(lists) \
+	(2 * (((lists)->list_rows + (lists)->page_rows - 1) / (lists)->page_rows))
+
+/* An index's quantiser, and where things lie in a block. */
+typedef struct VecxLists
+{
+	VecxListCode code;
+	Size		factors;
+	Size		rows;
+	Size		extra;
+	Size		block_bytes;
+	int			page_blocks;
+	int			page_rows;
+	int			list_rows;		/* that lists are made for */
+	Size		row_size;		/* of a row entry */
+	Size		item_bytes;		/* of a VecxListItem */
+} VecxLists;
+
+/* A row by itself: the row entry, its codes, a byte each, and extra follow. */
+typedef struct VecxListItem
+{
+	float		add;
+	uint16		rescale;
+	uint16		sigma;
+	uint8		bytes[FLEXIBLE_ARRAY_MEMBER];
+} VecxListItem;
+
+StaticAssertDecl(offsetof(VecxListItem, bytes) == MAXALIGN(offsetof(VecxListItem, bytes)),
+				 "a row entry behind it is aligned");
+
+#define VecxListItemRow(item)			((VecxRowEntry *) (item)->bytes)
+#define VecxListItemCodes(lists, item)	((item)->bytes + (lists)->row_size)
+#define VecxListItemExtra(lists, item)	(VecxListItemCodes(lists, item) + (lists)->code.ncolumns)
+
+/* A centroid, ready to encode with. */
+typedef struct VecxListEncoder
+{
+	VecxIndex  *index;
+	VecxListCentre centre;
+	float	   *c;				/* [dim] */
+	float	   *cy;				/* [proj_floats] */
+	float	   *y;				/* of a vector */
+	void	   *scratch;
+} VecxListEncoder;
+
+/* list_page.c */
+extern void VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const VecxMetaPageData *meta);
+extern uint8 *VecxListsTrain(Relation index, const VecxMetaPageData *meta, MemoryContext cxt,
+							 size_t *nbytes);
+extern void VecxListsOpen(VecxIndex *index);
+extern int	VecxListsDefaultRows(Relation index);
+extern void VecxListPageInit(Page page, BlockNumber head);
+extern VecxListPage VecxListGetPage(const VecxIndex *index, Page page, BlockNumber blkno);
+extern void VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item);
+extern void VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item);
+extern VecxRowEntry *VecxListRow(const VecxLists *lists, Page page, int row);
+extern void VecxListSetRows(const VecxLists *lists, Page page, int nrows);
+extern Buffer VecxListNewPage(VecxIndex *index);
+extern void VecxListFreePage(VecxIndex *index, Buffer buf);
+extern void VecxListEncoderInit(VecxListEncoder *encoder, VecxIndex *index);
+extern void VecxListEncoderUse(VecxListEncoder *encoder, const float *centre);
+extern void VecxListEncode(VecxListEncoder *encoder, const float *x, const float *y, VecxListItem *item);
+
+
+/* list_read.c: the rows of lists as a scan meets them */
+typedef struct VecxListScan VecxListScan;
+extern VecxListScan *VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search,
+									  VecxProbe *probe, const VecxRange *range,
+									  const VecxFilterQuery *filter, int64 rows, int probes);
+extern double VecxListScanPassing(const VecxListScan *ls);
+extern int	VecxListScanWiden(VecxListScan *ls, int probes);
+extern bool VecxListScanFill(VecxListScan *ls, int64 rows_given);
+extern bool VecxListScanPeek(VecxListScan *ls, float *lower);
+extern bool VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper);
+extern void VecxListScanCount(const VecxListScan *ls, int64 *lists, int64 *rows,
+							  int64 *within);
+
+/* list_insert.c */
+extern void VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input,
+						   const VecxRowEntry *row);
+extern VecxId VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head);
+
+/* list_split.c */
+extern void VecxListMaybeSplit(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head);
+
+/* list_vacuum.c */
+extern bool VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callback,
+							   void *arg, int64 *live, int64 *removed);
+extern bool VecxListTend(VecxIndex *index, BlockNumber head);
+extern void VecxListRetire(VecxIndex *index, BlockNumber head);
+
+#endif							/* VECX_LIST_H */

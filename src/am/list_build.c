@@ -1,0 +1,457 @@
+/*
+ * list_build.c
+ *    CREATE INDEX with structure = lists: centroids by k-means over a sample, then
+ *    every row coded for the nearest one, sorted by list and written.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/tableam.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type_d.h"
+#include "commands/progress.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+#include "utils/sampling.h"
+#include "utils/tuplesort.h"
+
+#include "am/list.h"
+#include "am/load.h"
+
+/* Rows of the sample for each list, at most. */
+#define SAMPLE_PER_LIST		32
+
+/* Rows of the sample that are queries for the curve, about. */
+#define QUERIES				128
+
+/* Rows that are assigned and projected together. */
+#define ROW_BATCH			64
+
+struct VecxListsBuild
+{
+	VecxIndex  *index;
+	Relation	heap;
+	IndexInfo  *info;
+	VecxLoader *loader;
+	MemoryContext cxt;
+	MemoryContext row_cxt;		/* of one row */
+	VecxTrainEnv env;
+	double		tuples;			/* of the table, estimated */
+	uint32		wanted;			/* lists */
+	float	   *mean;			/* of the vectors; NULL: not taken off */
+	VecxPoints	sample;
+	Size		sample_max;
+	float	   *work;
+	VecxListCurve *curve;		/* NULL: not to be measured */
+	Size		query_every;	/* rows of the sample */
+
+	VecxClusters clusters;
+	uint8	   *codes;			/* of the centroids, for the graph */
+	float	   *projected;		/* the centroids */
+	BlockNumber *heads;			/* of the lists; InvalidBlockNumber: empty */
+
+	/* rows on their way */
+	int			nbatch;
+	float	   *x;				/* [ROW_BATCH][dim] */
+	float	   *y;
+	ItemPointerData tids[ROW_BATCH];
+	uint8	   *filters;		/* [ROW_BATCH] */
+	VecxPoints	points;
+	uint32		leaf[ROW_BATCH];
+	float	   *room;
+	void	   *scratch;
+	VecxListItem *item;
+	Tuplesortstate *sort;
+	TupleTableSlot *slot;
+	bytea	   *packed;
+};
+
+/* Share of maintenance_work_mem for the centroids and their projections. */
+#define CENTROIDS_SHARE		3
+/* The same for the sample; the sort of rows takes its place. */
+#define SAMPLE_SHARE		2
+
+/* How many lists there should be. */
+double
+VecxListsWanted(Relation index, const VecxMetaPageData *meta, double tuples)
+{
+	double		most = (double) maintenance_work_mem * 1024 / CENTROIDS_SHARE /
+		(2 * sizeof(float) * meta->dim);
+
+	return Max(Min(tuples / meta->list_rows, most), 1);
+}
+
+/* sample is the first sample, whose mean is taken off. */
+VecxListsBuild *
+VecxListsBuildBegin(VecxIndex *index, Relation heap, IndexInfo *info, const float *sample,
+					int nsample, double tuples)
+{
+	VecxListsBuild *b = palloc0(sizeof(VecxListsBuild));
+	uint32		dim = index->meta.dim;
+
+	b->index = index;
+	b->heap = heap;
+	b->info = info;
+	b->cxt = CurrentMemoryContext;
+	b->row_cxt = AllocSetContextCreate(b->cxt, "vecx rows for lists", ALLOCSET_DEFAULT_SIZES);
+	b->tuples = tuples;
+	b->wanted = (uint32) VecxListsWanted(index->rel, &index->meta, tuples);
+	VecxTrainEnvInit(&b->env, b->cxt);
+	if (index->meta.metric == VECX_METRIC_IP || nsample == 0)
+		return b;
+	b->mean = palloc0(sizeof(float) * dim);
+	for (int row = 0; row < nsample; row++)
+		for (uint32 i = 0; i < dim; i++)
+			b->mean[i] += sample[(Size) row * dim + i] / nsample;
+	return b;
+}
+
+static void
+sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+{
+	VecxListsBuild *b = arg;
+	MemoryContext old;
+	VecxInput	input;
+
+	if (isnull[0] || b->sample.count == b->sample_max)
+		return;
+	old = MemoryContextSwitchTo(b->row_cxt);
+	VecxPrepareInput(b->index, values[0], &input);
+	if (input.kind == VECX_INPUT_OK)
+	{
+		if (b->curve && b->sample.count % b->query_every == 0)
+			VecxListCurveAddQuery(b->curve, tid, input.vec, b->mean, b->work);
+		vecx_cluster_put(&b->sample, b->sample.count++, b->index->meta.dim, b->mean, input.vec, b->work);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(b->row_cxt);
+}
+
+/* Samples rows of blocks from all over the table, as points. */
+static void
+sample_table(VecxListsBuild *b)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(b->heap);
+	uint32		dim = b->index->meta.dim;
+	Size		bytes = vecx_cluster_point_bytes(dim) + sizeof(VecxPointHead);
+	Size		memory = (Size) maintenance_work_mem * 1024 / SAMPLE_SHARE;
+	double		rows = Min((double) SAMPLE_PER_LIST * b->wanted, (double) (memory / bytes));
+	VecxOptions *options = (VecxOptions *) b->index->rel->rd_options;
+	BlockSamplerData blocks;
+
+	b->sample_max = (Size) Max(rows, 1);
+	b->query_every = Max(b->sample_max / QUERIES, 1);
+	if (!options || options->auto_calibrate)
+		b->curve = VecxListCurveMake(b->index, ROW_BATCH);
+	b->work = palloc(sizeof(float) * vecx_cluster_point_bytes(dim));
+	vecx_cluster_alloc(&b->env, dim, b->sample_max, &b->sample);
+	b->sample.count = 0;
+	BlockSampler_Init(&blocks, nblocks,
+					  (int) Min(ceil(1.1 * nblocks * rows / Max(b->tuples, 1)) + 1, nblocks),
+					  (uint32) b->index->meta.seed);
+	while (BlockSampler_HasMore(&blocks))
+	{
+		CHECK_FOR_INTERRUPTS();
+		table_index_build_range_scan(b->heap, b->index->rel, b->info, false,
+									 !b->info->ii_Concurrent, false,
+									 BlockSampler_Next(&blocks), 1, sample_row, b, NULL);
+	}
+}
+
+/* Finds the centroids; from then on they are what the graph's codes say. */
+static void
+make_centroids(VecxListsBuild *b)
+{
+	VecxIndex  *index = b->index;
+	const VecxListCode *code = &index->lists->code;
+	uint32		dim = index->meta.dim;
+	uint32		n;
+
+	vecx_clusters_make(&b->env, &b->sample, dim, b->mean, b->wanted, index->meta.seed, &b->clusters);
+	pfree(b->sample.heads);
+	pfree(b->sample.points);
+	n = b->clusters.nleaves;
+	b->codes = MemoryContextAllocExtended(b->cxt, (Size) index->coder.nbytes * Max(n, 1),
+										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	b->projected = MemoryContextAllocHuge(b->cxt, sizeof(float) * code->proj_floats * Max(n, 1));
+	b->heads = MemoryContextAllocHuge(b->cxt, sizeof(BlockNumber) * Max(n, 1));
+	b->scratch = palloc(vecx_list_scratch(code));
+	for (uint32 i = 0; i < n; i++)
+	{
+		float	   *centre = b->clusters.centres + (Size) i * dim;
+
+		CHECK_FOR_INTERRUPTS();
+		vecx_code_encode(&index->coder, centre, b->codes + (Size) i * index->coder.nbytes);
+		vecx_code_decode(&index->coder, b->codes + (Size) i * index->coder.nbytes, centre);
+		vecx_clusters_use_centre(&b->clusters, i, b->work);
+		vecx_list_project(code, centre, b->projected + (Size) i * code->proj_floats, b->scratch);
+		b->heads[i] = InvalidBlockNumber;
+	}
+}
+
+/* Rows in the sort: the list, and the item with two codes to a byte where they
+ * have four bits. */
+static Size
+packed_codes(const VecxListCode *code)
+{
+	return code->column_bytes == VECX_LIST_BLOCK / 2 ? (code->ncolumns + 1) / 2 : code->ncolumns;
+}
+
+/* Bytes of an item before its codes. */
+static Size
+item_head(const VecxLists *lists)
+{
+	return offsetof(VecxListItem, bytes) + lists->row_size;
+}
+
+static void
+pack_item(const VecxLists *lists, const VecxListItem *item, uint8 *packed)
+{
+	const VecxListCode *code = &lists->code;
+	const uint8 *codes = VecxListItemCodes(lists, item);
+	Size		ncodes = packed_codes(code);
+
+	memcpy(packed, item, item_head(lists));
+	packed += item_head(lists);
+	if (ncodes == code->ncolumns)
+		memcpy(packed, codes, ncodes);
+	else
+		for (uint32 i = 0; i < code->ncolumns; i += 2)
+			packed[i / 2] = codes[i] | (i + 1 < code->ncolumns ? codes[i + 1] << 4 : 0);
+	memcpy(packed + ncodes, codes + code->ncolumns, code->extra_bytes);
+}
+
+static void
+unpack_item(const VecxLists *lists, const uint8 *packed, VecxListItem *item)
+{
+	const VecxListCode *code = &lists->code;
+	uint8	   *codes = VecxListItemCodes(lists, item);
+	Size		ncodes = packed_codes(code);
+
+	memcpy(item, packed, item_head(lists));
+	packed += item_head(lists);
+	if (ncodes == code->ncolumns)
+		memcpy(codes, packed, ncodes);
+	else
+		for (uint32 i = 0; i < code->ncolumns; i++)
+			codes[i] = packed[i / 2] >> (i % 2 * 4) & 0x0F;
+	memcpy(codes + code->ncolumns, packed + ncodes, code->extra_bytes);
+}
+
+static void
+begin_sort(VecxListsBuild *b)
+{
+	const VecxListCode *code = &b->index->lists->code;
+	TupleDesc	desc = CreateTemplateTupleDesc(2);
+	AttrNumber	attribute = 1;
+	Oid			operator = Int4LessOperator;
+	Oid			collation = InvalidOid;
+	bool		nulls_first = false;
+	Size		bytes = VARHDRSZ + item_head(b->index->lists) + packed_codes(code) + code->extra_bytes;
+
+	TupleDescInitEntry(desc, 1, "list", INT4OID, -1, 0);
+	TupleDescInitEntry(desc, 2, "row", BYTEAOID, -1, 0);
+	b->sort = tuplesort_begin_heap(desc, 1, &attribute, &operator, &collation, &nulls_first,
+								   Max(maintenance_work_mem / SAMPLE_SHARE, 64), NULL, TUPLESORT_NONE);
+	b->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	b->packed = palloc0(bytes);
+	SET_VARSIZE(b->packed, bytes);
+}
+
+/* Assigns, codes and sorts in the rows of the batch. */
+static void
+flush_batch(VecxListsBuild *b)
+{
+	const VecxListCode *code = &b->index->lists->code;
+	uint32		dim = b->index->meta.dim;
+	Size		nbytes = b->index->filters->nbytes;
+
+	b->points.count = b->nbatch;
+	for (int i = 0; i < b->nbatch; i++)
+		vecx_cluster_put(&b->points, i, dim, b->mean, b->x + (Size) i * dim, b->work);
+	vecx_clusters_assign(&b->clusters, &b->points, b->leaf, b->room);
+	if (b->curve)
+		VecxListCurveSeeRows(b->curve, &b->points, b->tids, b->leaf);
+	vecx_list_project_many(code, b->x, b->nbatch, b->y, b->scratch);
+	for (int i = 0; i < b->nbatch; i++)
+	{
+		VecxListCentre centre;
+		VecxListEntry entry;
+
+		centre.c = b->clusters.centres + (Size) b->leaf[i] * dim;
+		centre.y = b->projected + (Size) b->leaf[i] * code->proj_floats;
+		entry.codes = VecxListItemCodes(b->index->lists, b->item);
+		entry.extra = VecxListItemExtra(b->index->lists, b->item);
+		vecx_list_encode(code, &centre, b->x + (Size) i * dim, b->y + (Size) i * code->proj_floats,
+						 &entry, b->scratch);
+		VecxListItemRow(b->item)->tid = b->tids[i];
+		memcpy(VecxRowFilters(VecxListItemRow(b->item)), b->filters + i * nbytes, nbytes);
+		b->item->add = entry.add;
+		b->item->rescale = entry.rescale;
+		b->item->sigma = entry.sigma;
+		pack_item(b->index->lists, b->item, (uint8 *) VARDATA(b->packed));
+		ExecClearTuple(b->slot);
+		b->slot->tts_values[0] = Int32GetDatum((int32) b->leaf[i]);
+		b->slot->tts_values[1] = PointerGetDatum(b->packed);
+		b->slot->tts_isnull[0] = b->slot->tts_isnull[1] = false;
+		ExecStoreVirtualTuple(b->slot);
+		tuplesort_puttupleslot(b->sort, b->slot);
+	}
+	b->nbatch = 0;
+}
+
+static void
+take_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+{
+	VecxListsBuild *b = arg;
+	uint8	   *filters = b->filters + b->nbatch * b->index->filters->nbytes;
+	MemoryContext old;
+	VecxInput	input;
+
+	b->loader->rows++;
+	old = MemoryContextSwitchTo(b->row_cxt);
+	VecxFilterForm(b->index->filters, values, isnull, filters);
+	if (!isnull[0])
+		VecxPrepareInput(b->index, values[0], &input);
+	if (isnull[0] || input.kind != VECX_INPUT_OK)
+		VecxLoaderSideRow(b->loader, tid, filters, isnull[0] ? VECX_ROW_NULL : VECX_ROW_UNSCORABLE);
+	else
+	{
+		memcpy(b->x + (Size) b->nbatch * b->index->meta.dim, input.vec,
+			   sizeof(float) * b->index->meta.dim);
+		b->tids[b->nbatch++] = *tid;
+		if (b->nbatch == ROW_BATCH)
+			flush_batch(b);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(b->row_cxt);
+}
+
+/* Reads the table, twice: for the centroids, and into the sort.  Returns the
+ * number of its rows. */
+double
+VecxListsBuildRead(VecxListsBuild *b, VecxLoader *loader)
+{
+	const VecxListCode *code = &b->index->lists->code;
+	uint32		dim = b->index->meta.dim;
+	double		heap_tuples;
+
+	b->loader = loader;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_CLUSTER);
+	sample_table(b);
+	make_centroids(b);
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_LISTS);
+	b->x = palloc(sizeof(float) * dim * ROW_BATCH);
+	b->y = palloc(sizeof(float) * code->proj_floats * ROW_BATCH);
+	b->filters = palloc0(b->index->filters->nbytes * ROW_BATCH + 1);
+	vecx_cluster_alloc(&b->env, dim, ROW_BATCH, &b->points);
+	b->room = palloc(sizeof(float) * vecx_clusters_room(&b->clusters, ROW_BATCH));
+	b->item = palloc0(b->index->lists->item_bytes);
+	begin_sort(b);
+	heap_tuples = table_index_build_scan(b->heap, b->index->rel, b->info, true, true, take_row, b, NULL);
+	if (b->nbatch > 0)
+		flush_batch(b);
+	tuplesort_performsort(b->sort);
+	return heap_tuples;
+}
+
+/* A page of the list that is being written, locked. */
+typedef struct Writer
+{
+	Buffer		buf;
+	BlockNumber head;
+	uint32		npages;
+	int			nrows;			/* on the page */
+} Writer;
+
+static void
+begin_page(VecxListsBuild *b, Writer *w)
+{
+	BlockNumber blkno;
+	Buffer		buf = VecxExtend(b->index->rel, MAIN_FORKNUM);
+
+	blkno = BufferGetBlockNumber(buf);
+	if (BufferIsValid(w->buf))
+	{
+		VecxPageGetOpaque(BufferGetPage(w->buf))->next = blkno;
+		VecxListSetRows(b->index->lists, BufferGetPage(w->buf), w->nrows);
+		MarkBufferDirty(w->buf);
+		UnlockReleaseBuffer(w->buf);
+	}
+	else
+		w->head = blkno;
+	w->buf = buf;
+	w->nrows = 0;
+	w->npages++;
+	VecxListPageInit(BufferGetPage(buf), w->head);
+}
+
+static void
+end_list(VecxListsBuild *b, Writer *w)
+{
+	BlockNumber tail = BufferGetBlockNumber(w->buf);
+	VecxListPage header;
+
+	VecxListSetRows(b->index->lists, BufferGetPage(w->buf), w->nrows);
+	MarkBufferDirty(w->buf);
+	if (tail != w->head)
+	{
+		UnlockReleaseBuffer(w->buf);
+		w->buf = VecxReadPage(b->index->rel, w->head, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_LIST);
+	}
+	header = VecxListPageHeader(BufferGetPage(w->buf));
+	header->tail = tail;
+	header->npages = w->npages;
+	MarkBufferDirty(w->buf);
+	UnlockReleaseBuffer(w->buf);
+	memset(w, 0, sizeof(Writer));
+}
+
+/* Writes the lists, and makes their centroids vertices of the loader's graph. */
+void
+VecxListsBuildWrite(VecxListsBuild *b, VecxLoader *loader)
+{
+	const VecxLists *lists = b->index->lists;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(b->slot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+	int32		list = -1;
+	Writer		w;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_WRITE);
+	memset(&w, 0, sizeof(w));
+	while (tuplesort_gettupleslot(b->sort, true, false, slot, NULL))
+	{
+		bool		isnull;
+		int32		next = DatumGetInt32(slot_getattr(slot, 1, &isnull));
+		bytea	   *packed = DatumGetByteaPP(slot_getattr(slot, 2, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		unpack_item(lists, (uint8 *) VARDATA_ANY(packed), b->item);
+		if (next != list && BufferIsValid(w.buf))
+			end_list(b, &w);
+		if (!BufferIsValid(w.buf) || w.nrows == lists->page_rows)
+			begin_page(b, &w);
+		list = next;
+		b->heads[list] = w.head;
+		VecxListPut(lists, BufferGetPage(w.buf), w.nrows++, b->item);
+	}
+	if (BufferIsValid(w.buf))
+		end_list(b, &w);
+	tuplesort_end(b->sort);
+	ExecDropSingleTupleTableSlot(slot);
+	ExecDropSingleTupleTableSlot(b->slot);
+	for (uint32 i = 0; i < b->clusters.nleaves; i++)
+		if (b->heads[i] != InvalidBlockNumber)
+			VecxLoaderCentroid(loader, b->codes + (Size) i * b->index->coder.nbytes, b->heads[i]);
+}
+
+/* Measures how many lists to read; after the index was written. */
+void
+VecxListsBuildCurve(VecxListsBuild *b)
+{
+	if (b->curve)
+		VecxListCurveStore(b->curve, b->codes, b->heads, b->clusters.nleaves);
+}

@@ -1,0 +1,291 @@
+/*
+ * list_insert.c
+ *    Adds a row to the list of the nearest centroid.
+ *
+ * The row goes to the list's last page.  Whoever adds to a list has its first
+ * page exclusively locked, and then the last one: so what that page says of the
+ * whole list holds meanwhile.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+
+#include "am/list.h"
+
+/* Centroids that a row may go to, when nearer ones do not take it. */
+#define NEAR_CENTROIDS	12
+
+
+/* The first page of a list, exclusively locked, if rows may be added; else
+ * InvalidBuffer. */
+static Buffer
+lock_head(VecxIndex *index, BlockNumber head)
+{
+	Buffer		buf = ReadBuffer(index->rel, head);
+	VecxListPage header;
+
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	header = VecxListGetPage(index, BufferGetPage(buf), head);
+	if (header && header->head == head && !(header->flags & VECX_LIST_CLOSED))
+		return buf;
+	UnlockReleaseBuffer(buf);
+	return InvalidBuffer;
+}
+
+/* Another page of the list whose first page is locked, exclusively locked. */
+static Buffer
+lock_page(VecxIndex *index, BlockNumber head, BlockNumber blkno)
+{
+	Buffer		buf;
+	VecxListPage header;
+
+	/* of a damaged index: the first page is locked here */
+	if (blkno == head)
+		VecxCorrupted(index->rel, blkno, "the pages of a list form a circle");
+	buf = ReadBuffer(index->rel, blkno);
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	header = VecxListGetPage(index, BufferGetPage(buf), blkno);
+	if (!header || header->head != head)
+		VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
+	return buf;
+}
+
+/* Adds the row to a locked page; false if it has no room. */
+static bool
+append_to_page(VecxIndex *index, Buffer buf, const VecxListItem *item)
+{
+	int			nrows = VecxListPageHeader(BufferGetPage(buf))->nrows;
+	VecxPageChange change;
+
+	if (nrows >= index->lists->page_rows)
+		return false;
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	VecxListSetRows(index->lists, change.page, nrows + 1);
+	VecxListPut(index->lists, change.page, nrows, item);
+	VecxPageCommit(&change);
+	return true;
+}
+
+static void
+set_tail(VecxIndex *index, Buffer head_buf, BlockNumber tail, uint32 more_pages)
+{
+	VecxPageChange change;
+	VecxListPage header;
+
+	VecxPageBegin(&change, index->rel, head_buf, index->mode, false);
+	header = VecxListPageHeader(change.page);
+	header->tail = tail;
+	header->npages += more_pages;
+	VecxPageCommit(&change);
+}
+
+/*
+ * Adds the row to the first page from the tail on that has room; the first page
+ * of the list is locked.  False if none has: *last is the chain's end.
+ */
+static bool
+append_from_tail(VecxIndex *index, Buffer head_buf, const VecxListItem *item, BlockNumber *last)
+{
+	BlockNumber head = BufferGetBlockNumber(head_buf);
+	BlockNumber tail = VecxListPageHeader(BufferGetPage(head_buf))->tail;
+	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
+
+	for (*last = tail;; steps--)
+	{
+		Buffer		buf = *last == head ? head_buf : lock_page(index, head, *last);
+		bool		done = append_to_page(index, buf, item);
+		BlockNumber next = VecxPageGetOpaque(BufferGetPage(buf))->next;
+
+		if (buf != head_buf)
+			UnlockReleaseBuffer(buf);
+		if (done)
+		{
+			if (*last != tail)
+				set_tail(index, head_buf, *last, 0);
+			return true;
+		}
+		if (next == InvalidBlockNumber)
+			return false;
+		if (steps == 0)
+			VecxCorrupted(index->rel, next, "the pages of a list form a circle");
+		*last = next;
+	}
+}
+
+/* A page of the list with the row, that nothing leads to yet. */
+static BlockNumber
+make_page(VecxIndex *index, BlockNumber head, const VecxListItem *item)
+{
+	Buffer		buf = VecxListNewPage(index);
+	BlockNumber blkno = BufferGetBlockNumber(buf);
+	VecxPageChange change;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, true);
+	VecxListPageInit(change.page, head == InvalidBlockNumber ? blkno : head);
+	VecxListSetRows(index->lists, change.page, 1);
+	VecxListPut(index->lists, change.page, 0, item);
+	VecxPageCommit(&change);
+	UnlockReleaseBuffer(buf);
+	return blkno;
+}
+
+/* Leaves a page that nothing leads to to VACUUM: a scan that read all pages may
+ * have taken note of it. */
+static void
+drop_page(VecxIndex *index, BlockNumber blkno)
+{
+	Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_LIST);
+	VecxPageChange change;
+	VecxListPage header;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	VecxListSetRows(index->lists, change.page, 0);
+	header = VecxListPageHeader(change.page);
+	header->flags |= VECX_LIST_CLOSED;
+	header->retired = U64FromFullTransactionId(ReadNextFullTransactionId());
+	VecxPageCommit(&change);
+	UnlockReleaseBuffer(buf);
+}
+
+static void
+set_next(VecxIndex *index, Buffer buf, BlockNumber next)
+{
+	VecxPageChange change;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	VecxPageGetOpaque(change.page)->next = next;
+	VecxPageCommit(&change);
+}
+
+/*
+ * Adds a row to the list; *npages is then how many pages it has.  A new page is
+ * made while no page is locked: page, the pointer to it, then the tail.  A crash
+ * after the first leaves a page that nothing leads to; after the second, a
+ * tail that is one page behind.
+ */
+static bool
+append(VecxIndex *index, BlockNumber head, const VecxListItem *item, uint32 *npages)
+{
+	Buffer		head_buf = lock_head(index, head);
+	BlockNumber last;
+	BlockNumber added;
+	bool		done;
+
+	if (!BufferIsValid(head_buf))
+		return false;
+	done = append_from_tail(index, head_buf, item, &last);
+	*npages = VecxListPageHeader(BufferGetPage(head_buf))->npages;
+	UnlockReleaseBuffer(head_buf);
+	if (done)
+		return true;
+
+	added = make_page(index, head, item);
+	head_buf = lock_head(index, head);
+	if (!BufferIsValid(head_buf))
+	{
+		drop_page(index, added);
+		return false;
+	}
+	/* another may have added a page meanwhile, or VACUUM made room */
+	if (append_from_tail(index, head_buf, item, &last))
+		drop_page(index, added);
+	else
+	{
+		Buffer		buf = last == head ? head_buf : lock_page(index, head, last);
+
+		set_next(index, buf, added);
+		if (buf != head_buf)
+			UnlockReleaseBuffer(buf);
+		set_tail(index, head_buf, added, 1);
+	}
+	*npages = VecxListPageHeader(BufferGetPage(head_buf))->npages;
+	UnlockReleaseBuffer(head_buf);
+	return true;
+}
+
+/* Centroids by the distance that lists are made by. */
+static int
+compare_near(const void *a, const void *b)
+{
+	float		x = ((const VecxOpened *) a)->nav;
+	float		y = ((const VecxOpened *) b)->nav;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * The centroids nearest to a vector, nearest first, with their codes.  Under the
+ * inner product the search is by that, but lists are made by L2 distance.
+ */
+static VecxOpened *
+nearest_centroids(VecxIndex *index, const float *x, int *count)
+{
+	VecxProbe  *probe = VecxProbeMake(index, x);
+	VecxSearch *search = VecxSearchMake(index, CurrentMemoryContext, true);
+	VecxId		seeds[VECX_MAX_SEEDS];
+	int			nseeds = VecxSearchDescend(search, probe, 0, seeds);
+	VecxOpened *opened;
+
+	VecxSearchStart(search, probe, 0, seeds, nseeds);
+	VecxSearchRun(search, NEAR_CENTROIDS);
+	VecxSearchRelease(search);
+	opened = VecxSearchOpened(search, count);
+	if (index->meta.metric == VECX_METRIC_IP)
+		for (int i = 0; i < *count; i++)
+			opened[i].nav = opened[i].norm2 + 2 * opened[i].nav;
+	qsort(opened, *count, sizeof(VecxOpened), compare_near);
+	return opened;
+}
+
+/* The first list, or the first after all that are closed: its centroid is the
+ * vector itself. */
+static void
+start_list(VecxIndex *index, VecxListEncoder *encoder, const float *x, VecxListItem *item)
+{
+	uint8	   *code = palloc0(index->coder.nbytes);
+	float	   *centre = palloc(sizeof(float) * index->meta.dim);
+
+	vecx_code_encode(&index->coder, x, code);
+	vecx_code_decode(&index->coder, code, centre);
+	VecxListEncoderUse(encoder, centre);
+	VecxListEncode(encoder, x, NULL, item);
+	VecxInsertCentroid(index, code, make_page(index, InvalidBlockNumber, item));
+}
+
+void
+VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const VecxRowEntry *row)
+{
+	const float *x = input->vec;
+	float	   *centre = palloc(sizeof(float) * index->meta.dim);
+	VecxListItem *item = palloc0(index->lists->item_bytes);
+	VecxListEncoder encoder;
+	VecxOpened *near;
+	int			nnear;
+	int			at = 0;
+	uint32		npages = 0;
+
+	VecxListEncoderInit(&encoder, index);
+	memcpy(VecxListItemRow(item), row, index->lists->row_size);
+	/* VACUUM waits for those who may be about to add to a list it has closed */
+	LockPage(index->rel, VECX_META_BLKNO, ShareLock);
+	VecxIndexRefresh(index);
+	near = nearest_centroids(index, x, &nnear);
+	for (at = 0; at < nnear; at++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (near[at].dead || near[at].nrows < 1)
+			continue;
+		vecx_code_decode(&index->coder, near[at].code, centre);
+		VecxListEncoderUse(&encoder, centre);
+		VecxListEncode(&encoder, x, NULL, item);
+		if (append(index, VecxListOfTid(&near[at].tids[0]), item, &npages))
+			break;
+	}
+	UnlockPage(index->rel, VECX_META_BLKNO, ShareLock);
+
+	if (at == nnear)
+		start_list(index, &encoder, x, item);
+	else if (npages > VecxListMostPages(index->lists))
+		VecxListMaybeSplit(index, heap, near[at].id, VecxListOfTid(&near[at].tids[0]));
+}

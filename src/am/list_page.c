@@ -1,0 +1,303 @@
+/*
+ * list_page.c
+ *    Posting lists on pages: where things lie, and rows in and out of blocks.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+
+#include "am/list.h"
+
+/* Rows of a list, unless the user says. */
+#define DEFAULT_LIST_ROWS	128
+
+/* Pages that are tried by the free space map's word before the index grows. */
+#define MAX_TRIES	4
+
+/* As place.c asks for an empty page. */
+#define EMPTY_PAGE_ROOM	(BLCKSZ / 256 * 254)
+
+/* Raises unless there are lists for this operator class and these dimensions. */
+void
+VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const VecxMetaPageData *meta)
+{
+	VecxOptions *options = (VecxOptions *) index->rd_options;
+
+	if (spec->is_bits || spec->is_sparse || spec->metric == VECX_METRIC_L1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("structure = lists of index \"%s\" does not support its operator class",
+						RelationGetRelationName(index)),
+				 errhint("Use structure = graph, or an operator class for L2 distance, inner product or cosine distance of dense vectors.")));
+	if (IndexRelationGetNumberOfKeyAttributes(index) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("structure = lists of index \"%s\" does not support filter columns",
+						RelationGetRelationName(index)),
+				 errhint("Use structure = graph, or leave out the columns after the first.")));
+	if (options && options->quantizer != VECX_QUANTIZER_AUTO &&
+		options->quantizer != VECX_QUANTIZER_RABITQ)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("structure = lists of index \"%s\" does not support its quantizer",
+						RelationGetRelationName(index)),
+				 errhint("Use quantizer = rabitq.")));
+	if (options && options->bits > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("structure = lists of index \"%s\" supports one bit a dimension only",
+						RelationGetRelationName(index)),
+				 errhint("Set bits = 1, or leave it out.")));
+}
+
+/* The serialised quantiser of a new index. */
+uint8 *
+VecxListsTrain(Relation index, const VecxMetaPageData *meta, MemoryContext cxt, size_t *nbytes)
+{
+	VecxListOptions options;
+	VecxListSample sample;
+	VecxTrainEnv env;
+
+	memset(&options, 0, sizeof(options));
+	memset(&sample, 0, sizeof(sample));
+	options.quantizer = VECX_LIST_RABITQ;
+	options.bits = 1;
+	options.seed = meta->seed;
+	VecxTrainEnvInit(&env, cxt);
+	return vecx_list_code_train(&env, &options, (VecxMetric) meta->metric, meta->dim, &sample, nbytes);
+}
+
+/* Makes index->lists of the serialised quantiser, which is kept by reference. */
+static void
+bind_lists(VecxIndex *index, const uint8 *bytes, Size nbytes)
+{
+	VecxLists  *lists = MemoryContextAllocZero(index->cxt, sizeof(VecxLists));
+	const char *wrong = vecx_list_code_bind(&lists->code, bytes, nbytes);
+
+	if (wrong)
+		VecxCorrupted(index->rel, index->meta.list_code, wrong);
+	if (lists->code.dim != index->meta.dim || lists->code.metric != (VecxMetric) index->meta.metric)
+		VecxCorrupted(index->rel, index->meta.list_code, "the lists' quantizer does not fit its index");
+	lists->factors = lists->code.code_bytes;
+	lists->rows = lists->factors + sizeof(VecxListFactors);
+	lists->row_size = index->layout.row_size;
+	lists->extra = lists->rows + lists->row_size * VECX_LIST_BLOCK;
+	lists->block_bytes = MAXALIGN(lists->extra + (Size) lists->code.extra_bytes * VECX_LIST_BLOCK);
+	lists->page_blocks = (int) (VECX_LIST_PAGE_ROOM / lists->block_bytes);
+	lists->page_rows = lists->page_blocks * VECX_LIST_BLOCK;
+	lists->list_rows = (int) index->meta.list_rows;
+	lists->item_bytes = MAXALIGN(offsetof(VecxListItem, bytes) + lists->row_size + lists->code.ncolumns +
+								 lists->code.extra_bytes);
+	if (lists->page_blocks < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("blocks of index \"%s\" do not fit a page", RelationGetRelationName(index->rel)),
+				 errdetail("%d rows of %u dimensions need %zu of %zu bytes.", VECX_LIST_BLOCK,
+						   lists->code.dim, lists->block_bytes, (Size) VECX_LIST_PAGE_ROOM),
+				 errhint("Use structure = graph.")));
+	index->lists = lists;
+}
+
+/* Reads the quantiser of an index that has lists. */
+void
+VecxListsOpen(VecxIndex *index)
+{
+	const VecxMetaPageData *meta = &index->meta;
+	uint8	   *bytes;
+
+	if (meta->list_code_bytes < 1 || meta->list_code_bytes > 16 * VECX_BASIS_MAX_BYTES ||
+		meta->list_rows < VECX_MIN_LIST_ROWS || meta->list_rows > VECX_MAX_LIST_ROWS)
+		VecxCorrupted(index->rel, VECX_META_BLKNO, "the metapage has values out of range");
+	bytes = MemoryContextAlloc(index->cxt, meta->list_code_bytes);
+	VecxBlobRead(index->rel, meta->list_code, bytes, meta->list_code_bytes);
+	bind_lists(index, bytes, meta->list_code_bytes);
+}
+
+/* Rows that lists of a new index are made for. */
+int
+VecxListsDefaultRows(Relation index)
+{
+	VecxOptions *options = (VecxOptions *) index->rd_options;
+
+	return options && options->list_rows > 0 ? options->list_rows : DEFAULT_LIST_ROWS;
+}
+
+/* An empty page of the list whose first page is head. */
+void
+VecxListPageInit(Page page, BlockNumber head)
+{
+	VecxListPage header;
+
+	VecxPageInit(page, VECX_PAGE_LIST);
+	header = VecxListPageHeader(page);
+	memset(header, 0, MAXALIGN(sizeof(VecxListPageData)));
+	header->head = header->tail = head;
+	header->forward = header->sibling = InvalidBlockNumber;
+	header->npages = 1;
+	((PageHeader) page)->pd_lower = (LocationIndex) (VecxListPageBlocks(page) - (uint8 *) page);
+}
+
+/* The header of a locked page if it is one of a list, else NULL. */
+VecxListPage
+VecxListGetPage(const VecxIndex *index, Page page, BlockNumber blkno)
+{
+	VecxListPage header;
+
+	if (PageIsNew(page) || PageGetSpecialSize(page) != MAXALIGN(sizeof(VecxPageOpaqueData)) ||
+		VecxPageGetOpaque(page)->kind != VECX_PAGE_LIST)
+		return NULL;
+	header = VecxListPageHeader(page);
+	if (header->nrows > index->lists->page_rows)
+		VecxCorrupted(index->rel, blkno, "a page has more rows than room");
+	return header;
+}
+
+static uint8 *
+block_of(const VecxLists *lists, Page page, int row)
+{
+	return VecxListPageBlocks(page) + lists->block_bytes * (row / VECX_LIST_BLOCK);
+}
+
+VecxRowEntry *
+VecxListRow(const VecxLists *lists, Page page, int row)
+{
+	return VecxRowAt(block_of(lists, page, row) + lists->rows, lists->row_size, row % VECX_LIST_BLOCK);
+}
+
+/* Writes a row of a page; the page has so many rows already, or will. */
+void
+VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item)
+{
+	uint8	   *block = block_of(lists, page, row);
+	int			slot = row % VECX_LIST_BLOCK;
+	VecxListEntry entry;
+
+	entry.add = item->add;
+	entry.rescale = item->rescale;
+	entry.sigma = item->sigma;
+	vecx_list_put_codes(&lists->code, block, 0, lists->code.ncolumns, slot,
+						VecxListItemCodes(lists, item));
+	vecx_list_put_factors((VecxListFactors *) (block + lists->factors), slot, &entry);
+	memcpy(VecxListRow(lists, page, row), VecxListItemRow(item), lists->row_size);
+	memcpy(block + lists->extra + (Size) slot * lists->code.extra_bytes,
+		   VecxListItemExtra(lists, item), lists->code.extra_bytes);
+}
+
+void
+VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item)
+{
+	uint8	   *block = block_of(lists, page, row);
+	int			slot = row % VECX_LIST_BLOCK;
+	VecxListEntry entry;
+
+	vecx_list_get_codes(&lists->code, block, 0, lists->code.ncolumns, slot,
+						VecxListItemCodes(lists, item));
+	vecx_list_get_factors((VecxListFactors *) (block + lists->factors), slot, &entry);
+	item->add = entry.add;
+	item->rescale = entry.rescale;
+	item->sigma = entry.sigma;
+	memcpy(VecxListItemRow(item), VecxListRow(lists, page, row), lists->row_size);
+	memcpy(VecxListItemExtra(lists, item),
+		   block + lists->extra + (Size) slot * lists->code.extra_bytes, lists->code.extra_bytes);
+}
+
+/* Sets the number of rows; those that are there are, and blocks begun. */
+void
+VecxListSetRows(const VecxLists *lists, Page page, int nrows)
+{
+	int			blocks = (nrows + VECX_LIST_BLOCK - 1) / VECX_LIST_BLOCK;
+
+	VecxListPageHeader(page)->nrows = (uint16) nrows;
+	((PageHeader) page)->pd_lower = (LocationIndex) (VecxListPageBlocks(page) - (uint8 *) page +
+													 lists->block_bytes * blocks);
+}
+
+/*
+ * A page to make one of a list, exclusively locked: an empty one that the free
+ * space map knows, or a new one.  The caller holds no lock and initialises it.
+ */
+Buffer
+VecxListNewPage(VecxIndex *index)
+{
+	Relation	rel = index->rel;
+
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		BlockNumber blkno = GetPageWithFreeSpace(rel, EMPTY_PAGE_ROOM);
+		Buffer		buf;
+		Page		page;
+
+		if (blkno == InvalidBlockNumber || blkno == VECX_META_BLKNO ||
+			blkno >= RelationGetNumberOfBlocks(rel))
+			break;
+		RecordPageWithFreeSpace(rel, blkno, 0);
+		FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
+		buf = ReadBuffer(rel, blkno);
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		page = BufferGetPage(buf);
+		if (PageIsNew(page) ||
+			((VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX ||
+			  VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER ||
+			  VecxPageGetOpaque(page)->kind == VECX_PAGE_ROWS) && VecxPageIsEmpty(page)))
+			return buf;
+		UnlockReleaseBuffer(buf);
+	}
+	return VecxExtend(rel, MAIN_FORKNUM);
+}
+
+/* Makes a locked page of a list one that anything may be put on. */
+void
+VecxListFreePage(VecxIndex *index, Buffer buf)
+{
+	VecxPageChange change;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, true);
+	VecxPageInit(change.page, VECX_PAGE_VERTEX);
+	VecxPageCommit(&change);
+}
+
+/* Memory for encoding, in the current context. */
+void
+VecxListEncoderInit(VecxListEncoder *e, VecxIndex *index)
+{
+	const VecxListCode *code = &index->lists->code;
+
+	e->index = index;
+	e->c = palloc(sizeof(float) * code->dim);
+	e->cy = palloc(sizeof(float) * code->proj_floats);
+	e->y = palloc(sizeof(float) * code->proj_floats);
+	e->scratch = palloc(vecx_list_scratch(code));
+	e->centre.c = e->c;
+	e->centre.y = e->cy;
+}
+
+/* Encodes relative to this centroid from now on. */
+void
+VecxListEncoderUse(VecxListEncoder *e, const float *centre)
+{
+	memcpy(e->c, centre, sizeof(float) * e->index->lists->code.dim);
+	vecx_list_project(&e->index->lists->code, e->c, e->cy, e->scratch);
+}
+
+/* y is the projection of x, or NULL. */
+void
+VecxListEncode(VecxListEncoder *e, const float *x, const float *y, VecxListItem *item)
+{
+	const VecxLists *lists = e->index->lists;
+	const VecxListCode *code = &lists->code;
+	VecxListEntry entry;
+
+	if (y == NULL)
+	{
+		vecx_list_project(code, x, e->y, e->scratch);
+		y = e->y;
+	}
+	entry.codes = VecxListItemCodes(lists, item);
+	entry.extra = VecxListItemExtra(lists, item);
+	vecx_list_encode(code, &e->centre, x, y, &entry, e->scratch);
+	item->add = entry.add;
+	item->rescale = entry.rescale;
+	item->sigma = entry.sigma;
+}

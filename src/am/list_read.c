@@ -1,0 +1,549 @@
+/*
+ * list_read.c
+ *    The rows of posting lists as a scan meets them.
+ *
+ * Lists are read in the order of their centroids' distances, so many at first and
+ * more when the scan goes on; when the graph of centroids has no more, all LIST
+ * pages that were not read.  Rows wait with the bounds of their distances and
+ * leave by the lower one.  A row that was moved meanwhile may be met twice: it
+ * leaves once.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "executor/instrument.h"
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/spccache.h"
+
+#include "am/heap.h"
+#include "am/list.h"
+
+/*
+ * Bounds of a distance, in standard deviations of its estimate.  One row in forty
+ * is nearer than its bound says, and may come late.  With three instead of two, of
+ * the ten nearest of 200,000 SIFT vectors .9845 came in time instead of .983, of
+ * 57,000 LSA vectors .9705 instead of .966, for half as many fetches more.
+ */
+#define BOUND_SIGMAS	2.0f
+
+/* Rows that are put in order at once: so many at least, and a part of all. */
+#define SELECT_ROWS		64
+#define SELECT_PART		16
+
+/* After so many rows more lists are read, unless it is known how many are wanted. */
+#define UNKNOWN_ROWS	10
+
+/* Marks of a block: its rows were taken up; the list that begins there was found
+ * as one that rows were moved to. */
+#define PAGE_READ		1
+#define LIST_FOLLOWED	2
+
+/* Rows that left already, a bit each: of so many line pointers of a heap page. */
+#define GIVEN_ROWS		64
+
+typedef struct GivenRows
+{
+	uint64		place;			/* heap page, and which of its line pointers */
+	uint64		bits;
+} GivenRows;
+
+typedef struct WaitingRow
+{
+	float		upper;
+	VecxRowEntry row;
+} WaitingRow;
+
+struct VecxListScan
+{
+	VecxIndex  *index;
+	MemoryContext cxt;
+	VecxSearch *search;
+	VecxProbe  *probe;			/* NULL: nothing has a distance */
+	const VecxRange *range;
+	const VecxFilterQuery *filter;	/* NULL: none */
+	VecxListQuery query;
+	float	   *est;			/* [VECX_LIST_BLOCK] */
+	float	   *sigma;
+	bool		restarted;
+
+	/* lists whose turn it is, nearest first */
+	VecxOpened *order;
+	int			norder;
+	int			order_cap;
+	int			at;
+	int			probes;			/* lists to read before rows leave */
+	int			nread;			/* lists with rows that were read */
+	int64		allowed;		/* rows that may leave before more are read */
+
+	/* the list that is being read */
+	BlockNumber next;			/* page, or InvalidBlockNumber */
+	BlockNumber head;
+	bool		scored;
+	bool		from_closed;
+	bool		had_rows;
+	VecxListProbe list;
+	BlockNumber steps;
+
+	/* lists that rows were moved to */
+	BlockNumber *forwards;
+	int			nforwards;
+	int			forwards_cap;
+
+	VecxIdSet	pages;			/* read, and lists followed: the marks above of a block */
+	bool		sweeping;
+	BlockNumber sweep_next;
+	BlockNumber sweep_end;
+
+	/* rows: in a heap the nearest, in any order those beyond rest_least */
+	WaitingRow *rows;
+	int			nrows;
+	int			rows_cap;
+	int			most_rows;
+	VecxCandidate *heap;
+	int			nheap;
+	VecxCandidate *rest;
+	int			nrest;
+	float		rest_least;
+	HTAB	   *given;
+
+	bool		cold;			/* a page had to be read from disk */
+	int64		lists_read;
+	int64		rows_read;
+	int64		rows_passed;	/* the filter */
+	int64		rows_within;	/* the range, as far as estimates tell */
+};
+
+VecxListScan *
+VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxProbe *probe,
+				 const VecxRange *range, const VecxFilterQuery *filter, int64 rows, int probes)
+{
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	VecxListScan *ls = palloc0(sizeof(VecxListScan));
+	HASHCTL		hash;
+
+	ls->index = index;
+	ls->cxt = cxt;
+	ls->search = search;
+	ls->probe = probe;
+	ls->range = range;
+	ls->filter = filter;
+	ls->probes = probes;
+	ls->allowed = rows > 0 ? rows : UNKNOWN_ROWS;
+	ls->next = InvalidBlockNumber;
+	ls->est = palloc(sizeof(float) * VECX_LIST_BLOCK);
+	ls->sigma = palloc(sizeof(float) * VECX_LIST_BLOCK);
+	ls->rest_least = INFINITY;
+	ls->most_rows = (int) Min((int64) work_mem * 1024 / 4 /
+							  (int64) (sizeof(WaitingRow) + 2 * sizeof(VecxCandidate)), INT_MAX / 2);
+	memset(&hash, 0, sizeof(hash));
+	hash.keysize = sizeof(uint64);
+	hash.entrysize = sizeof(GivenRows);
+	hash.hcxt = cxt;
+	ls->given = hash_create("vecx rows given", 256, &hash, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	VecxIdSetInit(&ls->pages, cxt, RelationGetNumberOfBlocks(index->rel));
+	if (probe)
+		vecx_list_query_init(&index->lists->code, &ls->query, probe->vec,
+							 palloc(vecx_list_query_bytes(&index->lists->code)));
+	else
+		ls->sweeping = true;
+	ls->sweep_next = VECX_META_BLKNO + 1;
+	ls->sweep_end = InvalidBlockNumber;
+	MemoryContextSwitchTo(old);
+	return ls;
+}
+
+static void
+make_room(VecxListScan *ls, int more)
+{
+	if (ls->nrows + more <= ls->rows_cap)
+		return;
+	ls->rows_cap = Max(ls->rows_cap * 2, Max(ls->nrows + more, 1024));
+	if (ls->rows == NULL)
+	{
+		ls->rows = MemoryContextAllocHuge(ls->cxt, sizeof(WaitingRow) * ls->rows_cap);
+		ls->heap = MemoryContextAllocHuge(ls->cxt, sizeof(VecxCandidate) * ls->rows_cap);
+		ls->rest = MemoryContextAllocHuge(ls->cxt, sizeof(VecxCandidate) * ls->rows_cap);
+		return;
+	}
+	ls->rows = repalloc_huge(ls->rows, sizeof(WaitingRow) * ls->rows_cap);
+	ls->heap = repalloc_huge(ls->heap, sizeof(VecxCandidate) * ls->rows_cap);
+	ls->rest = repalloc_huge(ls->rest, sizeof(VecxCandidate) * ls->rows_cap);
+}
+
+/* Takes up the rows of a block that pass the filter, whose bounds are in est and
+ * sigma. */
+static void
+take_block(VecxListScan *ls, const void *rows, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const VecxRowEntry *row = VecxRowAt(rows, ls->index->lists->row_size, i);
+		float		error = ls->scored ? BOUND_SIGMAS * ls->sigma[i] : INFINITY;
+		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
+		VecxCandidate cand = {lower, (VecxId) ls->nrows};
+		VecxPass	pass = VECX_PASS_YES;
+
+		if (ls->range->active && lower > ls->range->max_rank)
+			continue;
+		if (ls->filter)
+			pass = VecxFilterTest(ls->filter, row);
+		if (pass == VECX_PASS_NO)
+			continue;
+		ls->rows_passed++;
+		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
+		ls->rows[ls->nrows].upper = ls->scored ? ls->est[i] + error : INFINITY;
+		ls->rows[ls->nrows].row = *row;
+		ls->rows[ls->nrows++].row.flags = pass == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
+		ls->rest[ls->nrest++] = cand;
+		ls->rest_least = Min(ls->rest_least, lower);
+	}
+}
+
+static void
+take_page(VecxListScan *ls, Page page, int nrows)
+{
+	const VecxLists *lists = ls->index->lists;
+	uint8	   *block = VecxListPageBlocks(page);
+
+	make_room(ls, nrows);
+	ls->rows_read += nrows;
+	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK)
+	{
+		uint32		sums[VECX_LIST_BLOCK];
+
+		if (ls->scored)
+		{
+			memset(sums, 0, sizeof(sums));
+			vecx_list_add_sums(&lists->code, &ls->query, block, 0, lists->code.ncolumns, sums);
+			vecx_list_estimates(&ls->query, &ls->list, sums, (VecxListFactors *) (block + lists->factors),
+								ls->est, ls->sigma);
+		}
+		take_block(ls, block + lists->rows, Min(nrows - first, VECX_LIST_BLOCK));
+		block += lists->block_bytes;
+	}
+}
+
+/* Notes a list that rows were moved to. */
+static void
+note_forward(VecxListScan *ls, BlockNumber head)
+{
+	if (head == InvalidBlockNumber || !VecxIdSetAdd(&ls->pages, VecxIdMake(head, LIST_FOLLOWED)))
+		return;
+	if (ls->nforwards == ls->forwards_cap)
+	{
+		ls->forwards_cap = Max(ls->forwards_cap * 2, 16);
+		ls->forwards = ls->forwards ?
+			repalloc(ls->forwards, sizeof(BlockNumber) * ls->forwards_cap) :
+			MemoryContextAlloc(ls->cxt, sizeof(BlockNumber) * ls->forwards_cap);
+	}
+	ls->forwards[ls->nforwards++] = head;
+}
+
+/*
+ * Reads a page, unless it was read before, and moves ls->next to the one after
+ * it.  A page that is of another list by now ends this one.
+ */
+static void
+read_page(VecxListScan *ls, BlockNumber blkno)
+{
+	int64		reads = pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read;
+	Buffer		buf = VecxReadBuffer(ls->index->rel, blkno);
+	Page		page = BufferGetPage(buf);
+	VecxListPage header;
+
+	ls->cold |= pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read != reads;
+	ls->next = InvalidBlockNumber;
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	header = VecxListGetPage(ls->index, page, blkno);
+	if (header && (ls->head == InvalidBlockNumber || header->head == ls->head))
+	{
+		/* an empty one may be in the making, to be filled before it is led to */
+		if (header->nrows > 0 && VecxIdSetAdd(&ls->pages, VecxIdMake(blkno, PAGE_READ)))
+		{
+			take_page(ls, page, header->nrows);
+			ls->had_rows = true;
+		}
+		if (header->flags & VECX_LIST_MOVED)
+			note_forward(ls, header->forward);
+		if (ls->from_closed && blkno == ls->head)
+			note_forward(ls, header->sibling);
+		if (ls->head != InvalidBlockNumber)
+			ls->next = VecxPageGetOpaque(page)->next;
+	}
+	UnlockReleaseBuffer(buf);
+}
+
+static void
+begin_list(VecxListScan *ls, BlockNumber head, const VecxOpened *centroid)
+{
+	if (head >= RelationGetNumberOfBlocks(ls->index->rel))
+		VecxCorrupted(ls->index->rel, head, "a list lies beyond the index");
+	ls->next = ls->head = head;
+	ls->steps = 0;
+	ls->had_rows = false;
+	ls->from_closed = centroid == NULL;
+	ls->scored = centroid != NULL;
+	ls->lists_read++;
+	if (centroid)
+		vecx_list_probe_init(&ls->index->lists->code, &ls->query, centroid->nav, centroid->norm2,
+							 &ls->list);
+}
+
+static int
+compare_order(const void *a, const void *b)
+{
+	float		x = ((const VecxOpened *) a)->nav;
+	float		y = ((const VecxOpened *) b)->nav;
+
+	return (x > y) - (x < y);
+}
+
+/* Searches for more centroids; false if there are none. */
+static bool
+find_lists(VecxListScan *ls)
+{
+	int			n;
+	VecxOpened *opened;
+	float		threshold;
+	int			left = 0;
+
+	if (VecxSearchExhausted(ls->search))
+	{
+		/* VACUUM may have moved the entry since the metapage was read */
+		VecxId		seeds[VECX_MAX_SEEDS];
+
+		if (ls->lists_read > 0 || ls->restarted)
+			return false;
+		ls->restarted = true;
+		VecxIndexRefresh(ls->index);
+		VecxSearchStart(ls->search, ls->probe, 0, seeds,
+						VecxSearchDescend(ls->search, ls->probe, 0, seeds));
+	}
+	VecxSearchRun(ls->search, Min(Max(ls->probes - ls->nread, ls->probes / 2) + 1, VecxWidestBatch()));
+	opened = VecxSearchOpened(ls->search, &n);
+	threshold = VecxSearchThreshold(ls->search);
+	if (n > ls->order_cap)
+	{
+		if (ls->order)
+			pfree(ls->order);
+		ls->order_cap = n;
+		ls->order = MemoryContextAllocHuge(ls->cxt, sizeof(VecxOpened) * n);
+	}
+	ls->norder = ls->at = 0;
+	for (int i = 0; i < n; i++)
+	{
+		if (opened[i].nav > threshold)
+			opened[left++] = opened[i];
+		else if (!opened[i].dead && opened[i].nrows > 0)
+			ls->order[ls->norder++] = opened[i];
+	}
+	VecxSearchKeepOpened(ls->search, left);
+	VecxSearchRelease(ls->search);
+	qsort(ls->order, ls->norder, sizeof(VecxOpened), compare_order);
+	return true;
+}
+
+/* Once a page was not in memory: has the kernel read the first pages of the lists
+ * whose turn comes soon. */
+static void
+prefetch_lists(VecxListScan *ls)
+{
+	Relation	rel = ls->index->rel;
+	int			depth = get_tablespace_io_concurrency(rel->rd_rel->reltablespace);
+	int			last = Min(ls->at + depth, ls->norder) - 1;
+
+	if (ls->cold && last > ls->at)
+		PrefetchBuffer(rel, MAIN_FORKNUM, VecxListOfTid(&ls->order[last].tids[0]));
+}
+
+/* Chooses the page to read next; false if there is none. */
+static bool
+next_page(VecxListScan *ls, BlockNumber *blkno)
+{
+	while (ls->next == InvalidBlockNumber)
+	{
+		if (ls->nforwards > 0)
+			begin_list(ls, ls->forwards[--ls->nforwards], NULL);
+		else if (ls->at < ls->norder)
+		{
+			prefetch_lists(ls);
+			begin_list(ls, VecxListOfTid(&ls->order[ls->at].tids[0]), &ls->order[ls->at]);
+			ls->at++;
+		}
+		else if (!ls->sweeping)
+			ls->sweeping = !find_lists(ls);
+		else
+		{
+			if (ls->sweep_end == InvalidBlockNumber)
+				ls->sweep_end = RelationGetNumberOfBlocks(ls->index->rel);
+			if (ls->sweep_next >= ls->sweep_end)
+				return false;
+			ls->head = InvalidBlockNumber;
+			ls->scored = ls->from_closed = false;
+			*blkno = ls->sweep_next++;
+			return true;
+		}
+	}
+	if (++ls->steps > RelationGetNumberOfBlocks(ls->index->rel))
+		VecxCorrupted(ls->index->rel, ls->head, "the pages of a list form a circle");
+	*blkno = ls->next;
+	return true;
+}
+
+/*
+ * Reads as many lists as there should have been read when so many rows have left,
+ * or until memory is full.  False if no row is waiting then, and there is no more.
+ */
+bool
+VecxListScanFill(VecxListScan *ls, int64 rows_given)
+{
+	while (rows_given >= ls->allowed)
+	{
+		ls->allowed *= 2;
+		ls->probes += ls->probes / 2 + 1;
+	}
+	if (ls->nheap == 0 && ls->nrest == 0)
+		ls->nrows = 0;
+	while (ls->nread < ls->probes || (ls->nheap == 0 && ls->nrest == 0))
+	{
+		BlockNumber blkno;
+		bool		in_list;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ls->nheap + ls->nrest > 0 && ls->nrows + ls->index->lists->page_rows > ls->most_rows)
+			break;
+		/* what is not near by the graph comes when all else has left */
+		if (ls->sweeping && ls->next == InvalidBlockNumber && ls->nforwards == 0 &&
+			ls->nheap + ls->nrest > 0)
+			break;
+		if (!next_page(ls, &blkno))
+			break;
+		in_list = ls->head != InvalidBlockNumber;
+		read_page(ls, blkno);
+		if (in_list && ls->next == InvalidBlockNumber)
+			ls->nread += ls->had_rows;
+	}
+	return ls->nheap + ls->nrest > 0;
+}
+
+/* The share of the rows read that pass the filter. */
+double
+VecxListScanPassing(const VecxListScan *ls)
+{
+	return (ls->rows_passed + 1.0) / (ls->rows_read + 1.0);
+}
+
+/* Lets so many lists at least be read before rows leave; returns how many. */
+int
+VecxListScanWiden(VecxListScan *ls, int probes)
+{
+	return ls->probes = Max(ls->probes, probes);
+}
+
+/* Puts the m least of the rest first. */
+static void
+select_least(VecxCandidate *rest, int n, int m)
+{
+	int			from = 0;
+	int			to = n - 1;
+
+	while (from < to)
+	{
+		float		pivot = rest[from + (to - from) / 2].est;
+		int			i = from;
+		int			j = to;
+
+		while (i <= j)
+		{
+			while (rest[i].est < pivot)
+				i++;
+			while (rest[j].est > pivot)
+				j--;
+			if (i <= j)
+			{
+				VecxCandidate swap = rest[i];
+
+				rest[i++] = rest[j];
+				rest[j--] = swap;
+			}
+		}
+		if (m - 1 <= j)
+			to = j;
+		else if (m - 1 >= i)
+			from = i;
+		else
+			break;
+	}
+}
+
+/* Moves the nearest of the rest to the heap. */
+static void
+refill_heap(VecxListScan *ls)
+{
+	int			m = Min(Max(SELECT_ROWS, ls->nrest / SELECT_PART), ls->nrest);
+
+	if (m < ls->nrest)
+		select_least(ls->rest, ls->nrest, m);
+	for (int i = 0; i < m; i++)
+		VecxHeapPush(ls->heap, &ls->nheap, ls->rest[i]);
+	ls->nrest -= m;
+	memmove(ls->rest, ls->rest + m, sizeof(VecxCandidate) * ls->nrest);
+	ls->rest_least = INFINITY;
+	for (int i = 0; i < ls->nrest; i++)
+		ls->rest_least = Min(ls->rest_least, ls->rest[i].est);
+}
+
+/* The least lower bound of the rows that wait; false if none does. */
+bool
+VecxListScanPeek(VecxListScan *ls, float *lower)
+{
+	if (ls->nheap == 0 && ls->nrest == 0)
+		return false;
+	if (ls->nrest > 0 && (ls->nheap == 0 || ls->heap[0].est > ls->rest_least))
+		refill_heap(ls);
+	*lower = ls->heap[0].est;
+	return true;
+}
+
+/* Remembers that a row leaves; false if it has left before. */
+static bool
+give(VecxListScan *ls, const ItemPointerData *tid)
+{
+	bool		found;
+	OffsetNumber off = ItemPointerGetOffsetNumber(tid);
+	uint64		place = (uint64) ItemPointerGetBlockNumber(tid) * (PG_UINT16_MAX / GIVEN_ROWS + 1) +
+		off / GIVEN_ROWS;
+	uint64		bit = UINT64CONST(1) << off % GIVEN_ROWS;
+	GivenRows  *rows = hash_search(ls->given, &place, HASH_ENTER, &found);
+
+	if (!found)
+		rows->bits = 0;
+	if (rows->bits & bit)
+		return false;
+	rows->bits |= bit;
+	return true;
+}
+
+/* Takes out the row of the least lower bound, with its bounds; false if it has
+ * left before.  VecxListScanPeek was called. */
+bool
+VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper)
+{
+	VecxCandidate cand = VecxHeapPop(ls->heap, &ls->nheap);
+
+	*lower = cand.est;
+	*upper = ls->rows[cand.id].upper;
+	*row = ls->rows[cand.id].row;
+	return give(ls, &row->tid);
+}
+
+void
+VecxListScanCount(const VecxListScan *ls, int64 *lists, int64 *rows, int64 *within)
+{
+	*lists = ls->lists_read;
+	*rows = ls->rows_read;
+	*within = ls->rows_within;
+}

@@ -1,0 +1,192 @@
+/*
+ * list_vacuum.c
+ *    VACUUM of posting lists: rows off their pages, then lists without rows out of
+ *    the graph, then their pages to other uses.
+ *
+ * A page of a list that is gone still says where its rows went to scans that have
+ * yet to come to it.  So it is freed when no snapshot is left that was taken
+ * before nothing led to it any more, as pages of a btree are.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/freespace.h"
+#include "utils/snapmgr.h"
+
+#include "am/list.h"
+
+/* Removes the dead rows of a page; the last ones take their places. */
+static void
+remove_rows(VecxIndex *index, Buffer buf, const bool *dead, int nrows)
+{
+	const VecxLists *lists = index->lists;
+	VecxListItem *item = palloc0(lists->item_bytes);
+	VecxPageChange change;
+	int			end = nrows;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	for (int i = 0; i < end; i++)
+	{
+		if (!dead[i])
+			continue;
+		while (end > i && dead[end - 1])
+			end--;
+		if (end <= i)
+			break;
+		VecxListGet(lists, change.page, --end, item);
+		VecxListPut(lists, change.page, i, item);
+	}
+	VecxListSetRows(lists, change.page, end);
+	VecxPageCommit(&change);
+	pfree(item);
+}
+
+/*
+ * VACUUM of one page, which is exclusively locked.  True if it was of a list that
+ * is gone and is free now: the caller tells the free space map.
+ */
+bool
+VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callback, void *arg,
+				   int64 *live, int64 *removed)
+{
+	Page		page = BufferGetPage(buf);
+	VecxListPage header = VecxListGetPage(index, page, BufferGetBlockNumber(buf));
+	int			nrows = header->nrows;
+	bool	   *dead;
+	int			ndead = 0;
+
+	if (header->retired != 0)
+	{
+		if (!GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(header->retired)))
+			return false;
+		VecxListFreePage(index, buf);
+		return true;
+	}
+	if (nrows == 0)
+		return false;
+	dead = palloc(sizeof(bool) * nrows);
+	for (int i = 0; i < nrows; i++)
+	{
+		dead[i] = callback(&VecxListRow(index->lists, page, i)->tid, arg);
+		ndead += dead[i];
+	}
+	if (ndead > 0)
+		remove_rows(index, buf, dead, nrows);
+	*live += nrows - ndead;
+	*removed += ndead;
+	pfree(dead);
+	return false;
+}
+
+/* What a walk over a list's pages finds. */
+typedef struct Walk
+{
+	int64		rows;
+	BlockNumber roomy;			/* the first page with room, or the last */
+} Walk;
+
+/* Walks the list from the page after the first, which the caller has locked. */
+static void
+walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
+{
+	BlockNumber head = BufferGetBlockNumber(head_buf);
+	VecxListPage header = VecxListPageHeader(BufferGetPage(head_buf));
+	BlockNumber blkno = VecxPageGetOpaque(BufferGetPage(head_buf))->next;
+	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
+	bool		has_room = header->nrows < index->lists->page_rows;
+
+	walk->rows = header->nrows;
+	walk->roomy = head;
+	while (blkno != InvalidBlockNumber)
+	{
+		Buffer		buf;
+
+		/* of a damaged index: the first page is locked here */
+		if (blkno == head || steps-- == 0)
+			VecxCorrupted(index->rel, blkno, "the pages of a list form a circle");
+		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_LIST);
+		header = VecxListGetPage(index, BufferGetPage(buf), blkno);
+		walk->rows += header->nrows;
+		if (!has_room)
+			walk->roomy = blkno;
+		has_room |= header->nrows < index->lists->page_rows;
+		blkno = VecxPageGetOpaque(BufferGetPage(buf))->next;
+		UnlockReleaseBuffer(buf);
+	}
+}
+
+/*
+ * Sees to a list after its pages were vacuumed: new rows go to the first page with
+ * room; one without rows is closed.  One that a split left closed before any row
+ * was copied is opened.  True if the list is closed and empty, so that its
+ * centroid is of no use.
+ */
+bool
+VecxListTend(VecxIndex *index, BlockNumber head)
+{
+	Buffer		buf = ReadBuffer(index->rel, head);
+	VecxListPage header;
+	Walk		walk;
+	bool		finished = false;
+
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	header = VecxListGetPage(index, BufferGetPage(buf), head);
+	if (!header || header->head != head)
+		VecxCorrupted(index->rel, head, "a centroid leads to a page that is not its list's");
+	walk_pages(index, buf, &walk);
+	finished = walk.rows == 0;
+	if ((header->flags & VECX_LIST_CLOSED) != 0 ?
+		(!finished && header->forward == InvalidBlockNumber) :
+		(finished || header->tail != walk.roomy))
+	{
+		VecxPageChange change;
+
+		VecxPageBegin(&change, index->rel, buf, index->mode, false);
+		header = VecxListPageHeader(change.page);
+		header->tail = walk.roomy;
+		if (finished)
+			header->flags |= VECX_LIST_CLOSED;
+		else
+			header->flags &= ~VECX_LIST_CLOSED;
+		VecxPageCommit(&change);
+	}
+	UnlockReleaseBuffer(buf);
+	return finished;
+}
+
+/*
+ * No insert and no search that begins now leads to this closed and empty list:
+ * stamps its pages.
+ */
+void
+VecxListRetire(VecxIndex *index, BlockNumber head)
+{
+	uint64		now = U64FromFullTransactionId(ReadNextFullTransactionId());
+	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
+	BlockNumber blkno = head;
+
+	while (blkno != InvalidBlockNumber && steps-- > 0)
+	{
+		Buffer		buf = ReadBuffer(index->rel, blkno);
+		VecxListPage header;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		header = VecxListGetPage(index, BufferGetPage(buf), blkno);
+		/* a VACUUM that was cancelled may have come so far before: then they may be
+		 * pages of something else by now */
+		if (!header || header->head != head || header->nrows > 0 ||
+			(blkno == head && !(header->flags & VECX_LIST_CLOSED)))
+			blkno = InvalidBlockNumber;
+		else
+		{
+			VecxPageChange change;
+
+			VecxPageBegin(&change, index->rel, buf, index->mode, false);
+			VecxListPageHeader(change.page)->retired = now;
+			blkno = VecxPageGetOpaque(change.page)->next;
+			VecxPageCommit(&change);
+		}
+		UnlockReleaseBuffer(buf);
+	}
+}

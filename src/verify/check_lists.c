@@ -1,0 +1,134 @@
+/*
+ * check_lists.c
+ *    Checks posting lists: each page by itself, and the pages of a list from its
+ *    centroid on.
+ *
+ * What a crash may leave is no damage: pages that no centroid leads to, a tail
+ * that lags, rows both in a list that was being split and in one of the new ones.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "verify/verify.h"
+
+struct VecxListCheck
+{
+	VecxIndex  *index;
+	BlockNumber nblocks;
+	VecxRowCheck *rows;
+	VecxIdSet	met;			/* pages of lists */
+	VecxListItem *item;
+};
+
+VecxListCheck *
+VecxListCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows)
+{
+	VecxListCheck *c = palloc0(sizeof(VecxListCheck));
+
+	c->index = index;
+	c->nblocks = nblocks;
+	c->rows = rows;
+	c->item = palloc0(index->lists->item_bytes);
+	VecxIdSetInit(&c->met, CurrentMemoryContext, nblocks);
+	return c;
+}
+
+static void
+check_item(VecxListCheck *c, BlockNumber blkno, int row)
+{
+	const VecxListCode *code = &c->index->lists->code;
+	VecxListEntry entry;
+
+	entry.add = c->item->add;
+	entry.rescale = c->item->rescale;
+	entry.sigma = c->item->sigma;
+	entry.codes = VecxListItemCodes(c->index->lists, c->item);
+	entry.extra = VecxListItemExtra(c->index->lists, c->item);
+	if (!vecx_list_entry_check(code, &entry))
+		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a row's code is not one",
+				   "row=%d", row);
+}
+
+/* A private copy of a page. */
+void
+VecxListCheckPage(VecxListCheck *c, BlockNumber blkno, Page page)
+{
+	const VecxLists *lists = c->index->lists;
+	VecxListPage header = VecxListPageHeader(page);
+	Size		used = MAXALIGN(SizeOfPageHeaderData) + MAXALIGN(sizeof(VecxListPageData));
+	int			blocks;
+
+	if (((PageHeader) page)->pd_lower < used || header->nrows > lists->page_rows)
+		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a page has more rows than room",
+				   "nrows=%u", header->nrows);
+	blocks = (header->nrows + VECX_LIST_BLOCK - 1) / VECX_LIST_BLOCK;
+	if (((PageHeader) page)->pd_lower != used + lists->block_bytes * blocks)
+		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber,
+				   "a page's free space is not where it should be", "nrows=%u pd_lower=%u",
+				   header->nrows, ((PageHeader) page)->pd_lower);
+	if (header->head == VECX_META_BLKNO || header->head >= c->nblocks ||
+		(header->flags & ~(VECX_LIST_CLOSED | VECX_LIST_MOVED)) != 0 ||
+		(header->retired != 0 && header->nrows > 0))
+		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a page of a list has a header that cannot be",
+				   "head=%u flags=%u nrows=%u retired=" UINT64_FORMAT,
+				   header->head, header->flags, header->nrows, header->retired);
+	for (int row = 0; row < header->nrows; row++)
+	{
+		VecxListGet(lists, page, row, c->item);
+		check_item(c, blkno, row);
+	}
+}
+
+/* The list that the centroid at blkno and off leads to. */
+void
+VecxListCheckList(VecxListCheck *c, BlockNumber centroid, OffsetNumber off, BlockNumber head)
+{
+	Relation	rel = c->index->rel;
+	const VecxLists *lists = c->index->lists;
+	VecxRowEntry *rows = palloc(lists->row_size * lists->page_rows);
+	BlockNumber blkno = head;
+	BlockNumber tail = InvalidBlockNumber;
+	bool		closed = false;
+	bool		met_tail = false;
+
+	while (blkno != InvalidBlockNumber)
+	{
+		Buffer		buf;
+		Page		page;
+		VecxListPage header;
+		int			nrows;
+		BlockNumber next;
+
+		CHECK_FOR_INTERRUPTS();
+		if (blkno == VECX_META_BLKNO || blkno >= c->nblocks)
+			VecxDamage(rel, centroid, off, "a list leads out of the index", "head=%u page=%u", head, blkno);
+		if (!VecxIdSetAdd(&c->met, VecxIdMake(blkno, FirstOffsetNumber)))
+			VecxDamage(rel, centroid, off, "a page is in a list twice, or in two", "head=%u page=%u",
+					   head, blkno);
+		buf = ReadBuffer(rel, blkno);
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buf);
+		header = VecxListGetPage(c->index, page, blkno);
+		if (!header || header->head != head || header->retired != 0)
+			VecxDamage(rel, centroid, off, "a page is of another list than its chain says",
+					   "head=%u page=%u", head, blkno);
+		if (blkno == head)
+		{
+			tail = header->tail;
+			closed = (header->flags & VECX_LIST_CLOSED) != 0;
+		}
+		met_tail |= blkno == tail;
+		nrows = header->nrows;
+		for (int i = 0; i < nrows; i++)
+			memcpy(VecxRowAt(rows, lists->row_size, i), VecxListRow(lists, page, i), lists->row_size);
+		next = VecxPageGetOpaque(page)->next;
+		UnlockReleaseBuffer(buf);
+		VecxRowCheckAdd(c->rows, VecxIdMake(blkno, FirstOffsetNumber),
+						closed ? VECX_CHECK_LEFT_BEHIND : 0, blkno, InvalidOffsetNumber, rows, nrows);
+		blkno = next;
+	}
+	if (!met_tail)
+		VecxDamage(rel, head, InvalidOffsetNumber, "the tail of a list is not in it", "tail=%u", tail);
+	pfree(rows);
+}
