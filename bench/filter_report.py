@@ -23,6 +23,7 @@ FACTOR = 1.5            # a plan chosen is right if no other is faster by more
 COLUMN_INSERTS = (0.8, 0.9)
 COLUMN_SIZE = (1.15, 1.1)
 ROWS = (0, 0)
+LEAST_JUDGED = 10       # queries that a recall has to come from
 UNCHANGED = (1.03, 1)   # costs of a plain index to those before filter columns
 
 
@@ -63,7 +64,7 @@ def recalls(record, setting):
     for kind in ('vecx', 'plain'):
         for way in ('as planned', 'index'):
             point = set_of(record, kind, way, setting)
-            if point and 'recall' in point:
+            if point and point.get('queries', 0) >= LEAST_JUDGED:
                 found[f'{kind}, {way}'] = point['recall']
     return found
 

@@ -390,9 +390,7 @@ class Filters:
         """Small tenants: every round many queries, for the 99th percentile."""
         found = []
         for name in SMALL_TENANTS:
-            f = next((f for f in FILTERS[self.name] if f.name == name), None)
-            if not f or 'vecx' not in self.kinds:
-                continue
+            f = next(f for f in FILTERS[self.name] if f.name == name)
             ways = [Way(self, 'vecx', 'index', name, 10, FORCED + self.vecx_settings(None, 'off'),
                         self.search_sql('vecx', f.condition, 10)),
                     Way(self, 'vecx', 'exact', name, 10, FREE, self.search_sql('vecx', f.condition, 10, exact=True))]
@@ -506,7 +504,9 @@ class Filters:
         chosen = self.args.parts.split(',') if self.args.parts else PARTS
         if set(chosen) - set(PARTS):
             raise SystemExit(f"no part is named {', '.join(set(chosen) - set(PARTS))}")
-        wanted = [('tenants', self.measure_tenants), ('shapes', self.measure_shapes)]
+        wanted = [('shapes', self.measure_shapes)]
+        if self.name == 'made1m' and 'vecx' in self.kinds:
+            wanted.insert(0, ('tenants', self.measure_tenants))
         if self.name != 'made1m' and 'vecx' in self.kinds:
             wanted.append(('column', self.measure_column))
         if 'plain' in self.kinds:
@@ -527,7 +527,7 @@ class Filters:
                                ('shared_buffers', 'work_mem', 'maintenance_work_mem', 'jit', 'random_page_cost')}
         figures['filters'] = self.declare()
         parts, of_filters = self.parts()
-        for f, record in zip(FILTERS[self.name], figures['filters']):
+        for f, record in zip(FILTERS[self.name], figures['filters'] if of_filters else []):
             start = time.monotonic()
             for part in of_filters:
                 (self.measure_filter if part == 'recall' else self.measure_rows)(f, record)
