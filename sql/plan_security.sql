@@ -19,6 +19,7 @@ BEGIN
 END
 $$;
 SET cpu_tuple_cost = 1000;
+SET jit = off;
 SET enable_seqscan = off;
 SET enable_sort = off;
 

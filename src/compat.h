@@ -63,6 +63,33 @@
 					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys)
 #endif
 
+/* EXPLAIN's functions moved in 18 */
+#if PG_VERSION_NUM >= 180000
+#define VECX_EXPLAIN_HEADER		"commands/explain_format.h"
+#define VECX_EXPLAIN_STATE_HEADER	"commands/explain_state.h"
+#else
+#define VECX_EXPLAIN_HEADER		"commands/explain.h"
+#define VECX_EXPLAIN_STATE_HEADER	"commands/explain.h"
+#endif
+
+/* sort directions, and members of equivalence classes of children, are kept apart since 18 */
+#if PG_VERSION_NUM >= 180000
+#define VecxPathKeyIsDescending(key)	((key)->pk_cmptype == COMPARE_GT)
+#else
+#define VecxPathKeyIsDescending(key)	((key)->pk_strategy == BTGreaterStrategyNumber)
+#define EquivalenceMemberIterator		VecxMemberIterator
+typedef struct VecxMemberIterator
+{
+	struct List *members;
+	int			next;
+} VecxMemberIterator;
+#define setup_eclass_member_iterator(iter, eclass, relids) \
+	((iter)->members = (eclass)->ec_members, (iter)->next = 0)
+#define eclass_member_iterator_next(iter) \
+	((iter)->next < list_length((iter)->members) ? \
+	 list_nth_node(EquivalenceMember, (iter)->members, (iter)->next++) : NULL)
+#endif
+
 /* a bitmap's pages are handed out without their tuples since 18 */
 #if PG_VERSION_NUM >= 180000
 #define VecxTbmPage				TBMIterateResult

@@ -37,6 +37,10 @@
 #define VECX_MIN_TARGET_RECALL			0.5
 #define VECX_MAX_TARGET_RECALL			1.0
 
+/* Share of rows that conditions are believed to let pass at least, lest a wrong estimate
+ * makes a scan read the whole index in its first batch. */
+#define VECX_LEAST_PASSING				0.01
+
 /* Search width while the index has no curve. */
 #define VECX_UNMEASURED_WIDTH			40
 

@@ -23,8 +23,9 @@
  */
 #include "postgres.h"
 
-#include "commands/explain.h"
 #include "compat.h"
+#include VECX_EXPLAIN_HEADER
+#include VECX_EXPLAIN_STATE_HEADER
 #include "executor/executor.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"

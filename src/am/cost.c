@@ -41,10 +41,15 @@
  * are taken from the table before one is returned. */
 #define CENTROIDS_PER_LIST	1.3
 #define EXACT_ROWS			60.0
+/* Of a value tree: entries on a page; entries read in the time of a record; records
+ * opened in any case. */
+#define ENTRIES_PER_PAGE	150.0
+#define ENTRIES_PER_RECORD	12.0
+#define OPENED_BY_TREE		40.0
+/* Records tested before a search is given up for reading the whole index. */
+#define TESTED_ANYWAY		100.0
 /* Share of the cost of a page that is left when it is in memory. */
 #define CACHED_PAGE			0.2
-/* The same when pages are read one after the other, where few rows pass a filter. */
-#define SWEPT_PAGE			0.5
 
 /*
  * Share of the rows whose values are fetched to put them in exact order, by what
@@ -99,21 +104,46 @@ has_range(const IndexPath *path)
 	return false;
 }
 
-/* The share of rows that meets the conditions on the index's columns from first on. */
-static double
-share_of_columns(PlannerInfo *root, const IndexPath *path, int first)
+/* Which shares of the rows count. */
+typedef struct Shares
 {
-	List	   *quals = NIL;
+	double		all;			/* of all conditions */
+	double		narrowest;		/* of the filter column that lets the fewest pass */
+} Shares;
+
+static double
+share_of_clauses(PlannerInfo *root, IndexOptInfo *info, List *clauses)
+{
+	if (clauses == NIL)
+		return 1;
+	return clauselist_selectivity(root, get_quals_from_indexclauses(clauses),
+								  info->rel->relid, JOIN_INNER, NULL);
+}
+
+/* The shares of rows that conditions on filter columns let pass. */
+static Shares
+filtered_shares(PlannerInfo *root, const IndexPath *path)
+{
+	Shares		result = {1, 1};
+	List	   *all = NIL;
+	List	   *column = NIL;
 	ListCell   *lc;
 
 	foreach(lc, path->indexclauses)
 	{
 		IndexClause *clause = lfirst_node(IndexClause, lc);
 
-		if (clause->indexcol >= first)
-			quals = lappend(quals, clause->rinfo);
+		if (clause->indexcol == 0)
+			continue;
+		if (column != NIL && linitial_node(IndexClause, column)->indexcol != clause->indexcol)
+			column = NIL;
+		column = lappend(column, clause);
+		all = lappend(all, clause);
+		result.narrowest = Min(result.narrowest,
+							   share_of_clauses(root, path->indexinfo, column));
 	}
-	return clauselist_selectivity(root, quals, path->indexinfo->rel->relid, JOIN_INNER, NULL);
+	result.all = share_of_clauses(root, path->indexinfo, all);
+	return result;
 }
 
 /* What a scan of an index is expected to do. */
@@ -125,6 +155,33 @@ typedef struct ScanCost
 	Cost		per_row;
 	Cost		per_lookup;		/* of a row that is looked at for its distance alone */
 } ScanCost;
+
+/*
+ * What it takes to find the first batch of those that count: records opened, entries
+ * of the value tree read (0: the graph is searched), and whether all of the index is
+ * read because that is less work.
+ */
+static void
+estimate_work(IndexOptInfo *info, Shares shares, const VecxEffort *effort,
+			  double *opened, double *entries, bool *all)
+{
+	double		tuples = Max(info->tuples, 1.0);
+	double		found = shares.narrowest * tuples;
+
+	*opened = Max(effort->records, effort->width / shares.all);
+	*entries = 0;
+	*all = false;
+	if (shares.narrowest < 1 && OPENED_BY_TREE + found / ENTRIES_PER_RECORD < *opened)
+	{
+		*entries = found;
+		*opened = Min(OPENED_BY_TREE + effort->rows * shares.narrowest / shares.all, found);
+	}
+	else if (shares.all < 1 && effort->width / shares.all > Max(info->pages / 2.0, TESTED_ANYWAY))
+	{
+		*opened = tuples;
+		*all = true;
+	}
+}
 
 /*
  * Posting lists: the search for centroids, the lists, and the rows whose distances
@@ -148,69 +205,74 @@ estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, double probes,
 
 /*
  * Estimates a scan of which a share of the rows counts: it opens so many more
- * records for each, or reads the whole index in order if that is cheaper.
+ * records for each.
  */
 static void
-estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, double share,
-			  double passing, ScanCost *cost)
+estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shares, ScanCost *cost)
 {
 	Relation	rel;
 	VecxMetaPageData meta;
 	const VecxOpSpec *spec;
 	VecxEffort	effort;
 	QualCost	distance = {0, 0};
-	double		wanted = Max(root->limit_tuples, 0) / passing;
+	double		tuples = Max(info->tuples, 1.0);
+	double		passing;		/* share of those that other conditions let pass */
+	int64		wanted;
 	double		opened;
+	double		entries;
+	bool		all;
 	double		page = page_cost(info);
 	double		cpu_per_record;
-	Cost		opening;
-	Cost		sweep;
 	Cost		exact;
 
+	shares.all = Min(Max(shares.all, 1 / tuples), 1);
+	passing = Min(Max(info->rel->rows / (tuples * shares.all), VECX_LEAST_PASSING), 1);
+	wanted = (int64) Min(Max(root->limit_tuples, 0) / passing, 1e9);
 	if (orderbys != NIL)
 		cost_qual_eval_node(&distance, linitial(orderbys), root);
 	rel = index_open(info->indexoid, NoLock);
 	VecxMetaRead(rel, &meta);
 	spec = VecxGetOpSpec(rel);
 	if (meta.structure == VECX_STRUCTURE_LISTS)
-		VecxProbesChoose(rel, &meta, (int64) Min(wanted, 1e9), &effort);
+		VecxProbesChoose(rel, &meta, wanted, &effort);
+	else if (shares.all < 1)
+		VecxEffortOfShare(rel, &meta, wanted, shares.all, &effort);
 	else
-		VecxEffortOfShare(rel, &meta, (int64) Min(wanted, 1e9), share, &effort);
+		VecxEffortChoose(rel, &meta, wanted, &effort);
 	index_close(rel, NoLock);
 
-	cost->tuples = Max(info->tuples, 1.0);
+	cost->tuples = tuples;
 	cpu_per_record = cpu_index_tuple_cost +
 		cpu_operator_cost * (2 * meta.m / SKETCHES_PER_OPERATOR + meta.dim / ELEMENTS_PER_OPERATOR);
-	opened = Min(effort.records +
-				 HOPS_PER_LEVEL * log(cost->tuples) / log(2.0 * meta.m), cost->tuples);
+	exact = orderbys == NIL ? 0 : page + distance.per_tuple;
+	cost->per_lookup = page + exact;
+	if (meta.structure == VECX_STRUCTURE_LISTS)
+	{
+		estimate_lists(info, &meta, effort.width / shares.all, cpu_per_record, exact, cost);
+		return;
+	}
+	estimate_work(info, shares, &effort, &opened, &entries, &all);
+	opened = Min(opened + HOPS_PER_LEVEL * log(tuples) / log(2.0 * meta.m), tuples);
+	cost->per_row = page + exact_share(&meta) * exact;	/* a page of the table */
 
 	/*
 	 * A hop is a page, but near vertices lie on common pages, and of a small
-	 * index many hops find the same ones again.
+	 * index many hops find the same ones again.  Whoever has read all that may match,
+	 * reads no more for further rows.
 	 */
-	cost->pages = ceil(info->pages * (1.0 - exp(-opened / Max(info->pages, 1))));
-	cost->startup = cost->pages * page + opened * cpu_per_record;
+	cost->pages = info->pages;
+	if (!all)
+		cost->pages = ceil(info->pages * (1.0 - exp(-opened / Max(info->pages, 1)))) +
+			ceil(entries / ENTRIES_PER_PAGE);
+	if (entries > 0)
+		cost->per_row += (page + cpu_per_record) * shares.narrowest / shares.all;
+	else if (!all)
+		cost->per_row += OPENED_PER_ROW * (page + cpu_per_record) / shares.all;
+	cost->startup = cost->pages * page + opened * cpu_per_record +
+		entries * (page + cpu_per_record) / ENTRIES_PER_RECORD / 2;
 	if (!spec->is_bits)
 		cost->startup += cpu_operator_cost * meta.dim * Min(meta.dim, 8.0 * meta.sketch_size) /
 			PRODUCTS_PER_OPERATOR;
-
-	sweep = info->pages * page * SWEPT_PAGE + cost->tuples * cpu_operator_cost;
-	opening = OPENED_PER_ROW * (page + cpu_per_record) / share;
-	if (share < 1 && sweep < cost->startup)
-	{
-		cost->startup = sweep;
-		cost->pages = info->pages;
-		opening = 0;
-	}
-
-	exact = page + distance.per_tuple;
-	cost->per_lookup = page + exact;
-	cost->per_row = opening +
-		page +					/* of the table */
-		(orderbys == NIL ? 0 : exact_share(&meta) * exact);
-	if (meta.structure == VECX_STRUCTURE_LISTS)
-		estimate_lists(info, &meta, effort.width / share, cpu_per_record,
-					   orderbys == NIL ? 0 : exact, cost);
 }
 
 void
@@ -222,9 +284,8 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	ScanCost	cost;
 	QualCost	recheck;
 	List	   *quals;
-	double		share;
-	double		rows;
-	double		returned;
+	List	   *clauses = NIL;
+	ListCell   *lc;
 
 	*selectivity = 1.0;
 	*correlation = 0.0;
@@ -236,43 +297,40 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		return;
 	}
 
+	/* what is derived of a range tells more than the clause; otherwise the relation's
+	 * rows are those of the clauses */
 	quals = get_quals_from_indexclauses(path->indexclauses);
-	/* of a range what is derived tells more than the clause, else the relation's rows are
-	 * those of the clauses */
-	*selectivity = has_range(path) ?
-		clauselist_selectivity(root, quals, info->rel->relid, JOIN_INNER, NULL) :
-		share_of_columns(root, path, 0);
+	foreach(lc, path->indexclauses)
+		clauses = lappend(clauses, lfirst_node(IndexClause, lc)->rinfo);
+	*selectivity = clauselist_selectivity(root, has_range(path) ? quals : clauses,
+										  info->rel->relid, JOIN_INNER, NULL);
 	cost_qual_eval(&recheck, quals, root);
-	share = Max(share_of_columns(root, path, 1), 1 / Max(info->tuples, 1.0));
-	/* rows that the index returns and the executor drops are searched for as well */
-	rows = path->path.param_info ? path->path.param_info->ppi_rows : info->rel->rows;
-	returned = share_of_columns(root, path, 0) * (info->indpred ? info->tuples : info->rel->tuples);
-	estimate_scan(root, info, path->indexorderbys, share,
-				  Min(Max((rows + 1) / Max(returned, 1.0), 0.01), 1), &cost);
+	estimate_scan(root, info, path->indexorderbys, filtered_shares(root, path), &cost);
 	*pages = cost.pages;
 	*startup = cost.startup;
 	*total = *startup + *selectivity * cost.tuples * (cost.per_row + recheck.per_tuple);
 }
 
 /*
- * The same for a scan that is restricted to a share of the rows: either it
+ * The same for a scan that is restricted to a share of the rows, too: either it
  * searches for them, or it looks them all up.
  */
 void
 VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share, Cost *startup, Cost *run)
 {
 	IndexOptInfo *info = path->indexinfo;
+	double		rows = share * Max(info->tuples, 1.0);
+	Shares		shares = filtered_shares(root, path);
 	ScanCost	cost;
-	double		rows;
 
-	share = Max(share, 1 / Max(info->tuples, 1.0));
-	rows = share * Max(info->tuples, 1.0);
-	estimate_scan(root, info, path->indexorderbys, share,
-				  Min(Max(info->rel->rows / rows, 0.01), 1), &cost);
+	/* conditions of both are counted once; the value tree is not asked for a set */
+	shares.narrowest = 1;
+	shares.all = Max(share * shares.all, Min(info->rel->rows / Max(info->tuples, 1), 1));
+	estimate_scan(root, info, path->indexorderbys, shares, &cost);
 	if (cost.startup < rows * cost.per_lookup)
 	{
 		*startup = cost.startup;
-		*run = rows * cost.per_row;
+		*run = shares.all * cost.tuples * cost.per_row;
 	}
 	else
 	{

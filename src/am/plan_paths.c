@@ -28,6 +28,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
+#include "compat.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -124,13 +125,14 @@ nan_first(IndexOptInfo *index, OpExpr *distance)
 static OpExpr *
 match_sort_key(PlannerInfo *root, IndexOptInfo *index, PathKey *key, bool *own)
 {
-	ListCell   *lc;
+	EquivalenceMemberIterator members;
+	EquivalenceMember *member;
 
 	if (key->pk_eclass->ec_has_volatile)
 		return NULL;
-	foreach(lc, key->pk_eclass->ec_members)
+	setup_eclass_member_iterator(&members, key->pk_eclass, index->rel->relids);
+	while ((member = eclass_member_iterator_next(&members)) != NULL)
 	{
-		EquivalenceMember *member = lfirst(lc);
 		bool		decreasing;
 		Expr	   *stripped;
 		OpExpr	   *distance;
@@ -138,7 +140,7 @@ match_sort_key(PlannerInfo *root, IndexOptInfo *index, PathKey *key, bool *own)
 		if (!bms_equal(member->em_relids, index->rel->relids))
 			continue;
 		stripped = VecxStripForm(member->em_expr, &decreasing);
-		if (key->pk_strategy != (decreasing ? BTGreaterStrategyNumber : BTLessStrategyNumber))
+		if (decreasing != VecxPathKeyIsDescending(key))
 			continue;
 		distance = VecxMatchDistance(index, stripped, key->pk_opfamily);
 		if (!distance)

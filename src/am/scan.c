@@ -15,6 +15,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "access/heaptoast.h"
 #include "access/relscan.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -27,9 +28,6 @@
 #include "am/ready.h"
 #include "am/tidset.h"
 #include "am/vtree.h"
-
-/* Lest a wrong estimate makes a scan read the whole index in its first batch. */
-#define LEAST_PASSING	0.01
 
 /* Hops after which a filter's share is known well enough to choose an effort. */
 #define PROBE_HOPS	32
@@ -174,7 +172,7 @@ rows_wanted(const VecxScan *so, double passing)
 {
 	if (!so->limit)
 		return so->rows_wanted;
-	passing = Min(Max(passing, LEAST_PASSING), 1);
+	passing = Min(Max(passing, VECX_LEAST_PASSING), 1);
 	return (int64) Min(ceil((double) VecxLimitRows(so->limit) / passing), 1e15);
 }
 
@@ -330,10 +328,20 @@ prepare_query(IndexScanDesc scan, VecxScan *so)
 }
 
 /*
- * Looking up a row of a set in the table takes about as long as reading so many
- * records, and finds each of its rows.
+ * Looking up a row of a set in the table, its value in line or in TOAST, takes about
+ * as long as reading so many records, and finds each of its rows.
  */
-#define RECORDS_PER_LOOKUP	3
+#define RECORDS_PER_LOOKUP	1.5
+#define RECORDS_PER_DETOAST 6
+
+static double
+lookup_records(const VecxScan *so)
+{
+	bool		in_line = so->index->meta.value_dim * sizeof(float) < TOAST_TUPLE_TARGET;
+
+	return (double) VecxTidSetCount(so->tids) *
+		(in_line || so->index->spec->is_bits ? RECORDS_PER_LOOKUP : RECORDS_PER_DETOAST);
+}
 
 /* Bounds what the search reads. */
 static void
@@ -342,7 +350,7 @@ limit_search(VecxScan *so)
 	int64		most = so->most_tuples;
 
 	if (so->may_look_up)
-		most = Min(most, VecxTidSetCount(so->tids) * RECORDS_PER_LOOKUP);
+		most = Min(most, (int64) lookup_records(so));
 	VecxSearchLimit(so->search, most < PG_INT64_MAX ? so->begun + most : most);
 }
 
@@ -444,7 +452,7 @@ is_small_set(VecxScan *so)
 	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
 	/* a search that has returned rows cannot be given up */
 	so->may_look_up = !so->nan_first;
-	return so->effort.records >= (double) count * RECORDS_PER_LOOKUP;
+	return so->effort.records >= lookup_records(so);
 }
 
 static void
