@@ -11,6 +11,8 @@
 #include "code_int.h"
 
 #define ROUNDS			8
+/* The same of all leaves together. */
+#define REFINING_ROUNDS	6
 /* Points compared with all centres at once. */
 #define BATCH			32
 /* How much farther a cluster of twice its share seems, of the mean distance. */
@@ -249,6 +251,63 @@ make_leaves(const VecxTrainEnv *env, const VecxPoints *sample, const uint32_t *m
 	release_points(env, &own);
 }
 
+/* Moves leaves to the means of the sample's vectors that they are nearest to, across
+ * the borders of tops, and the tops to those of their leaves. */
+static void
+refine(const VecxTrainEnv *env, const VecxPoints *sample, VecxClusters *clusters, float *work)
+{
+	size_t		pdim = clusters->pdim;
+	uint32_t	n = clusters->nleaves;
+	float	   *sums = env->alloc(env->arg, sizeof(float) * n * pdim);
+	uint32_t   *counts = env->alloc(env->arg, sizeof(uint32_t) * n);
+	uint32_t	leaf[BATCH];
+	float	   *room = env->alloc(env->arg, sizeof(float) * vecx_clusters_room(clusters, BATCH));
+
+	for (int round = 0; round < REFINING_ROUNDS; round++)
+	{
+		memset(sums, 0, sizeof(float) * n * pdim);
+		memset(counts, 0, sizeof(uint32_t) * n);
+		for (size_t i = 0; i < sample->count; i += BATCH)
+		{
+			VecxPoints	batch = *sample;
+
+			env->poll(env->arg);
+			batch.count = sample->count - i < BATCH ? sample->count - i : BATCH;
+			batch.heads += i;
+			batch.points += i * pdim;
+			vecx_clusters_assign(clusters, &batch, leaf, room);
+			for (size_t j = 0; j < batch.count; j++)
+			{
+				add_point(&batch, j, sums + leaf[j] * pdim);
+				counts[leaf[j]]++;
+			}
+		}
+		for (uint32_t c = 0; c < n; c++)
+		{
+			float	   *centre = clusters->centres + (size_t) c * clusters->dim;
+
+			if (counts[c] == 0)
+				continue;
+			for (uint32_t i = 0; i < clusters->dim; i++)
+				centre[i] = sums[c * pdim + i] / (float) counts[c] +
+					(clusters->mean ? clusters->mean[i] : 0.0f);
+			vecx_clusters_use_centre(clusters, c, work);
+		}
+		for (uint32_t t = 0; t < clusters->ntops; t++)
+		{
+			memset(work, 0, sizeof(float) * pdim);
+			for (uint32_t c = clusters->first[t]; c < clusters->first[t + 1]; c++)
+				add_point(&clusters->leaves, c, work);
+			for (size_t i = 0; i < pdim; i++)
+				work[i] /= (float) (clusters->first[t + 1] - clusters->first[t]);
+			vecx_points_put(&clusters->tops, t, work, NULL);
+		}
+	}
+	env->release(env->arg, sums);
+	env->release(env->arg, counts);
+	env->release(env->arg, room);
+}
+
 void
 vecx_clusters_make(const VecxTrainEnv *env, const VecxPoints *sample, uint32_t dim,
 				   const float *mean, uint32_t k, uint64_t seed, VecxClusters *clusters)
@@ -288,6 +347,7 @@ vecx_clusters_make(const VecxTrainEnv *env, const VecxPoints *sample, uint32_t d
 	vecx_cluster_alloc(env, dim, clusters->nleaves, &clusters->leaves);
 	for (uint32_t leaf = 0; leaf < clusters->nleaves; leaf++)
 		vecx_clusters_use_centre(clusters, leaf, work);
+	refine(env, sample, clusters, work);
 	env->release(env->arg, of);
 	env->release(env->arg, start);
 	env->release(env->arg, order);
