@@ -162,7 +162,7 @@ init_meta(Build *b, VecxMetaPageData *meta)
 	if (meta->structure == VECX_STRUCTURE_LISTS)
 	{
 		VecxListsCheckSupport(b->rel, b->spec, meta);
-		meta->list_rows = (uint32) VecxListsDefaultRows(b->rel);
+		meta->list_rows = (uint32) VecxListsDefaultRows(b->rel, meta);
 	}
 }
 

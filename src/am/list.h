@@ -109,7 +109,7 @@ extern void VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const 
 extern uint8 *VecxListsTrain(Relation index, const VecxMetaPageData *meta, MemoryContext cxt,
 							 size_t *nbytes);
 extern void VecxListsOpen(VecxIndex *index);
-extern int	VecxListsDefaultRows(Relation index);
+extern int	VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta);
 extern void VecxListPageInit(Page page, BlockNumber head);
 extern VecxListPage VecxListGetPage(const VecxIndex *index, Page page, BlockNumber blkno);
 extern void VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item);

@@ -44,6 +44,7 @@ struct VecxListsBuild
 	float	   *mean;			/* of the vectors; NULL: not taken off */
 	VecxPoints	sample;
 	Size		sample_max;
+	double		sample_seen;	/* rows of the blocks sampled */
 	float	   *work;
 	VecxListCurve *curve;		/* NULL: not to be measured */
 	Size		query_every;	/* rows of the sample */
@@ -116,6 +117,7 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	MemoryContext old;
 	VecxInput	input;
 
+	b->sample_seen++;
 	if (isnull[0] || b->sample.count == b->sample_max)
 		return;
 	old = MemoryContextSwitchTo(b->row_cxt);
@@ -140,6 +142,7 @@ sample_table(VecxListsBuild *b)
 	Size		memory = (Size) maintenance_work_mem * 1024 / SAMPLE_SHARE;
 	double		rows = Min((double) SAMPLE_PER_LIST * b->wanted, (double) (memory / bytes));
 	VecxOptions *options = (VecxOptions *) b->index->rel->rd_options;
+	BlockNumber nread = 0;
 	BlockSamplerData blocks;
 
 	b->sample_max = (Size) Max(rows, 1);
@@ -158,7 +161,11 @@ sample_table(VecxListsBuild *b)
 		table_index_build_range_scan(b->heap, b->index->rel, b->info, false,
 									 !b->info->ii_Concurrent, false,
 									 BlockSampler_Next(&blocks), 1, sample_row, b, NULL);
+		nread++;
 	}
+	/* better than what is known of a table that was never analyzed */
+	b->tuples = b->sample_seen * nblocks / Max(nread, 1);
+	b->wanted = (uint32) VecxListsWanted(b->index->rel, &b->index->meta, b->tuples);
 }
 
 /* Finds the centroids; from then on they are what the graph's codes say. */

@@ -10,8 +10,8 @@
 
 #include "am/list.h"
 
-/* Rows of a list, unless the user says. */
-#define DEFAULT_LIST_ROWS	128
+/* Rows that the pages of a list have room for at least, unless the user says. */
+#define LEAST_LIST_ROWS		128
 
 /* Pages that are tried by the free space map's word before the index grows. */
 #define MAX_TRIES	4
@@ -115,13 +115,32 @@ VecxListsOpen(VecxIndex *index)
 	bind_lists(index, bytes, meta->list_code_bytes);
 }
 
-/* Rows that lists of a new index are made for. */
+/*
+ * Rows that lists of a new index are made for: what the user says; else so many that
+ * the pages that take LEAST_LIST_ROWS are filled to four fifths, since the lengths of
+ * lists vary.
+ */
 int
-VecxListsDefaultRows(Relation index)
+VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta)
 {
 	VecxOptions *options = (VecxOptions *) index->rd_options;
+	VecxListCode code;
+	uint8	   *bytes;
+	size_t		nbytes;
+	Size		block;
+	int			page_rows;
 
-	return options && options->list_rows > 0 ? options->list_rows : DEFAULT_LIST_ROWS;
+	if (options && options->list_rows > 0)
+		return options->list_rows;
+	bytes = VecxListsTrain(index, meta, CurrentMemoryContext, &nbytes);
+	if (vecx_list_code_bind(&code, bytes, nbytes))
+		return LEAST_LIST_ROWS;
+	block = code.code_bytes + sizeof(VecxListFactors) +
+		(sizeof(VecxRowEntry) + code.extra_bytes) * VECX_LIST_BLOCK;
+	page_rows = (int) (VECX_LIST_PAGE_ROOM / block) * VECX_LIST_BLOCK;
+	if (page_rows == 0)
+		return LEAST_LIST_ROWS;
+	return Max((LEAST_LIST_ROWS + page_rows - 1) / page_rows * page_rows * 4 / 5, VECX_MIN_LIST_ROWS);
 }
 
 /* An empty page of the list whose first page is head. */

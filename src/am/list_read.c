@@ -18,7 +18,6 @@
 #include "utils/memutils.h"
 #include "utils/spccache.h"
 
-#include "am/heap.h"
 #include "am/list.h"
 
 /*
@@ -29,9 +28,10 @@
  */
 #define BOUND_SIGMAS	2.0f
 
-/* Rows that are put in order at once: so many at least, and a part of all. */
-#define SELECT_ROWS		64
-#define SELECT_PART		16
+/* Rows that are kept in order: so many at first, and a part of those that are not,
+ * when these are all that is left; twice as many before the farther half goes. */
+#define NEAR_ROWS		128
+#define NEAR_PART		16
 
 /* After so many rows more lists are read, unless it is known how many are wanted. */
 #define UNKNOWN_ROWS	10
@@ -50,8 +50,10 @@ typedef struct GivenRows
 	uint64		bits;
 } GivenRows;
 
+/* A row that waits, with the bounds of its distance. */
 typedef struct WaitingRow
 {
+	float		lower;
 	float		upper;
 	VecxRowEntry row;
 } WaitingRow;
@@ -97,16 +99,16 @@ struct VecxListScan
 	BlockNumber sweep_next;
 	BlockNumber sweep_end;
 
-	/* rows: in a heap the nearest, in any order those beyond rest_least */
-	WaitingRow *rows;
-	int			nrows;
-	int			rows_cap;
+	/* rows: the nearest, in a heap, and in any order those that are not below
+	 * near_limit */
+	WaitingRow *near;
+	int			nnear;
+	int			near_cap;
+	float		near_limit;
+	WaitingRow *far;
+	int			nfar;
+	int			far_cap;
 	int			most_rows;
-	VecxCandidate *heap;
-	int			nheap;
-	VecxCandidate *rest;
-	int			nrest;
-	float		rest_least;
 	HTAB	   *given;
 
 	bool		cold;			/* a page had to be read from disk */
@@ -135,9 +137,10 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->next = InvalidBlockNumber;
 	ls->est = palloc(sizeof(float) * VECX_LIST_BLOCK);
 	ls->sigma = palloc(sizeof(float) * VECX_LIST_BLOCK);
-	ls->rest_least = INFINITY;
-	ls->most_rows = (int) Min((int64) work_mem * 1024 / 4 /
-							  (int64) (sizeof(WaitingRow) + 2 * sizeof(VecxCandidate)), INT_MAX / 2);
+	ls->near_cap = 2 * NEAR_ROWS;
+	ls->near = palloc(sizeof(WaitingRow) * ls->near_cap);
+	ls->near_limit = INFINITY;
+	ls->most_rows = (int) Min((int64) work_mem * 1024 / 4 / (int64) sizeof(WaitingRow), INT_MAX / 2);
 	memset(&hash, 0, sizeof(hash));
 	hash.keysize = sizeof(uint64);
 	hash.entrysize = sizeof(GivenRows);
@@ -155,22 +158,154 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	return ls;
 }
 
+/* Room for so many more far rows; at first for what the lists to be read should have. */
 static void
 make_room(VecxListScan *ls, int more)
 {
-	if (ls->nrows + more <= ls->rows_cap)
+	if (ls->nfar + more <= ls->far_cap)
 		return;
-	ls->rows_cap = Max(ls->rows_cap * 2, Max(ls->nrows + more, 1024));
-	if (ls->rows == NULL)
+	if (ls->far == NULL)
 	{
-		ls->rows = MemoryContextAllocHuge(ls->cxt, sizeof(WaitingRow) * ls->rows_cap);
-		ls->heap = MemoryContextAllocHuge(ls->cxt, sizeof(VecxCandidate) * ls->rows_cap);
-		ls->rest = MemoryContextAllocHuge(ls->cxt, sizeof(VecxCandidate) * ls->rows_cap);
+		ls->far_cap = Max(more, (int) Min((double) ls->probes * ls->index->lists->list_rows * 1.25,
+										  (double) ls->most_rows));
+		ls->far = MemoryContextAllocHuge(ls->cxt, sizeof(WaitingRow) * ls->far_cap);
 		return;
 	}
-	ls->rows = repalloc_huge(ls->rows, sizeof(WaitingRow) * ls->rows_cap);
-	ls->heap = repalloc_huge(ls->heap, sizeof(VecxCandidate) * ls->rows_cap);
-	ls->rest = repalloc_huge(ls->rest, sizeof(VecxCandidate) * ls->rows_cap);
+	ls->far_cap = Max(ls->far_cap * 2, ls->nfar + more);
+	ls->far = repalloc_huge(ls->far, sizeof(WaitingRow) * ls->far_cap);
+}
+
+static inline int
+waiting_rows(const VecxListScan *ls)
+{
+	return ls->nnear + ls->nfar;
+}
+
+static void
+push_near(VecxListScan *ls, const WaitingRow *row)
+{
+	WaitingRow	item = *row;
+	int			i = ls->nnear++;
+
+	while (i > 0 && ls->near[(i - 1) / 2].lower > item.lower)
+	{
+		ls->near[i] = ls->near[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	ls->near[i] = item;
+}
+
+static WaitingRow
+pop_near(VecxListScan *ls)
+{
+	WaitingRow	top = ls->near[0];
+	WaitingRow	last = ls->near[--ls->nnear];
+	int			i = 0;
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= ls->nnear)
+			break;
+		if (child + 1 < ls->nnear && ls->near[child + 1].lower < ls->near[child].lower)
+			child++;
+		if (last.lower <= ls->near[child].lower)
+			break;
+		ls->near[i] = ls->near[child];
+		i = child;
+	}
+	ls->near[i] = last;
+	return top;
+}
+
+/* Puts the m least of the rows first. */
+static void
+select_least(WaitingRow *rows, int n, int m)
+{
+	int			from = 0;
+	int			to = n - 1;
+
+	while (from < to)
+	{
+		float		pivot = rows[from + (to - from) / 2].lower;
+		int			i = from;
+		int			j = to;
+
+		while (i <= j)
+		{
+			while (rows[i].lower < pivot)
+				i++;
+			while (rows[j].lower > pivot)
+				j--;
+			if (i <= j)
+			{
+				WaitingRow	swap = rows[i];
+
+				rows[i++] = rows[j];
+				rows[j--] = swap;
+			}
+		}
+		if (m - 1 <= j)
+			to = j;
+		else if (m - 1 >= i)
+			from = i;
+		else
+			break;
+	}
+}
+
+/* Makes the near rows a heap again. */
+static void
+reheap(VecxListScan *ls, int nnear)
+{
+	ls->nnear = 0;
+	for (int i = 0; i < nnear; i++)
+		push_near(ls, &ls->near[i]);
+}
+
+/* The near rows have become too many: the farther half goes to the far ones. */
+static void
+shed_near(VecxListScan *ls)
+{
+	int			kept = ls->near_cap / 2;
+
+	select_least(ls->near, ls->nnear, kept);
+	/* and for those of the page that is being read */
+	make_room(ls, ls->nnear - kept + ls->index->lists->page_rows);
+	ls->near_limit = INFINITY;
+	for (int i = kept; i < ls->nnear; i++)
+	{
+		ls->near_limit = Min(ls->near_limit, ls->near[i].lower);
+		ls->far[ls->nfar++] = ls->near[i];
+	}
+	reheap(ls, kept);
+}
+
+/* No near row is left: takes the nearest of the far ones. */
+static void
+refill_near(VecxListScan *ls)
+{
+	int			m = Min(Max(NEAR_ROWS, ls->nfar / NEAR_PART), ls->nfar);
+
+	if (ls->near_cap < 2 * m)
+	{
+		ls->near_cap = 2 * m;
+		ls->near = repalloc_huge(ls->near, sizeof(WaitingRow) * ls->near_cap);
+	}
+	if (m < ls->nfar)
+		select_least(ls->far, ls->nfar, m);
+	memcpy(ls->near, ls->far, sizeof(WaitingRow) * m);
+	reheap(ls, m);
+	ls->near_limit = INFINITY;
+	for (int i = m; i < ls->nfar; i++)
+		ls->near_limit = Min(ls->near_limit, ls->far[i].lower);
+	/* those taken are at the front: the last ones take their places */
+	if (ls->nfar - m >= m)
+		memcpy(ls->far, ls->far + ls->nfar - m, sizeof(WaitingRow) * m);
+	else
+		memmove(ls->far, ls->far + m, sizeof(WaitingRow) * (ls->nfar - m));
+	ls->nfar -= m;
 }
 
 /* Takes up the rows of a block that pass the filter, whose bounds are in est and
@@ -183,7 +318,7 @@ take_block(VecxListScan *ls, const void *rows, int n)
 		const VecxRowEntry *row = VecxRowAt(rows, ls->index->lists->row_size, i);
 		float		error = ls->scored ? BOUND_SIGMAS * ls->sigma[i] : INFINITY;
 		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
-		VecxCandidate cand = {lower, (VecxId) ls->nrows};
+		WaitingRow	waiting;
 		VecxPass	pass = VECX_PASS_YES;
 
 		if (ls->range->active && lower > ls->range->max_rank)
@@ -194,11 +329,18 @@ take_block(VecxListScan *ls, const void *rows, int n)
 			continue;
 		ls->rows_passed++;
 		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
-		ls->rows[ls->nrows].upper = ls->scored ? ls->est[i] + error : INFINITY;
-		ls->rows[ls->nrows].row = *row;
-		ls->rows[ls->nrows++].row.flags = pass == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
-		ls->rest[ls->nrest++] = cand;
-		ls->rest_least = Min(ls->rest_least, lower);
+		waiting.lower = lower;
+		waiting.upper = ls->scored ? ls->est[i] + error : INFINITY;
+		waiting.row = *row;
+		waiting.row.flags = pass == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
+		if (lower >= ls->near_limit)
+			ls->far[ls->nfar++] = waiting;
+		else
+		{
+			if (ls->nnear == ls->near_cap)
+				shed_near(ls);
+			push_near(ls, &waiting);
+		}
 	}
 }
 
@@ -405,19 +547,17 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		ls->allowed *= 2;
 		ls->probes += ls->probes / 2 + 1;
 	}
-	if (ls->nheap == 0 && ls->nrest == 0)
-		ls->nrows = 0;
-	while (ls->nread < ls->probes || (ls->nheap == 0 && ls->nrest == 0))
+	while (ls->nread < ls->probes || waiting_rows(ls) == 0)
 	{
 		BlockNumber blkno;
 		bool		in_list;
 
 		CHECK_FOR_INTERRUPTS();
-		if (ls->nheap + ls->nrest > 0 && ls->nrows + ls->index->lists->page_rows > ls->most_rows)
+		if (waiting_rows(ls) > 0 && waiting_rows(ls) + ls->index->lists->page_rows > ls->most_rows)
 			break;
 		/* what is not near by the graph comes when all else has left */
 		if (ls->sweeping && ls->next == InvalidBlockNumber && ls->nforwards == 0 &&
-			ls->nheap + ls->nrest > 0)
+			waiting_rows(ls) > 0)
 			break;
 		if (!next_page(ls, &blkno))
 			break;
@@ -426,7 +566,7 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		if (in_list && ls->next == InvalidBlockNumber)
 			ls->nread += ls->had_rows;
 	}
-	return ls->nheap + ls->nrest > 0;
+	return waiting_rows(ls) > 0;
 }
 
 /* The share of the rows read that pass the filter. */
@@ -443,68 +583,15 @@ VecxListScanWiden(VecxListScan *ls, int probes)
 	return ls->probes = Max(ls->probes, probes);
 }
 
-/* Puts the m least of the rest first. */
-static void
-select_least(VecxCandidate *rest, int n, int m)
-{
-	int			from = 0;
-	int			to = n - 1;
-
-	while (from < to)
-	{
-		float		pivot = rest[from + (to - from) / 2].est;
-		int			i = from;
-		int			j = to;
-
-		while (i <= j)
-		{
-			while (rest[i].est < pivot)
-				i++;
-			while (rest[j].est > pivot)
-				j--;
-			if (i <= j)
-			{
-				VecxCandidate swap = rest[i];
-
-				rest[i++] = rest[j];
-				rest[j--] = swap;
-			}
-		}
-		if (m - 1 <= j)
-			to = j;
-		else if (m - 1 >= i)
-			from = i;
-		else
-			break;
-	}
-}
-
-/* Moves the nearest of the rest to the heap. */
-static void
-refill_heap(VecxListScan *ls)
-{
-	int			m = Min(Max(SELECT_ROWS, ls->nrest / SELECT_PART), ls->nrest);
-
-	if (m < ls->nrest)
-		select_least(ls->rest, ls->nrest, m);
-	for (int i = 0; i < m; i++)
-		VecxHeapPush(ls->heap, &ls->nheap, ls->rest[i]);
-	ls->nrest -= m;
-	memmove(ls->rest, ls->rest + m, sizeof(VecxCandidate) * ls->nrest);
-	ls->rest_least = INFINITY;
-	for (int i = 0; i < ls->nrest; i++)
-		ls->rest_least = Min(ls->rest_least, ls->rest[i].est);
-}
-
 /* The least lower bound of the rows that wait; false if none does. */
 bool
 VecxListScanPeek(VecxListScan *ls, float *lower)
 {
-	if (ls->nheap == 0 && ls->nrest == 0)
+	if (waiting_rows(ls) == 0)
 		return false;
-	if (ls->nrest > 0 && (ls->nheap == 0 || ls->heap[0].est > ls->rest_least))
-		refill_heap(ls);
-	*lower = ls->heap[0].est;
+	if (ls->nnear == 0)
+		refill_near(ls);
+	*lower = ls->near[0].lower;
 	return true;
 }
 
@@ -532,11 +619,11 @@ give(VecxListScan *ls, const ItemPointerData *tid)
 bool
 VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper)
 {
-	VecxCandidate cand = VecxHeapPop(ls->heap, &ls->nheap);
+	WaitingRow	waiting = pop_near(ls);
 
-	*lower = cand.est;
-	*upper = ls->rows[cand.id].upper;
-	*row = ls->rows[cand.id].row;
+	*lower = waiting.lower;
+	*upper = waiting.upper;
+	*row = waiting.row;
 	return give(ls, &row->tid);
 }
 

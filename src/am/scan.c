@@ -188,7 +188,11 @@ end_query(VecxScan *so)
 {
 	if (so->search)
 	{
+		int64		records = so->counts.records;
+
 		VecxSearchCount(so->search, &so->counts);
+		if (so->lists)
+			so->counts.records = records;	/* rows, not centroids */
 		last_scan = so->counts;
 		VecxSearchRelease(so->search);
 	}
