@@ -15,8 +15,16 @@ CREATE INDEX outliers_v_idx ON outliers USING vecx (v vector_l2_ops);
 SELECT vecx_recall('outliers_v_idx', samples => 50, ef => 100) > 0.95 AS found;
 SELECT vecx_check('outliers_v_idx', true);
 SET enable_seqscan = off;
-SELECT count(*) FROM (SELECT id FROM outliers ORDER BY v <-> (SELECT v FROM outliers WHERE id = 100003)) s
-WHERE id > 100000;
+-- Each of them is found: as far as the others go, all rows are equally near.
+SELECT o.id, n.id = o.id AS first
+FROM outliers o, LATERAL (SELECT id FROM outliers ORDER BY v <-> o.v LIMIT 1) n
+WHERE o.id > 100000 ORDER BY o.id;
+-- However the levels of the index are drawn.
+REINDEX INDEX outliers_v_idx;
+SELECT vecx_check('outliers_v_idx', true);
+SELECT o.id, n.id = o.id AS first
+FROM outliers o, LATERAL (SELECT id FROM outliers ORDER BY v <-> o.v LIMIT 1) n
+WHERE o.id > 100000 ORDER BY o.id;
 TRUNCATE outliers;
 INSERT INTO outliers SELECT i, (SELECT array_agg((random() - 0.5)::real) FROM generate_series(1, 96) WHERE i = i)::vector
 FROM generate_series(1, 500) i;

@@ -133,6 +133,7 @@ extern void VecxGraphFinish(VecxGraph *graph);
 #define VecxGraphCode(g, v)		((const uint8 *) VecxSpoolGet((g)->codes, (v)))
 
 /* levels.c: the levels above the base */
+extern float VecxFarNorm2(float *norm2, int n);
 extern VecxLevels *VecxLevelsBuild(VecxGraph *graph);
 extern const VecxGraphLink *VecxLevelsLinks(VecxLevels *levels, uint32 upper, int level, int *n);
 extern uint32 VecxLevelsNearest(VecxLevels *levels, const uint8 *code, float *dist);

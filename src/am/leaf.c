@@ -89,14 +89,31 @@ load_points(Leaf *leaf, VecxPoints *points, const uint32 *members, const float *
 	}
 }
 
-/* The mean of some members; NULL where distances depend on where zero is. */
+static float
+norm2_of(const float *y, uint32 ndims)
+{
+	float		sum = 0.0f;
+
+	for (uint32 k = 0; k < ndims; k++)
+		sum += y[k] * y[k];
+	return sum;
+}
+
+/*
+ * The mean of some members; NULL where distances depend on where zero is.  One
+ * member far beyond the others would draw the mean away from all of them, and
+ * what they differ by would be lost in rounding.
+ */
 static const float *
 find_centre(Leaf *leaf, const uint32 *members, uint32 count)
 {
 	VecxLinker *l = leaf->l;
 	uint32		ndims = l->basis->pdims;
 	uint32		step = count / LEAF_CENTRE + 1;
-	float		share = 1.0f / (float) ((count + step - 1) / step);
+	float		norm2[LEAF_CENTRE];
+	float		limit;
+	int			n = 0;
+	int			nkept = 0;
 
 	if (l->basis->positions || l->how == VECX_POINT_PRODUCT)
 		return NULL;
@@ -104,9 +121,20 @@ find_centre(Leaf *leaf, const uint32 *members, uint32 count)
 	for (uint32 i = 0; i < count; i += step)
 	{
 		vecx_point_read(l->basis, VecxSpoolGet(l->points, members[i]), leaf->y);
-		for (uint32 k = 0; k < ndims; k++)
-			leaf->centre[k] += leaf->y[k] * share;
+		norm2[n++] = norm2_of(leaf->y, ndims);
 	}
+	limit = VecxFarNorm2(norm2, n);
+	for (uint32 i = 0; i < count; i += step)
+	{
+		vecx_point_read(l->basis, VecxSpoolGet(l->points, members[i]), leaf->y);
+		if (norm2_of(leaf->y, ndims) > limit)
+			continue;
+		nkept++;
+		for (uint32 k = 0; k < ndims; k++)
+			leaf->centre[k] += leaf->y[k];
+	}
+	for (uint32 k = 0; k < ndims && nkept > 0; k++)
+		leaf->centre[k] /= (float) nkept;
 	return leaf->centre;
 }
 

@@ -2,14 +2,25 @@
  * levels.c
  *    The levels above the base, by insertion one by one (Malkov and Yashunin,
  *    arXiv 1603.09320): few vertices, whose codes are at hand.
+ *
+ * From a vector far beyond all others everything else looks equally near, so that
+ * no comparison leads a search to it.  The few such vertices are therefore on the
+ * entry's level, and the entry links to each of them.
  */
 #include "postgres.h"
+
+#include <float.h>
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "am/build.h"
 #include "am/heap.h"
+
+/* A vector so many times longer than the median is far. */
+#define FAR_LENGTH		32.0f
+/* Vertices that the median is of, at most. */
+#define FAR_SAMPLE		1024
 
 /* Numbers in links are those of levels->vertex until all are linked. */
 struct VecxLevels
@@ -24,6 +35,8 @@ struct VecxLevels
 	uint16	   *nlinks;			/* of each list */
 	VecxGraphLink *links;		/* m for each list */
 	uint32		entry;
+	int			nfar;
+	uint32		far[VECX_MAX_M / 2];	/* numbers in the graph, the farthest first */
 
 	/* working memory of searches */
 	uint32	   *visited;		/* stamp of the last search to see it */
@@ -194,12 +207,81 @@ link_vertex(VecxLevels *l, uint32 u, int width)
 		l->entry = u;
 }
 
+static int
+compare_floats(const void *a, const void *b)
+{
+	float		x = *(const float *) a;
+	float		y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* The square of the length beyond which a vector is far, from those of some
+ * vectors, which are sorted. */
+float
+VecxFarNorm2(float *norm2, int n)
+{
+	float		median;
+
+	qsort(norm2, n, sizeof(float), compare_floats);
+	median = n > 0 ? norm2[n / 2] : 0.0f;
+	return median > 0.0f ? median * FAR_LENGTH * FAR_LENGTH : FLT_MAX;
+}
+
+static float
+far_norm2(VecxGraph *graph)
+{
+	uint32		step = graph->nvertices / FAR_SAMPLE + 1;
+	float		norm2[FAR_SAMPLE];
+	int			n = 0;
+
+	for (uint32 v = 0; v < graph->nvertices; v += step)
+		if (!graph->vertices[v].gone)
+			norm2[n++] = vecx_code_norm2(graph->coder, VecxGraphCode(graph, v));
+	return VecxFarNorm2(norm2, n);
+}
+
+/* Notes the farthest of the far vertices, half as many as a list has links at most. */
+static void
+find_far(VecxGraph *graph, VecxLevels *l)
+{
+	float		norm2[VECX_MAX_M / 2];
+	float		limit;
+
+	if (graph->coder->metric != VECX_METRIC_L2)
+		return;
+	limit = far_norm2(graph);
+	for (uint32 v = 0; v < graph->nvertices; v++)
+	{
+		float		own;
+		int			i;
+
+		if (v % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (graph->vertices[v].gone)
+			continue;
+		own = vecx_code_norm2(graph->coder, VecxGraphCode(graph, v));
+		if (own <= limit || (l->nfar == graph->m / 2 && own <= norm2[l->nfar - 1]))
+			continue;
+		if (l->nfar < graph->m / 2)
+			l->nfar++;
+		for (i = l->nfar - 1; i > 0 && norm2[i - 1] < own; i--)
+		{
+			norm2[i] = norm2[i - 1];
+			l->far[i] = l->far[i - 1];
+		}
+		norm2[i] = own;
+		l->far[i] = v;
+	}
+}
+
 /* Draws the levels of all vertices, and takes those above the base. */
 static VecxLevels *
 draw_levels(VecxGraph *graph)
 {
 	VecxLevels *l = palloc0(sizeof(VecxLevels));
 	Size		nlists = 0;
+	uint8		top = 0;
 
 	for (uint32 v = 0; v < graph->nvertices; v++)
 	{
@@ -208,8 +290,17 @@ draw_levels(VecxGraph *graph)
 		if (vertex->gone)
 			continue;
 		vertex->level = (uint8) VecxRandomLevel(&graph->prng, graph->m);
-		l->n += vertex->level > 0;
-		nlists += vertex->level;
+		top = Max(top, vertex->level);
+	}
+	find_far(graph, l);
+	for (int i = 0; i < l->nfar; i++)
+		graph->vertices[l->far[i]].level = top;
+	for (uint32 v = 0; v < graph->nvertices; v++)
+	{
+		if (graph->vertices[v].gone)
+			continue;
+		l->n += graph->vertices[v].level > 0;
+		nlists += graph->vertices[v].level;
 	}
 	l->coder = graph->coder;
 	l->m = graph->m;
@@ -223,6 +314,41 @@ draw_levels(VecxGraph *graph)
 										   MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	l->links = MemoryContextAllocHuge(graph->cxt, sizeof(VecxGraphLink) * Max(nlists, 1) * graph->m);
 	return l;
+}
+
+static bool
+is_far(const VecxLevels *l, uint32 u)
+{
+	for (int i = 0; i < l->nfar; i++)
+		if (l->far[i] == l->vertex[u])
+			return true;
+	return false;
+}
+
+/* Lets the entry link to all far vertices, in place of its last links. */
+static void
+link_far(VecxGraph *graph, VecxLevels *l)
+{
+	Size		list = LIST(l, l->entry, l->level[l->entry]);
+	VecxGraphLink *links = l->links + list * l->m;
+	VecxCodeQuery query;
+	int			n = 0;
+
+	vecx_code_query_init_code(l->coder, &query, CODE(l, l->entry), l->scratch);
+	for (int i = 0; i < l->nlinks[list]; i++)
+		if (!is_far(l, links[i].vertex))
+			links[n++] = links[i];
+	n = Min(n, l->m - l->nfar);
+	for (int i = l->nfar - 1; i >= 0; i--)
+	{
+		uint32		u = graph->vertices[l->far[i]].upper;
+
+		if (u == l->entry)
+			continue;
+		links[n].vertex = u;
+		links[n++].dist = vecx_code_distance(l->coder, &query, CODE(l, u));
+	}
+	l->nlinks[list] = (uint16) n;
 }
 
 /* Table order would link clusters only within themselves. */
@@ -247,6 +373,8 @@ link_in_random_order(VecxGraph *graph, VecxLevels *l)
 		CHECK_FOR_INTERRUPTS();
 		link_vertex(l, order[i], graph->ef_construction);
 	}
+	if (l->nfar > 0)
+		link_far(graph, l);
 	graph->entry = l->vertex[l->entry];
 	pfree(order);
 }
