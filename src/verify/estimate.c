@@ -29,7 +29,15 @@
  * sets.  Pages are full but for what is too small for another record.
  */
 #define LINKS_IN_USE	0.55
+/* Of short vectors there are fewer: 9 of 32 in 2 dimensions, 12 in 8, 17 in 16. */
+#define LINKS_OF_SHORT	0.27
+#define LINKS_PER_DIM	(1.0 / 64)
 #define PAGE_IN_USE		0.97
+
+/* Training, which sees the data, takes more than so many bits for a sketch only of
+ * vectors so long. */
+#define TRAINED_BITS	256
+#define LONG_DIM		256
 
 /*
  * What an operator class of the access method indexes, by default the type's.
@@ -133,6 +141,7 @@ find_layout(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
 	RelationData rel;
 	FormData_pg_class form;
 	VecxOptions *opts = (VecxOptions *) vecxoptions(options, true);
+	uint32		sketch_bits = opts ? (uint32) opts->sketch_bits : 0;
 	VecxCodeKind kind;
 	Size		sketch;
 
@@ -146,8 +155,10 @@ find_layout(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
 	meta->dim = VecxCodeDim(spec, dim);
 	meta->metric = (uint16) spec->metric;
 	meta->m = (uint16) (opts ? opts->m : VECX_DEFAULT_M);
+	if (sketch_bits == 0 && !spec->is_bits && meta->dim < LONG_DIM)
+		sketch_bits = TRAINED_BITS;
 	sketch = VECX_SKETCH_FACTOR_BYTES +
-		vecx_sketch_default_bytes(spec->metric, meta->dim, opts ? (uint32) opts->sketch_bits : 0);
+		vecx_sketch_default_bytes(spec->metric, meta->dim, sketch_bits);
 	VecxChooseLayout(&rel, spec, meta->dim, sizeof(VecxRowEntry), sketch, &kind, meta);
 	VecxLayoutFromMeta(&rel, meta, spec, layout, coder);
 }
@@ -165,9 +176,9 @@ count_rows(Relation heap)
 
 /* Bytes of the pages of so many vertices, and of the levels above them. */
 static double
-index_bytes(double rows, const VecxLayout *layout, int m)
+index_bytes(double rows, uint32 dim, const VecxLayout *layout, int m)
 {
-	double		links = 2 * m * LINKS_IN_USE;
+	double		links = 2 * m * Min(LINKS_IN_USE, LINKS_OF_SHORT + dim * LINKS_PER_DIM);
 	double		record = MAXALIGN(VecxRecordSize(layout, (int) links)) + sizeof(ItemIdData);
 	double		upper = MAXALIGN(VecxRecordSize(layout, m)) + sizeof(ItemIdData);
 	double		bytes = rows * record + rows / (2 * m - 1) * upper;
@@ -185,7 +196,7 @@ VecxEstimateIndexBytes(const char *name, const VecxOpSpec *spec, uint32 dim, Dat
 	VecxCoder	coder;
 
 	find_layout(name, spec, dim, options, &layout, &coder, &meta);
-	return index_bytes(rows, &layout, meta.m);
+	return index_bytes(rows, dim, &layout, meta.m);
 }
 
 static Size
@@ -236,7 +247,7 @@ vecx_estimate(PG_FUNCTION_ARGS)
 	table_close(heap, AccessShareLock);
 
 	values[0] = Int64GetDatum((int64) rows);
-	values[1] = Int64GetDatum((int64) index_bytes(rows, &layout, meta.m));
+	values[1] = Int64GetDatum((int64) index_bytes(rows, dim, &layout, meta.m));
 	values[2] = Int64GetDatum((int64) (rows * (bytes.total + bytes.fixed)));
 	values[3] = Int64GetDatum((int64) (rows * bytes.fixed));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
