@@ -1,0 +1,212 @@
+/*
+ * scan_next.c
+ *    The vertex of a batch whose rows come next, in the operator's order.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "miscadmin.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+
+#include "am/scan.h"
+
+void
+VecxScanMakeExact(IndexScanDesc scan, VecxScan *so)
+{
+	if (!so->exact)
+		so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
+}
+
+/*
+ * The operator's distance of a row; false if the snapshot does not see the row,
+ * or it has none.
+ */
+bool
+VecxScanDistance(IndexScanDesc scan, VecxScan *so, ItemPointer tid, double *distance)
+{
+	ScanKey		key = &scan->orderByData[0];
+	MemoryContext old;
+	Datum		value;
+	bool		isnull;
+	bool		found;
+
+	VecxScanMakeExact(scan, so);
+	so->counts.heap_fetches++;
+	old = MemoryContextSwitchTo(so->fetch_cxt);
+	found = VecxExactFetch(so->exact, tid, &value, &isnull) && !isnull;
+	if (found)
+		*distance = DatumGetFloat8(FunctionCall2Coll(&key->sk_func, key->sk_collation,
+													 value, so->query));
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(so->fetch_cxt);
+	return found;
+}
+
+/*
+ * Finds the exact distance of a vertex from the first of its rows that the
+ * snapshot sees; without any the vertex is passed over.
+ */
+static void
+find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
+{
+	VecxReady	item;
+	ItemPointerData tid;
+	bool		recheck;
+
+	VecxCursorStart(&item.rows, so->index, so->filter, so->cxt, vertex);
+	while (VecxCursorNext(&item.rows, &tid, &recheck))
+	{
+		if (!VecxScanDistance(scan, so, &tid, &item.distance))
+		{
+			if (VecxExactAllDead(so->exact))
+				VecxScanNoteDead(so, &item.rows, &tid);
+			continue;
+		}
+		if (isnan(item.distance))
+			item.distance = get_float8_infinity();
+		/* this row is to be returned, too */
+		item.rows.next--;
+		VecxReadyPush(&so->ready, &item);
+		return;
+	}
+}
+
+/* Reads more lists where they are due; false if no row waits then. */
+static bool
+read_lists(VecxScan *so)
+{
+	bool		more;
+	float		bound;
+
+	if (so->counts.stopped || VecxRangeIsDone(&so->range, so->counts.records))
+		return VecxListScanPeek(so->lists, &bound);
+	more = VecxListScanFill(so->lists, so->given);
+	if (so->filter && so->counts.batches == 0)
+	{
+		/* of what was read a share passes: so many more rows have to be looked at */
+		so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / VecxListScanPassing(so->lists));
+		VecxProbesChoose(so->index->rel, &so->index->meta, so->counts.rows_wanted, &so->effort);
+		so->counts.width = VecxListScanWiden(so->lists, so->effort.width);
+		more = VecxListScanFill(so->lists, so->given);
+	}
+	VecxListScanCount(so->lists, &so->counts.batches, &so->counts.records, &so->range.vertices);
+	if (so->counts.records > so->most_tuples)
+		VecxScanGiveUp(so);
+	return more;
+}
+
+/* Sees to it that something is pending or ready; false if nothing is left. */
+static bool
+next_pending(VecxScan *so)
+{
+	if (so->lists)
+		return read_lists(so) || so->ready.n > 0;
+	return so->ready.n > 0 || so->npending > 0 || VecxScanNextBatch(so);
+}
+
+/* The least lower bound of what is pending; false if nothing is. */
+static bool
+pending_bound(VecxScan *so, float *bound)
+{
+	if (so->lists)
+		return VecxListScanPeek(so->lists, bound);
+	if (so->npending > 0)
+		*bound = so->pending[0].est;
+	return so->npending > 0;
+}
+
+/* Takes out what has that bound; NULL if it was returned before. */
+static const VecxOpened *
+take_pending(VecxScan *so)
+{
+	VecxRowEntry row;
+	float		lower;
+	float		upper;
+
+	if (!so->lists)
+		return &so->batch[VecxHeapPop(so->pending, &so->npending).id];
+	memset(&so->row, 0, sizeof(so->row));
+	if (!VecxListScanPop(so->lists, &row, &lower, &upper))
+		return NULL;
+	so->row.nrows = 1;
+	so->row.tids[0] = row.tid;
+	so->row.recheck = (row.flags & VECX_ROW_RECHECK) != 0;
+	so->row.rank = isinf(upper) ? 0 : (lower + upper) / 2;
+	so->row.error = isinf(upper) ? upper : (upper - lower) / (2 * VECX_SCAN_ERROR_FACTOR);
+	return &so->row;
+}
+
+/*
+ * Whether a vertex taken from the pending ones is known to come next without a
+ * look at the table: its range ends before those of all others begin.
+ */
+static bool
+comes_next(VecxScan *so, const VecxOpened *vertex)
+{
+	float		upper = VecxScanUpperBound(vertex);
+	float		bound;
+
+	if (so->strict)
+		return false;			/* which compares exact distances */
+	if (pending_bound(so, &bound) && upper > bound)
+		return false;
+	return so->ready.n == 0 ||
+		upper <= VecxRankFromOperator(so->index->spec->metric, so->ready.items[0].distance);
+}
+
+/* Whether the pending vertices might be nearer than all that are ready. */
+static bool
+pending_first(VecxScan *so)
+{
+	float		bound;
+
+	return pending_bound(so, &bound) &&
+		(so->ready.n == 0 ||
+		 bound < VecxRankFromOperator(so->index->spec->metric, so->ready.items[0].distance));
+}
+
+/* Makes so->current the vertex whose rows come next; false if none is left. */
+bool
+VecxScanNextVertex(IndexScanDesc scan, VecxScan *so)
+{
+	for (;;)
+	{
+		VecxReady	item;
+
+		if (!next_pending(so))
+			return false;
+		if (pending_first(so))
+		{
+			const VecxOpened *vertex = take_pending(so);
+			bool		known;
+
+			CHECK_FOR_INTERRUPTS();
+			if (vertex == NULL)
+				continue;
+			known = so->probe == NULL || scan->numberOfOrderBys == 0 || comes_next(so, vertex);
+			if (known)
+			{
+				VecxCursorStart(&so->current, so->index, so->filter, so->cxt, vertex);
+				return true;
+			}
+			find_distance(scan, so, vertex);
+			continue;
+		}
+		if (so->ready.n == 0)
+			continue;
+		item = VecxReadyPop(&so->ready);
+		if ((so->strict && item.distance < so->last_distance) ||
+			(so->range.active && item.distance > so->range.radius))
+		{
+			so->counts.dropped++;
+			VecxCursorEnd(&item.rows);
+			continue;
+		}
+		so->last_distance = item.distance;
+		so->current = item.rows;
+		return true;
+	}
+}

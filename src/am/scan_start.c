@@ -1,0 +1,298 @@
+/*
+ * scan_start.c
+ *    How a scan begins: what its keys ask for, with what effort, and in which way.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/heaptoast.h"
+#include "access/relscan.h"
+#include "pgstat.h"
+#include "utils/float.h"
+#include "utils/snapmgr.h"
+
+#include "am/scan.h"
+
+/* Rows to return if a share of them gets to the limit; 0: unknown. */
+int64
+VecxScanRowsWanted(const VecxScan *so, double passing)
+{
+	if (!so->limit)
+		return so->rows_wanted;
+	passing = Min(Max(passing, VECX_LEAST_PASSING), 1);
+	return (int64) Min(ceil((double) VecxLimitRows(so->limit) / passing), 1e15);
+}
+
+/*
+ * Takes a condition on the vector.  A ball around the query bounds the scan; others,
+ * and all balls of an array, are left to the executor.  Without another query the
+ * first ball's center is it.  False if no row meets the condition.
+ */
+static bool
+take_vector_key(VecxScan *so, ScanKey key, Datum *query)
+{
+	Datum		center;
+	double		radius;
+
+	if (key->sk_flags & SK_SEARCHNULL)
+	{
+		so->only_null = true;
+		return true;
+	}
+	so->not_null = true;
+	if (key->sk_flags & SK_SEARCHNOTNULL)
+		return true;
+	so->recheck = true;
+	if (key->sk_flags & SK_ISNULL)
+		return false;
+	if (key->sk_flags & SK_SEARCHARRAY)
+		return true;
+	if (!VecxBallOpen(key, &center, &radius))
+		return false;
+	if (*query == (Datum) 0)
+		*query = center;
+	if (!so->range.active &&
+		VecxSameValue(PG_DETOAST_DATUM(center), PG_DETOAST_DATUM(*query)))
+		VecxRangeInit(&so->range, so->index->meta.metric, so->index->meta.dim, radius);
+	return true;
+}
+
+/*
+ * Takes the query from the keys: the vector that orders the scan, else the center
+ * of the first ball.  False if nothing is at a distance of the query, or there is
+ * none, or no row is wanted that has one.
+ */
+static bool
+prepare_query(IndexScanDesc scan, VecxScan *so)
+{
+	bool		ordered = scan->numberOfOrderBys > 0;
+	bool		no_query = ordered && (scan->orderByData[0].sk_flags & SK_ISNULL);
+	Datum		query = ordered && !no_query ? scan->orderByData[0].sk_argument : (Datum) 0;
+	VecxInput	input;
+
+	for (int i = 0; i < scan->numberOfKeys; i++)
+		if (scan->keyData[i].sk_attno == 1 && !take_vector_key(so, &scan->keyData[i], &query))
+			so->phase = VECX_PHASE_DONE;
+	if ((so->only_null && so->not_null) || (so->filter && so->filter->never))
+		so->phase = VECX_PHASE_DONE;
+	if (so->phase == VECX_PHASE_DONE)
+		return false;
+	if (so->only_null || no_query || query == (Datum) 0)
+	{
+		so->range.active = false;
+		return false;
+	}
+	VecxPrepareInput(so->index, query, &input);
+	so->query = PointerGetDatum(input.value);
+	if (input.kind != VECX_INPUT_OK)
+	{
+		so->range.active = false;
+		return false;
+	}
+	so->probe = VecxProbeMake(so->index, input.vec);
+	return true;
+}
+
+/*
+ * Looking up a row of a set in the table, its value in line or in TOAST, takes about
+ * as long as reading so many records, and finds each of its rows.
+ */
+#define RECORDS_PER_LOOKUP	1.5
+#define RECORDS_PER_DETOAST 6
+
+static double
+lookup_records(const VecxScan *so)
+{
+	bool		in_line = so->index->meta.value_dim * sizeof(float) < TOAST_TUPLE_TARGET;
+
+	return (double) VecxTidSetCount(so->tids) *
+		(in_line || so->index->spec->is_bits ? RECORDS_PER_LOOKUP : RECORDS_PER_DETOAST);
+}
+
+/* Bounds what the search reads. */
+void
+VecxScanLimitSearch(VecxScan *so)
+{
+	int64		most = so->most_tuples;
+
+	if (so->may_look_up)
+		most = Min(most, (int64) lookup_records(so));
+	VecxSearchLimit(so->search, most < PG_INT64_MAX ? so->begun + most : most);
+}
+
+static void
+begin_search(VecxScan *so, const VecxId *seeds, int nseeds)
+{
+	VecxSearchStart(so->search, so->probe, 0, seeds, nseeds);
+	VecxSearchCount(so->search, &so->counts);
+	so->begun = so->counts.records;
+	VecxScanLimitSearch(so);
+}
+
+/* Starts the search at the base level. */
+void
+VecxScanStartGraph(VecxScan *so)
+{
+	VecxId		seeds[VECX_MAX_SEEDS];
+	int			nseeds = VecxSearchDescend(so->search, so->probe, 0, seeds);
+
+	begin_search(so, seeds, nseeds);
+}
+
+/* Goes on with all that the value tree says may match, and with nothing else. */
+void
+VecxScanStartTree(VecxScan *so)
+{
+	VecxSearchClose(so->search);
+	VecxTreeScanOffer(so->tree, so->search);
+	so->phase = VECX_PHASE_TREE;
+	so->counts.by_tree = true;
+}
+
+/*
+ * The effort of a search with a filter that lets a share pass.  The planner's share
+ * is that of all conditions: what the index tests is not to be counted twice.
+ */
+void
+VecxScanFilteredEffort(VecxScan *so, double share)
+{
+	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / share);
+	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
+}
+
+/*
+ * Starts with what the value tree says may match, if that is likely to cost less
+ * than to search the graph for it; else with the graph, for as long as that goes
+ * well.
+ */
+static void
+start_filtered(VecxScan *so)
+{
+	so->tree = VecxTreeScanMake(so->index, so->filter, so->probe);
+	if (so->tree)
+	{
+		VecxScanFilteredEffort(so, VecxTreeScanShare(so->tree));
+		if (VecxTreeScanCost(so->tree) < so->effort.records)
+		{
+			begin_search(so, NULL, 0);
+			VecxScanStartTree(so);
+			return;
+		}
+		VecxSearchFilter(so->search, so->filter, VecxTreeScanCost(so->tree));
+	}
+	so->phase = VECX_PHASE_GRAPH;
+	VecxScanStartGraph(so);
+}
+
+void
+VecxScanStartSweep(VecxScan *so)
+{
+	so->phase = VECX_PHASE_SWEEP;
+	so->sweep_next = VECX_META_BLKNO + 1;
+	so->sweep_end = RelationGetNumberOfBlocks(so->index->rel);
+}
+
+/* What passes may be a row of a lossy page: the node above tests all conditions. */
+static VecxPass
+test_tid(ItemPointer tid, void *arg)
+{
+	return VecxTidSetMayHave(arg, tid) ? VECX_PASS_YES : VECX_PASS_NO;
+}
+
+/*
+ * Whether a set is so small that looking up all its rows costs less than searching for
+ * some of them.  If it is not known to be, but might be, the search is tried first.
+ */
+static bool
+is_small_set(VecxScan *so)
+{
+	double		tuples = so->index->rel->rd_rel->reltuples;
+	int64		count = VecxTidSetCount(so->tids);
+	double		share = tuples > 0 ? Min((Max(count, 1)) / tuples, 1) : 1;
+
+	so->may_look_up = VecxTidSetLossyPages(so->tids) == 0 &&
+		count <= Min(VecxSetRowsMost(), so->most_tuples);
+	if (!so->may_look_up)
+		return false;
+	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / share);
+	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
+	/* a search that has returned rows cannot be given up */
+	so->may_look_up = !so->nan_first;
+	return so->effort.records >= lookup_records(so);
+}
+
+void
+VecxScanStart(IndexScanDesc scan, VecxScan *so)
+{
+	if (scan->numberOfOrderBys + scan->numberOfKeys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" can only be scanned by distance or with a condition",
+						RelationGetRelationName(scan->indexRelation))));
+
+	/*
+	 * TIDs are returned after their page is released.  A snapshot that could
+	 * see a row that reuses a TID meanwhile would get a wrong one.
+	 */
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" can only be scanned with an MVCC snapshot",
+						RelationGetRelationName(scan->indexRelation))));
+	pgstat_count_index_scan(scan->indexRelation);
+
+	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
+	memset(&so->counts, 0, sizeof(so->counts));
+	so->counts.index = RelationGetRelid(scan->indexRelation);
+	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing);
+	if (so->index->lists)
+		VecxProbesChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
+	else
+		VecxEffortChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
+	so->width = so->effort.width;
+	so->filter = VecxFilterQueryMake(so->index->filters, so->cxt, scan->keyData,
+									 scan->numberOfKeys, so->tids ? test_tid : NULL,
+									 unconstify(VecxTidSet *, so->tids));
+	so->search = VecxSearchMake(so->index, so->cxt, false);
+	if (!so->index->lists)
+		VecxSearchFilter(so->search, so->filter, get_float8_infinity());
+	VecxReadyInit(&so->ready, so->cxt);
+	VecxSideScanStart(&so->side, so->index, so->filter, so->cxt);
+	so->last_distance = -get_float8_infinity();
+	if (prepare_query(scan, so))
+	{
+		so->nan_first = scan->numberOfOrderBys > 0 &&
+			scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
+		if (so->tids && is_small_set(so))
+			so->phase = VECX_PHASE_SET;
+		else
+		{
+			so->phase = VECX_PHASE_GRAPH;
+			if (so->filter && !so->may_look_up)
+				start_filtered(so);
+			else
+				VecxScanStartGraph(so);
+			so->after_nan = so->phase;
+			if (so->nan_first)
+				so->phase = VECX_PHASE_NAN;
+		}
+	}
+	else if (so->only_null && so->phase != VECX_PHASE_DONE)
+	{
+		begin_search(so, NULL, 0);
+		so->side.pass = VECX_ROW_NULL;
+		so->phase = VECX_PHASE_SIDE;
+	}
+	else if (so->phase != VECX_PHASE_DONE)
+	{
+		begin_search(so, NULL, 0);
+		VecxScanStartSweep(so);
+	}
+	if (so->index->lists && so->phase != VECX_PHASE_DONE)
+	{
+		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, &so->range,
+									 so->filter, so->counts.rows_wanted, so->width);
+		so->counts.width = so->width;
+	}
+}
