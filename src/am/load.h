@@ -130,4 +130,8 @@ extern void VecxParallelPlan(VecxParallel *parallel, const VecxPlan *plan);
 extern VecxSpool *VecxParallelLinks(VecxParallel *parallel, VecxWork *work);
 extern void VecxParallelEnd(VecxParallel *parallel);
 
+/* parallel_plan.c */
+extern uint32 VecxPlanWrite(const VecxPlan *plan, SharedFileSet *files);
+extern void VecxPlanRead(SharedFileSet *files, uint32 nblocks, VecxPlan *plan);
+
 #endif							/* VECX_LOAD_H */

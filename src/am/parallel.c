@@ -509,92 +509,12 @@ VecxParallelLoad(VecxParallel *p, VecxWork *w, IndexInfo *built_info)
 	return p->shared->heap_tuples;
 }
 
-/* The plan is passed on as numbers in blocks: there may be more than 2^32. */
-#define PLAN_BLOCK	1024
-
-typedef struct PlanStream
-{
-	VecxSpool  *spool;
-	uint32		at;				/* in the block */
-	uint32		nblocks;		/* read */
-	uint32		block[PLAN_BLOCK];
-} PlanStream;
-
-static void
-plan_write(PlanStream *stream, uint32 number)
-{
-	stream->block[stream->at++] = number;
-	if (stream->at == PLAN_BLOCK)
-	{
-		VecxSpoolAppend(stream->spool, stream->block);
-		stream->at = 0;
-		CHECK_FOR_INTERRUPTS();
-	}
-}
-
-static uint32
-plan_read(PlanStream *stream)
-{
-	if (stream->at == 0)
-	{
-		memcpy(stream->block, VecxSpoolGet(stream->spool, stream->nblocks++), sizeof(stream->block));
-		CHECK_FOR_INTERRUPTS();
-	}
-	stream->at = (stream->at + 1) % PLAN_BLOCK;
-	return stream->block[(stream->at + PLAN_BLOCK - 1) % PLAN_BLOCK];
-}
-
 /* For the others to read. */
 void
 VecxParallelPlan(VecxParallel *p, const VecxPlan *plan)
 {
-	PlanStream *stream = palloc0(sizeof(PlanStream));
-
-	stream->spool = VecxSpoolMakeShared(CurrentMemoryContext, sizeof(stream->block), 0,
-										&p->shared->files, "plan", 0);
-	plan_write(stream, plan->nvertices);
-	plan_write(stream, (uint32) plan->nleaves);
-	plan_write(stream, (uint32) plan->nbuckets);
-	for (int i = 0; i <= plan->nleaves; i++)
-		plan_write(stream, plan->leaf_first[i]);
-	for (uint32 i = 0; i < plan->leaf_first[plan->nleaves]; i++)
-		plan_write(stream, plan->members[i]);
-	for (uint32 v = 0; v < plan->nvertices; v++)
-		plan_write(stream, plan->bucket_of[v]);
-	if (stream->at > 0)
-		VecxSpoolAppend(stream->spool, stream->block);
-	p->shared->plan_blocks = VecxSpoolCount(stream->spool);
-	VecxSpoolShare(stream->spool);
-	VecxSpoolFree(stream->spool);
-	pfree(stream);
+	p->shared->plan_blocks = VecxPlanWrite(plan, &p->shared->files);
 	BarrierArriveAndWait(&p->shared->team.barrier, PG_WAIT_EXTENSION);
-}
-
-/* A worker reads the plan. */
-static void
-read_plan(Shared *shared, VecxPlan *plan)
-{
-	PlanStream *stream = palloc0(sizeof(PlanStream));
-
-	stream->spool = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(stream->block), 0,
-										&shared->files, "plan", 1, &shared->plan_blocks);
-	memset(plan, 0, sizeof(VecxPlan));
-	plan->nvertices = plan_read(stream);
-	plan->nleaves = (int) plan_read(stream);
-	plan->nbuckets = (int) plan_read(stream);
-	plan->leaf_first = palloc(sizeof(uint32) * (plan->nleaves + 1));
-	for (int i = 0; i <= plan->nleaves; i++)
-		plan->leaf_first[i] = plan_read(stream);
-	plan->members = MemoryContextAllocHuge(CurrentMemoryContext,
-										   sizeof(uint32) * Max(plan->leaf_first[plan->nleaves], 1));
-	for (uint32 i = 0; i < plan->leaf_first[plan->nleaves]; i++)
-		plan->members[i] = plan_read(stream);
-	plan->bucket_of = MemoryContextAllocHuge(CurrentMemoryContext,
-											 sizeof(uint16) * Max(plan->nvertices, 1));
-	for (uint32 v = 0; v < plan->nvertices; v++)
-		plan->bucket_of[v] = (uint16) plan_read(stream);
-	VecxSpoolFree(stream->spool);
-	pfree(stream);
 }
 
 /* A copy of all participants' links that the leader may change. */
@@ -691,7 +611,7 @@ work(Shared *shared, ParallelTableScanDesc scan, Relation heap, Relation rel)
 
 	/* the leader makes the plan */
 	VecxTeamWait(&team);
-	read_plan(shared, &plan);
+	VecxPlanRead(&shared->files, shared->plan_blocks, &plan);
 	VecxWorkLink(&w, &plan);
 	VecxSpoolFree(w.codes);
 	VecxSpoolFree(w.linker.links);
