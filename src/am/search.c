@@ -206,7 +206,8 @@ VecxSearchIsRare(const VecxSearch *search)
 
 /*
  * Whether a run that has found its width has made more hops than that should take:
- * so many for each record that counts, hence more where a filter lets few pass.
+ * so many for each record that counts, hence more where a filter lets few pass.  What
+ * was offered to a closed one is all there is, and says how near it may be.
  */
 static inline bool
 too_many_hops(const VecxSearch *search, int64 hops)
@@ -215,7 +216,7 @@ too_many_hops(const VecxSearch *search, int64 hops)
 
 	if (search->filter)
 		most /= VecxSearchShare(search);
-	return search->nworst >= search->width && (double) hops >= most;
+	return !search->closed && search->nworst >= search->width && (double) hops >= most;
 }
 
 /*

@@ -27,12 +27,6 @@
 #define COST_OF_READING		(1.0 / 60.0)
 #define OPENED_ANYWAY		40.0
 
-/*
- * A sketch may be as much nearer than it seems: some standard deviations of its
- * estimate, three of which vecx_code_error gives.
- */
-#define ERRORS_TO_ALLOW		(2.5f / 3.0f)
-
 typedef struct Need
 {
 	const VecxFilterNeed *need;
@@ -45,6 +39,7 @@ struct VecxTreeScan
 {
 	VecxIndex  *index;
 	VecxCodeQuery query;
+	float		errors;			/* by how many of its errors a sketch may be nearer */
 	int			nneeds;
 	Need	   *needs;			/* the one with the fewest entries first */
 	bool		few;			/* of that one: all are on a few pages */
@@ -146,6 +141,21 @@ choose_needs(VecxTreeScan *scan, double vertices)
 }
 
 /*
+ * A vertex as near as the last one wanted is to be opened with the probability of the
+ * recall that is aimed at; those that are nearer are with a greater one.  So its
+ * sketch may be as many standard deviations off as that quantile of the normal
+ * distribution says, by the approximation 26.2.22 of Abramowitz and Stegun.
+ * vecx_code_error gives three of them.
+ */
+static float
+errors_to_allow(double target)
+{
+	double		t = sqrt(-2 * log(Min(Max(1 - target, 1e-4), 0.5)));
+
+	return (float) ((t - (2.30753 + 0.27061 * t) / (1 + t * (0.99229 + 0.04481 * t))) / 3);
+}
+
+/*
  * Looks at the tree for a scan's filter; NULL if it tells nothing.  Allocates in
  * the current context.
  */
@@ -163,6 +173,7 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	scan->walk = palloc(sizeof(VecxTreeWalk));
 	scan->needs = palloc0(sizeof(Need) * n);
 	scan->share = 1;
+	scan->errors = errors_to_allow(VecxTargetRecall(index->rel));
 	vecx_code_query_init(&index->tree_coder, &scan->query, probe->vec,
 						 palloc(vecx_code_query_scratch(&index->tree_coder)));
 	for (int i = 0; i < n; i++)
@@ -261,7 +272,7 @@ least_distance(const VecxTreeScan *scan, const uint8 *sketch)
 	const VecxCoder *coder = &scan->index->tree_coder;
 	float		dist = vecx_code_distance(coder, &scan->query, sketch);
 
-	return dist - ERRORS_TO_ALLOW * vecx_code_error(coder, &scan->query, sketch, dist);
+	return dist - scan->errors * vecx_code_error(coder, &scan->query, sketch, dist);
 }
 
 /*
