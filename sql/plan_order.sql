@@ -23,6 +23,7 @@ DECLARE
 	by_sort text[];
 BEGIN
 	SET LOCAL enable_seqscan = off;
+	SET LOCAL vecx.ef_search = 1000;	-- orders are asked for here, not recall
 	plan := 'no index';
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
 		IF line ~ 'Index Scan' THEN plan := 'index'; END IF;

@@ -40,6 +40,9 @@
 /* Share of rows that conditions are believed to let pass at least, lest a wrong estimate
  * makes a scan read the whole index in its first batch. */
 #define VECX_LEAST_PASSING				0.01
+/* A scan believes less of it: a batch too narrow is followed by others that are as wide as all
+ * before, one too wide is work for nothing. */
+#define VECX_LEAST_PASSING_AT_FIRST		0.1
 
 /* Search width while the index has no curve. */
 #define VECX_UNMEASURED_WIDTH			40

@@ -20,7 +20,7 @@ VecxScanRowsWanted(const VecxScan *so, double passing)
 {
 	if (!so->limit)
 		return so->rows_wanted;
-	passing = Min(Max(passing, VECX_LEAST_PASSING), 1);
+	passing = Min(Max(passing, VECX_LEAST_PASSING_AT_FIRST), 1);
 	return (int64) Min(ceil((double) VecxLimitRows(so->limit) / passing), 1e15);
 }
 
