@@ -42,7 +42,7 @@ CREATE TABLE made (id serial, v vector(64));
 INSERT INTO made (v) SELECT made_vector(i, 64) FROM generate_series(1, 3000) i;
 INSERT INTO made (v) VALUES (NULL), (NULL);
 CREATE INDEX made_l2 ON made USING vecx (v) WITH (structure = lists);
-SELECT structure, quantizer, lists > 10 AS has_lists, rows, null_rows, bytes_list > 0 AS has_bytes FROM vecx_info('made_l2');
+SELECT structure, quantizer, lists > 3 AS has_lists, rows, null_rows, bytes_list > 0 AS has_bytes FROM vecx_info('made_l2');
 SELECT vecx_check('made_l2', true);
 SELECT * FROM lists_test('made', '<->', 10);
 EXPLAIN (COSTS off) SELECT id FROM made ORDER BY v <-> (SELECT v FROM made WHERE id = 1) LIMIT 5;
@@ -66,7 +66,7 @@ CREATE TABLE grown (id serial, v vector(64)) WITH (autovacuum_enabled = off);
 CREATE INDEX grown_l2 ON grown USING vecx (v) WITH (structure = lists);
 SELECT count(*) FROM (SELECT id FROM grown ORDER BY v <-> made_vector(1, 64)) s;
 INSERT INTO grown (v) SELECT made_vector(i, 64) FROM generate_series(1, 3000) i;
-SELECT lists > 10 AS has_lists, closed_lists > 0 AS has_closed, list_pages_max < 10 AS all_short, rows FROM vecx_info('grown_l2');
+SELECT lists > 3 AS has_lists, closed_lists > 0 AS has_closed, list_pages_max < 10 AS all_short, rows FROM vecx_info('grown_l2');
 SELECT vecx_check('grown_l2', true);
 SELECT * FROM lists_test('grown', '<->', 10);
 
