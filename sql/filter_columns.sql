@@ -191,3 +191,19 @@ DROP OPERATOR FAMILY odd_ops USING vecx CASCADE;
 DROP TYPE mood;
 DROP DOMAIN label;
 DROP FUNCTION check_filter(text), noise(int, int);
+
+-- a class whose order is not that of its type
+CREATE OPERATOR CLASS int4_down_ops FOR TYPE int4 USING vecx AS
+	OPERATOR 11 >, OPERATOR 12 >=, OPERATOR 13 =, OPERATOR 14 <=, OPERATOR 15 <;
+CREATE TABLE down AS SELECT i AS n, array[i % 97, i % 89, i % 83]::vector(3) AS v FROM generate_series(1, 3000) i;
+CREATE INDEX down_v ON down USING vecx (v, n int4_down_ops);
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*) FROM (SELECT FROM down WHERE n > 2990 ORDER BY v <-> '[1,1,1]' LIMIT 100) s;
+SELECT count(*) FROM (SELECT FROM down WHERE n <= 5 ORDER BY v <-> '[1,1,1]' LIMIT 100) s;
+SELECT count(*) FROM (SELECT FROM down WHERE n = 5 ORDER BY v <-> '[1,1,1]' LIMIT 100) s;
+SELECT vecx_check('down_v', true);
+RESET enable_seqscan;
+RESET enable_sort;
+DROP TABLE down;
+DROP OPERATOR FAMILY int4_down_ops USING vecx;

@@ -49,6 +49,29 @@ order_of_type(Oid type)
 }
 
 /*
+ * Whether the operators of a class are those of its type's own order: a class may
+ * come with another, which numbers do not follow.
+ */
+static bool
+has_own_order(const VecxFilterColumn *column, Oid family)
+{
+	TypeCacheEntry *entry = lookup_type_cache(column->type, TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR |
+											  TYPECACHE_GT_OPR);
+	const Oid	own[] = {entry->lt_opr, get_negator(entry->gt_opr), entry->eq_opr,
+	get_negator(entry->lt_opr), entry->gt_opr};
+
+	for (int strategy = VECX_LESS_STRATEGY; strategy <= VECX_GREATER_STRATEGY; strategy++)
+	{
+		Oid			member = get_opfamily_member(family, column->input_type, column->input_type,
+												 (int16) strategy);
+
+		if (OidIsValid(member) && member != own[strategy - VECX_LESS_STRATEGY])
+			return false;
+	}
+	return true;
+}
+
+/*
  * The hash of a value's type, if its equality is that of the operator class: a
  * class may come with an equality of its own.
  */
@@ -101,6 +124,8 @@ open_column(VecxFilterColumn *column, Relation index, AttrNumber attno)
 	get_typlenbyvalalign(column->type, &column->typlen, &column->byval, &column->align);
 	choose_place(column, is_array);
 	column->order = order_of_type(column->type);
+	if (!is_array && column->order != VECX_ORDER_HASH && !has_own_order(column, family))
+		column->order = VECX_ORDER_NONE;
 	column->hash = column->equal = NULL;
 	if (column->kind == VECX_FILTER_FIXED && column->order != VECX_ORDER_HASH)
 		return;
