@@ -353,6 +353,7 @@ add_to_tree(NewVertex *v)
 		{
 			VecxTreeKey key = {keys[i], v->id, (uint16) column, 0};
 
+			CHECK_FOR_INTERRUPTS();
 			VecxTreeInsert(v->index, &key, sketch);
 		}
 	}
