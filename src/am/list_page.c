@@ -246,7 +246,6 @@ VecxListNewPage(VecxIndex *index)
 	{
 		BlockNumber blkno = GetPageWithFreeSpace(rel, EMPTY_PAGE_ROOM);
 		Buffer		buf;
-		Page		page;
 
 		if (blkno == InvalidBlockNumber || blkno == VECX_META_BLKNO ||
 			blkno >= RelationGetNumberOfBlocks(rel))
@@ -255,11 +254,7 @@ VecxListNewPage(VecxIndex *index)
 		FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
 		buf = ReadBuffer(rel, blkno);
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		page = BufferGetPage(buf);
-		if (PageIsNew(page) ||
-			((VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX ||
-			  VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER ||
-			  VecxPageGetOpaque(page)->kind == VECX_PAGE_ROWS) && VecxPageIsEmpty(page)))
+		if (VecxPageIsFree(BufferGetPage(buf)))
 			return buf;
 		UnlockReleaseBuffer(buf);
 	}

@@ -177,7 +177,8 @@ VecxPageInit(Page page, uint8 kind)
 /*
  * The page can be seen by others before it is locked here.  One of them may
  * have come upon it by a free space map that a crash left ahead of the file,
- * and have used it: then there has to be another.
+ * and have used it: then there has to be another.  It is not waited for, since
+ * who has it may in turn wait for the extension lock.
  */
 Buffer
 VecxExtend(Relation index, ForkNumber fork)
@@ -187,6 +188,7 @@ VecxExtend(Relation index, ForkNumber fork)
 	for (;;)
 	{
 		Buffer		buf;
+		bool		locked;
 
 		if (need_lock)
 			LockRelationForExtension(index, ExclusiveLock);
@@ -197,12 +199,14 @@ VecxExtend(Relation index, ForkNumber fork)
 							RelationGetRelationName(index), VECX_MAX_BLOCKS),
 					 errhint("Partition the table, or use a narrower quantizer.")));
 		buf = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		locked = ConditionalLockBuffer(buf);
 		if (need_lock)
 			UnlockRelationForExtension(index, ExclusiveLock);
-		if (PageIsNew(BufferGetPage(buf)))
+		if (locked && PageIsNew(BufferGetPage(buf)))
 			return buf;
-		UnlockReleaseBuffer(buf);
+		if (locked)
+			LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+		ReleaseBuffer(buf);
 	}
 }
 
@@ -231,6 +235,19 @@ VecxPageIsEmpty(Page page)
 		if (ItemIdIsUsed(PageGetItemId(page, off)))
 			return false;
 	return true;
+}
+
+/* Whether a page may become one of another kind. */
+bool
+VecxPageIsFree(Page page)
+{
+	uint8		kind;
+
+	if (PageIsNew(page))
+		return true;
+	kind = VecxPageGetOpaque(page)->kind;
+	return (kind == VECX_PAGE_VERTEX || kind == VECX_PAGE_UPPER || kind == VECX_PAGE_ROWS) &&
+		VecxPageIsEmpty(page);
 }
 
 OffsetNumber

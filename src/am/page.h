@@ -304,6 +304,7 @@ extern BlockNumber VecxSettledLength(Relation index);
 
 /* Whether a page of items has none. */
 extern bool VecxPageIsEmpty(Page page);
+extern bool VecxPageIsFree(Page page);
 
 /* Where an item of that size would go on a page, or InvalidOffsetNumber. */
 extern OffsetNumber VecxPageFindRoom(Page page, Size size);

@@ -20,22 +20,11 @@
  * the last of them it keeps for pages with even more room than ours. */
 #define EMPTY_PAGE_ROOM	(BLCKSZ / 256 * 254)
 
-/* Whether a page may become one of another kind. */
-static bool
-is_free(Page page)
-{
-	uint8		kind;
-
-	if (PageIsNew(page))
-		return true;
-	kind = VecxPageGetOpaque(page)->kind;
-	return (kind == VECX_PAGE_VERTEX || kind == VECX_PAGE_UPPER || kind == VECX_PAGE_ROWS) &&
-		VecxPageIsEmpty(page);
-}
-
 /*
  * A page without contents, exclusively locked, to become one of any kind: an
- * empty one that the map knows of, or a new one.
+ * empty one that the map knows of, or a new one.  The map may be out of date, and
+ * name a page that is in use, even one that the caller itself has locked: a
+ * split of the value tree's root takes two.  So none is waited for.
  */
 Buffer
 VecxTakeFreePage(VecxIndex *index)
@@ -54,8 +43,12 @@ VecxTakeFreePage(VecxIndex *index)
 		RecordPageWithFreeSpace(rel, blkno, 0);
 		FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
 		buf = ReadBuffer(rel, blkno);
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		if (is_free(BufferGetPage(buf)))
+		if (!ConditionalLockBuffer(buf))
+		{
+			ReleaseBuffer(buf);
+			continue;
+		}
+		if (VecxPageIsFree(BufferGetPage(buf)))
 			return buf;
 		UnlockReleaseBuffer(buf);
 	}
@@ -70,7 +63,7 @@ try_page(VecxIndex *index, Buffer buf, uint8 kind, const void *item, Size size, 
 	BlockNumber blkno = BufferGetBlockNumber(buf);
 	Page		page = BufferGetPage(buf);
 	bool		same = !PageIsNew(page) && VecxPageGetOpaque(page)->kind == kind;
-	bool		init = !same && is_free(page);
+	bool		init = !same && VecxPageIsFree(page);
 	OffsetNumber off = InvalidOffsetNumber;
 	VecxPageChange change;
 

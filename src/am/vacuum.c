@@ -287,9 +287,8 @@ remove_rows(Vacuum *v)
 		bool		unused;
 
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		/* all segments freed, or a crash between the file's growth and first use */
-		unused = PageIsNew(page) ||
-			(VecxPageGetOpaque(page)->kind == VECX_PAGE_ROWS && VecxPageIsEmpty(page));
+		/* all items freed, or a crash between the file's growth and first use */
+		unused = VecxPageIsFree(page);
 		if (!PageIsNew(page))
 		{
 			VecxPageCheck(v->index->rel, buf, 0);
