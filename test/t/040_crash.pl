@@ -103,7 +103,7 @@ foreach my $round (1 .. $crashes)
 		SELECT id FROM items ORDER BY v <-> (SELECT v FROM queries WHERE id = 2)});
 	is(scalar(grep { !$found{$_} } keys %committed), 0, "crash $round: no committed row is lost");
 	ok(!$found{-1}, "crash $round: no row of a transaction that did not commit is found");
-	cmp_ok(recall($node, table => 'items', op => '<->', queries => 'SELECT v FROM queries'),
+	cmp_ok(recall($node, table => 'items', op => '<->', queries => 'SELECT v FROM queries', set => { 'vecx.ef_search' => 100 }),
 		'>', 0.9, "crash $round: recall");
 
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM volatile'), '0', "crash $round: unlogged rows are gone")
