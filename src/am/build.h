@@ -132,6 +132,11 @@ extern void VecxGraphFinish(VecxGraph *graph);
 
 #define VecxGraphCode(g, v)		((const uint8 *) VecxSpoolGet((g)->codes, (v)))
 
+/* parts.c: ways into all parts of the graph */
+typedef bool (*VecxBridge) (void *arg, uint32 u, uint32 v, float dist);
+extern void VecxGraphCover(VecxGraph *graph);
+extern void VecxGraphJoinParts(VecxGraph *graph, VecxBridge bridge, void *arg);
+
 /* levels.c: the levels above the base */
 extern float VecxFarNorm2(float *norm2, int n);
 extern VecxLevels *VecxLevelsBuild(VecxGraph *graph);

@@ -278,12 +278,21 @@ link_lonely(Adopter *a, uint32 v)
 	put_links(graph, a->own);
 }
 
+/* Lets vertices of two parts of the graph link to each other. */
+static bool
+bridge(void *arg, uint32 u, uint32 v, float dist)
+{
+	Adopter    *a = arg;
+
+	return adopt(a, u, v, dist) && adopt(a, v, u, dist);
+}
+
 /*
- * Sees to it that every vertex has a link to it at the base: from one of its
- * own neighbours.
+ * Sees to it that every vertex has a link to it at the base, from one of its
+ * own neighbours, and that all parts of the graph hang together.
  */
 static void
-link_orphans(VecxGraph *graph)
+mend_base(VecxGraph *graph)
 {
 	Adopter		a = {graph, NULL, NULL, NULL};
 
@@ -313,6 +322,7 @@ link_orphans(VecxGraph *graph)
 		for (uint32 i = 0; a.indegree[v] == 0 && i < a.own->nlinks; i++)
 			adopt(&a, a.own->links[i].vertex, v, a.own->links[i].dist);
 	}
+	VecxGraphJoinParts(graph, bridge, &a);
 	pfree(a.indegree);
 	pfree(a.own);
 	pfree(a.other);
@@ -325,6 +335,6 @@ VecxGraphFinish(VecxGraph *graph)
 	MemoryContext old = MemoryContextSwitchTo(graph->cxt);
 
 	graph->levels = VecxLevelsBuild(graph);
-	link_orphans(graph);
+	mend_base(graph);
 	MemoryContextSwitchTo(old);
 }

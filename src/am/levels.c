@@ -295,6 +295,7 @@ draw_levels(VecxGraph *graph)
 	find_far(graph, l);
 	for (int i = 0; i < l->nfar; i++)
 		graph->vertices[l->far[i]].level = top;
+	VecxGraphCover(graph);
 	for (uint32 v = 0; v < graph->nvertices; v++)
 	{
 		if (graph->vertices[v].gone)

@@ -21,7 +21,9 @@
  * Width of the search on the level above the one wanted; farther up the
  * nearest record will do.
  */
-#define UPPER_WIDTH		2
+#define UPPER_WIDTH		4
+
+StaticAssertDecl(UPPER_WIDTH <= VECX_MAX_SEEDS, "all of them are seeds");
 
 /*
  * Hops of one run at most, when as many records as the width says are found.
