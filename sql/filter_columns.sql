@@ -207,3 +207,41 @@ RESET enable_seqscan;
 RESET enable_sort;
 DROP TABLE down;
 DROP OPERATOR FAMILY int4_down_ops USING vecx;
+
+-- the widest vectors: a leaf of the value tree has room for few of them
+CREATE TABLE wide AS SELECT i AS id, i % 5 AS t, array['a' || i % 3] AS tags,
+	(SELECT array_agg(hashint8(i::bigint * 65536 + d) / 2147483648.0 ORDER BY d) FROM generate_series(1, 16000) d)::vector(16000) AS v
+FROM generate_series(1, 120) i;
+CREATE INDEX wide_v ON wide USING vecx (v vector_cosine_ops, t, tags);
+INSERT INTO wide SELECT 1000 + id, t, NULL, (SELECT v FROM wide WHERE id = 1) - v FROM wide WHERE id BETWEEN 2 AND 21;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT array_agg(id) FROM (SELECT id FROM wide WHERE t = 3 ORDER BY v <=> (SELECT v FROM wide WHERE id = 8) LIMIT 1) s;
+SELECT count(*) FROM (SELECT FROM wide WHERE t = 3 ORDER BY v <=> (SELECT v FROM wide WHERE id = 8)) s;
+SELECT count(*) FROM (SELECT FROM wide WHERE tags IS NULL ORDER BY v <=> (SELECT v FROM wide WHERE id = 8)) s;
+DELETE FROM wide WHERE id % 2 = 0;
+VACUUM wide;
+SELECT count(*) FROM (SELECT FROM wide WHERE t = 3 ORDER BY v <=> (SELECT v FROM wide WHERE id = 9)) s;
+SELECT vecx_check('wide_v', true);
+RESET enable_seqscan;
+RESET enable_sort;
+CREATE INDEX wide_lists ON wide USING vecx (v vector_l2_ops) WITH (structure = lists);
+DROP TABLE wide;
+
+-- NaN, zeros of both signs and infinity are equal to themselves and ordered as everywhere
+CREATE TABLE odd (v vector(3), f float8, n numeric);
+INSERT INTO odd VALUES ('[1,2,3]', 'NaN', 'NaN'), ('[1,2,3]', '-0', 'Infinity'), (NULL, 'Infinity', 1e300::numeric),
+	('[0,0,0]', NULL, NULL), ('[1,2,4]', 0, '-Infinity');
+CREATE INDEX odd_v ON odd USING vecx (v vector_cosine_ops, f, n);
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT (SELECT count(*) FROM (SELECT FROM odd WHERE f = 0 ORDER BY v <=> '[1,1,1]') s) AS zero,
+	(SELECT count(*) FROM (SELECT FROM odd WHERE f = 'NaN' ORDER BY v <=> '[1,1,1]') s) AS nan,
+	(SELECT count(*) FROM (SELECT FROM odd WHERE f >= 'Infinity' ORDER BY v <=> '[1,1,1]') s) AS from_infinity,
+	(SELECT count(*) FROM (SELECT FROM odd WHERE n > 5 ORDER BY v <=> '[1,1,1]') s) AS great,
+	(SELECT count(*) FROM (SELECT FROM odd WHERE n < 0 ORDER BY v <=> '[1,1,1]') s) AS least,
+	(SELECT count(*) FROM (SELECT FROM odd WHERE f IS NULL ORDER BY v <=> '[1,1,1]') s) AS "null";
+SELECT vecx_check('odd_v', true);
+RESET enable_seqscan;
+RESET enable_sort;
+DROP TABLE odd;
