@@ -7,12 +7,9 @@
  * copied to a zeroed buffer first.
  */
 #include "kernel_impl.h"
+#include "kernel_x86.h"
 
 #ifdef VECX_KERNEL_X86
-
-#include <immintrin.h>
-
-#define TARGET __attribute__((target("avx2,fma,f16c,popcnt")))
 
 #define NSUMS 4					/* covers the multiply-add's latency */
 
@@ -25,7 +22,7 @@ static const int32_t mask_window[24] = {
 	0, 0, 0, 0, 0, 0, 0, 0
 };
 
-VECX_KERNEL_INLINE TARGET __m256
+VECX_KERNEL_INLINE TARGET_AVX2 __m256
 load_elems(const void *x, size_t i, VecxKernelElem elem)
 {
 	switch (elem)
@@ -46,14 +43,14 @@ elem_size(VecxKernelElem elem)
 	return elem == VECX_ELEM_F32 ? 4 : elem == VECX_ELEM_F16 ? 2 : 1;
 }
 
-VECX_KERNEL_INLINE TARGET __m256
+VECX_KERNEL_INLINE TARGET_AVX2 __m256
 load_mask(const int32_t *window)
 {
 	return _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *) window));
 }
 
 /* The n % 8 > 0 last elements of x, the rest zero; *mask tells which. */
-VECX_KERNEL_INLINE TARGET __m256
+VECX_KERNEL_INLINE TARGET_AVX2 __m256
 load_tail(const void *x, size_t n, VecxKernelElem elem, __m256 *mask)
 {
 	float		copy[8] = {0};
@@ -73,7 +70,7 @@ load_tail(const void *x, size_t n, VecxKernelElem elem, __m256 *mask)
 	return _mm256_and_ps(v, *mask);
 }
 
-VECX_KERNEL_INLINE TARGET __m256
+VECX_KERNEL_INLINE TARGET_AVX2 __m256
 add_term(__m256 sum, __m256 q, __m256 x, VecxKernelTerm term,
 		 __m256 scale, __m256 offset)
 {
@@ -89,18 +86,14 @@ add_term(__m256 sum, __m256 q, __m256 x, VecxKernelTerm term,
 	return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), diff));
 }
 
-VECX_KERNEL_INLINE TARGET float
-reduce_ps(const __m256 *sum)
+VECX_KERNEL_INLINE TARGET_AVX2 float
+reduce_sums(const __m256 *sum)
 {
-	__m256		all = _mm256_add_ps(_mm256_add_ps(sum[0], sum[1]),
-									_mm256_add_ps(sum[2], sum[3]));
-	__m128		v = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
-
-	v = _mm_add_ps(v, _mm_movehl_ps(v, v));
-	return _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)));
+	return reduce_ps(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]),
+								   _mm256_add_ps(sum[2], sum[3])));
 }
 
-VECX_KERNEL_INLINE TARGET float
+VECX_KERNEL_INLINE TARGET_AVX2 float
 sum_terms(const void *q, VecxKernelElem q_elem, const void *x, size_t n, VecxKernelElem elem,
 		  VecxKernelTerm term, float scale, float offset)
 {
@@ -134,76 +127,76 @@ sum_terms(const void *q, VecxKernelElem q_elem, const void *x, size_t n, VecxKer
 		sum[NSUMS - 1] = add_term(sum[NSUMS - 1], tail_q, tail_x, term,
 								  _mm256_and_ps(scales, mask), _mm256_and_ps(offsets, mask));
 	}
-	return reduce_ps(sum);
+	return reduce_sums(sum);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 l2sq_f32(const float *a, const float *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 ip_f32(const float *a, const float *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 l1_f32(const float *a, const float *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 l2sq_f16(const float *q, const uint16_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 ip_f16(const float *q, const uint16_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 l1_f16(const float *q, const uint16_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 l2sq_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 ip_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 l1_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 ip_f32u8(const float *q, const uint8_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX2 float
 l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
 }
 
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX2 void
 add_cosine(__m256 *ab, __m256 *aa, __m256 *bb, __m256 a, __m256 b)
 {
 	*ab = _mm256_fmadd_ps(a, b, *ab);
@@ -211,7 +204,7 @@ add_cosine(__m256 *ab, __m256 *aa, __m256 *bb, __m256 a, __m256 b)
 	*bb = _mm256_fmadd_ps(b, b, *bb);
 }
 
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX2 void
 cosine_sums(const void *a, const void *b, size_t n, VecxKernelElem elem,
 			float *ab, float *aa, float *bb)
 {
@@ -245,26 +238,26 @@ cosine_sums(const void *a, const void *b, size_t n, VecxKernelElem elem,
 		add_cosine(&sum_ab[NSUMS - 1], &sum_aa[NSUMS - 1], &sum_bb[NSUMS - 1],
 				   tail_a, tail_b);
 	}
-	*ab = reduce_ps(sum_ab);
-	*aa = reduce_ps(sum_aa);
-	*bb = reduce_ps(sum_bb);
+	*ab = reduce_sums(sum_ab);
+	*aa = reduce_sums(sum_aa);
+	*bb = reduce_sums(sum_bb);
 }
 
-static TARGET void
+static TARGET_AVX2 void
 cosine_f32(const float *a, const float *b, size_t n,
 		   float *ab, float *aa, float *bb)
 {
 	cosine_sums(a, b, n, VECX_ELEM_F32, ab, aa, bb);
 }
 
-static TARGET void
+static TARGET_AVX2 void
 cosine_f16f16(const uint16_t *a, const uint16_t *b, size_t n,
 			  float *ab, float *aa, float *bb)
 {
 	cosine_sums(a, b, n, VECX_ELEM_F16, ab, aa, bb);
 }
 
-static TARGET void
+static TARGET_AVX2 void
 f16_to_f32(const uint16_t *x, float *y, size_t n)
 {
 	size_t		i = 0;
@@ -275,7 +268,7 @@ f16_to_f32(const uint16_t *x, float *y, size_t n)
 		y[i] = vecx_half_to_float(x[i]);
 }
 
-static TARGET void
+static TARGET_AVX2 void
 f32_to_f16(const float *x, uint16_t *y, size_t n)
 {
 	size_t		i = 0;
@@ -289,18 +282,8 @@ f32_to_f16(const float *x, uint16_t *y, size_t n)
 
 /* ---- bytes ---- */
 
-VECX_KERNEL_INLINE TARGET int32_t
-reduce_epi32(__m256i sum)
-{
-	__m128i		v = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-
-	v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
-	v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0xb1));
-	return _mm_cvtsi128_si32(v);
-}
-
 /* Products fit 16 bits unsigned, pairs of them 32 bits signed. */
-static TARGET uint32_t
+static TARGET_AVX2 uint32_t
 ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
 {
 	__m256i		sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
@@ -325,7 +308,7 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
  * The 64 elements of a block, in order: a field of w bits is repeated, each
  * copy is shifted to its part, and the neighbours' bits are cut off.
  */
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX2 void
 unpack_block(const uint8_t *block, size_t nbits, __m256i u[2])
 {
 	const __m256i parts[3][2] = {
@@ -371,14 +354,14 @@ unpack_block(const uint8_t *block, size_t nbits, __m256i u[2])
  * Pairs of products of u <= 128 and q are at most 2 * 128 * 127 and at least
  * 2 * 128 * -128, which is just what 16 bits hold.
  */
-VECX_KERNEL_INLINE TARGET __m256i
+VECX_KERNEL_INLINE TARGET_AVX2 __m256i
 add_products(__m256i sum, __m256i u, __m256i q)
 {
 	return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(u, q),
 												   _mm256_set1_epi16(1)));
 }
 
-VECX_KERNEL_INLINE TARGET int32_t
+VECX_KERNEL_INLINE TARGET_AVX2 int32_t
 packed_blocks(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 {
 	const __m256i low = _mm256_set1_epi8(127);
@@ -401,7 +384,7 @@ packed_blocks(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 	return reduce_epi32(_mm256_add_epi32(sum[0], sum[1]));
 }
 
-static TARGET int32_t
+static TARGET_AVX2 int32_t
 packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 {
 	switch (nbits)
@@ -426,7 +409,7 @@ packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 }
 
 /* Two rows of a times two of b, elements i to i + 15. */
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX2 void
 products_step(__m256i *acc, const uint8_t *const *a, const uint8_t *const *b, size_t i)
 {
 	__m256i		va[2];
@@ -443,7 +426,7 @@ products_step(__m256i *acc, const uint8_t *const *a, const uint8_t *const *b, si
 		acc[k] = _mm256_add_epi32(acc[k], _mm256_madd_epi16(va[k / 2], vb[k % 2]));
 }
 
-static TARGET void
+static TARGET_AVX2 void
 products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n,
 			  uint32_t *out, size_t stride)
 {
@@ -477,7 +460,7 @@ products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n
 #define BITS_VECTOR_BYTES 64
 
 /* Counts of set bits in the 64-bit lanes. */
-VECX_KERNEL_INLINE TARGET __m256i
+VECX_KERNEL_INLINE TARGET_AVX2 __m256i
 popcount_epi64(__m256i v)
 {
 	const __m256i of_nibble = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
@@ -490,7 +473,7 @@ popcount_epi64(__m256i v)
 	return _mm256_sad_epu8(count, _mm256_setzero_si256());
 }
 
-VECX_KERNEL_INLINE TARGET uint64_t
+VECX_KERNEL_INLINE TARGET_AVX2 uint64_t
 reduce_epi64(__m256i sum)
 {
 	__m128i		half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
@@ -498,7 +481,7 @@ reduce_epi64(__m256i sum)
 	return (uint64_t) _mm_cvtsi128_si64(half) + (uint64_t) _mm_extract_epi64(half, 1);
 }
 
-VECX_KERNEL_INLINE TARGET uint64_t
+VECX_KERNEL_INLINE TARGET_AVX2 uint64_t
 hamming_inline(const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
 	uint64_t	count = 0;
@@ -520,13 +503,13 @@ hamming_inline(const uint8_t *a, const uint8_t *b, size_t nbytes)
 	return count + vecx_hamming_words(a + i, b + i, nbytes - i);
 }
 
-static TARGET uint64_t
+static TARGET_AVX2 uint64_t
 hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
 	return hamming_inline(a, b, nbytes);
 }
 
-static TARGET void
+static TARGET_AVX2 void
 hamming_many(const uint8_t *q, size_t nbytes,
 			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
 {
@@ -534,7 +517,7 @@ hamming_many(const uint8_t *q, size_t nbytes,
 		out[j] = (uint32_t) hamming_inline(q, first + j * stride, nbytes);
 }
 
-static TARGET void
+static TARGET_AVX2 void
 jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
 		uint64_t *and_count, uint64_t *or_count)
 {
@@ -579,7 +562,7 @@ jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
 #define SKETCH_ROWS 4
 
 /* The layout of q above: transposes each 64 bytes as an 8 x 8 matrix. */
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX2 void
 transpose_query(const int8_t *q, size_t ndims, int8_t *t)
 {
 	const __m128i pairs = _mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
@@ -608,7 +591,7 @@ transpose_query(const int8_t *q, size_t ndims, int8_t *t)
 }
 
 /* Adds steps * 64 elements of one plane of each row to acc. */
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX2 void
 sketch_steps(__m256i *acc, const int8_t *t, size_t steps,
 			 const uint8_t *first, size_t stride)
 {
@@ -643,7 +626,7 @@ sketch_steps(__m256i *acc, const int8_t *t, size_t steps,
 		acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(sum[r], to_scale_8));
 }
 
-VECX_KERNEL_INLINE TARGET __m128i
+VECX_KERNEL_INLINE TARGET_AVX2 __m128i
 sketch_rows(const int8_t *t, size_t ndims, size_t nplanes,
 			const uint8_t *first, size_t stride)
 {
@@ -678,7 +661,7 @@ sketch_rows(const int8_t *t, size_t ndims, size_t nplanes,
  * A last group that would be short starts earlier, on rows already done; if
  * there are fewer than a group, each is scored alone (its stride is 0).
  */
-static TARGET void
+static TARGET_AVX2 void
 sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
 		   const uint8_t *first, size_t stride, size_t n, int32_t *out)
 {
@@ -712,7 +695,7 @@ sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
 #define GEMM_BLOCK_BYTES 131072
 
 /* acc[v * nr + r] += row r times vector v. */
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX2 void
 tile_step(__m256 *acc, const __m256 *row, size_t nr, const __m256 *vec, size_t nv)
 {
 	VECX_KERNEL_UNROLL
@@ -722,7 +705,7 @@ tile_step(__m256 *acc, const __m256 *row, size_t nr, const __m256 *vec, size_t n
 			acc[v * nr + r] = _mm256_fmadd_ps(row[r], vec[v], acc[v * nr + r]);
 }
 
-VECX_KERNEL_INLINE TARGET __m256
+VECX_KERNEL_INLINE TARGET_AVX2 __m256
 tile(const uint16_t *m, size_t row_stride, size_t nr,
 	 const float *x, size_t vec_stride, size_t nv, size_t n)
 {
@@ -765,7 +748,7 @@ tile(const uint16_t *m, size_t row_stride, size_t nr,
 						 _mm256_permute2f128_ps(low, high, 0x31));
 }
 
-static TARGET void
+static TARGET_AVX2 void
 gemv_f16(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y)
 {
 	if (nrows < 8)
@@ -784,7 +767,7 @@ gemv_f16(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y)
 }
 
 /* Rows begin to end of M times four vectors; end - begin >= 2. */
-static TARGET void
+static TARGET_AVX2 void
 gemm_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y,
 		  size_t begin, size_t end)
 {
@@ -804,7 +787,7 @@ gemm_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y,
 	}
 }
 
-static TARGET void
+static TARGET_AVX2 void
 gemm_f16(const uint16_t *m, size_t nrows, size_t n,
 		 const float *x, size_t nvecs, float *y)
 {

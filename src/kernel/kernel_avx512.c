@@ -6,38 +6,15 @@
  * Tails are masked: a masked-off element is neither read nor counted.
  */
 #include "kernel_impl.h"
+#include "kernel_x86.h"
 
 #ifdef VECX_KERNEL_X86
 
-#include <immintrin.h>
-
-#define TARGET \
-	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,popcnt")))
-#define TARGET_VNNI \
-	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c,popcnt")))
-#define TARGET_POPCNT \
-	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,fma,f16c,popcnt")))
-
 #define NSUMS 4					/* covers the multiply-add's latency */
-#define ALL16 ((__mmask16) 0xffff)
-#define ALL64 (~(__mmask64) 0)
-
-/* Masks of the first n elements, or of all if n is more than a register. */
-VECX_KERNEL_INLINE TARGET __mmask16
-mask16(size_t n)
-{
-	return n >= 16 ? ALL16 : (__mmask16) ((1u << n) - 1);
-}
-
-VECX_KERNEL_INLINE TARGET __mmask64
-mask64(size_t n)
-{
-	return n >= 64 ? ALL64 : ((__mmask64) 1 << n) - 1;
-}
 
 /* ---- floats ---- */
 
-VECX_KERNEL_INLINE TARGET __m512
+VECX_KERNEL_INLINE TARGET_AVX512 __m512
 load_elems(const void *x, size_t i, __mmask16 mask, VecxKernelElem elem)
 {
 	switch (elem)
@@ -54,7 +31,7 @@ load_elems(const void *x, size_t i, __mmask16 mask, VecxKernelElem elem)
 }
 
 /* sum + term; q and x are zero where the mask is, and so the products are. */
-VECX_KERNEL_INLINE TARGET __m512
+VECX_KERNEL_INLINE TARGET_AVX512 __m512
 add_term(__m512 sum, __m512 q, __m512 x, __mmask16 mask, VecxKernelTerm term,
 		 __m512 scale, __m512 offset)
 {
@@ -70,7 +47,7 @@ add_term(__m512 sum, __m512 q, __m512 x, __mmask16 mask, VecxKernelTerm term,
 	return _mm512_add_ps(sum, _mm512_abs_ps(diff));
 }
 
-VECX_KERNEL_INLINE TARGET float
+VECX_KERNEL_INLINE TARGET_AVX512 float
 sum_terms(const void *q, VecxKernelElem q_elem, const void *x, size_t n, VecxKernelElem elem,
 		  VecxKernelTerm term, float scale, float offset)
 {
@@ -103,73 +80,73 @@ sum_terms(const void *q, VecxKernelElem q_elem, const void *x, size_t n, VecxKer
 											  _mm512_add_ps(sum[2], sum[3])));
 }
 
-static TARGET float
+static TARGET_AVX512 float
 l2sq_f32(const float *a, const float *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L2SQ, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 ip_f32(const float *a, const float *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_IP, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 l1_f32(const float *a, const float *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F32, b, n, VECX_ELEM_F32, VECX_TERM_L1, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 l2sq_f16(const float *q, const uint16_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 ip_f16(const float *q, const uint16_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 l1_f16(const float *q, const uint16_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 l2sq_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L2SQ, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 ip_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_IP, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 l1_f16f16(const uint16_t *a, const uint16_t *b, size_t n)
 {
 	return sum_terms(a, VECX_ELEM_F16, b, n, VECX_ELEM_F16, VECX_TERM_L1, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 ip_f32u8(const float *q, const uint8_t *x, size_t n)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_IP, 0, 0);
 }
 
-static TARGET float
+static TARGET_AVX512 float
 l1_f32u8(const float *q, const uint8_t *x, size_t n, float scale, float offset)
 {
 	return sum_terms(q, VECX_ELEM_F32, x, n, VECX_ELEM_U8, VECX_TERM_L1_SCALED, scale, offset);
 }
 
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX512 void
 add_cosine(__m512 *ab, __m512 *aa, __m512 *bb, __m512 a, __m512 b)
 {
 	*ab = _mm512_fmadd_ps(a, b, *ab);
@@ -177,7 +154,7 @@ add_cosine(__m512 *ab, __m512 *aa, __m512 *bb, __m512 a, __m512 b)
 	*bb = _mm512_fmadd_ps(b, b, *bb);
 }
 
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX512 void
 cosine_sums(const void *a, const void *b, size_t n, VecxKernelElem elem,
 			float *ab, float *aa, float *bb)
 {
@@ -211,21 +188,21 @@ cosine_sums(const void *a, const void *b, size_t n, VecxKernelElem elem,
 	*bb = _mm512_reduce_add_ps(_mm512_add_ps(sum_bb[0], sum_bb[1]));
 }
 
-static TARGET void
+static TARGET_AVX512 void
 cosine_f32(const float *a, const float *b, size_t n,
 		   float *ab, float *aa, float *bb)
 {
 	cosine_sums(a, b, n, VECX_ELEM_F32, ab, aa, bb);
 }
 
-static TARGET void
+static TARGET_AVX512 void
 cosine_f16f16(const uint16_t *a, const uint16_t *b, size_t n,
 			  float *ab, float *aa, float *bb)
 {
 	cosine_sums(a, b, n, VECX_ELEM_F16, ab, aa, bb);
 }
 
-static TARGET void
+static TARGET_AVX512 void
 f16_to_f32(const uint16_t *x, float *y, size_t n)
 {
 	__mmask16	mask = mask16(n % 16);
@@ -236,7 +213,7 @@ f16_to_f32(const uint16_t *x, float *y, size_t n)
 	_mm512_mask_storeu_ps(y + i, mask, load_elems(x, i, mask, VECX_ELEM_F16));
 }
 
-static TARGET void
+static TARGET_AVX512 void
 f32_to_f16(const float *x, uint16_t *y, size_t n)
 {
 	__mmask16	mask = mask16(n % 16);
@@ -253,15 +230,11 @@ f32_to_f16(const float *x, uint16_t *y, size_t n)
 /* ---- bytes ---- */
 
 /* Modulo 2^32, which _mm512_reduce_add_epi32 leaves undefined. */
-VECX_KERNEL_INLINE TARGET uint32_t
+VECX_KERNEL_INLINE TARGET_AVX512 uint32_t
 reduce_epu32(__m512i v)
 {
-	__m256i		half = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
-	__m128i		sum = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-
-	sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-	sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
-	return (uint32_t) _mm_cvtsi128_si32(sum);
+	return (uint32_t) reduce_epi32(_mm256_add_epi32(_mm512_castsi512_si256(v),
+													_mm512_extracti64x4_epi64(v, 1)));
 }
 
 /*
@@ -302,7 +275,7 @@ ip_u8u8(const uint8_t *a, const uint8_t *b, size_t n)
  * The 64 elements of a block, in order: a field of w bits is repeated 8 / w
  * times, each copy is shifted to its part, and the neighbours' bits are cut off.
  */
-VECX_KERNEL_INLINE TARGET __m512i
+VECX_KERNEL_INLINE TARGET_AVX512 __m512i
 unpack_block(const uint8_t *block, size_t nbits)
 {
 	const __m512i parts[3] = {
@@ -372,7 +345,7 @@ packed_dot(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 }
 
 /* The sum of the lanes of acc[4 * i + j] in lane 4 * i + j of the result. */
-VECX_KERNEL_INLINE TARGET __m512i
+VECX_KERNEL_INLINE TARGET_AVX512 __m512i
 reduce_16_epi32(const __m512i *acc)
 {
 	__m512i		sum[4];
@@ -455,7 +428,7 @@ products_rows(const uint8_t *a, const uint8_t *b, size_t nb, size_t n,
 		for (int i = 0; i < 16; i++)
 			acc[i] = _mm512_setzero_si512();
 		for (; at + 64 <= n; at += 64)
-			products_step(acc, a + at, b + j * n + at, n, ~(__mmask64) 0);
+			products_step(acc, a + at, b + j * n + at, n, ALL64);
 		if (at < n)
 			products_step(acc, a + at, b + j * n + at, n, mask64(n - at));
 		acc[0] = _mm512_add_epi32(reduce_16_epi32(acc), sums);
@@ -545,7 +518,7 @@ jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
 }
 
 /* Element i of the result is the sum of v[i]'s eight elements. */
-VECX_KERNEL_INLINE TARGET __m512i
+VECX_KERNEL_INLINE TARGET_AVX512 __m512i
 reduce_8_epi64(const __m512i *v)
 {
 	__m512i		pair[4];
@@ -626,7 +599,7 @@ hamming_many(const uint8_t *q, size_t nbytes,
 #define SKETCH_SEGMENT 4096
 
 /* The layout of q above: transposes each 64 bytes as an 8 x 8 matrix. */
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX512 void
 transpose_query(const int8_t *q, size_t ndims, int8_t *t)
 {
 	/* Two rows of eight lie in a 128-bit lane: pairs column by column ... */
@@ -650,7 +623,7 @@ transpose_query(const int8_t *q, size_t ndims, int8_t *t)
  * 64-bit lanes in lane l of acc[k], in units of 2^(2 l).  The right one
  * counts double.
  */
-VECX_KERNEL_INLINE TARGET __m512i
+VECX_KERNEL_INLINE TARGET_AVX512 __m512i
 reduce_lanes(const __m512i *acc)
 {
 #define EVEN(a, b) _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(a), \
@@ -670,7 +643,7 @@ reduce_lanes(const __m512i *acc)
 }
 
 /* Sums of nrows (4 or 16) rows, in the first nrows elements. */
-VECX_KERNEL_INLINE TARGET __m512i
+VECX_KERNEL_INLINE TARGET_AVX512 __m512i
 reduce_sketches(const __m512i *acc, size_t nrows)
 {
 	__m512i		sum[4];
@@ -774,7 +747,7 @@ sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
 /* Bytes of the matrix that are used for all vectors before going on. */
 #define GEMM_BLOCK_BYTES 131072
 
-VECX_KERNEL_INLINE TARGET __m512
+VECX_KERNEL_INLINE TARGET_AVX512 __m512
 reduce_16_ps(const __m512 *acc)
 {
 	__m512		sum[4];
@@ -801,7 +774,7 @@ reduce_16_ps(const __m512 *acc)
 }
 
 /* acc[v * nr + r] += row r of m times vector v of x, elements i to i + 15. */
-VECX_KERNEL_INLINE TARGET void
+VECX_KERNEL_INLINE TARGET_AVX512 void
 tile_step(__m512 *acc, const uint16_t *m, size_t row_stride, size_t nr,
 		  const float *x, size_t vec_stride, size_t nv, size_t i, __mmask16 mask)
 {
@@ -821,7 +794,7 @@ tile_step(__m512 *acc, const uint16_t *m, size_t row_stride, size_t nr,
 	}
 }
 
-VECX_KERNEL_INLINE TARGET __m512
+VECX_KERNEL_INLINE TARGET_AVX512 __m512
 tile(const uint16_t *m, size_t row_stride, size_t nr,
 	 const float *x, size_t vec_stride, size_t nv, size_t n)
 {
@@ -838,7 +811,7 @@ tile(const uint16_t *m, size_t row_stride, size_t nr,
 	return reduce_16_ps(acc);
 }
 
-static TARGET void
+static TARGET_AVX512 void
 gemv_f16(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y)
 {
 	if (nrows < 16)
@@ -857,7 +830,7 @@ gemv_f16(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y)
 }
 
 /* Rows begin to end of M times four vectors; end - begin >= 4. */
-static TARGET void
+static TARGET_AVX512 void
 gemm_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y,
 		  size_t begin, size_t end)
 {
@@ -875,7 +848,7 @@ gemm_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, float *y,
 	}
 }
 
-static TARGET void
+static TARGET_AVX512 void
 gemm_f16(const uint16_t *m, size_t nrows, size_t n,
 		 const float *x, size_t nvecs, float *y)
 {

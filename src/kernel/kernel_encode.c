@@ -7,22 +7,11 @@
  * contracted with an addition on the way to them.
  */
 #include "kernel_impl.h"
+#include "kernel_x86.h"
 
 #ifdef VECX_KERNEL_X86
 
-#include <immintrin.h>
-
-#define TARGET_AVX512 \
-	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,popcnt")))
-#define TARGET_AVX2 __attribute__((target("avx2,fma,f16c,popcnt")))
-
 /* ---- AVX-512 ---- */
-
-VECX_KERNEL_INLINE TARGET_AVX512 __mmask16
-mask16(size_t n)
-{
-	return n >= 16 ? (__mmask16) 0xffff : (__mmask16) ((1u << n) - 1);
-}
 
 TARGET_AVX512 void
 vecx_add_multiple_f32_avx512(float *y, const float *x, float factor, size_t n)
@@ -155,15 +144,6 @@ encode_avx512(const float *v, const float *x, size_t n, size_t nplanes, size_t p
 /* ---- AVX2 ---- */
 
 VECX_KERNEL_INLINE TARGET_AVX2 float
-reduce_avx2(__m256 v)
-{
-	__m128		sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-
-	sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-	return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
-}
-
-VECX_KERNEL_INLINE TARGET_AVX2 float
 reduce_max_avx2(__m256 v)
 {
 	__m128		max = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -215,7 +195,7 @@ vecx_l2sq_max_f32_avx2(const float *a, const float *b, size_t n, float *max)
 		r = __builtin_fabsf(r);
 		*max = r > *max ? r : *max;
 	}
-	return rest + reduce_avx2(_mm256_add_ps(sum[0], sum[1]));
+	return rest + reduce_ps(_mm256_add_ps(sum[0], sum[1]));
 }
 
 TARGET_AVX2 uint32_t
@@ -224,7 +204,6 @@ vecx_levels_u8_avx2(const float *x, const float *centre, size_t n, float inverse
 	const __m256 inverses = _mm256_set1_ps(inverse);
 	const __m256i bias = _mm256_set1_epi32(128);
 	__m256i		sum = _mm256_setzero_si256();
-	__m128i		half;
 	uint32_t	total = 0;
 	size_t		i = 0;
 
@@ -243,10 +222,7 @@ vecx_levels_u8_avx2(const float *x, const float *centre, size_t n, float inverse
 		u[i] = (uint8_t) (128 + _mm_cvtss_si32(_mm_set_ss((x[i] - centre[i]) * inverse)));
 		total += u[i];
 	}
-	half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-	half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
-	half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
-	return total + (uint32_t) _mm_cvtsi128_si32(half);
+	return total + (uint32_t) reduce_epi32(sum);
 }
 
 VECX_KERNEL_INLINE TARGET_AVX2 __m256
@@ -305,8 +281,8 @@ encode_avx2(const float *v, const float *x, size_t n, size_t nplanes, size_t pla
 			a[j] = _mm256_fmadd_ps(r, s, a[j]);
 			c[j] = _mm256_fmadd_ps(from, s, c[j]);
 		}
-	sums[0] = reduce_avx2(_mm256_add_ps(a[0], a[1]));
-	sums[1] = reduce_avx2(_mm256_add_ps(c[0], c[1]));
+	sums[0] = reduce_ps(_mm256_add_ps(a[0], a[1]));
+	sums[1] = reduce_ps(_mm256_add_ps(c[0], c[1]));
 }
 
 #endif							/* VECX_KERNEL_X86 */

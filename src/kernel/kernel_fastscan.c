@@ -10,6 +10,7 @@
  * columns are cut.
  */
 #include "kernel_impl.h"
+#include "kernel_x86.h"
 
 #define BLOCK		32			/* codes */
 #define ROW_BYTES	16			/* of a column: two codes a byte */
@@ -44,12 +45,6 @@ vecx_fastscan8_scalar(const uint8_t *columns, size_t m, const uint8_t *tables, u
 }
 
 #ifdef VECX_KERNEL_X86
-
-#include <immintrin.h>
-
-#define TARGET_AVX2 __attribute__((target("avx2")))
-#define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
-#define TARGET_VBMI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 
 /* Eight sums more, from eight of each half of the register. */
 VECX_KERNEL_INLINE TARGET_AVX2 void
