@@ -454,95 +454,6 @@ products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n
 		}
 }
 
-/* ---- bits ---- */
-
-/* Shorter strings are counted by the POPCNT instruction alone. */
-#define BITS_VECTOR_BYTES 64
-
-/* Counts of set bits in the 64-bit lanes. */
-VECX_KERNEL_INLINE TARGET_AVX2 __m256i
-popcount_epi64(__m256i v)
-{
-	const __m256i of_nibble = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-											   0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-	const __m256i low = _mm256_set1_epi8(0x0f);
-	__m256i		count = _mm256_add_epi8(_mm256_shuffle_epi8(of_nibble, _mm256_and_si256(v, low)),
-										_mm256_shuffle_epi8(of_nibble,
-															_mm256_and_si256(_mm256_srli_epi16(v, 4), low)));
-
-	return _mm256_sad_epu8(count, _mm256_setzero_si256());
-}
-
-VECX_KERNEL_INLINE TARGET_AVX2 uint64_t
-reduce_epi64(__m256i sum)
-{
-	__m128i		half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-
-	return (uint64_t) _mm_cvtsi128_si64(half) + (uint64_t) _mm_extract_epi64(half, 1);
-}
-
-VECX_KERNEL_INLINE TARGET_AVX2 uint64_t
-hamming_inline(const uint8_t *a, const uint8_t *b, size_t nbytes)
-{
-	uint64_t	count = 0;
-	size_t		i = 0;
-
-	if (nbytes >= BITS_VECTOR_BYTES)
-	{
-		__m256i		sum = _mm256_setzero_si256();
-
-		for (; i + 32 <= nbytes; i += 32)
-		{
-			__m256i		va = _mm256_loadu_si256((const __m256i *) (a + i));
-			__m256i		vb = _mm256_loadu_si256((const __m256i *) (b + i));
-
-			sum = _mm256_add_epi64(sum, popcount_epi64(_mm256_xor_si256(va, vb)));
-		}
-		count = reduce_epi64(sum);
-	}
-	return count + vecx_hamming_words(a + i, b + i, nbytes - i);
-}
-
-static TARGET_AVX2 uint64_t
-hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
-{
-	return hamming_inline(a, b, nbytes);
-}
-
-static TARGET_AVX2 void
-hamming_many(const uint8_t *q, size_t nbytes,
-			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
-{
-	for (size_t j = 0; j < n; j++)
-		out[j] = (uint32_t) hamming_inline(q, first + j * stride, nbytes);
-}
-
-static TARGET_AVX2 void
-jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
-		uint64_t *and_count, uint64_t *or_count)
-{
-	size_t		i = 0;
-
-	*and_count = *or_count = 0;
-	if (nbytes >= BITS_VECTOR_BYTES)
-	{
-		__m256i		both = _mm256_setzero_si256();
-		__m256i		any = _mm256_setzero_si256();
-
-		for (; i + 32 <= nbytes; i += 32)
-		{
-			__m256i		va = _mm256_loadu_si256((const __m256i *) (a + i));
-			__m256i		vb = _mm256_loadu_si256((const __m256i *) (b + i));
-
-			both = _mm256_add_epi64(both, popcount_epi64(_mm256_and_si256(va, vb)));
-			any = _mm256_add_epi64(any, popcount_epi64(_mm256_or_si256(va, vb)));
-		}
-		*and_count = reduce_epi64(both);
-		*or_count = reduce_epi64(any);
-	}
-	vecx_jaccard_words(a + i, b + i, nbytes - i, and_count, or_count);
-}
-
 /* ---- sketches ---- */
 
 /*
@@ -828,12 +739,12 @@ const VecxKernels vecx_kernels_avx2 = {
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.levels_u8 = vecx_levels_u8_avx2,
-	.hamming = hamming,
-	.jaccard = jaccard,
+	.hamming = vecx_hamming_avx2,
+	.jaccard = vecx_jaccard_avx2,
 	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
 	.sketch_encode = vecx_sketch_encode_avx2,
-	.hamming_many = hamming_many,
+	.hamming_many = vecx_hamming_many_avx2,
 	.fastscan4 = vecx_fastscan4_avx2,
 	.fastscan8 = vecx_fastscan8_scalar,
 	.gemv_f16 = gemv_f16,

@@ -1,7 +1,8 @@
 /*
  * kernel_avx512.c
- *    Kernels for AVX-512 F, BW, DQ and VL; those on bytes and bits also need
- *    VNNI, VPOPCNTDQ or VBMI (kernel_choose.c replaces them where these lack).
+ *    Kernels for AVX-512 F, BW, DQ and VL, those on bytes also for VNNI, and the
+ *    table of these and of the other files' (kernel_choose.c replaces those of
+ *    its kernels that need VNNI, VPOPCNTDQ or VBMI where these lack).
  *
  * Tails are masked: a masked-off element is neither read nor counted.
  */
@@ -459,129 +460,6 @@ products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n
 	}
 }
 
-/* ---- bits ---- */
-
-/* Rows handled together, so that they share loads and the final reduction. */
-#define HAMMING_ROWS 8
-
-/* For strings no longer than this the reduction costs more than it saves. */
-#define BITS_SHORT_BYTES 32
-
-static TARGET_POPCNT uint64_t
-hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
-{
-	__m512i		count[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-
-	if (nbytes <= BITS_SHORT_BYTES)
-		return vecx_hamming_words(a, b, nbytes);
-	for (size_t i = 0; i < nbytes; i += 128)
-		VECX_KERNEL_UNROLL
-		for (size_t j = 0; j < 2; j++)
-		{
-			size_t		at = i + 64 * j;
-			__mmask64	mask;
-
-			if (at >= nbytes)
-				break;
-			mask = mask64(nbytes - at);
-			count[j] = _mm512_add_epi64(count[j],
-										_mm512_popcnt_epi64(_mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, a + at),
-																			 _mm512_maskz_loadu_epi8(mask, b + at))));
-		}
-	return (uint64_t) _mm512_reduce_add_epi64(_mm512_add_epi64(count[0], count[1]));
-}
-
-static TARGET_POPCNT void
-jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
-		uint64_t *and_count, uint64_t *or_count)
-{
-	__m512i		both = _mm512_setzero_si512();
-	__m512i		any = _mm512_setzero_si512();
-
-	if (nbytes <= BITS_SHORT_BYTES)
-	{
-		*and_count = *or_count = 0;
-		vecx_jaccard_words(a, b, nbytes, and_count, or_count);
-		return;
-	}
-	for (size_t i = 0; i < nbytes; i += 64)
-	{
-		__mmask64	mask = mask64(nbytes - i);
-		__m512i		va = _mm512_maskz_loadu_epi8(mask, a + i);
-		__m512i		vb = _mm512_maskz_loadu_epi8(mask, b + i);
-
-		both = _mm512_add_epi64(both, _mm512_popcnt_epi64(_mm512_and_si512(va, vb)));
-		any = _mm512_add_epi64(any, _mm512_popcnt_epi64(_mm512_or_si512(va, vb)));
-	}
-	*and_count = (uint64_t) _mm512_reduce_add_epi64(both);
-	*or_count = (uint64_t) _mm512_reduce_add_epi64(any);
-}
-
-/* Element i of the result is the sum of v[i]'s eight elements. */
-VECX_KERNEL_INLINE TARGET_AVX512 __m512i
-reduce_8_epi64(const __m512i *v)
-{
-	__m512i		pair[4];
-	__m512i		quad[2];
-
-	VECX_KERNEL_UNROLL
-	for (int i = 0; i < 4; i++)
-		pair[i] = _mm512_add_epi64(_mm512_unpacklo_epi64(v[2 * i], v[2 * i + 1]),
-								   _mm512_unpackhi_epi64(v[2 * i], v[2 * i + 1]));
-	/* 128-bit lane k of pair[i] now holds part k of the sums 2 i and 2 i + 1. */
-	VECX_KERNEL_UNROLL
-	for (int i = 0; i < 2; i++)
-		quad[i] = _mm512_add_epi64(_mm512_shuffle_i64x2(pair[2 * i], pair[2 * i + 1], 0x88),
-								   _mm512_shuffle_i64x2(pair[2 * i], pair[2 * i + 1], 0xdd));
-	return _mm512_add_epi64(_mm512_shuffle_i64x2(quad[0], quad[1], 0x88),
-							_mm512_shuffle_i64x2(quad[0], quad[1], 0xdd));
-}
-
-VECX_KERNEL_INLINE TARGET_POPCNT void
-hamming_rows(const uint8_t *q, size_t nbytes, const uint8_t *first, size_t stride,
-			 uint32_t *out)
-{
-	__m512i		count[HAMMING_ROWS];
-
-	VECX_KERNEL_UNROLL
-	for (int r = 0; r < HAMMING_ROWS; r++)
-		count[r] = _mm512_setzero_si512();
-	for (size_t i = 0; i < nbytes; i += 64)
-	{
-		__mmask64	mask = mask64(nbytes - i);
-		__m512i		vq = _mm512_maskz_loadu_epi8(mask, q + i);
-
-		VECX_KERNEL_UNROLL
-		for (size_t r = 0; r < HAMMING_ROWS; r++)
-		{
-			__m512i		row = _mm512_maskz_loadu_epi8(mask, first + r * stride + i);
-
-			count[r] = _mm512_add_epi64(count[r],
-										_mm512_popcnt_epi64(_mm512_xor_si512(vq, row)));
-		}
-	}
-	_mm256_storeu_si256((__m256i *) out, _mm512_cvtepi64_epi32(reduce_8_epi64(count)));
-}
-
-/* The last rows are counted a second time with rows before them. */
-static TARGET_POPCNT void
-hamming_many(const uint8_t *q, size_t nbytes,
-			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
-{
-	if (n < HAMMING_ROWS)
-	{
-		for (size_t j = 0; j < n; j++)
-			out[j] = (uint32_t) hamming(q, first + j * stride, nbytes);
-		return;
-	}
-	for (size_t j = 0; j < n; j += HAMMING_ROWS)
-	{
-		if (j > n - HAMMING_ROWS)
-			j = n - HAMMING_ROWS;
-		hamming_rows(q, nbytes, first + j * stride, stride, out + j);
-	}
-}
-
 /* ---- sketches ---- */
 
 /*
@@ -890,12 +768,12 @@ const VecxKernels vecx_kernels_avx512 = {
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.levels_u8 = vecx_levels_u8_avx512,
-	.hamming = hamming,
-	.jaccard = jaccard,
+	.hamming = vecx_hamming_avx512,
+	.jaccard = vecx_jaccard_avx512,
 	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
 	.sketch_encode = vecx_sketch_encode_avx512,
-	.hamming_many = hamming_many,
+	.hamming_many = vecx_hamming_many_avx512,
 	.fastscan4 = vecx_fastscan4_avx512,
 	.fastscan8 = vecx_fastscan8_vbmi,
 	.gemv_f16 = gemv_f16,

@@ -25,6 +25,22 @@ extern const VecxKernels vecx_kernels_avx512;
 extern const VecxKernels vecx_kernels_neon;
 #endif
 
+/* kernel_bits.c */
+#define VECX_KERNEL_BITS(set) \
+	extern uint64_t vecx_hamming_##set(const uint8_t *a, const uint8_t *b, size_t nbytes); \
+	extern void vecx_jaccard_##set(const uint8_t *a, const uint8_t *b, size_t nbytes, \
+								   uint64_t *and_count, uint64_t *or_count); \
+	extern void vecx_hamming_many_##set(const uint8_t *q, size_t nbytes, \
+										const uint8_t *first, size_t stride, size_t n, \
+										uint32_t *out)
+#ifdef VECX_KERNEL_X86
+VECX_KERNEL_BITS(avx2);
+VECX_KERNEL_BITS(avx512);
+#endif
+#ifdef VECX_KERNEL_NEON
+VECX_KERNEL_BITS(neon);
+#endif
+
 /* kernel_encode.c */
 #define VECX_KERNEL_ENCODE(set) \
 	extern void vecx_add_multiple_f32_##set(float *y, const float *x, float factor, size_t n); \

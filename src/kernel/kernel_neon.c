@@ -372,55 +372,6 @@ products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n
 			out[i * stride + j] = ip_u8u8(a + i * n, b + j * n, n);
 }
 
-/* ---- bits ---- */
-
-/* Adds the counts of set bits to the 64-bit lanes. */
-VECX_KERNEL_INLINE uint64x2_t
-add_popcount(uint64x2_t sum, uint8x16_t v)
-{
-	return vpadalq_u32(sum, vpaddlq_u16(vpaddlq_u8(vcntq_u8(v))));
-}
-
-static uint64_t
-hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
-{
-	uint64x2_t	sum = vdupq_n_u64(0);
-	size_t		i = 0;
-
-	for (; i + 16 <= nbytes; i += 16)
-		sum = add_popcount(sum, veorq_u8(vld1q_u8(a + i), vld1q_u8(b + i)));
-	return vaddvq_u64(sum) + vecx_hamming_words(a + i, b + i, nbytes - i);
-}
-
-static void
-jaccard(const uint8_t *a, const uint8_t *b, size_t nbytes,
-		uint64_t *and_count, uint64_t *or_count)
-{
-	uint64x2_t	both = vdupq_n_u64(0);
-	uint64x2_t	any = vdupq_n_u64(0);
-	size_t		i = 0;
-
-	for (; i + 16 <= nbytes; i += 16)
-	{
-		uint8x16_t	va = vld1q_u8(a + i);
-		uint8x16_t	vb = vld1q_u8(b + i);
-
-		both = add_popcount(both, vandq_u8(va, vb));
-		any = add_popcount(any, vorrq_u8(va, vb));
-	}
-	*and_count = vaddvq_u64(both);
-	*or_count = vaddvq_u64(any);
-	vecx_jaccard_words(a + i, b + i, nbytes - i, and_count, or_count);
-}
-
-static void
-hamming_many(const uint8_t *q, size_t nbytes,
-			 const uint8_t *first, size_t stride, size_t n, uint32_t *out)
-{
-	for (size_t j = 0; j < n; j++)
-		out[j] = (uint32_t) hamming(q, first + j * stride, nbytes);
-}
-
 /* ---- sketches ---- */
 
 /*
@@ -691,12 +642,12 @@ const VecxKernels vecx_kernels_neon = {
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.levels_u8 = vecx_levels_u8_neon,
-	.hamming = hamming,
-	.jaccard = jaccard,
+	.hamming = vecx_hamming_neon,
+	.jaccard = vecx_jaccard_neon,
 	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
 	.sketch_encode = vecx_sketch_encode_neon,
-	.hamming_many = hamming_many,
+	.hamming_many = vecx_hamming_many_neon,
 	.fastscan4 = vecx_fastscan4_neon,
 	.fastscan8 = vecx_fastscan8_scalar,
 	.gemv_f16 = gemv_f16,
