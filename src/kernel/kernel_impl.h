@@ -41,6 +41,19 @@ VECX_KERNEL_BITS(avx512);
 VECX_KERNEL_BITS(neon);
 #endif
 
+/* kernel_sketch.c */
+#define VECX_KERNEL_SKETCH(set) \
+	extern void vecx_sketch_dot_##set(const int8_t *q, size_t ndims, size_t nplanes, \
+									  const uint8_t *first, size_t stride, size_t n, \
+									  int32_t *out)
+#ifdef VECX_KERNEL_X86
+VECX_KERNEL_SKETCH(avx2);
+VECX_KERNEL_SKETCH(avx512);
+#endif
+#ifdef VECX_KERNEL_NEON
+VECX_KERNEL_SKETCH(neon);
+#endif
+
 /* kernel_encode.c */
 #define VECX_KERNEL_ENCODE(set) \
 	extern void vecx_add_multiple_f32_##set(float *y, const float *x, float factor, size_t n); \

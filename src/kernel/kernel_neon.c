@@ -372,138 +372,6 @@ products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n
 			out[i * stride + j] = ip_u8u8(a + i * n, b + j * n, n);
 }
 
-/* ---- sketches ---- */
-
-/*
- * 64 bits of a plane are broadcast to both 64-bit lanes of four registers;
- * lane l of the eight keeps, as a mask of bytes, bit l of every byte.  q is
- * laid out to match: byte m of lane l = element 8 m + l of the 64.
- *
- * The four registers add 4 * 2 * 127 at most to a 16-bit sum, SKETCH_STEPS =
- * 32 times that is 32,512.
- */
-#define SKETCH_MAX_DIMS 16384
-#define SKETCH_STEPS 32
-#define SKETCH_ROWS 4
-
-/* The layout of q above: transposes each 64 bytes as an 8 x 8 matrix. */
-VECX_KERNEL_INLINE void
-transpose_query(const int8_t *q, size_t ndims, int8_t *t)
-{
-	static const uint8_t pairs[16] = {0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15};
-
-	for (size_t i = 0; i < ndims; i += 64)
-	{
-		int16x8_t	two[4];
-		int32x4_t	low[2];
-		int32x4_t	high[2];
-
-		VECX_KERNEL_UNROLL
-		for (size_t k = 0; k < 4; k++)
-			two[k] = vreinterpretq_s16_s8(vqtbl1q_s8(vld1q_s8(q + i + 16 * k), vld1q_u8(pairs)));
-		VECX_KERNEL_UNROLL
-		for (size_t k = 0; k < 2; k++)
-		{
-			low[k] = vreinterpretq_s32_s16(vzip1q_s16(two[2 * k], two[2 * k + 1]));
-			high[k] = vreinterpretq_s32_s16(vzip2q_s16(two[2 * k], two[2 * k + 1]));
-		}
-		vst1q_s8(t + i, vreinterpretq_s8_s32(vzip1q_s32(low[0], low[1])));
-		vst1q_s8(t + i + 16, vreinterpretq_s8_s32(vzip2q_s32(low[0], low[1])));
-		vst1q_s8(t + i + 32, vreinterpretq_s8_s32(vzip1q_s32(high[0], high[1])));
-		vst1q_s8(t + i + 48, vreinterpretq_s8_s32(vzip2q_s32(high[0], high[1])));
-	}
-}
-
-/* Adds steps * 64 elements of one plane of each row to acc. */
-VECX_KERNEL_INLINE void
-sketch_steps(int32x4_t *acc, const int8_t *t, size_t steps,
-			 const uint8_t *first, size_t stride)
-{
-	uint8x16_t	bit_of_lane[4];
-	int16x8_t	sum[SKETCH_ROWS];
-
-	VECX_KERNEL_UNROLL
-	for (size_t v = 0; v < 4; v++)
-		bit_of_lane[v] = vcombine_u8(vdup_n_u8((uint8_t) (1 << 2 * v)),
-									 vdup_n_u8((uint8_t) (2 << 2 * v)));
-	VECX_KERNEL_UNROLL
-	for (size_t r = 0; r < SKETCH_ROWS; r++)
-		sum[r] = vdupq_n_s16(0);
-	for (size_t s = 0; s < steps; s++)
-	{
-		const uint8_t *word = first + 8 * s;
-
-		VECX_KERNEL_UNROLL
-		for (size_t r = 0; r < SKETCH_ROWS; r++, word += stride)
-		{
-			uint8x16_t	bits = vreinterpretq_u8_u64(vdupq_n_u64(vecx_load64(word)));
-
-			VECX_KERNEL_UNROLL
-			for (size_t v = 0; v < 4; v++)
-			{
-				int8x16_t	kept = vreinterpretq_s8_u8(vtstq_u8(bits, bit_of_lane[v]));
-
-				sum[r] = vpadalq_s8(sum[r], vandq_s8(kept, vld1q_s8(t + 64 * s + 16 * v)));
-			}
-		}
-	}
-	VECX_KERNEL_UNROLL
-	for (size_t r = 0; r < SKETCH_ROWS; r++)
-		acc[r] = vpadalq_s16(acc[r], sum[r]);
-}
-
-VECX_KERNEL_INLINE void
-sketch_rows(const int8_t *t, size_t ndims, size_t nplanes,
-			const uint8_t *first, size_t stride, size_t nrows, int32_t *out)
-{
-	int32x4_t	acc[SKETCH_ROWS];
-
-	VECX_KERNEL_UNROLL
-	for (size_t r = 0; r < SKETCH_ROWS; r++)
-		acc[r] = vdupq_n_s32(0);
-	for (size_t p = 0; p < nplanes; p++, first += ndims / 8)
-	{
-		VECX_KERNEL_UNROLL
-		for (size_t r = 0; r < SKETCH_ROWS; r++)
-			acc[r] = vaddq_s32(acc[r], acc[r]);
-		for (size_t i = 0; i < ndims; i += 64 * SKETCH_STEPS)
-		{
-			size_t		left = (ndims - i) / 64;
-
-			sketch_steps(acc, t + i, left < SKETCH_STEPS ? left : SKETCH_STEPS,
-						 first + i / 8, stride);
-		}
-	}
-	VECX_KERNEL_UNROLL
-	for (size_t r = 0; r < nrows; r++)
-		out[r] = vaddvq_s32(acc[r]);
-}
-
-/*
- * A last group that would be short starts earlier, on rows already done; if
- * there are fewer than a group, each is scored alone (its stride is 0).
- */
-static void
-sketch_dot(const int8_t *q, size_t ndims, size_t nplanes,
-		   const uint8_t *first, size_t stride, size_t n, int32_t *out)
-{
-	int8_t		t[SKETCH_MAX_DIMS];
-
-	transpose_query(q, ndims, t);
-	if (n < SKETCH_ROWS)
-	{
-		for (size_t j = 0; j < n; j++)
-			sketch_rows(t, ndims, nplanes, first + j * stride, 0, 1, out + j);
-		return;
-	}
-	for (size_t j = 0; j < n; j += SKETCH_ROWS)
-	{
-		if (j > n - SKETCH_ROWS)
-			j = n - SKETCH_ROWS;
-		sketch_rows(t, ndims, nplanes, first + j * stride, stride, SKETCH_ROWS, out + j);
-	}
-}
-
 /* ---- matrices ---- */
 
 /*
@@ -645,7 +513,7 @@ const VecxKernels vecx_kernels_neon = {
 	.hamming = vecx_hamming_neon,
 	.jaccard = vecx_jaccard_neon,
 	.packed_dot = packed_dot,
-	.sketch_dot = sketch_dot,
+	.sketch_dot = vecx_sketch_dot_neon,
 	.sketch_encode = vecx_sketch_encode_neon,
 	.hamming_many = vecx_hamming_many_neon,
 	.fastscan4 = vecx_fastscan4_neon,
