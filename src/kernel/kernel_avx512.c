@@ -350,7 +350,6 @@ VECX_KERNEL_INLINE TARGET_AVX512 __m512i
 reduce_16_epi32(const __m512i *acc)
 {
 	__m512i		sum[4];
-	__m512i		half[2];
 
 	VECX_KERNEL_UNROLL
 	for (int i = 0; i < 4; i++)
@@ -364,12 +363,7 @@ reduce_16_epi32(const __m512i *acc)
 		sum[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(left, right),
 								  _mm512_unpackhi_epi64(left, right));
 	}
-	VECX_KERNEL_UNROLL
-	for (int i = 0; i < 2; i++)
-		half[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[2 * i], sum[2 * i + 1], 0x88),
-								   _mm512_shuffle_i32x4(sum[2 * i], sum[2 * i + 1], 0xdd));
-	return _mm512_add_epi32(_mm512_shuffle_i32x4(half[0], half[1], 0x88),
-							_mm512_shuffle_i32x4(half[0], half[1], 0xdd));
+	return reduce_quarters(sum);
 }
 
 /* Four rows of a times four of b, 64 elements at most; b biased as above. */

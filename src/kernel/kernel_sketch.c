@@ -75,17 +75,11 @@ VECX_KERNEL_INLINE TARGET_AVX512 __m512i
 reduce_sketches(const __m512i *acc, size_t nrows)
 {
 	__m512i		sum[4];
-	__m512i		half[2];
 
 	VECX_KERNEL_UNROLL
 	for (size_t i = 0; i < 4; i++)
 		sum[i] = i < nrows / 4 ? reduce_lanes(acc + 4 * i) : _mm512_setzero_si512();
-	VECX_KERNEL_UNROLL
-	for (int i = 0; i < 2; i++)
-		half[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[2 * i], sum[2 * i + 1], 0x88),
-								   _mm512_shuffle_i32x4(sum[2 * i], sum[2 * i + 1], 0xdd));
-	return _mm512_add_epi32(_mm512_shuffle_i32x4(half[0], half[1], 0x88),
-							_mm512_shuffle_i32x4(half[0], half[1], 0xdd));
+	return reduce_quarters(sum);
 }
 
 /* Scores of nrows rows, in units of 1; t is the query, transposed. */

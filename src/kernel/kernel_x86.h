@@ -59,6 +59,20 @@ reduce_epi32(__m256i v)
 	return _mm_cvtsi128_si32(sum);
 }
 
+/* 128-bit lane i of the result is the sum of v[i]'s four lanes. */
+VECX_KERNEL_INLINE TARGET_AVX512 __m512i
+reduce_quarters(const __m512i *v)
+{
+	__m512i		half[2];
+
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 2; i++)
+		half[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(v[2 * i], v[2 * i + 1], 0x88),
+								   _mm512_shuffle_i32x4(v[2 * i], v[2 * i + 1], 0xdd));
+	return _mm512_add_epi32(_mm512_shuffle_i32x4(half[0], half[1], 0x88),
+							_mm512_shuffle_i32x4(half[0], half[1], 0xdd));
+}
+
 #endif							/* VECX_KERNEL_X86 */
 
 #endif							/* VECX_KERNEL_X86_H */
