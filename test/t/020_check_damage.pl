@@ -8,6 +8,7 @@ use strict;
 use warnings;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use VecxDamage;
 use VecxTest;
 
 my $seed = $ENV{FUZZ_SEED} // 20240815;
@@ -15,7 +16,6 @@ srand($seed);
 note("FUZZ_SEED=$seed");
 
 my $dim = 48;
-my $page_size = 8192;
 my %kind = (meta => 1, model => 2, vertex => 3, upper => 4, rows => 5, side => 6);
 
 # Where fields are: offset and pack letter.  See src/am/page.h.
@@ -31,36 +31,9 @@ my %record = (
 	down => [ 16, 'L' ], base => [ 20, 'L' ], head => [ 24, 'L' ], tail => [ 28, 'L' ]);
 my %segment = (next => [ 0, 'L' ], owner => [ 4, 'L' ], nrows => [ 8, 'S' ], cap => [ 10, 'S' ]);
 
-# The bytes of the index file in hand.
-my $file;
-
-sub get
-{
-	my ($at, $letter) = @_;
-	my $field = substr($file, $at, length(pack($letter, 0)));
-
-	return unpack($letter, $field);
-}
-
-sub put
-{
-	my ($at, $letter, $value) = @_;
-
-	substr($file, $at, length(pack($letter, 0))) = pack($letter, $value);
-	return;
-}
-
 sub meta_get { return get(@{ $meta{ $_[0] } }); }
 sub meta_put { put(@{ $meta{ $_[0] } }, $_[1]); return; }
 
-sub field
-{
-	my ($fields, $at, $name, $value) = @_;
-	my ($offset, $letter) = @{ $fields->{$name} };
-
-	put($at + $offset, $letter, $value) if defined $value;
-	return get($at + $offset, $letter);
-}
 sub rec { return field(\%record, @_); }
 sub seg { return field(\%segment, @_); }
 
@@ -228,12 +201,7 @@ my $fuzzed = 40;
 my @tables = ((map { "damage_$_" } 0 .. $#cases), (map { "fuzz_$_" } 1 .. $fuzzed));
 
 my $node = new_node('damage');
-if ($node->safe_psql('postgres', 'SHOW data_checksums') eq 'on')
-{
-	$node->stop;
-	system_or_bail('pg_checksums', '--disable', '-D', $node->data_dir);
-	$node->start;
-}
+without_checksums($node);
 make_table($node, 'items', rows => 220, dim => $dim, clusters => 10);
 $node->safe_psql(
 	'postgres', qq{
@@ -246,35 +214,10 @@ $node->safe_psql(
 		EXECUTE format('CREATE INDEX %I ON %I USING vecx (v vector_l2_ops) WITH (m = 6, quantizer = sq8)', t || '_idx', t);
 	END \$\$;
 	SELECT make_index(t) FROM unnest(ARRAY['} . join("','", @tables) . q{']) t});
-my %path = map { $_ => $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('${_}_idx')") } @tables;
+my %path = map { $_ => index_path($node, "${_}_idx") } @tables;
 $node->stop;
 
-sub load
-{
-	my ($path) = @_;
-
-	$file = slurp_file($path);
-	return;
-}
-
-sub store
-{
-	my ($path) = @_;
-
-	open my $out, '>:raw', $path or die "$path: $!";
-	print $out $file;
-	close $out or die "$path: $!";
-	return;
-}
-
-foreach my $i (0 .. $#cases)
-{
-	load($path{ $tables[$i] });
-	my $before = $file;
-	$cases[$i][2]->();
-	die "case $cases[$i][0] changes nothing" if $file eq $before;
-	store($path{ $tables[$i] });
-}
+damage($path{ $tables[$_] }, @{ $cases[$_] }[ 0, 2 ]) foreach 0 .. $#cases;
 foreach my $i (1 .. $fuzzed)
 {
 	load($path{"fuzz_$i"});
@@ -291,17 +234,6 @@ foreach my $i (1 .. $fuzzed)
 $node->start;
 my $started = $node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
 
-# SQLSTATE and message of a statement, '00000' if it succeeds.
-sub outcome
-{
-	my ($sql) = @_;
-	my ($status, $out, $err) = $node->psql('postgres',
-		"\\set VERBOSITY verbose\nSET enable_seqscan = off; SET statement_timeout = '60s';\n$sql");
-
-	return "00000 $out" if $status == 0;
-	return $err =~ /(?:ERROR|FATAL|PANIC):\s+(.*)/s ? $1 : "lost $err";
-}
-
 my $search = 'SELECT count(*) FROM (SELECT 1 FROM %s ORDER BY v <-> (SELECT v FROM items WHERE id = 3) LIMIT 100) s';
 
 foreach my $i (0 .. $#cases)
@@ -309,7 +241,7 @@ foreach my $i (0 .. $#cases)
 	my ($name, $message, undef, $state, $part) = @{ $cases[$i] };
 	my $index = "$tables[$i]_idx";
 	my $whole = $part ? 'false' : 'true';
-	my $check = outcome("SELECT vecx_check('$index', $whole)");
+	my $check = outcome($node, "SELECT vecx_check('$index', $whole)");
 
 	if (defined $message)
 	{
@@ -321,9 +253,9 @@ foreach my $i (0 .. $#cases)
 	{
 		like($check, qr/^00000/, "$name: no damage");
 	}
-	like(outcome(sprintf $search, $tables[$i]), qr/^(00000|XX00[12]|0A000|58P01)/, "$name: a search ends");
+	like(outcome($node, sprintf $search, $tables[$i]), qr/^(00000|XX00[12]|0A000|58P01)/, "$name: a search ends");
 	$node->safe_psql('postgres', "REINDEX INDEX $index");
-	like(outcome("SELECT vecx_check('$index', true)"), qr/^00000/, "$name: REINDEX repairs");
+	like(outcome($node, "SELECT vecx_check('$index', true)"), qr/^00000/, "$name: REINDEX repairs");
 }
 
 foreach my $i (1 .. $fuzzed)
@@ -336,12 +268,12 @@ foreach my $i (1 .. $fuzzed)
 		sprintf($search, $table),
 		"SELECT count(*) FROM (SELECT 1 FROM $table ORDER BY v <-> (SELECT v FROM items WHERE id = 9)) s")
 	{
-		my $outcome = outcome($sql);
+		my $outcome = outcome($node, $sql);
 
 		like($outcome, qr/^(00000|XX00[12]|0A000|58P01)/, "fuzz $i: ends") or diag($sql);
 	}
 	$node->safe_psql('postgres', "REINDEX INDEX ${table}_idx");
-	like(outcome("SELECT vecx_check('${table}_idx', true)"), qr/^00000/, "fuzz $i: REINDEX repairs");
+	like(outcome($node, "SELECT vecx_check('${table}_idx', true)"), qr/^00000/, "fuzz $i: REINDEX repairs");
 }
 
 is($node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()'), $started, 'the server was not restarted');

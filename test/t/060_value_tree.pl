@@ -8,34 +8,15 @@ use warnings;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use VecxDamage;
 use VecxTest;
 
-my $page_size = 8192;
 my $tree = 7;
 
 # Where fields are: see src/am/page.h and src/am/vtree.h.
 my $root_at = 24 + 664;
 my %head = (value => [ 0, 'Q' ], level => [ 16, 'S' ], count => [ 18, 'S' ], size => [ 20, 'S' ], zero => [ 22, 'S' ]);
 my %entry = (value => [ 0, 'Q' ], id => [ 8, 'L' ], column => [ 12, 'S' ], zero => [ 14, 'S' ], child => [ 16, 'L' ]);
-
-# The bytes of the index file in hand.
-my $file;
-
-sub get
-{
-	my ($at, $letter) = @_;
-	my $field = substr($file, $at, length(pack($letter, 0)));
-
-	return unpack($letter, $field);
-}
-
-sub put
-{
-	my ($at, $letter, $value) = @_;
-
-	substr($file, $at, length(pack($letter, 0))) = pack($letter, $value);
-	return;
-}
 
 # A page's head and its entry number i, and fields of them.
 sub head { return $_[0] * $page_size + 24; }
@@ -48,14 +29,6 @@ sub entry
 	return ($page + 1) * $page_size - 8 - ($slot + 1) * field(\%head, head($page), 'size');
 }
 
-sub field
-{
-	my ($fields, $at, $name, $value) = @_;
-	my ($offset, $letter) = @{ $fields->{$name} };
-
-	put($at + $offset, $letter, $value) if defined $value;
-	return get($at + $offset, $letter);
-}
 sub h { return field(\%head, head(shift), @_); }
 sub e { return field(\%entry, entry(shift, shift), @_); }
 
@@ -106,12 +79,7 @@ my @cases = (
 	[ 'page unknown above', undef, \&forget_last ]);
 
 my $node = new_node('tree', allows_streaming => 1, wal_keep_size => '1GB');
-if ($node->safe_psql('postgres', 'SHOW data_checksums') eq 'on')
-{
-	$node->stop;
-	system_or_bail('pg_checksums', '--disable', '-D', $node->data_dir);
-	$node->start;
-}
+without_checksums($node);
 make_table($node, 'source', rows => 2000, dim => 24, clusters => 10);
 $node->safe_psql(
 	'postgres', q{
@@ -123,36 +91,16 @@ $node->safe_psql(
 		EXECUTE format('ALTER TABLE %I ALTER v TYPE vector(24)', t);
 		EXECUTE format('CREATE INDEX %I ON %I USING vecx (v, n)', t || '_idx', t);
 	END $$;} . join('', map { "SELECT make_index('damage_$_');" } 0 .. $#cases));
-my @paths = map { $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('damage_${_}_idx')") } 0 .. $#cases;
+my @paths = map { index_path($node, "damage_${_}_idx") } 0 .. $#cases;
 $node->stop;
-foreach my $i (0 .. $#cases)
-{
-	my $before = $file = slurp_file($paths[$i]);
-
-	$cases[$i][2]->();
-	die "case $cases[$i][0] changes nothing" if $file eq $before;
-	open my $out, '>:raw', $paths[$i] or die "$paths[$i]: $!";
-	print $out $file;
-	close $out or die "$paths[$i]: $!";
-}
+damage($paths[$_], @{ $cases[$_] }[ 0, 2 ]) foreach 0 .. $#cases;
 $node->start;
-
-# SQLSTATE and message of a statement, '00000' if it succeeds.
-sub outcome
-{
-	my ($sql) = @_;
-	my ($status, $out, $err) = $node->psql('postgres',
-		"\\set VERBOSITY verbose\nSET enable_seqscan = off; SET statement_timeout = '60s';\n$sql");
-
-	return "00000 $out" if $status == 0;
-	return $err =~ /(?:ERROR|FATAL|PANIC):\s+(.*)/s ? $1 : "lost $err";
-}
 
 foreach my $i (0 .. $#cases)
 {
 	my ($name, $message) = @{ $cases[$i] };
 	my $table = "damage_$i";
-	my $check = outcome("SELECT vecx_check('${table}_idx', true)");
+	my $check = outcome($node, "SELECT vecx_check('${table}_idx', true)");
 
 	like($check, defined $message ? qr/^XX002: .*$message/ : qr/^00000/, "$name: " . (defined $message ? 'found' : 'no damage'));
 	foreach my $sql (
@@ -160,7 +108,7 @@ foreach my $i (0 .. $#cases)
 		"INSERT INTO $table SELECT v, n + 1 FROM items WHERE n BETWEEN 100000 AND 300000",
 		"DELETE FROM $table WHERE n % 3000 = 0; VACUUM $table")
 	{
-		like(outcome($sql), qr/^(00000|XX00[12]|58P01)/, "$name: ends") or diag($sql);
+		like(outcome($node, $sql), qr/^(00000|XX00[12]|58P01)/, "$name: ends") or diag($sql);
 	}
 	$node->safe_psql('postgres', "REINDEX INDEX ${table}_idx");
 	check_index($node, "${table}_idx", "$name: after REINDEX");
