@@ -5,9 +5,9 @@
 use strict;
 use warnings;
 
-use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use VecxCrash;
 use VecxDamage;
 use VecxTest;
 
@@ -125,19 +125,8 @@ $node->safe_psql(
 		'SELECT nextval(''ids''), v, (random() * 100000)::int, md5((random() * 100)::int::text),
 			ARRAY[id % 7, (random() * 1000)::int] FROM source ORDER BY random() LIMIT n'});
 my $standby = new_standby($node, 'standby');
-my $script = $node->basedir . '/script.sql';
-append_to_file($script, "INSERT INTO rows SELECT * FROM some_rows(20);\n" x 2000);
-my $vacuum = $node->basedir . '/vacuum.sql';
-append_to_file($vacuum, "DELETE FROM rows WHERE n % 10 = 3; VACUUM rows; UPDATE rows SET n = n + 1 WHERE n % 50 = 4;\n" x 2000);
-
-sub start_session
-{
-	my ($path) = @_;
-
-	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $path ],
-		'<', '/dev/null', '>', '/dev/null', '2>', "$path.err");
-}
-
+my $insert = "INSERT INTO rows SELECT * FROM some_rows(20);\n";
+my $vacuum = "DELETE FROM rows WHERE n % 10 = 3; VACUUM rows; UPDATE rows SET n = n + 1 WHERE n % 50 = 4;\n";
 my $counts = q{
 	SET enable_seqscan = off;
 	SELECT a, (SELECT count(*) FROM (SELECT 1 FROM rows WHERE n BETWEEN a * 10000 AND a * 10000 + 3000
@@ -145,14 +134,7 @@ my $counts = q{
 
 foreach my $round (1 .. 3)
 {
-	my @sessions = map { start_session($_) } $script, $script, $vacuum;
-	my $from = $node->safe_psql('postgres', 'SELECT last_value FROM ids');
-
-	$node->poll_query_until('postgres', 'SELECT last_value > ' . ($from + 700 + 100 * $round) . ' FROM ids')
-	  or die 'the sessions insert nothing';
-	$node->stop('immediate');
-	$_->finish foreach @sessions;
-	$node->start;
+	crash_while($node, 700 + 100 * $round, $insert, $insert, $vacuum);
 	check_index($node, 'rows_idx', "after crash $round");
 	is($node->safe_psql('postgres', $counts), $node->safe_psql('postgres', $counts =~ s/enable_seqscan = off/enable_indexscan = off/r),
 		"crash $round: the index returns every row that matches");
