@@ -116,7 +116,6 @@ extern void VecxListPut(const VecxLists *lists, Page page, int row, const VecxLi
 extern void VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item);
 extern VecxRowEntry *VecxListRow(const VecxLists *lists, Page page, int row);
 extern void VecxListSetRows(const VecxLists *lists, Page page, int nrows);
-extern Buffer VecxListNewPage(VecxIndex *index);
 extern void VecxListFreePage(VecxIndex *index, Buffer buf);
 extern void VecxListEncoderInit(VecxListEncoder *encoder, VecxIndex *index);
 extern void VecxListEncoderUse(VecxListEncoder *encoder, const float *centre);

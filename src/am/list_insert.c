@@ -117,7 +117,7 @@ append_from_tail(VecxIndex *index, Buffer head_buf, const VecxListItem *item, Bl
 static BlockNumber
 make_page(VecxIndex *index, BlockNumber head, const VecxListItem *item)
 {
-	Buffer		buf = VecxListNewPage(index);
+	Buffer		buf = VecxTakeFreePage(index);
 	BlockNumber blkno = BufferGetBlockNumber(buf);
 	VecxPageChange change;
 

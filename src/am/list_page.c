@@ -4,20 +4,10 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-#include "storage/freespace.h"
-#include "storage/indexfsm.h"
-
 #include "am/list.h"
 
 /* Rows that the pages of a list have room for at least, unless the user says. */
 #define LEAST_LIST_ROWS		128
-
-/* Pages that are tried by the free space map's word before the index grows. */
-#define MAX_TRIES	4
-
-/* As place.c asks for an empty page. */
-#define EMPTY_PAGE_ROOM	(BLCKSZ / 256 * 254)
 
 /* Raises unless there are lists for this operator class and these dimensions. */
 void
@@ -231,34 +221,6 @@ VecxListSetRows(const VecxLists *lists, Page page, int nrows)
 	VecxListPageHeader(page)->nrows = (uint16) nrows;
 	((PageHeader) page)->pd_lower = (LocationIndex) (VecxListPageBlocks(page) - (uint8 *) page +
 													 lists->block_bytes * blocks);
-}
-
-/*
- * A page to make one of a list, exclusively locked: an empty one that the free
- * space map knows, or a new one.  The caller holds no lock and initialises it.
- */
-Buffer
-VecxListNewPage(VecxIndex *index)
-{
-	Relation	rel = index->rel;
-
-	for (int i = 0; i < MAX_TRIES; i++)
-	{
-		BlockNumber blkno = GetPageWithFreeSpace(rel, EMPTY_PAGE_ROOM);
-		Buffer		buf;
-
-		if (blkno == InvalidBlockNumber || blkno == VECX_META_BLKNO ||
-			blkno >= RelationGetNumberOfBlocks(rel))
-			break;
-		RecordPageWithFreeSpace(rel, blkno, 0);
-		FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
-		buf = ReadBuffer(rel, blkno);
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		if (VecxPageIsFree(BufferGetPage(buf)))
-			return buf;
-		UnlockReleaseBuffer(buf);
-	}
-	return VecxExtend(rel, MAIN_FORKNUM);
 }
 
 /* Makes a locked page of a list one that anything may be put on. */

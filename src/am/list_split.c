@@ -288,7 +288,7 @@ write_part(Split *s, Part *part, BlockNumber sibling)
 
 	for (int i = 0; i < npages; i++)
 	{
-		Buffer		buf = VecxListNewPage(index);
+		Buffer		buf = VecxTakeFreePage(index);
 		VecxPageChange change;
 
 		CHECK_FOR_INTERRUPTS();
