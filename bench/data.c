@@ -72,6 +72,38 @@ bench_path(const char *dir, const char *name)
 	return path;
 }
 
+/* A new file, or what takes the place of an old one. */
+FILE *
+bench_create(const char *path)
+{
+	FILE	   *file = fopen(path, "wb");
+
+	if (file == NULL)
+		bench_die("could not write \"%s\"", path);
+	return file;
+}
+
+/* Closes a file of bench_create, which has to be all there. */
+void
+bench_finish(FILE *file, const char *path)
+{
+	bool		failed = ferror(file) != 0;
+
+	if (fclose(file) != 0 || failed)
+		bench_die("could not write \"%s\"", path);
+}
+
+/* A random number, the same everywhere (splitmix64). */
+uint64_t
+bench_draw(uint64_t *state)
+{
+	uint64_t	z = (*state += 0x9e3779b97f4a7c15u);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
 double
 bench_seconds(void)
 {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C"
@@ -69,6 +70,9 @@ extern const BenchSetDef *bench_set_find(const char *name);
 extern char *bench_path(const char *dir, const char *name);
 extern void *bench_alloc(size_t nbytes);
 extern void bench_die(const char *fmt,...) __attribute__((format(printf, 1, 2), noreturn));
+extern FILE *bench_create(const char *path);
+extern void bench_finish(FILE *file, const char *path);
+extern uint64_t bench_draw(uint64_t *state);
 extern double bench_seconds(void);
 extern double bench_percentile(const double *sorted, long n, double p);
 extern void bench_sort(double *x, long n);

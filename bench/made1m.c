@@ -179,17 +179,6 @@ near_rows(const Rows *real)
 	return near;
 }
 
-/* splitmix64 */
-static uint64_t
-draw(uint64_t *state)
-{
-	uint64_t	z = (*state += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 /* share of 256 of the way from a to b; 64 tossed coins deviate by 4 of their 32. */
 static void
 blend(int16_t *to, const int16_t *a, const int16_t *b, int dim, int share, uint64_t *state)
@@ -197,7 +186,7 @@ blend(int16_t *to, const int16_t *a, const int16_t *b, int dim, int share, uint6
 	for (int i = 0; i < dim; i++)
 	{
 		int			value = (a[i] * (256 - share) + b[i] * share + 128) / 256;
-		int			noise = __builtin_popcountll(draw(state)) - 32;
+		int			noise = __builtin_popcountll(bench_draw(state)) - 32;
 
 		value = (value * (noise + 32) + 16) / 32;
 		to[i] = (int16_t) (value > 255 ? 255 : value);
@@ -214,7 +203,7 @@ make_rows(const Rows *real)
 	for (int i = 0; i < NMADE; i++)
 	{
 		int			parent = i % real->n;
-		uint64_t	choice = draw(&state);
+		uint64_t	choice = bench_draw(&state);
 		int32_t		other = near[(size_t) parent * NEAR + choice % NEAR];
 
 		blend(row_of(&made, i), row_of(real, parent), row_of(real, other), real->dim,
@@ -235,7 +224,7 @@ make_queries(const Rows *real, const Rows *queries)
 
 	for (int i = 0; i < queries->n; i++)
 	{
-		uint64_t	choice = draw(&state);
+		uint64_t	choice = bench_draw(&state);
 		int32_t		other = near[(size_t) i * NEAR + choice % NEAR].row;
 
 		blend(row_of(&made, i), row_of(queries, i), row_of(real, other), real->dim,
@@ -246,28 +235,12 @@ make_queries(const Rows *real, const Rows *queries)
 	return made;
 }
 
-static FILE *
-create(const char *dir, const char *name)
-{
-	FILE	   *file = fopen(bench_path(dir, name), "wb");
-
-	if (file == NULL)
-		bench_die("could not write \"%s/%s\"", dir, name);
-	return file;
-}
-
-static void
-finish(FILE *file)
-{
-	if (ferror(file) || fclose(file) != 0)
-		bench_die("could not write the set");
-}
-
 /* Little-endian, like the machines that the benchmark knows. */
 static void
 write_rows(const Rows *r, const char *dir, const char *name)
 {
-	FILE	   *file = create(dir, name);
+	char	   *path = bench_path(dir, name);
+	FILE	   *file = bench_create(path);
 	int32_t		dim = r->dim;
 
 	for (int i = 0; i < r->n; i++)
@@ -276,13 +249,14 @@ write_rows(const Rows *r, const char *dir, const char *name)
 		for (int j = 0; j < r->dim; j++)
 			fputc(row_of(r, i)[j], file);
 	}
-	finish(file);
+	bench_finish(file, path);
 }
 
 static void
 write_truth(const Near *near, int nqueries, const char *dir, const char *name)
 {
-	FILE	   *file = create(dir, name);
+	char	   *path = bench_path(dir, name);
+	FILE	   *file = bench_create(path);
 	int32_t		k = NTRUTH;
 
 	for (int i = 0; i < nqueries; i++)
@@ -291,7 +265,7 @@ write_truth(const Near *near, int nqueries, const char *dir, const char *name)
 		for (int j = 0; j < NTRUTH; j++)
 			fwrite(&near[(size_t) i * NTRUTH + (size_t) j].row, sizeof(int32_t), 1, file);
 	}
-	finish(file);
+	bench_finish(file, path);
 }
 
 int

@@ -28,17 +28,6 @@
 #define FAR_RANK	900
 #define NFARTHEST	50
 
-/* splitmix64 */
-static uint64_t
-draw(uint64_t *state)
-{
-	uint64_t	z = (*state += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 /* Sums of 2^40 / k up to each k, to draw by Zipf's law in integers. */
 static uint64_t *
 zipf_make(int n)
@@ -54,7 +43,7 @@ zipf_make(int n)
 static int
 zipf_draw(const uint64_t *sum, int n, uint64_t *state)
 {
-	uint64_t	at = draw(state) % sum[n - 1];
+	uint64_t	at = bench_draw(state) % sum[n - 1];
 	int			low = 0;
 	int			high = n - 1;
 
@@ -104,32 +93,15 @@ rank_of(const float *distance, int c)
 	return nearer;
 }
 
-static FILE *
-create(const char *dir, const char *name)
-{
-	FILE	   *file = fopen(bench_path(dir, name), "w");
-
-	if (file == NULL)
-		bench_die("could not write \"%s/%s\"", dir, name);
-	return file;
-}
-
-static void
-finish(FILE *file)
-{
-	if (ferror(file) || fclose(file) != 0)
-		bench_die("could not write the attributes");
-}
-
 /* As an array in CSV: quoted, or nothing for NULL. */
 static void
 put_tags(FILE *file, const uint64_t *labels, uint64_t *state)
 {
 	int			tag[MAX_TAGS];
-	int			n = (int) (draw(state) % (MAX_TAGS + 1));
+	int			n = (int) (bench_draw(state) % (MAX_TAGS + 1));
 	int			nput = 0;
 
-	if (draw(state) % 64 == 0)
+	if (bench_draw(state) % 64 == 0)
 		return;
 	fputs("\"{", file);
 	for (int i = 0; i < n; i++)
@@ -162,7 +134,8 @@ put_time(FILE *file, long seconds)
 static void
 write_rows(const BenchMatrix *base, const BenchMatrix *centres, const char *dir)
 {
-	FILE	   *file = create(dir, "attrs.csv");
+	char	   *path = bench_path(dir, "attrs.csv");
+	FILE	   *file = bench_create(path);
 	BenchTruthSpace space = bench_space(BENCH_L2, centres);
 	uint64_t   *tenants = zipf_make(NTENANTS);
 	uint64_t   *labels = zipf_make(NLABELS);
@@ -173,20 +146,21 @@ write_rows(const BenchMatrix *base, const BenchMatrix *centres, const char *dir)
 	for (int i = 0; i < base->nrows; i++)
 	{
 		fprintf(file, "%d,", zipf_draw(tenants, NTENANTS, &state));
-		fprintf(file, "%d,", (int) (draw(&state) % 1000000));
-		put_time(file, (long) i * 30 + (long) (draw(&state) % 30));
+		fprintf(file, "%d,", (int) (bench_draw(&state) % 1000000));
+		put_time(file, (long) i * 30 + (long) (bench_draw(&state) % 30));
 		fputc(',', file);
 		put_tags(file, labels, &state);
 		bench_distances(&space, base->x + (size_t) i * (size_t) base->dim, 0, NCLUSTERS, distance);
 		fprintf(file, ",%d\n", nearest(distance));
 	}
-	finish(file);
+	bench_finish(file, path);
 }
 
 static void
 write_queries(const BenchMatrix *queries, const BenchMatrix *centres, const char *dir)
 {
-	FILE	   *file = create(dir, "query_attrs.csv");
+	char	   *path = bench_path(dir, "query_attrs.csv");
+	FILE	   *file = bench_create(path);
 	BenchTruthSpace space = bench_space(BENCH_L2, centres);
 	float		distance[NCLUSTERS];
 	int			by_rank[NCLUSTERS];
@@ -201,7 +175,7 @@ write_queries(const BenchMatrix *queries, const BenchMatrix *centres, const char
 		for (int r = NCLUSTERS - NFARTHEST; r < NCLUSTERS; r++)
 			fprintf(file, "%d%s", by_rank[r], r + 1 < NCLUSTERS ? "," : "}\"\n");
 	}
-	finish(file);
+	bench_finish(file, path);
 }
 
 int

@@ -315,10 +315,8 @@ json_lists(Json *j, const BenchRun *run)
 void
 bench_report_json(const BenchRun *run)
 {
-	Json		j = {fopen(run->out, "w"), false};
+	Json		j = {bench_create(run->out), false};
 
-	if (j.file == NULL)
-		bench_die("could not write \"%s\"", run->out);
 	json_open(&j, NULL, '{');
 	json_text(&j, "set", run->set->name);
 	json_text(&j, "metric", run->set->metric == BENCH_L2 ? "L2" : "cosine");
@@ -329,8 +327,7 @@ bench_report_json(const BenchRun *run)
 	json_lists(&j, run);
 	json_close(&j, '}');
 	fputc('\n', j.file);
-	if (fclose(j.file) != 0)
-		bench_die("could not write \"%s\"", run->out);
+	bench_finish(j.file, run->out);
 }
 
 static void
