@@ -415,6 +415,8 @@ extern void VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int6
 							  VecxEffort *effort);
 extern void VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows,
 							 VecxEffort *effort);
+extern void VecxProbesOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
+							  VecxEffort *effort);
 extern int	VecxWidestBatch(void);
 extern int	VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width);
 

@@ -162,7 +162,8 @@ init_meta(Build *b, VecxMetaPageData *meta)
 	if (meta->structure == VECX_STRUCTURE_LISTS)
 	{
 		VecxListsCheckSupport(b->rel, b->spec, meta);
-		meta->list_rows = (uint32) VecxListsDefaultRows(b->rel, meta);
+		meta->list_rows = (uint32) VecxListsDefaultRows(b->rel, meta,
+														   sizeof(VecxRowEntry) + b->index->filters->nbytes);
 	}
 }
 
@@ -364,7 +365,7 @@ VecxWorkInit(VecxWork *w, VecxTeam *team, VecxIndex *index, Relation heap, VecxP
 							 &index->coder, index->meta.m, index->meta.ef_construction,
 							 index->meta.seed, w->codes);
 	w->graph->filters = VecxWorkFilters(w);
-	if (index->meta.tree_root != InvalidBlockNumber)
+	if (index->meta.tree_root != InvalidBlockNumber && !index->lists)
 		w->keys = load_spool(team, sizeof(VecxTreeKey), VecxKeysMemory(), "keys");
 	VecxLoaderInit(&w->loader, index, heap, w->graph, w->points, w->keys, pivots);
 }

@@ -153,11 +153,11 @@ find_place(const VecxCurveData *curve, int64 rows, double target, int *line)
 	while (i < VECX_CURVE_KS - 1 && rows > VecxCurveRows[i])
 		i++;
 	place = read_line(curve->points[i], curve->npoints[i], target);
+	*line = i;
 	if (i > 0 && rows < VecxCurveRows[i])
 		place = between(read_line(curve->points[i - 1], curve->npoints[i - 1], target), place,
 						log((double) rows / VecxCurveRows[i - 1]) /
 						log((double) VecxCurveRows[i] / VecxCurveRows[i - 1]));
-	*line = i;
 	return place;
 }
 
@@ -253,6 +253,24 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 #define UNMEASURED_PROBES	16
 
 /*
+ * Lists to read for more rows than the curve's last line is about.  From line to line
+ * their number grows by a power of the rows; far out by the rows themselves, since a
+ * ball that is large has whole lists within.
+ */
+static double
+probes_beyond(const VecxMetaPageData *meta, int64 rows, double target)
+{
+	const int	last = VECX_CURVE_KS - 1;
+	const VecxCurveData *curve = &meta->curve;
+	double		few = read_line(curve->points[last - 1], curve->npoints[last - 1], target).multiple;
+	double		many = read_line(curve->points[last], curve->npoints[last], target).multiple;
+	double		growth = (double) rows / VecxCurveRows[last];
+	double		power = log(many / few) / log((double) VecxCurveRows[last] / VecxCurveRows[last - 1]);
+
+	return Max(many * pow(growth, Min(Max(power, 0.5), 1)), (double) rows / meta->list_rows / 16);
+}
+
+/*
  * The same for posting lists, whose effort is the number of lists that are read:
  * vecx.probes if it is set, else by the target and the curve.
  */
@@ -269,6 +287,8 @@ VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 	else if (VecxCurveIsValid(&meta->curve))
 	{
 		place = find_place(&meta->curve, rows, VecxTargetRecall(index), &line);
+		if (rows > VecxCurveRows[line])
+			place.multiple = probes_beyond(meta, rows, VecxTargetRecall(index));
 		/* the curve's numbers are sixteenths in a graph; and lists have become more */
 		place.multiple *= 16 * sqrt(Max((double) RelationGetNumberOfBlocks(index) /
 										Max(meta->curve.nblocks, 1), 1));
@@ -277,6 +297,20 @@ VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 	effort->width = (int) Min(Max(ceil(place.multiple), 1), VECX_MAX_PROBES);
 	effort->patience = 1;
 	effort->records = (float) ((double) effort->width * meta->list_rows);
+}
+
+/*
+ * The same of lists of which a filter lets a share pass: the rows wanted are among the
+ * nearest rows / share.
+ */
+void
+VecxProbesOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
+				  VecxEffort *effort)
+{
+	int64		wanted = rows > 0 ? rows : UNKNOWN_ROWS;
+
+	VecxProbesChoose(index, meta, (int64) Min((double) wanted / share, 1e9), effort);
+	effort->rows = (int) Min(wanted, VECX_MAX_EF_SEARCH);
 }
 
 /* The k-th smallest navigation distance of the first n opened. */

@@ -336,27 +336,15 @@ find_place(NewVertex *v)
 static void
 add_to_tree(NewVertex *v)
 {
-	const VecxFilters *filters = v->index->filters;
+	VecxTreeKey key = {0, v->id, 0, 0};
 	uint8	   *sketch;
 
-	if (filters->ncolumns == 0)
+	/* a list's centroid has no values */
+	if (v->index->filters->ncolumns == 0 || v->values == NULL)
 		return;
 	sketch = palloc(v->index->tree_coder.nbytes);
 	VecxTreeSketch(v->index, v->probe->vec, sketch);
-	for (int column = 0; column < filters->ncolumns; column++)
-	{
-		int			at = filters->columns[column].attno - 1;
-		uint64	   *keys;
-		int			n = VecxFilterKeys(filters, column, v->values[at], v->isnull[at], &keys);
-
-		for (int i = 0; i < n; i++)
-		{
-			VecxTreeKey key = {keys[i], v->id, (uint16) column, 0};
-
-			CHECK_FOR_INTERRUPTS();
-			VecxTreeInsert(v->index, &key, sketch);
-		}
-	}
+	VecxTreeInsertRow(v->index, key, sketch, v->values, v->isnull);
 }
 
 /* Fills in what a new vertex begins with. */
@@ -459,7 +447,11 @@ VecxInsertRow(VecxIndex *index, Relation heap, const Datum *values, const bool *
 	if (row->flags != 0)
 		VecxSideInsert(index, row);
 	else if (index->lists)
+	{
 		VecxListInsert(index, heap, &input, row);
+		if (index->filters->ncolumns > 0)
+			VecxTreeInsertRow(index, VecxTreeKeyOfRow(0, 0, tid), NULL, values, isnull);
+	}
 	else
 		insert_vector(index, heap, &input, values, isnull, row);
 }

@@ -109,7 +109,7 @@ extern void VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const 
 extern uint8 *VecxListsTrain(Relation index, const VecxMetaPageData *meta, MemoryContext cxt,
 							 size_t *nbytes);
 extern void VecxListsOpen(VecxIndex *index);
-extern int	VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta);
+extern int	VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta, Size row_size);
 extern void VecxListPageInit(Page page, BlockNumber head);
 extern VecxListPage VecxListGetPage(const VecxIndex *index, Page page, BlockNumber blkno);
 extern void VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item);
@@ -128,12 +128,14 @@ extern VecxListScan *VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxS
 									  VecxProbe *probe, const VecxRange *range,
 									  const VecxFilterQuery *filter, int64 rows, int probes);
 extern double VecxListScanPassing(const VecxListScan *ls);
-extern int	VecxListScanWiden(VecxListScan *ls, int probes);
+extern double VecxListScanRank(const VecxListScan *ls, int64 k);
+extern void VecxListScanForget(VecxListScan *ls);
+extern bool VecxListScanWiden(VecxListScan *ls, int probes);
+extern int	VecxListScanProbes(const VecxListScan *ls);
 extern bool VecxListScanFill(VecxListScan *ls, int64 rows_given);
 extern bool VecxListScanPeek(VecxListScan *ls, float *lower);
 extern bool VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper);
-extern void VecxListScanCount(const VecxListScan *ls, int64 *lists, int64 *rows,
-							  int64 *within);
+extern void VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts, int64 *within);
 
 /* list_insert.c */
 extern void VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input,

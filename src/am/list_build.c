@@ -20,6 +20,7 @@
 
 #include "am/list.h"
 #include "am/load.h"
+#include "am/vtree.h"
 
 /* Rows of the sample for each list, at most. */
 #define SAMPLE_PER_LIST		32
@@ -66,6 +67,7 @@ struct VecxListsBuild
 	void	   *scratch;
 	VecxListItem *item;
 	Tuplesortstate *sort;
+	VecxTreeBuild *tree;		/* NULL: no filter columns */
 	TupleTableSlot *slot;
 	bytea	   *packed;
 };
@@ -74,6 +76,8 @@ struct VecxListsBuild
 #define CENTROIDS_SHARE		3
 /* The same for the sample; the sort of rows takes its place. */
 #define SAMPLE_SHARE		2
+/* The same for the sort of filter columns' values. */
+#define TREE_SHARE			8
 
 /* How many lists there should be. */
 double
@@ -266,6 +270,29 @@ begin_sort(VecxListsBuild *b)
 	b->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	b->packed = palloc0(bytes);
 	SET_VARSIZE(b->packed, bytes);
+	if (b->index->filters->ncolumns > 0)
+		b->tree = VecxTreeBuildBegin(b->index, maintenance_work_mem / TREE_SHARE);
+}
+
+/* Notes a row's values for the value tree. */
+static void
+add_to_tree(VecxListsBuild *b, ItemPointer tid, const Datum *values, const bool *isnull)
+{
+	const VecxFilters *filters = b->index->filters;
+
+	for (int column = 0; column < filters->ncolumns; column++)
+	{
+		int			at = filters->columns[column].attno - 1;
+		uint64	   *keys;
+		int			n = VecxFilterKeys(filters, column, values[at], isnull[at], &keys);
+
+		for (int i = 0; i < n; i++)
+		{
+			VecxTreeKey key = VecxTreeKeyOfRow(column, keys[i], tid);
+
+			VecxTreeBuildAdd(b->tree, &key, NULL);
+		}
+	}
 }
 
 /* Assigns, codes and sorts in the rows of the batch. */
@@ -329,6 +356,7 @@ take_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 	{
 		memcpy(b->x + (Size) b->nbatch * b->index->meta.dim, input.vec,
 			   sizeof(float) * b->index->meta.dim);
+		add_to_tree(b, tid, values, isnull);
 		b->tids[b->nbatch++] = *tid;
 		if (b->nbatch == ROW_BATCH)
 			flush_batch(b);
@@ -448,6 +476,8 @@ VecxListsBuildWrite(VecxListsBuild *b, VecxLoader *loader)
 	if (BufferIsValid(w.buf))
 		end_list(b, &w);
 	tuplesort_end(b->sort);
+	if (b->tree)
+		VecxTreeBuildEnd(b->tree);
 	ExecDropSingleTupleTableSlot(slot);
 	ExecDropSingleTupleTableSlot(b->slot);
 	for (uint32 i = 0; i < b->clusters.nleaves; i++)

@@ -21,12 +21,6 @@ VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const VecxMetaPage
 				 errmsg("structure = lists of index \"%s\" does not support its operator class",
 						RelationGetRelationName(index)),
 				 errhint("Use structure = graph, or an operator class for L2 distance, inner product or cosine distance of dense vectors.")));
-	if (IndexRelationGetNumberOfKeyAttributes(index) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("structure = lists of index \"%s\" does not support filter columns",
-						RelationGetRelationName(index)),
-				 errhint("Use structure = graph, or leave out the columns after the first.")));
 	if (options && options->quantizer != VECX_QUANTIZER_AUTO &&
 		options->quantizer != VECX_QUANTIZER_RABITQ)
 		ereport(ERROR,
@@ -111,7 +105,7 @@ VecxListsOpen(VecxIndex *index)
  * lists vary.
  */
 int
-VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta)
+VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta, Size row_size)
 {
 	VecxOptions *options = (VecxOptions *) index->rd_options;
 	VecxListCode code;
@@ -126,7 +120,7 @@ VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta)
 	if (vecx_list_code_bind(&code, bytes, nbytes))
 		return LEAST_LIST_ROWS;
 	block = code.code_bytes + sizeof(VecxListFactors) +
-		(sizeof(VecxRowEntry) + code.extra_bytes) * VECX_LIST_BLOCK;
+		(row_size + code.extra_bytes) * VECX_LIST_BLOCK;
 	page_rows = (int) (VECX_LIST_PAGE_ROOM / block) * VECX_LIST_BLOCK;
 	if (page_rows == 0)
 		return LEAST_LIST_ROWS;

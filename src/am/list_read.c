@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/spccache.h"
 
+#include "am/heap.h"
 #include "am/list.h"
 
 /*
@@ -111,10 +112,18 @@ struct VecxListScan
 	int			most_rows;
 	HTAB	   *given;
 
+	VecxPass	pass[VECX_LIST_BLOCK];	/* of the rows of a block */
+
+	/* distances of all rows read, to learn which place those that pass have among
+	 * them; NULL: no longer */
+	float	   *seen;
+	int			nseen;
+	int			seen_cap;
 	bool		cold;			/* a page had to be read from disk */
 	int64		lists_read;
 	int64		rows_read;
-	int64		rows_passed;	/* the filter */
+	int64		rows_tested;	/* by the filter */
+	int64		rows_passed;	/* it */
 	int64		rows_within;	/* the range, as far as estimates tell */
 };
 
@@ -147,6 +156,11 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	hash.hcxt = cxt;
 	ls->given = hash_create("vecx rows given", 256, &hash, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	VecxIdSetInit(&ls->pages, cxt, RelationGetNumberOfBlocks(index->rel));
+	if (filter && probe)
+	{
+		ls->seen_cap = 1024;
+		ls->seen = palloc(sizeof(float) * ls->seen_cap);
+	}
 	if (probe)
 		vecx_list_query_init(&index->lists->code, &ls->query, probe->vec,
 							 palloc(vecx_list_query_bytes(&index->lists->code)));
@@ -308,6 +322,40 @@ refill_near(VecxListScan *ls)
 	ls->nfar -= m;
 }
 
+/* Tests the rows of a block; false if none passes. */
+static bool
+test_block(VecxListScan *ls, const void *rows, int n)
+{
+	bool		any = false;
+
+	for (int i = 0; i < n; i++)
+	{
+		ls->pass[i] = VecxFilterTest(ls->filter, VecxRowAt(rows, ls->index->lists->row_size, i));
+		ls->rows_passed += ls->pass[i] != VECX_PASS_NO;
+		any |= ls->pass[i] != VECX_PASS_NO;
+	}
+	ls->rows_tested += n;
+	return any;
+}
+
+/* Notes the distances of the rows of a block, as long as there is room for all. */
+static void
+note_seen(VecxListScan *ls, int n)
+{
+	if (ls->nseen + n > ls->seen_cap)
+	{
+		if ((Size) ls->seen_cap * 2 * sizeof(float) > (Size) work_mem * 1024 / 4)
+		{
+			VecxListScanForget(ls);
+			return;
+		}
+		ls->seen_cap *= 2;
+		ls->seen = repalloc(ls->seen, sizeof(float) * ls->seen_cap);
+	}
+	memcpy(ls->seen + ls->nseen, ls->est, sizeof(float) * n);
+	ls->nseen += n;
+}
+
 /* Takes up the rows of a block that pass the filter, whose bounds are in est and
  * sigma. */
 static void
@@ -319,20 +367,16 @@ take_block(VecxListScan *ls, const void *rows, int n)
 		float		error = ls->scored ? BOUND_SIGMAS * ls->sigma[i] : INFINITY;
 		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
 		WaitingRow	waiting;
-		VecxPass	pass = VECX_PASS_YES;
 
+		if (ls->filter && ls->pass[i] == VECX_PASS_NO)
+			continue;
 		if (ls->range->active && lower > ls->range->max_rank)
 			continue;
-		if (ls->filter)
-			pass = VecxFilterTest(ls->filter, row);
-		if (pass == VECX_PASS_NO)
-			continue;
-		ls->rows_passed++;
 		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
 		waiting.lower = lower;
 		waiting.upper = ls->scored ? ls->est[i] + error : INFINITY;
 		waiting.row = *row;
-		waiting.row.flags = pass == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
+		waiting.row.flags = ls->filter && ls->pass[i] == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
 		if (lower >= ls->near_limit)
 			ls->far[ls->nfar++] = waiting;
 		else
@@ -352,19 +396,25 @@ take_page(VecxListScan *ls, Page page, int nrows)
 
 	make_room(ls, nrows);
 	ls->rows_read += nrows;
-	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK)
+	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK, block += lists->block_bytes)
 	{
 		uint32		sums[VECX_LIST_BLOCK];
+		int			n = Min(nrows - first, VECX_LIST_BLOCK);
+		bool		any = !ls->filter || test_block(ls, block + lists->rows, n);
 
+		if (!any && !ls->seen)
+			continue;
 		if (ls->scored)
 		{
 			memset(sums, 0, sizeof(sums));
 			vecx_list_add_sums(&lists->code, &ls->query, block, 0, lists->code.ncolumns, sums);
 			vecx_list_estimates(&ls->query, &ls->list, sums, (VecxListFactors *) (block + lists->factors),
 								ls->est, ls->sigma);
+			if (ls->seen)
+				note_seen(ls, n);
 		}
-		take_block(ls, block + lists->rows, Min(nrows - first, VECX_LIST_BLOCK));
-		block += lists->block_bytes;
+		if (any)
+			take_block(ls, block + lists->rows, n);
 	}
 }
 
@@ -569,18 +619,75 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 	return waiting_rows(ls) > 0;
 }
 
-/* The share of the rows read that pass the filter. */
+/* The share of the rows tested that pass the filter. */
 double
 VecxListScanPassing(const VecxListScan *ls)
 {
-	return (ls->rows_passed + 1.0) / (ls->rows_read + 1.0);
+	return (ls->rows_passed + 1.0) / (ls->rows_tested + 1.0);
 }
 
-/* Lets so many lists at least be read before rows leave; returns how many. */
-int
+/* The k-th least distance of the rows that wait, which are as many. */
+static float
+kth_waiting(const VecxListScan *ls, int k)
+{
+	float	   *heap = palloc(sizeof(float) * k);
+	int			n = 0;
+	float		kth;
+
+	for (int i = 0; i < ls->nnear; i++)
+		VecxKeepNearest(heap, &n, k, (ls->near[i].lower + ls->near[i].upper) / 2);
+	for (int i = 0; i < ls->nfar; i++)
+		VecxKeepNearest(heap, &n, k, (ls->far[i].lower + ls->far[i].upper) / 2);
+	kth = heap[0];
+	pfree(heap);
+	return kth;
+}
+
+/*
+ * Which place the k-th nearest row that passes has among all rows, as far as those read
+ * tell: by their distances if so many were found, else by the share that passes.
+ */
+double
+VecxListScanRank(const VecxListScan *ls, int64 k)
+{
+	float		kth;
+	double		rank = 0;
+
+	if (!ls->seen || k > waiting_rows(ls))
+		return (double) k / VecxListScanPassing(ls);
+	kth = kth_waiting(ls, (int) k);
+	for (int i = 0; i < ls->nseen; i++)
+		rank += ls->seen[i] <= kth;
+	return Max(rank, (double) k);
+}
+
+/* That will not be asked any more. */
+void
+VecxListScanForget(VecxListScan *ls)
+{
+	if (ls->seen)
+		pfree(ls->seen);
+	ls->seen = NULL;
+}
+
+/*
+ * Lets so many lists at least be read before more rows leave.  False if memory is full,
+ * or there is no other list that a search finds.
+ */
+bool
 VecxListScanWiden(VecxListScan *ls, int probes)
 {
-	return ls->probes = Max(ls->probes, probes);
+	bool		may = ls->nread >= ls->probes;
+
+	ls->probes = Max(ls->probes, probes);
+	return may;
+}
+
+/* How many lists are read, or are to be, before rows leave. */
+int
+VecxListScanProbes(const VecxListScan *ls)
+{
+	return ls->probes;
 }
 
 /* The least lower bound of the rows that wait; false if none does. */
@@ -627,10 +734,13 @@ VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper)
 	return give(ls, &row->tid);
 }
 
+/* Tells what was read; *within: how many rows in the range. */
 void
-VecxListScanCount(const VecxListScan *ls, int64 *lists, int64 *rows, int64 *within)
+VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts, int64 *within)
 {
-	*lists = ls->lists_read;
-	*rows = ls->rows_read;
+	counts->batches = ls->lists_read;
+	counts->records = ls->rows_read;
+	counts->tested = ls->rows_tested;
+	counts->matching = ls->filter ? ls->rows_passed : 0;
 	*within = ls->rows_within;
 }

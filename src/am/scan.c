@@ -97,11 +97,15 @@ end_query(VecxScan *so)
 {
 	if (so->search)
 	{
-		int64		records = so->counts.records;
+		VecxScanCounts counts = so->counts;
 
 		VecxSearchCount(so->search, &so->counts);
-		if (so->lists)
-			so->counts.records = records;	/* rows, not centroids */
+		if (so->index->lists)
+		{
+			/* rows, not centroids */
+			counts.hops = so->counts.hops;
+			so->counts = counts;
+		}
 		last_scan = so->counts;
 		VecxSearchRelease(so->search);
 	}
@@ -138,6 +142,10 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->filter = NULL;
 	so->tree = NULL;
 	so->recheck = so->only_null = so->not_null = so->may_look_up = false;
+	so->tree_rows = NULL;
+	if (so->tids_of_tree)
+		so->tids = NULL;
+	so->tids_of_tree = false;
 	so->phase = VECX_PHASE_START;
 }
 
@@ -243,8 +251,9 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 		{
 			found = next_set_row(scan, so, &scan->xs_heaptid);
 			recheck = scan->numberOfKeys > 0;
+			/* the value tree knows nothing of rows without a place among the others */
 			if (!found)
-				so->phase = VECX_PHASE_DONE;
+				so->phase = so->tids_of_tree ? VECX_PHASE_SIDE : VECX_PHASE_DONE;
 		}
 		else if (so->has_current && VecxCursorNext(&so->current, &scan->xs_heaptid, &recheck))
 		{

@@ -50,6 +50,9 @@ typedef struct VecxScan
 	bool		told;			/* that the scan gave up */
 	const VecxTidSet *tids;		/* the only rows to return; NULL: all */
 	bool		may_look_up;	/* instead of searching on */
+	double		otherwise;		/* of lists: what it costs then */
+	VecxTreeRows *tree_rows;	/* of lists: how to find them by the value tree, or NULL */
+	bool		tids_of_tree;	/* tids came from there */
 	VecxSetRows *set_rows;
 	int64		begun;			/* records read when the base level was begun */
 	VecxEffort	effort;
@@ -107,6 +110,10 @@ extern void VecxScanStartSweep(VecxScan *so);
 extern void VecxScanLimitSearch(VecxScan *so);
 extern void VecxScanFilteredEffort(VecxScan *so, double share);
 extern int64 VecxScanRowsWanted(const VecxScan *so, double passing);
+
+/* scan_lists.c */
+extern void VecxScanStartLists(IndexScanDesc scan, VecxScan *so);
+extern bool VecxScanReadLists(IndexScanDesc scan, VecxScan *so);
 
 /* scan_batch.c */
 extern bool VecxScanNextBatch(VecxScan *so);

@@ -74,36 +74,12 @@ find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
 	}
 }
 
-/* Reads more lists where they are due; false if no row waits then. */
-static bool
-read_lists(VecxScan *so)
-{
-	bool		more;
-	float		bound;
-
-	if (so->counts.stopped || VecxRangeIsDone(&so->range, so->counts.records))
-		return VecxListScanPeek(so->lists, &bound);
-	more = VecxListScanFill(so->lists, so->given);
-	if (so->filter && so->counts.batches == 0)
-	{
-		/* of what was read a share passes: so many more rows have to be looked at */
-		so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / VecxListScanPassing(so->lists));
-		VecxProbesChoose(so->index->rel, &so->index->meta, so->counts.rows_wanted, &so->effort);
-		so->counts.width = VecxListScanWiden(so->lists, so->effort.width);
-		more = VecxListScanFill(so->lists, so->given);
-	}
-	VecxListScanCount(so->lists, &so->counts.batches, &so->counts.records, &so->range.vertices);
-	if (so->counts.records > so->most_tuples)
-		VecxScanGiveUp(so);
-	return more;
-}
-
 /* Sees to it that something is pending or ready; false if nothing is left. */
 static bool
-next_pending(VecxScan *so)
+next_pending(IndexScanDesc scan, VecxScan *so)
 {
 	if (so->lists)
-		return read_lists(so) || so->ready.n > 0;
+		return VecxScanReadLists(scan, so) || so->ready.n > 0;
 	return so->ready.n > 0 || so->npending > 0 || VecxScanNextBatch(so);
 }
 
@@ -176,7 +152,7 @@ VecxScanNextVertex(IndexScanDesc scan, VecxScan *so)
 	{
 		VecxReady	item;
 
-		if (!next_pending(so))
+		if (!next_pending(scan, so))
 			return false;
 		if (pending_first(so))
 		{

@@ -116,7 +116,7 @@ VecxScanLimitSearch(VecxScan *so)
 {
 	int64		most = so->most_tuples;
 
-	if (so->may_look_up)
+	if (so->may_look_up && !so->index->lists)
 		most = Min(most, (int64) lookup_records(so));
 	VecxSearchLimit(so->search, most < PG_INT64_MAX ? so->begun + most : most);
 }
@@ -264,7 +264,9 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	{
 		so->nan_first = scan->numberOfOrderBys > 0 &&
 			scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
-		if (so->tids && is_small_set(so))
+		if (so->index->lists)
+			VecxScanStartLists(scan, so);
+		else if (so->tids && is_small_set(so))
 			so->phase = VECX_PHASE_SET;
 		else
 		{
@@ -273,9 +275,11 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 				start_filtered(so);
 			else
 				VecxScanStartGraph(so);
+		}
+		if (so->nan_first && so->phase != VECX_PHASE_SET)
+		{
 			so->after_nan = so->phase;
-			if (so->nan_first)
-				so->phase = VECX_PHASE_NAN;
+			so->phase = VECX_PHASE_NAN;
 		}
 	}
 	else if (so->only_null && so->phase != VECX_PHASE_DONE)
@@ -289,7 +293,7 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 		begin_search(so, NULL, 0);
 		VecxScanStartSweep(so);
 	}
-	if (so->index->lists && so->phase != VECX_PHASE_DONE)
+	if (so->index->lists && so->phase != VECX_PHASE_DONE && so->phase != VECX_PHASE_SET)
 	{
 		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, &so->range,
 									 so->filter, so->counts.rows_wanted, so->width);

@@ -90,7 +90,7 @@ make_sets(Vacuum *v, MemoryContext cxt)
 											MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	v->max_shaken = (int) Min(memory / SHAKEN_SHARE / sizeof(VecxId), (Size) INT_MAX);
 	v->shaken = MemoryContextAllocHuge(cxt, sizeof(VecxId) * v->max_shaken);
-	if (v->index->meta.tree_root == InvalidBlockNumber)
+	if (v->index->meta.tree_root == InvalidBlockNumber || v->index->lists)
 		return;
 	v->dropped.max = (int) Min(memory / DROPPED_SHARE / sizeof(VecxTreeKey), (Size) INT_MAX);
 	v->dropped.keys = MemoryContextAllocHuge(cxt, sizeof(VecxTreeKey) * v->dropped.max);
@@ -602,6 +602,8 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	VecxTrainLock(v.index);
 	VecxIndexRefresh(v.index);
+	if (v.index->lists && v.index->meta.tree_root != InvalidBlockNumber)
+		VecxTreeVacuumRows(v.index, callback, arg);
 	remove_rows(&v);
 	VecxTreeRemoveDropped(v.index, &v.dropped);
 	if (VecxIdSetCount(&v.dead) > 0)
@@ -614,7 +616,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		repair_links(&v);
 		move_entry(&v);
 		relink(&v);
-		if (v.index->meta.tree_root != InvalidBlockNumber)
+		if (v.index->meta.tree_root != InvalidBlockNumber && !v.index->lists)
 			VecxTreeRemoveDead(v.index, &v.dead);
 		free_dead(&v);
 		VecxMetaEdit(v.index, count_removed, &v);

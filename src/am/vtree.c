@@ -31,6 +31,8 @@ VecxTreeChooseSketch(const VecxOpSpec *spec, VecxMetaPageData *meta)
 	VecxCodeKind kind;
 	VecxCoder	coder;
 
+	if (meta->structure == VECX_STRUCTURE_LISTS)
+		return;					/* rows are looked up */
 	if (spec->is_bits)
 		kind = VECX_CODE_BITS_SAMPLE;
 	else if (meta->dim * sizeof(float) <= MAX_WHOLE_BYTES)
@@ -54,6 +56,13 @@ VecxTreeInitCoder(VecxIndex *index)
 {
 	const VecxMetaPageData *meta = &index->meta;
 
+	if (meta->structure == VECX_STRUCTURE_LISTS)
+	{
+		if (meta->tree_kind != 0 || meta->tree_sketch != 0)
+			VecxCorrupted(index->rel, VECX_META_BLKNO, "the metapage has no sketches of this size");
+		memset(&index->tree_coder, 0, sizeof(VecxCoder));
+		return;
+	}
 	vecx_coder_init(&index->tree_coder, (VecxCodeKind) meta->tree_kind, (VecxMetric) meta->metric,
 					meta->dim, meta->tree_sketch);
 	if (index->tree_coder.nbytes == 0 || index->tree_coder.nbytes != meta->tree_sketch ||
@@ -352,18 +361,44 @@ insert_entry(VecxIndex *index, int level, const uint8 *entry, Split *split)
 void
 VecxTreeInsert(VecxIndex *index, const VecxTreeKey *key, const uint8 *sketch)
 {
-	uint8	   *entry = palloc(VecxTreeLeafSize(index));
+	uint8	   *entry = palloc(Max(VecxTreeLeafSize(index), VECX_TREE_INNER_SIZE));
 	Split		split;
 	int			level = 0;
 
 	memcpy(entry, key, sizeof(*key));
-	memcpy(entry + sizeof(*key), sketch, index->tree_coder.nbytes);
+	if (sketch)
+		memcpy(entry + sizeof(*key), sketch, index->tree_coder.nbytes);
 	while (insert_entry(index, level, entry, &split))
 	{
-		/* an entry of the levels above is no longer than a leaf's */
 		memcpy(entry, &split.key, sizeof(split.key));
 		memcpy(entry + sizeof(split.key), &split.right, sizeof(split.right));
 		level++;
 	}
 	pfree(entry);
+}
+
+/*
+ * Adds the entries of a row's values, which are those of all columns of the index.
+ * key says what they lead to; sketch is NULL where there are none.
+ */
+void
+VecxTreeInsertRow(VecxIndex *index, VecxTreeKey key, const uint8 *sketch,
+				  const Datum *values, const bool *isnull)
+{
+	const VecxFilters *filters = index->filters;
+
+	for (int column = 0; column < filters->ncolumns; column++)
+	{
+		int			at = filters->columns[column].attno - 1;
+		uint64	   *keys;
+		int			n = VecxFilterKeys(filters, column, values[at], isnull[at], &keys);
+
+		key.column = (uint16) column;
+		for (int i = 0; i < n; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			key.value = keys[i];
+			VecxTreeInsert(index, &key, sketch);
+		}
+	}
 }

@@ -1,9 +1,10 @@
 /*
  * vtree.h
  *    The value tree: which vertices have a row with which values in the filter
- *    columns, in the order of the values, with a sketch of each vertex's vector.
+ *    columns, in the order of the values, with a sketch of each vertex's vector;
+ *    in an index with posting lists, which rows have these values.
  *
- * A B-link tree (Lehman and Yao) of entries { column, value, vertex }.  A value
+ * A B-link tree (Lehman and Yao) of entries { column, value, vertex or row }.  A value
  * is its 64-bit key (filter.h), so that several values may share one; what is
  * found in the tree is tested on the vertex's rows.  README.md in this folder
  * has the pages as tables with byte offsets, and the locks.
@@ -15,14 +16,29 @@
 
 #include "am/am.h"
 
-/* What entries are sorted by: column, then value, then id. */
+/* What entries are sorted by: column, then value, then id and offset. */
 typedef struct VecxTreeKey
 {
 	uint64		value;
-	VecxId		id;				/* the vertex's base record */
+	VecxId		id;				/* the vertex's base record; of a row, the block of its TID */
 	uint16		column;			/* in the index's filters */
-	uint16		unused;
+	uint16		offset;			/* of a row, that of its TID; else zero */
 } VecxTreeKey;
+
+static inline VecxTreeKey
+VecxTreeKeyOfRow(int column, uint64 value, ItemPointer tid)
+{
+	VecxTreeKey key = {value, ItemPointerGetBlockNumberNoCheck(tid), (uint16) column,
+	ItemPointerGetOffsetNumberNoCheck(tid)};
+
+	return key;
+}
+
+static inline void
+VecxTreeKeyTid(const VecxTreeKey *key, ItemPointer tid)
+{
+	ItemPointerSet(tid, key->id, key->offset);
+}
 
 /* At PageGetContents, before the directory. */
 typedef struct VecxTreeHeadData
@@ -39,29 +55,39 @@ typedef VecxTreeHeadData *VecxTreeHead;
 /*
  * Entries lie in slots from the end of the page on, the last that came nearest
  * to the front.  The directory names the slots in the order of their keys, one
- * byte each: an insertion moves bytes of the directory, and no entry, so that
- * its WAL record is short.
+ * byte each, or two where entries are so short that a page takes more than 255:
+ * an insertion moves bytes of the directory, and no entry, so that its WAL record
+ * is short.
  */
-#define VECX_TREE_MAX_ENTRIES	255
+#define VECX_TREE_ROOM			(VECX_PAGE_CAPACITY - sizeof(VecxTreeHeadData))
+#define VecxTreeSlotBytes(size)	(VECX_TREE_ROOM / ((size) + 1) > PG_UINT8_MAX ? 2 : 1)
+#define VecxTreeCapacity(size)	((int) (VECX_TREE_ROOM / ((size) + VecxTreeSlotBytes(size))))
 #define VecxTreeGetHead(page)	((VecxTreeHead) PageGetContents(page))
 #define VecxTreeDirectory(page)	((uint8 *) (VecxTreeGetHead(page) + 1))
-#define VecxTreeCapacity(size) \
-	((int) Min((VECX_PAGE_CAPACITY - sizeof(VecxTreeHeadData)) / ((size) + 1), VECX_TREE_MAX_ENTRIES))
+#define VECX_TREE_MAX_ENTRIES	VecxTreeCapacity(sizeof(VecxTreeKey))
 
-/* A leaf's entry is a key and a sketch, another page's a key and a block. */
+/* A leaf's entry is a key and a sketch, but for rows a key alone, another page's a
+ * key and a block. */
 #define VecxTreeLeafSize(index)	(sizeof(VecxTreeKey) + (index)->tree_coder.nbytes)
 #define VECX_TREE_INNER_SIZE	(sizeof(VecxTreeKey) + sizeof(BlockNumber))
 
 StaticAssertDecl(sizeof(VecxTreeKey) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxTreeHeadData) == 24, "on-disk size is frozen");
 
+static inline int
+VecxTreeSlot(Page page, int at)
+{
+	const uint8 *directory = VecxTreeDirectory(page);
+
+	return VecxTreeSlotBytes(VecxTreeGetHead(page)->entry_size) == 1 ? directory[at] :
+		((const uint16 *) directory)[at];
+}
+
 static inline uint8 *
 VecxTreeEntry(Page page, int at)
 {
-	VecxTreeHead head = VecxTreeGetHead(page);
-
 	return (uint8 *) page + ((PageHeader) page)->pd_special -
-		(Size) (VecxTreeDirectory(page)[at] + 1) * head->entry_size;
+		(Size) (VecxTreeSlot(page, at) + 1) * VecxTreeGetHead(page)->entry_size;
 }
 
 /* Entries are not aligned for the key's value. */
@@ -96,7 +122,9 @@ VecxTreeCompare(const VecxTreeKey *a, const VecxTreeKey *b)
 		return a->column < b->column ? -1 : 1;
 	if (a->value != b->value)
 		return a->value < b->value ? -1 : 1;
-	return (a->id > b->id) - (a->id < b->id);
+	if (a->id != b->id)
+		return a->id < b->id ? -1 : 1;
+	return (a->offset > b->offset) - (a->offset < b->offset);
 }
 
 /* vtree_page.c: one page */
@@ -113,6 +141,8 @@ extern void VecxTreeInitCoder(VecxIndex *index);
 extern BlockNumber VecxTreeCreate(VecxIndex *index, ForkNumber fork);
 extern void VecxTreeSketch(const VecxIndex *index, const void *vec, uint8 *sketch);
 extern void VecxTreeInsert(VecxIndex *index, const VecxTreeKey *key, const uint8 *sketch);
+extern void VecxTreeInsertRow(VecxIndex *index, VecxTreeKey key, const uint8 *sketch,
+							  const Datum *values, const bool *isnull);
 extern bool VecxTreeHas(VecxIndex *index, const VecxTreeKey *key);
 extern Buffer VecxTreeDescend(VecxIndex *index, int level, const VecxTreeKey *key, int lockmode);
 extern Buffer VecxTreeReadPage(VecxIndex *index, BlockNumber blkno, int level, int lockmode);
@@ -136,6 +166,8 @@ extern void VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 colum
 							  uint64 low, uint64 high);
 extern bool VecxTreeWalkPage(VecxTreeWalk *walk);
 extern double VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high);
+extern double VecxTreeCountNeed(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need,
+								bool *few);
 
 /* vtree_scan.c: vertices that may match a scan's conditions */
 typedef struct VecxTreeScan VecxTreeScan;
@@ -146,9 +178,16 @@ extern double VecxTreeScanCost(const VecxTreeScan *scan);
 extern int	VecxTreeScanWidth(const VecxIndex *index, const VecxEffort *effort);
 extern bool VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search);
 
-/* vtree_build.c: a tree from all its entries */
+/* vtree_rows.c: rows that may match, in an index with posting lists */
+typedef struct VecxTreeRows VecxTreeRows;
+extern VecxTreeRows *VecxTreeRowsMake(VecxIndex *index, const VecxFilterQuery *filter, double lookup);
+extern double VecxTreeRowsShare(const VecxTreeRows *rows);
+extern double VecxTreeRowsCost(const VecxTreeRows *rows);
+extern struct VecxTidSet *VecxTreeRowsFind(VecxTreeRows *rows, BlockNumber table_blocks);
+
+/* vtree_build.c: a tree from all its entries, within so many kilobytes */
 typedef struct VecxTreeBuild VecxTreeBuild;
-extern VecxTreeBuild *VecxTreeBuildBegin(VecxIndex *index);
+extern VecxTreeBuild *VecxTreeBuildBegin(VecxIndex *index, int memory);
 extern void VecxTreeBuildAdd(VecxTreeBuild *build, const VecxTreeKey *key, const uint8 *sketch);
 extern void VecxTreeBuildEnd(VecxTreeBuild *build);
 
@@ -165,5 +204,6 @@ extern void VecxTreeNoteDropped(const VecxIndex *index, VecxTreeDropped *dropped
 								const VecxRowEntry *row);
 extern void VecxTreeRemoveDropped(VecxIndex *index, VecxTreeDropped *dropped);
 extern void VecxTreeRemoveDead(VecxIndex *index, const VecxIdSet *dead);
+extern void VecxTreeVacuumRows(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg);
 
 #endif							/* VECX_VTREE_H */

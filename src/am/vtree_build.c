@@ -2,8 +2,9 @@
  * vtree_build.c
  *    A value tree from all its entries at once.
  *
- * Entries come in any order and are sorted, on disk where memory is short, as byte strings that compare as their keys do.  Then pages are
- * filled from left to right, each level beside those below it.
+ * Entries come in any order and are sorted, on disk where memory is short, as byte
+ * strings that compare as their keys do.  Then pages are filled from left to right,
+ * each level beside those below it.
  */
 #include "postgres.h"
 
@@ -19,9 +20,6 @@
 
 /* Share of a page's entries that a build fills. */
 #define FILL_PERCENT	90
-
-/* Share of maintenance_work_mem that sorting takes: codes lie in memory beside. */
-#define SORT_SHARE		4
 
 #define MAX_LEVELS		32
 
@@ -47,6 +45,7 @@ typedef struct SortKey
 	uint16		column;
 	uint16		value[4];		/* not aligned for a larger number */
 	uint16		id[2];
+	uint16		offset;
 } SortKey;
 
 #define ITEM_SIZE(index)	(VARHDRSZ + sizeof(SortKey) + (index)->tree_coder.nbytes)
@@ -61,6 +60,7 @@ put_key(struct varlena *item, const VecxTreeKey *key)
 	sorted.column = pg_hton16(key->column);
 	memcpy(sorted.value, &value, sizeof(value));
 	memcpy(sorted.id, &id, sizeof(id));
+	sorted.offset = pg_hton16(key->offset);
 	memcpy(VARDATA(item), &sorted, sizeof(sorted));
 }
 
@@ -79,11 +79,12 @@ get_key(const char *data)
 	key.column = pg_ntoh16(sorted.column);
 	key.value = pg_ntoh64(value);
 	key.id = pg_ntoh32(id);
+	key.offset = pg_ntoh16(sorted.offset);
 	return key;
 }
 
 VecxTreeBuild *
-VecxTreeBuildBegin(VecxIndex *index)
+VecxTreeBuildBegin(VecxIndex *index, int memory)
 {
 	VecxTreeBuild *build = palloc0(sizeof(VecxTreeBuild));
 	Oid			less = lookup_type_cache(BYTEAOID, TYPECACHE_LT_OPR)->lt_opr;
@@ -92,17 +93,18 @@ VecxTreeBuildBegin(VecxIndex *index)
 	build->item = palloc0(ITEM_SIZE(index));
 	SET_VARSIZE(build->item, ITEM_SIZE(index));
 	build->sort = tuplesort_begin_datum(BYTEAOID, less, C_COLLATION_OID, false,
-										Max(maintenance_work_mem / SORT_SHARE, 64), NULL,
+										Max(memory, 64), NULL,
 										TUPLESORT_NONE);
 	return build;
 }
 
-/* Adds an entry; it may come several times. */
+/* Adds an entry; it may come several times.  sketch is NULL where there are none. */
 void
 VecxTreeBuildAdd(VecxTreeBuild *build, const VecxTreeKey *key, const uint8 *sketch)
 {
 	put_key(build->item, key);
-	memcpy(VARDATA(build->item) + sizeof(SortKey), sketch, build->index->tree_coder.nbytes);
+	if (sketch)
+		memcpy(VARDATA(build->item) + sizeof(SortKey), sketch, build->index->tree_coder.nbytes);
 	tuplesort_putdatum(build->sort, PointerGetDatum(build->item), false);
 }
 

@@ -30,14 +30,15 @@ VecxTreePageWrong(Page page)
 	PageHeader	header = (PageHeader) page;
 	VecxTreeHead head = VecxTreeGetHead(page);
 	const uint8 *directory = VecxTreeDirectory(page);
-	uint8		greatest = 0;
+	int			greatest = 0;
 
 	if (head->count > VecxTreeCapacity(head->entry_size) ||
-		header->pd_lower != (const char *) (directory + head->count) - (const char *) page ||
+		header->pd_lower != (const char *) (directory + head->count * VecxTreeSlotBytes(head->entry_size)) -
+		(const char *) page ||
 		header->pd_upper != header->pd_special - head->count * head->entry_size)
 		return "a page of the value tree has a wrong number of entries";
 	for (int i = 0; i < head->count; i++)
-		greatest = Max(greatest, directory[i]);
+		greatest = Max(greatest, VecxTreeSlot(page, i));
 	return head->count > 0 && greatest >= head->count ?
 		"a page of the value tree has an entry outside its slots" : NULL;
 }
@@ -65,16 +66,28 @@ VecxTreePageFind(Page page, const VecxTreeKey *key, bool *found)
 	return low;
 }
 
+static void
+set_slot(Page page, int at, int slot)
+{
+	uint8	   *directory = VecxTreeDirectory(page);
+
+	if (VecxTreeSlotBytes(VecxTreeGetHead(page)->entry_size) == 1)
+		directory[at] = (uint8) slot;
+	else
+		((uint16 *) directory)[at] = (uint16) slot;
+}
+
 /* Adds an entry; there must be room. */
 void
 VecxTreePageInsert(Page page, int at, const uint8 *entry)
 {
 	VecxTreeHead head = VecxTreeGetHead(page);
-	uint8	   *directory = VecxTreeDirectory(page);
+	int			slot_bytes = VecxTreeSlotBytes(head->entry_size);
+	uint8	   *place = VecxTreeDirectory(page) + at * slot_bytes;
 
-	memmove(directory + at + 1, directory + at, head->count - at);
-	directory[at] = (uint8) head->count++;
-	((PageHeader) page)->pd_lower += 1;
+	memmove(place + slot_bytes, place, (head->count - at) * slot_bytes);
+	set_slot(page, at, head->count++);
+	((PageHeader) page)->pd_lower += slot_bytes;
 	((PageHeader) page)->pd_upper -= head->entry_size;
 	memcpy(VecxTreeEntry(page, at), entry, head->entry_size);
 }
@@ -84,21 +97,24 @@ void
 VecxTreePageRemove(Page page, int at)
 {
 	VecxTreeHead head = VecxTreeGetHead(page);
-	uint8	   *directory = VecxTreeDirectory(page);
-	uint8		slot = directory[at];
-	uint8		last = (uint8) (head->count - 1);
+	int			slot_bytes = VecxTreeSlotBytes(head->entry_size);
+	uint8	   *place = VecxTreeDirectory(page) + at * slot_bytes;
+	int			slot = VecxTreeSlot(page, at);
+	int			last = head->count - 1;
 
 	if (slot != last)
 	{
-		uint8	   *moved = memchr(directory, last, head->count);
+		int			moved = 0;
 
-		memcpy(VecxTreeEntry(page, at),
-			   VecxTreeEntry(page, (int) (moved - directory)), head->entry_size);
-		*moved = slot;
+		while (VecxTreeSlot(page, moved) != last)
+			moved++;
+		memcpy(VecxTreeEntry(page, at), VecxTreeEntry(page, moved), head->entry_size);
+		set_slot(page, moved, slot);
 	}
-	memmove(directory + at, directory + at + 1, head->count - at - 1);
-	directory[--head->count] = 0;
-	((PageHeader) page)->pd_lower -= 1;
+	memmove(place, place + slot_bytes, (last - at) * slot_bytes);
+	set_slot(page, last, 0);
+	head->count--;
+	((PageHeader) page)->pd_lower -= slot_bytes;
 	((PageHeader) page)->pd_upper += head->entry_size;
 }
 

@@ -16,9 +16,6 @@
 
 #include "am/vtree.h"
 
-/* Pages that may be read to find out that there is little to read. */
-#define PAGES_TO_TRY		4
-
 /*
  * Costs in hops of a search of the graph, roughly: an entry scored, an entry only
  * read; records opened by their sketches in any case.
@@ -49,36 +46,6 @@ struct VecxTreeScan
 	bool		has_allowed;
 	VecxTreeWalk *walk;
 };
-
-/* Entries of a need, exactly if they are on a few pages; *few tells. */
-static double
-count_need(VecxTreeScan *scan, const VecxFilterNeed *need, bool *few)
-{
-	int64		npages = 0;
-	double		count = 0;
-
-	*few = true;
-	for (int i = 0; i < need->nstretches && *few; i++)
-	{
-		VecxTreeWalkStart(scan->walk, scan->index, (uint16) need->column,
-						  need->stretches[i].lo, need->stretches[i].hi);
-		do
-		{
-			count += scan->walk->end - scan->walk->at;
-			*few = ++npages < PAGES_TO_TRY || !scan->walk->more;
-		} while (*few && VecxTreeWalkPage(scan->walk));
-	}
-	if (*few)
-		return count;
-	count = 0;
-	for (int i = 0; i < need->nstretches; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		count += VecxTreeCount(scan->index, (uint16) need->column,
-							   need->stretches[i].lo, need->stretches[i].hi);
-	}
-	return count;
-}
 
 /* Vertices there are, as the curve or the tree tells. */
 static double
@@ -179,7 +146,7 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	for (int i = 0; i < n; i++)
 	{
 		scan->needs[i].need = &needs[i];
-		scan->needs[i].count = count_need(scan, &needs[i], &scan->few);
+		scan->needs[i].count = VecxTreeCountNeed(scan->walk, index, &needs[i], &scan->few);
 		scan->nneeds = i + 1;
 		if (!scan->few)
 			continue;

@@ -182,3 +182,61 @@ VecxTreeRemoveDropped(VecxIndex *index, VecxTreeDropped *dropped)
 		UnlockReleaseBuffer(buf);
 	}
 }
+
+/* Removes the entries of rows that callback calls dead from an exclusively locked leaf. */
+static void
+remove_rows_from_page(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callback, void *arg)
+{
+	Page		page = BufferGetPage(buf);
+	bool	   *dead = palloc(sizeof(bool) * VECX_TREE_MAX_ENTRIES);
+	int			count = VecxTreeGetHead(page)->count;
+	bool		any = false;
+
+	for (int i = 0; i < count; i++)
+	{
+		VecxTreeKey key = VecxTreeEntryKey(VecxTreeEntry(page, i));
+		ItemPointerData tid;
+
+		VecxTreeKeyTid(&key, &tid);
+		dead[i] = callback(&tid, arg);
+		any |= dead[i];
+	}
+	if (any)
+	{
+		VecxPageChange change;
+
+		VecxPageBegin(&change, index->rel, buf, index->mode, false);
+		for (int i = count; i-- > 0;)
+			if (dead[i])
+				VecxTreePageRemove(change.page, i);
+		VecxPageCommit(&change);
+	}
+	pfree(dead);
+}
+
+/*
+ * VACUUM of a tree of rows: all leaves from left to right, as above.  A row's entries
+ * are added while its transaction is under way, so that none is dead whose
+ * entries are still to come.
+ */
+void
+VecxTreeVacuumRows(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg)
+{
+	VecxTreeKey least;
+	Buffer		buf;
+
+	memset(&least, 0, sizeof(least));
+	buf = VecxTreeDescend(index, 0, &least, BUFFER_LOCK_EXCLUSIVE);
+	for (;;)
+	{
+		BlockNumber next = VecxPageGetOpaque(BufferGetPage(buf))->next;
+		VecxTreeKey high = VecxTreeGetHead(BufferGetPage(buf))->high;
+
+		remove_rows_from_page(index, buf, callback, arg);
+		UnlockReleaseBuffer(buf);
+		if (next == InvalidBlockNumber)
+			return;
+		vacuum_delay_point(false);
+		buf = VecxTreeReadNext(index, next, 0, &high, BUFFER_LOCK_EXCLUSIVE);
+	}
+}

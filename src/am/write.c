@@ -506,11 +506,14 @@ owner_of_rows(const VecxGraph *graph, uint32 vertex)
 	return vertex;
 }
 
+/* Share of maintenance_work_mem that sorting takes: codes lie in memory beside. */
+#define TREE_SORT_SHARE	4
+
 /* The value tree, from keys whose ids are numbers of vertices, mostly in order. */
 static void
 write_tree(Writer *w, VecxSpool *keys)
 {
-	VecxTreeBuild *build = VecxTreeBuildBegin(w->index);
+	VecxTreeBuild *build = VecxTreeBuildBegin(w->index, maintenance_work_mem / TREE_SORT_SHARE);
 	uint8	   *sketch = palloc(w->index->tree_coder.nbytes);
 	uint32		sketched = VECX_NO_VERTEX;
 	uint32		count = VecxSpoolCount(keys);

@@ -305,7 +305,7 @@ check_index(Check *c, bool heapallindexed)
 	}
 	check_side_chain(c);
 	if (c->index->meta.tree_root != InvalidBlockNumber)
-		VecxTreeCheck(c->index, c->nblocks);
+		VecxTreeCheck(c->index, c->nblocks, RelationGetNumberOfBlocks(c->target.heap));
 	VecxRowCheckFinish(c->rows, heapallindexed);
 }
 

@@ -336,10 +336,9 @@ check_row(VecxRowCheck *rows, ItemPointer tid, const Datum *values, const bool *
 				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),
 				   row->why, expected);
 	if (expected == 0 && !rows->index->lists)
-	{
 		check_vertex_of_row(rows, row, &input);
+	if (expected == 0)
 		VecxTreeCheckRow(rows->index, row->id, tid, values, isnull);
-	}
 	check_filters(rows, row, values, isnull);
 }
 

@@ -3,14 +3,17 @@
  *    Checks the value tree: each level from left to right beside the one above
  *    it, then the leaves' entries against the vertices they name.
  *
+ * With posting lists entries name rows, whose TIDs must be ones of the table.
+ *
  * What a crash may leave is no damage: a page that the level above does not
  * know of is reached from the one to its left.  Nor are values that a vertex had
- * in a row that is gone.
+ * in a row that is gone, or a row that VACUUM has yet to remove.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "miscadmin.h"
 
 #include "am/vtree.h"
@@ -28,6 +31,7 @@ typedef struct TreeCheck
 {
 	VecxIndex  *index;
 	BlockNumber nblocks;
+	BlockNumber heap_blocks;	/* of the table */
 	VecxIdSet	met;			/* pages, as ids of their first item */
 	int64		entries;
 
@@ -56,14 +60,14 @@ read_page(TreeCheck *c, BlockNumber blkno, int level, PGAlignedBlock *copy)
 	memcpy(copy->data, BufferGetPage(buf), BLCKSZ);
 	UnlockReleaseBuffer(buf);
 	head = VecxTreeGetHead(copy->data);
-	if (head->unused != 0 || head->high.unused != 0)
+	if (head->unused != 0 || (head->high.offset != 0 && !c->index->lists))
 		damage(c, blkno, ON_PAGE, "a page of the value tree has bytes that should be zero", NULL);
 	for (int i = 0; i < head->count; i++)
 	{
-		uint8		slot = VecxTreeDirectory(copy->data)[i];
+		int			slot = VecxTreeSlot(copy->data, i);
 
 		if (slots[slot])
-			damage(c, blkno, i, "two entries of the value tree share a slot", "slot=%u", slot);
+			damage(c, blkno, i, "two entries of the value tree share a slot", "slot=%d", slot);
 		slots[slot] = true;
 	}
 }
@@ -82,7 +86,7 @@ check_keys(TreeCheck *c, const Level *level, const VecxTreeKey *low)
 		VecxTreeKey key = VecxTreeEntryKey(VecxTreeEntry(page, i));
 		int			order = VecxTreeCompare(&last, &key);
 
-		if (key.unused != 0)
+		if (key.offset != 0 && !c->index->lists)
 			damage(c, level->blkno, i, "an entry of the value tree has bytes that should be zero", NULL);
 		if (order > 0 || (order == 0 && i > 0))
 			damage(c, level->blkno, i, "entries of the value tree are not in order",
@@ -123,6 +127,16 @@ next_above(TreeCheck *c, Level *above)
 	return VecxTreeEntry((Page) above->page.data, above->at);
 }
 
+/* The row that a leaf's entry names. */
+static void
+check_row_entry(TreeCheck *c, BlockNumber blkno, int at, const VecxTreeKey *key)
+{
+	if (key->id >= c->heap_blocks || key->offset < FirstOffsetNumber ||
+		key->offset > MaxHeapTuplesPerPage)
+		damage(c, blkno, at, "an entry of the value tree names a row beyond the table",
+			   "tid=(%u,%u)", key->id, key->offset);
+}
+
 /* The record that a leaf's entry names, and its sketch. */
 static void
 check_entry(TreeCheck *c, BlockNumber blkno, int at, const uint8 *entry)
@@ -139,6 +153,11 @@ check_entry(TreeCheck *c, BlockNumber blkno, int at, const uint8 *entry)
 
 	if (key.column >= index->filters->ncolumns)
 		damage(c, blkno, at, "an entry of the value tree is of no filter column", "column=%u", key.column);
+	if (index->lists)
+	{
+		check_row_entry(c, blkno, at, &key);
+		return;
+	}
 	if (VecxIdBlock(key.id) == VECX_META_BLKNO || VecxIdBlock(key.id) >= c->nblocks)
 		damage(c, blkno, at, "an entry of the value tree leads out of the index", "id=%08x", key.id);
 	buf = ReadBuffer(index->rel, VecxIdBlock(key.id));
@@ -208,7 +227,7 @@ check_level(TreeCheck *c, BlockNumber first, int number, Level *above)
 
 /* Checks the whole tree, without a look at the table. */
 void
-VecxTreeCheck(VecxIndex *index, BlockNumber nblocks)
+VecxTreeCheck(VecxIndex *index, BlockNumber nblocks, BlockNumber heap_blocks)
 {
 	TreeCheck	check;
 	TreeCheck  *c = &check;
@@ -219,11 +238,15 @@ VecxTreeCheck(VecxIndex *index, BlockNumber nblocks)
 	memset(c, 0, sizeof(*c));
 	c->index = index;
 	c->nblocks = nblocks;
+	c->heap_blocks = heap_blocks;
 	VecxIdSetInit(&c->met, CurrentMemoryContext, nblocks);
-	c->code = palloc(index->coder.nbytes);
-	c->vec = palloc(VecxVectorBytes(index));
-	c->sketch = palloc(index->tree_coder.nbytes);
-	c->scratch = palloc(vecx_code_query_scratch(&index->tree_coder));
+	if (!index->lists)
+	{
+		c->code = palloc(index->coder.nbytes);
+		c->vec = palloc(VecxVectorBytes(index));
+		c->sketch = palloc(index->tree_coder.nbytes);
+		c->scratch = palloc(vecx_code_query_scratch(&index->tree_coder));
+	}
 
 	read_page(c, first, -1, &above->page);
 	level = VecxTreeGetHead(above->page.data)->level;
@@ -241,7 +264,8 @@ VecxTreeCheck(VecxIndex *index, BlockNumber nblocks)
 	pfree(above);
 }
 
-/* Checks that the tree has a row's values, at the row's vertex. */
+/* Checks that the tree has a row's values, at the vertex of that id; with posting
+ * lists id is where the row is. */
 void
 VecxTreeCheckRow(VecxIndex *index, VecxId id, ItemPointer tid, const Datum *values,
 				 const bool *isnull)
@@ -258,6 +282,8 @@ VecxTreeCheckRow(VecxIndex *index, VecxId id, ItemPointer tid, const Datum *valu
 		{
 			VecxTreeKey key = {keys[i], id, (uint16) column, 0};
 
+			if (index->lists)
+				key = VecxTreeKeyOfRow(column, keys[i], tid);
 			if (!VecxTreeHas(index, &key))
 				VecxDamage(index->rel, VecxIdBlock(id), VecxIdOffset(id),
 						   "a row's value is not in the value tree",

@@ -127,7 +127,7 @@ extern void VecxGraphCheckEntry(VecxGraphCheck *graph);
 extern void VecxGraphCheckPage(VecxGraphCheck *graph, BlockNumber blkno, Page page);
 
 /* check_tree.c: the value tree */
-extern void VecxTreeCheck(VecxIndex *index, BlockNumber nblocks);
+extern void VecxTreeCheck(VecxIndex *index, BlockNumber nblocks, BlockNumber heap_blocks);
 extern void VecxTreeCheckRow(VecxIndex *index, VecxId id, ItemPointer tid, const Datum *values,
 							 const bool *isnull);
 

@@ -21,10 +21,15 @@ my %entry = (value => [ 0, 'Q' ], id => [ 8, 'L' ], column => [ 12, 'S' ], zero 
 # A page's head and its entry number i, and fields of them.
 sub head { return $_[0] * $page_size + 24; }
 
+# Bytes of a slot's number in the directory, its letter, and its place.
+sub slot_bytes { return int((8160 - 24) / (field(\%head, head($_[0]), 'size') + 1)) > 255 ? 2 : 1; }
+sub slot_letter { return slot_bytes($_[0]) == 2 ? 'S' : 'C'; }
+sub slot_at { return head($_[0]) + 24 + $_[1] * slot_bytes($_[0]); }
+
 sub entry
 {
 	my ($page, $i) = @_;
-	my $slot = get(head($page) + 24 + $i, 'C');
+	my $slot = get(slot_at($page, $i), slot_letter($page));
 
 	return ($page + 1) * $page_size - 8 - ($slot + 1) * field(\%head, head($page), 'size');
 }
@@ -44,7 +49,7 @@ sub forget_last
 	my $root = root();
 
 	h($root, 'count', h($root, 'count') - 1);
-	put($root * $page_size + 12, 'S', get($root * $page_size + 12, 'S') - 1);
+	put($root * $page_size + 12, 'S', get($root * $page_size + 12, 'S') - slot_bytes($root));
 	put($root * $page_size + 14, 'S', get($root * $page_size + 14, 'S') + h($root, 'size'));
 	return;
 }
@@ -59,8 +64,8 @@ my @cases = (
 	[ 'zero', qr/a page of the value tree has bytes that should be zero/, sub { h(leaf(1), 'zero', 1) } ],
 	[ 'count', qr/a page of the value tree has a wrong number of entries/, sub { h(leaf(1), 'count', h(leaf(1), 'count') - 1) } ],
 	[ 'many', qr/a page of the value tree has a wrong number of entries/, sub { h(leaf(1), 'count', 999) } ],
-	[ 'slot', qr/a page of the value tree has an entry outside its slots/, sub { put(head(leaf(1)) + 24, 'C', 250) } ],
-	[ 'slot twice', qr/two entries of the value tree share a slot/, sub { put(head(leaf(1)) + 24, 'C', get(head(leaf(1)) + 25, 'C')) } ],
+	[ 'slot', qr/a page of the value tree has an entry outside its slots/, sub { put(slot_at(leaf(1), 0), slot_letter(leaf(1)), 250) } ],
+	[ 'slot twice', qr/two entries of the value tree share a slot/, sub { put(slot_at(leaf(1), 0), slot_letter(leaf(1)), get(slot_at(leaf(1), 1), slot_letter(leaf(1)))) } ],
 	[ 'order', qr/entries of the value tree are not in order/, sub { e(leaf(1), 3, 'value', 0) } ],
 	[ 'high key', qr/beyond its page's high key/, sub { h(leaf(1), 'value', e(leaf(1), 3, 'value')) } ],
 	[ 'next', qr/leads out of the index/, sub { put(next_at(leaf(1)), 'L', 1 << 25) } ],
@@ -76,7 +81,17 @@ my @cases = (
 	[ 'value lost', qr/a row's value is not in the value tree/, sub { my $l = leaf(1); e($l, 3, 'value', e($l, 4, 'value') ); e($l, 3, 'id', e($l, 4, 'id') - 1) if e($l, 3, 'id') >= e($l, 4, 'id') } ],
 
 	# no damage
-	[ 'page unknown above', undef, \&forget_last ]);
+	[ 'page unknown above', undef, \&forget_last ],
+
+	# posting lists
+	map { [ @$_, 'WITH (structure = lists)' ] } (
+		[ 'lists: sketches', qr/the metapage has no sketches of this size/, sub { put($root_at + 6, 'S', 13) } ],
+		[ 'lists: block', qr/names a row beyond the table|not in order|beyond/, sub { e(leaf(1), 3, 'id', 1 << 20) } ],
+		[ 'lists: offset', qr/names a row beyond the table/, sub { e(leaf(1), 3, 'zero', 3000) } ],
+		[ 'lists: order', qr/entries of the value tree are not in order/, sub { e(leaf(1), 3, 'value', 0) } ],
+		[ 'lists: slot', qr/a page of the value tree has an entry outside its slots/, sub { put(slot_at(leaf(1), 0), slot_letter(leaf(1)), 600) } ],
+		[ 'lists: other row', qr/a row's value is not in the value tree|not in order/, sub { e(leaf(1), 3, 'zero', e(leaf(1), 3, 'zero') + 1) } ],
+		[ 'lists: page unknown above', undef, \&forget_last ]));
 
 my $node = new_node('tree', allows_streaming => 1, wal_keep_size => '1GB');
 without_checksums($node);
@@ -85,12 +100,12 @@ $node->safe_psql(
 	'postgres', q{
 	CREATE TABLE items AS SELECT v, id * 1000 AS n FROM source WHERE id < 800;
 	ALTER TABLE items ALTER v TYPE vector(24);
-	CREATE FUNCTION make_index(t text) RETURNS void LANGUAGE plpgsql AS $$
+	CREATE FUNCTION make_index(t text, options text) RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
 		EXECUTE format('CREATE TABLE %I AS SELECT * FROM items', t);
 		EXECUTE format('ALTER TABLE %I ALTER v TYPE vector(24)', t);
-		EXECUTE format('CREATE INDEX %I ON %I USING vecx (v, n)', t || '_idx', t);
-	END $$;} . join('', map { "SELECT make_index('damage_$_');" } 0 .. $#cases));
+		EXECUTE format('CREATE INDEX %I ON %I USING vecx (v, n) %s', t || '_idx', t, options);
+	END $$;} . join('', map { "SELECT make_index('damage_$_', '" . ($cases[$_][3] // '') . "');" } 0 .. $#cases));
 my @paths = map { index_path($node, "damage_${_}_idx") } 0 .. $#cases;
 $node->stop;
 damage($paths[$_], @{ $cases[$_] }[ 0, 2 ]) foreach 0 .. $#cases;
@@ -121,12 +136,14 @@ $node->safe_psql(
 	CREATE SEQUENCE ids;
 	CREATE TABLE rows (id bigint, v vector(24), n int, name text, tags int[]);
 	CREATE INDEX rows_idx ON rows USING vecx (v, n, id, name, tags);
+	CREATE TABLE listed (LIKE rows);
+	CREATE INDEX listed_idx ON listed USING vecx (v, n, id, name, tags) WITH (structure = lists, list_rows = 32);
 	CREATE FUNCTION some_rows(n int) RETURNS SETOF rows LANGUAGE sql AS
 		'SELECT nextval(''ids''), v, (random() * 100000)::int, md5((random() * 100)::int::text),
 			ARRAY[id % 7, (random() * 1000)::int] FROM source ORDER BY random() LIMIT n'});
 my $standby = new_standby($node, 'standby');
-my $insert = "INSERT INTO rows SELECT * FROM some_rows(20);\n";
-my $vacuum = "DELETE FROM rows WHERE n % 10 = 3; VACUUM rows; UPDATE rows SET n = n + 1 WHERE n % 50 = 4;\n";
+my $insert = join '', map { "INSERT INTO $_ SELECT * FROM some_rows(20);\n" } qw(rows listed);
+my $vacuum = join '', map { "DELETE FROM $_ WHERE n % 10 = 3; VACUUM $_; UPDATE $_ SET n = n + 1 WHERE n % 50 = 4;\n" } qw(rows listed);
 my $counts = q{
 	SET enable_seqscan = off;
 	SELECT a, (SELECT count(*) FROM (SELECT 1 FROM rows WHERE n BETWEEN a * 10000 AND a * 10000 + 3000
@@ -135,17 +152,24 @@ my $counts = q{
 foreach my $round (1 .. 3)
 {
 	crash_while($node, 700 + 100 * $round, $insert, $insert, $vacuum);
-	check_index($node, 'rows_idx', "after crash $round");
-	is($node->safe_psql('postgres', $counts), $node->safe_psql('postgres', $counts =~ s/enable_seqscan = off/enable_indexscan = off/r),
-		"crash $round: the index returns every row that matches");
-	$node->wait_for_catchup($standby);
-	same_answers($node, $standby, $counts, "crash $round: the standby answers alike");
+	check_index($node, "${_}_idx", "$_, after crash $round") foreach qw(rows listed);
+	foreach my $sql ($counts, $counts =~ s/FROM rows/FROM listed/r)
+	{
+		is($node->safe_psql('postgres', $sql), $node->safe_psql('postgres', $sql =~ s/enable_seqscan = off/enable_indexscan = off/r),
+			"crash $round: the index returns every row that matches");
+		$node->wait_for_catchup($standby);
+		same_answers($node, $standby, $sql, "crash $round: the standby answers alike");
+	}
 }
+cmp_ok($node->safe_psql('postgres', q{SELECT lists FROM vecx_info('listed_idx')}), '>', 10, 'lists were split');
 $node->stop('immediate');
 $standby->promote;
-check_index($standby, 'rows_idx', 'on the promoted standby');
-$standby->safe_psql('postgres', 'INSERT INTO rows SELECT * FROM some_rows(500)');
-check_index($standby, 'rows_idx', 'changed on the promoted standby');
+foreach my $table (qw(rows listed))
+{
+	check_index($standby, "${table}_idx", "$table, on the promoted standby");
+	$standby->safe_psql('postgres', "INSERT INTO $table SELECT * FROM some_rows(500)");
+	check_index($standby, "${table}_idx", "$table, changed on the promoted standby");
+}
 
 # Built by several processes, and with little memory.
 my $workers = 'ALTER TABLE rows SET (parallel_workers = 2); SET max_parallel_maintenance_workers = 2;';
@@ -154,6 +178,8 @@ check_index($standby, 'rows_idx', 'built with workers');
 my ($status, undef, $err) = $standby->psql('postgres', "SET maintenance_work_mem = '1MB'; REINDEX INDEX rows_idx");
 is($err, '', 'a build in files leaves none behind');
 check_index($standby, 'rows_idx', 'built in files');
+$standby->safe_psql('postgres', "SET maintenance_work_mem = '1MB'; REINDEX INDEX listed_idx");
+check_index($standby, 'listed_idx', 'lists built in files');
 unlike(slurp_file($standby->logfile), qr/PANIC|inconsistent page|invalid page/, "the standby's pages are the primary's");
 $standby->stop;
 

@@ -1,0 +1,176 @@
+/*
+ * scan_lists.c
+ *    Scans of posting lists: how many lists to read where few rows pass the
+ *    conditions, and when to look up the rows that do instead.
+ *
+ * Rows are tested as lists are read.  The last of those wanted has a place among all rows,
+ * by its distance: it is as hard to find as so many rows are without a condition, and
+ * lists are added until as many were read as that takes.  Where the value tree knows the rows
+ * that match, or a bitmap of other indexes does, and to look all of them up is likely to
+ * cost less, that is done: at once, or when the first lists have shown it.
+ */
+#include "postgres.h"
+
+#include "access/heaptoast.h"
+#include "access/relscan.h"
+
+#include "am/scan.h"
+
+/*
+ * Costs in records that a search of a graph opens, roughly: a list with its centroid, a
+ * row of one, a row tested; a row's value looked up in the table, in line or in TOAST,
+ * and how many of these the lists take in any case.
+ */
+#define COST_OF_LIST		2.5
+#define COST_OF_ROW			0.004
+#define COST_OF_TEST		0.02
+#define COST_OF_LOOKUP		1.5
+#define COST_OF_DETOAST		6.0
+#define LOOKUPS_ANYWAY		30.0
+
+/* Rows wanted when nobody says how many. */
+#define UNKNOWN_ROWS		10
+
+static double
+lookup_cost(const VecxScan *so)
+{
+	return so->index->meta.value_dim * sizeof(float) < TOAST_TUPLE_TARGET ?
+		COST_OF_LOOKUP : COST_OF_DETOAST;
+}
+
+/* To read so many lists. */
+static double
+cost_of_lists(const VecxScan *so, double probes)
+{
+	const VecxLists *lists = so->index->lists;
+
+	/* no more than there are */
+	probes = Min(probes, (double) RelationGetNumberOfBlocks(so->index->rel) * lists->page_rows /
+				 lists->list_rows);
+	return probes * (COST_OF_LIST + lists->list_rows * (COST_OF_ROW + COST_OF_TEST)) +
+		LOOKUPS_ANYWAY * lookup_cost(so);
+}
+
+/* Rows to find, of those that pass the index's conditions, as a share of all does.  The
+ * planner's share is that of all conditions. */
+static int64
+rows_wanted(VecxScan *so, double share)
+{
+	int64		wanted = VecxScanRowsWanted(so, so->passing / share);
+
+	so->counts.rows_wanted = wanted;
+	return wanted > 0 ? wanted : UNKNOWN_ROWS;
+}
+
+/*
+ * The rows of the index that the conditions leave, by other means than the lists:
+ * what they are of all, and what it costs to look them up.  False if nobody knows.
+ */
+static bool
+find_otherwise(IndexScanDesc scan, VecxScan *so, double *share)
+{
+	double		tuples = so->index->rel->rd_rel->reltuples;
+
+	if (scan->numberOfOrderBys == 0 || so->nan_first)
+		return false;
+	if (so->tids)
+	{
+		int64		count = VecxTidSetCount(so->tids);
+
+		if (VecxTidSetLossyPages(so->tids) > 0 || count > Min(VecxSetRowsMost(), so->most_tuples))
+			return false;
+		*share = tuples > 0 ? Min(Max(count, 1) / tuples, 1) : 1;
+		so->otherwise = (double) count * lookup_cost(so);
+		return true;
+	}
+	if (!so->filter)
+		return false;
+	so->tree_rows = VecxTreeRowsMake(so->index, so->filter, lookup_cost(so));
+	if (!so->tree_rows)
+		return false;
+	*share = Max(VecxTreeRowsShare(so->tree_rows), 1e-9);
+	so->otherwise = VecxTreeRowsCost(so->tree_rows);
+	return true;
+}
+
+/* Has the rows looked up that are known to be the only ones; false if they turn out to
+ * be too many. */
+static bool
+look_up(IndexScanDesc scan, VecxScan *so)
+{
+	if (so->tree_rows)
+	{
+		const VecxTidSet *set = VecxTreeRowsFind(so->tree_rows, RelationGetNumberOfBlocks(scan->heapRelation));
+
+		so->tree_rows = NULL;
+		so->may_look_up = false;
+		if (!set || VecxTidSetCount(set) > Min(VecxSetRowsMost(), so->most_tuples))
+			return false;
+		so->tids = set;
+		so->tids_of_tree = so->counts.by_tree = true;
+	}
+	so->phase = VECX_PHASE_SET;
+	return true;
+}
+
+/* Starts with what costs less. */
+void
+VecxScanStartLists(IndexScanDesc scan, VecxScan *so)
+{
+	double		share;
+
+	so->may_look_up = find_otherwise(scan, so, &share);
+	if (so->may_look_up)
+	{
+		VecxProbesOfShare(so->index->rel, &so->index->meta, rows_wanted(so, share), share, &so->effort);
+		if (so->otherwise <= cost_of_lists(so, so->effort.width) && look_up(scan, so))
+			return;
+	}
+	so->phase = VECX_PHASE_GRAPH;
+	VecxScanStartGraph(so);
+}
+
+/*
+ * The first lists were read: reads as many as it takes for the rows that pass, a few at a
+ * time, because their places are known better by each.  False if the rows are looked up
+ * instead.
+ */
+static bool
+widen(IndexScanDesc scan, VecxScan *so)
+{
+	for (;;)
+	{
+		int			probes = VecxListScanProbes(so->lists);
+		int64		wanted = rows_wanted(so, VecxListScanPassing(so->lists));
+		double		rank = VecxListScanRank(so->lists, wanted);
+
+		VecxProbesOfShare(so->index->rel, &so->index->meta, wanted, (double) wanted / rank, &so->effort);
+		if (so->may_look_up && so->otherwise < cost_of_lists(so, so->effort.width - probes) &&
+			look_up(scan, so))
+			return false;
+		if (so->effort.width <= probes ||
+			!VecxListScanWiden(so->lists, Min(so->effort.width, 2 * probes)))
+			break;
+		(void) VecxListScanFill(so->lists, so->given);
+	}
+	VecxListScanForget(so->lists);
+	return true;
+}
+
+/* Reads more lists where they are due; false if no row waits then. */
+bool
+VecxScanReadLists(IndexScanDesc scan, VecxScan *so)
+{
+	float		bound;
+
+	if (so->counts.stopped || VecxRangeIsDone(&so->range, so->counts.records))
+		return VecxListScanPeek(so->lists, &bound);
+	(void) VecxListScanFill(so->lists, so->given);
+	if (so->filter && so->counts.batches == 0 && so->probe && !widen(scan, so))
+		return false;
+	so->counts.width = VecxListScanProbes(so->lists);
+	VecxListScanCount(so->lists, &so->counts, &so->range.vertices);
+	if (so->counts.records > so->most_tuples)
+		VecxScanGiveUp(so);
+	return VecxListScanPeek(so->lists, &bound);
+}
