@@ -368,11 +368,12 @@ take_block(VecxListScan *ls, const void *rows, int n)
 		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
 		WaitingRow	waiting;
 
+		/* also those that fail: they tell how far the scan has come */
+		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
 		if (ls->filter && ls->pass[i] == VECX_PASS_NO)
 			continue;
 		if (ls->range->active && lower > ls->range->max_rank)
 			continue;
-		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
 		waiting.lower = lower;
 		waiting.upper = ls->scored ? ls->est[i] + error : INFINITY;
 		waiting.row = *row;
@@ -402,7 +403,7 @@ take_page(VecxListScan *ls, Page page, int nrows)
 		int			n = Min(nrows - first, VECX_LIST_BLOCK);
 		bool		any = !ls->filter || test_block(ls, block + lists->rows, n);
 
-		if (!any && !ls->seen)
+		if (!any && !ls->seen && !ls->range->active)
 			continue;
 		if (ls->scored)
 		{
@@ -413,7 +414,7 @@ take_page(VecxListScan *ls, Page page, int nrows)
 			if (ls->seen)
 				note_seen(ls, n);
 		}
-		if (any)
+		if (any || ls->range->active)
 			take_block(ls, block + lists->rows, n);
 	}
 }
