@@ -57,7 +57,7 @@ BEGIN
 		possible := possible + least(10, matches);
 	END LOOP;
 	-- a scan that costs the same either way may go either
-	recall := CASE WHEN hits >= possible * 0.9 THEN 'good' ELSE hits || ' of ' || possible END;
+	recall := CASE WHEN hits >= possible * 0.8 THEN 'good' ELSE hits || ' of ' || possible END;
 END $$;
 
 -- from all rows to none

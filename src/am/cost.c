@@ -41,9 +41,12 @@
  * are taken from the table before one is returned. */
 #define CENTROIDS_PER_LIST	1.3
 #define EXACT_ROWS			60.0
-/* Of a value tree: entries on a page; entries read in the time of a record; records
- * opened in any case. */
+/* A row of a list that is tested, in calls of an operator. */
+#define TEST_PER_OPERATOR	2.0
+/* Of a value tree: entries on a page, with sketches and without; entries read in the
+ * time of a record; records opened in any case. */
 #define ENTRIES_PER_PAGE	150.0
+#define ROWS_PER_TREE_PAGE	400.0
 #define ENTRIES_PER_RECORD	12.0
 #define OPENED_BY_TREE		40.0
 /* Records tested before a search is given up for reading the whole index. */
@@ -183,24 +186,43 @@ estimate_work(IndexOptInfo *info, Shares shares, const VecxEffort *effort,
 	}
 }
 
+/* Rows that the value tree of posting lists knows, if that takes less than the lists:
+ * all are looked up, and none is left to find. */
+static void
+estimate_tree_rows(const VecxMetaPageData *meta, Shares shares, Cost page, ScanCost *cost)
+{
+	double		found = shares.narrowest * cost->tuples;
+	double		pages = ceil(found / ROWS_PER_TREE_PAGE) + 2;
+	Cost		startup = pages * page + found * cost->per_lookup;
+
+	if (shares.narrowest == 1 || startup >= cost->startup)
+		return;
+	cost->startup = startup;
+	cost->pages = pages;
+	cost->per_row = page;
+}
+
 /*
  * Posting lists: the search for centroids, the lists, and the rows whose distances
  * are taken from the table before one is returned.  Each row beyond is one of
- * further lists.
+ * further lists, of which a share passes.
  */
 static void
-estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, double probes,
+estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, Shares shares, double probes,
 			   double cpu_per_record, Cost exact, ScanCost *cost)
 {
 	double		page = page_cost(info);
 	double		nlists = Max(cost->tuples / meta->list_rows, 1);
 	Cost		per_row = cpu_operator_cost * meta->dim / PRODUCTS_PER_OPERATOR / VECX_LIST_BLOCK;
 
+	if (shares.all < 1)
+		per_row += cpu_operator_cost * TEST_PER_OPERATOR;
 	probes = Min(probes, nlists);
 	cost->pages = Min(ceil(probes * (1 + info->pages / nlists)), info->pages);
 	cost->startup = cost->pages * page + probes * CENTROIDS_PER_LIST * cpu_per_record +
 		cost->tuples * probes / nlists * per_row + EXACT_ROWS * exact;
-	cost->per_row = info->pages / cost->tuples * page + per_row + page + exact;
+	cost->per_row = (info->pages / cost->tuples * page + per_row) / shares.all + page + exact;
+	estimate_tree_rows(meta, shares, page, cost);
 }
 
 /*
@@ -234,7 +256,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	VecxMetaRead(rel, &meta);
 	spec = VecxGetOpSpec(rel);
 	if (meta.structure == VECX_STRUCTURE_LISTS)
-		VecxProbesChoose(rel, &meta, wanted, &effort);
+		VecxProbesOfShare(rel, &meta, wanted, shares.all, &effort);
 	else if (shares.all < 1)
 		VecxEffortOfShare(rel, &meta, wanted, shares.all, &effort);
 	else
@@ -248,7 +270,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	cost->per_lookup = page + exact;
 	if (meta.structure == VECX_STRUCTURE_LISTS)
 	{
-		estimate_lists(info, &meta, effort.width / shares.all, cpu_per_record, exact, cost);
+		estimate_lists(info, &meta, shares, effort.width, cpu_per_record, exact, cost);
 		return;
 	}
 	estimate_work(info, shares, &effort, &opened, &entries, &all);

@@ -111,8 +111,16 @@ extern bool VecxFilterBloomHas(const VecxFilterColumn *column, const uint8 *bloo
  * may have the same.  NULL has the greatest.
  */
 #define VECX_KEY_NULL	PG_UINT64_MAX
+#define VECX_KEY_GREATEST	(VECX_KEY_NULL - 1)	/* of values */
 
 extern bool VecxFilterKey(const VecxFilterColumn *column, Oid type, Datum value, uint64 *key);
+
+static inline uint64
+VecxKeyOfInt(int64 value)
+{
+	return Min((uint64) value ^ (UINT64CONST(1) << 63), VECX_KEY_GREATEST);
+}
+
 extern int	VecxFilterKeys(const VecxFilters *filters, int column, Datum value, bool isnull,
 						   uint64 **keys);
 extern int	VecxFilterKeysOfBytes(const VecxFilters *filters, int column, const uint8 *bytes,
@@ -142,6 +150,9 @@ typedef struct VecxFilterKeyTest
 	uint64	   *numbers;		/* of args, ascending; NULL: they cannot be told */
 	uint64	   *hashes;			/* of args; NULL: they cannot be told */
 	bool		whole_array;	/* func is not one whose result follows from elements */
+	bool		by_number;		/* an integer's number decides: it is from lo to hi */
+	uint64		lo;
+	uint64		hi;
 } VecxFilterKeyTest;
 
 /* Whether a set of rows from elsewhere has one of that TID. */

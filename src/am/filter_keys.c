@@ -23,15 +23,6 @@
 
 #include "am/filter.h"
 
-/* Of values the greatest; the one above is for NULL. */
-#define GREATEST	(VECX_KEY_NULL - 1)
-
-static uint64
-key_of_int(int64 value)
-{
-	return Min((uint64) value ^ (UINT64CONST(1) << 63), GREATEST);
-}
-
 /* NaN is the greatest, and both zeros are the same. */
 static uint64
 key_of_float(double value)
@@ -39,7 +30,7 @@ key_of_float(double value)
 	uint64		bits;
 
 	if (isnan(value))
-		return GREATEST;
+		return VECX_KEY_GREATEST;
 	if (value == 0)
 		value = 0;
 	memcpy(&bits, &value, sizeof(bits));
@@ -57,10 +48,10 @@ static uint64
 key_of_date(DateADT date)
 {
 	if (DATE_IS_NOBEGIN(date))
-		return key_of_int(DT_NOBEGIN);
+		return VecxKeyOfInt(DT_NOBEGIN);
 	if (DATE_IS_NOEND(date) || date >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
-		return key_of_int(DT_NOEND);
-	return key_of_int((int64) date * USECS_PER_DAY);
+		return VecxKeyOfInt(DT_NOEND);
+	return VecxKeyOfInt((int64) date * USECS_PER_DAY);
 }
 
 static uint64
@@ -69,7 +60,7 @@ key_of_uuid(Datum value)
 	uint64		key;
 
 	memcpy(&key, DatumGetUUIDP(value)->data, sizeof(key));
-	return Min(pg_ntoh64(key), GREATEST);
+	return Min(pg_ntoh64(key), VECX_KEY_GREATEST);
 }
 
 /*
@@ -83,13 +74,13 @@ VecxFilterKey(const VecxFilterColumn *column, Oid type, Datum value, uint64 *key
 	{
 		case VECX_ORDER_INT:
 			if (type == INT2OID)
-				*key = key_of_int(DatumGetInt16(value));
+				*key = VecxKeyOfInt(DatumGetInt16(value));
 			else if (type == INT4OID)
-				*key = key_of_int(DatumGetInt32(value));
+				*key = VecxKeyOfInt(DatumGetInt32(value));
 			else if (type == INT8OID)
-				*key = key_of_int(DatumGetInt64(value));
+				*key = VecxKeyOfInt(DatumGetInt64(value));
 			else if (type == BOOLOID)
-				*key = key_of_int(DatumGetBool(value));
+				*key = VecxKeyOfInt(DatumGetBool(value));
 			else
 				return false;
 			return true;
@@ -111,14 +102,14 @@ VecxFilterKey(const VecxFilterColumn *column, Oid type, Datum value, uint64 *key
 			if (type == DATEOID)
 				*key = key_of_date(DatumGetDateADT(value));
 			else if (type == TIMESTAMPOID)
-				*key = key_of_int(DatumGetTimestamp(value));
+				*key = VecxKeyOfInt(DatumGetTimestamp(value));
 			else
 				return false;
 			return true;
 		case VECX_ORDER_TIMESTAMPTZ:
 			if (type != TIMESTAMPTZOID)
 				return false;
-			*key = key_of_int(DatumGetTimestampTz(value));
+			*key = VecxKeyOfInt(DatumGetTimestampTz(value));
 			return true;
 		case VECX_ORDER_UUID:
 			if (type != UUIDOID)
@@ -128,7 +119,7 @@ VecxFilterKey(const VecxFilterColumn *column, Oid type, Datum value, uint64 *key
 		case VECX_ORDER_HASH:
 			if (type != column->type)
 				return false;
-			*key = Min(VecxFilterHash(column, value), GREATEST);
+			*key = Min(VecxFilterHash(column, value), VECX_KEY_GREATEST);
 			return true;
 		case VECX_ORDER_NONE:
 			break;
@@ -331,7 +322,7 @@ VecxFilterNeeds(const VecxFilterQuery *query, int *n)
 		{
 			add_need(query, needs, n, key->column,
 					 key->is_null ? one_stretch(VECX_KEY_NULL, VECX_KEY_NULL) :
-					 one_stretch(0, GREATEST), 1);
+					 one_stretch(0, VECX_KEY_GREATEST), 1);
 			continue;
 		}
 		if (!key->numbers || key->whole_array || key->nargs == 0)
@@ -349,7 +340,7 @@ VecxFilterNeeds(const VecxFilterQuery *query, int *n)
 			case VECX_GREATER_EQUAL_STRATEGY:
 				if (!hashed)
 					add_need(query, needs, n, key->column,
-							 one_stretch(key->numbers[0], GREATEST), 1);
+							 one_stretch(key->numbers[0], VECX_KEY_GREATEST), 1);
 				break;
 			case VECX_EQUAL_STRATEGY:
 			case VECX_OVERLAPS_STRATEGY:

@@ -114,6 +114,28 @@ take_array(VecxFilterKeyTest *key, const VecxFilterColumn *column, ScanKey from)
 	return !has_null;
 }
 
+/*
+ * Lets an integer's number decide where that says all: the greatest number stands for
+ * several values.  Integers of one family compare as their numbers do.
+ */
+static void
+take_number(VecxFilterKeyTest *key, const VecxFilterColumn *column)
+{
+	uint64		number;
+
+	if (column->kind != VECX_FILTER_FIXED || column->order != VECX_ORDER_INT ||
+		key->nargs != 1 || !key->numbers || key->numbers[0] >= VECX_KEY_GREATEST)
+		return;
+	number = key->numbers[0];
+	key->by_number = true;
+	key->lo = key->strategy == VECX_EQUAL_STRATEGY || key->strategy == VECX_GREATER_EQUAL_STRATEGY ? number :
+		key->strategy == VECX_GREATER_STRATEGY ? number + 1 : 0;
+	key->hi = key->strategy == VECX_EQUAL_STRATEGY || key->strategy == VECX_LESS_EQUAL_STRATEGY ? number :
+		key->strategy == VECX_LESS_STRATEGY ? Max(number, 1) - 1 : VECX_KEY_GREATEST;
+	if (key->strategy == VECX_LESS_STRATEGY && number == 0)
+		key->lo = VECX_KEY_GREATEST;	/* less than the least: none is */
+}
+
 /* False if no row can meet the condition. */
 static bool
 take_key(VecxFilterKeyTest *key, const VecxFilters *filters, ScanKey from)
@@ -152,6 +174,7 @@ take_key(VecxFilterKeyTest *key, const VecxFilters *filters, ScanKey from)
 			return false;
 	}
 	number_args(key, column);
+	take_number(key, column);
 	hash_args(key, column);
 	return true;
 }
@@ -321,6 +344,60 @@ test_key(const VecxFilterQuery *query, const VecxFilterKeyTest *key, const uint8
 		VECX_PASS_YES : VECX_PASS_NO;
 }
 
+/* Whether a whole integer's number is one that meets the condition. */
+static inline bool
+number_meets(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const uint8 *from)
+{
+	union
+	{
+		uint8		b;
+		int16		i2;
+		int32		i4;
+		int64		i8;
+	}			v;
+	uint64		number;
+
+	switch (column->typlen)
+	{
+		case sizeof(uint8):
+			number = VecxKeyOfInt(*from);
+			break;
+		case sizeof(int16):
+			memcpy(&v.i2, from, sizeof(v.i2));
+			number = VecxKeyOfInt(v.i2);
+			break;
+		case sizeof(int32):
+			memcpy(&v.i4, from, sizeof(v.i4));
+			number = VecxKeyOfInt(v.i4);
+			break;
+		default:
+			memcpy(&v.i8, from, sizeof(v.i8));
+			number = VecxKeyOfInt(v.i8);
+	}
+	return number >= key->lo && number <= key->hi;
+}
+
+/*
+ * The conditions that numbers decide; *left tells whether there are others.
+ */
+static VecxPass
+test_numbers(const VecxFilterQuery *query, const uint8 *bytes, bool *left)
+{
+	*left = false;
+	for (int i = 0; i < query->nkeys; i++)
+	{
+		const VecxFilterKeyTest *key = &query->keys[i];
+		const VecxFilterColumn *column = &query->filters->columns[key->column];
+
+		if (!key->by_number)
+			*left = true;
+		else if (VecxFilterState(bytes, key->column) == VECX_FILTER_NULL ||
+				 !number_meets(key, column, bytes + column->offset))
+			return VECX_PASS_NO;
+	}
+	return VECX_PASS_YES;
+}
+
 /*
  * Whether the row of an entry meets all conditions.  The entry may lie on a page
  * that is share-locked: functions of operator classes are called as a B-tree
@@ -330,16 +407,22 @@ VecxPass
 VecxFilterTest(const VecxFilterQuery *query, const VecxRowEntry *row)
 {
 	const uint8 *bytes = (const uint8 *) (row + 1);
-	VecxPass	pass = VECX_PASS_YES;
-	MemoryContext old;
+	VecxPass	pass;
+	bool		left;
 
 	if (query->never)
 		return VECX_PASS_NO;
-	old = MemoryContextSwitchTo(query->cxt);
-	for (int i = 0; i < query->nkeys && pass != VECX_PASS_NO; i++)
-		pass = Min(pass, test_key(query, &query->keys[i], bytes));
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(query->cxt);
+	pass = test_numbers(query, bytes, &left);
+	if (left && pass != VECX_PASS_NO)
+	{
+		MemoryContext old = MemoryContextSwitchTo(query->cxt);
+
+		for (int i = 0; i < query->nkeys && pass != VECX_PASS_NO; i++)
+			if (!query->keys[i].by_number)
+				pass = Min(pass, test_key(query, &query->keys[i], bytes));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(query->cxt);
+	}
 	if (pass != VECX_PASS_NO && query->tid_test)
 	{
 		ItemPointerData tid = row->tid;

@@ -18,12 +18,12 @@
 
 /*
  * Costs in records that a search of a graph opens, roughly: a list with its centroid, a
- * row of one, a row tested; a row's value looked up in the table, in line or in TOAST,
- * and how many of these the lists take in any case.
+ * row of one, scored and tested; a row's value looked up in the table, in line or in TOAST,
+ * and how many of these the lists take in any case.  Of 57,000 LSA vectors of 512
+ * dimensions a list took 15 microseconds, a row looked up five.
  */
-#define COST_OF_LIST		2.5
-#define COST_OF_ROW			0.004
-#define COST_OF_TEST		0.02
+#define COST_OF_LIST		6.0
+#define COST_OF_ROW			0.06
 #define COST_OF_LOOKUP		1.5
 #define COST_OF_DETOAST		6.0
 #define LOOKUPS_ANYWAY		30.0
@@ -47,7 +47,7 @@ cost_of_lists(const VecxScan *so, double probes)
 	/* no more than there are */
 	probes = Min(probes, (double) RelationGetNumberOfBlocks(so->index->rel) * lists->page_rows /
 				 lists->list_rows);
-	return probes * (COST_OF_LIST + lists->list_rows * (COST_OF_ROW + COST_OF_TEST)) +
+	return probes * (COST_OF_LIST + lists->list_rows * COST_OF_ROW) +
 		LOOKUPS_ANYWAY * lookup_cost(so);
 }
 
