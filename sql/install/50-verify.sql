@@ -38,7 +38,10 @@ CREATE FUNCTION vecx_info(index regclass,
 		OUT closed_lists bigint,
 		OUT list_rows_mean double precision,
 		OUT list_pages_max bigint,
-		OUT list_bits_per_row double precision)
+		OUT list_bits_per_row double precision,
+		OUT list_replicas integer,
+		OUT list_replication double precision,
+		OUT list_spread double precision)
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;
 COMMENT ON FUNCTION vecx_info(regclass) IS 'what a vecx index is made of';
 

@@ -33,6 +33,8 @@
 #define VECX_MIN_LIST_ROWS				16
 #define VECX_MAX_LIST_ROWS				100000
 #define VECX_MAX_PROBES					100000
+#define VECX_MAX_PROBE_RATIO			1000.0
+#define VECX_DEFAULT_REPLICAS			2
 #define VECX_DEFAULT_TARGET_RECALL		0.95
 #define VECX_MIN_TARGET_RECALL			0.5
 #define VECX_MAX_TARGET_RECALL			1.0
@@ -104,12 +106,14 @@ typedef struct VecxOptions
 	int			quantizer;		/* VecxQuantizerOption */
 	int			bits;			/* of RABITQ, 0: the default */
 	int			list_rows;		/* of a list, 0: the default */
+	int			replicas;		/* lists of a row, at most */
 	double		target_recall;	/* 0: not set */
 	bool		auto_calibrate;
 } VecxOptions;
 
 extern int	vecx_ef_search;			/* 0: by the target */
 extern int	vecx_probes;			/* lists to read; 0: by the target */
+extern double vecx_probe_ratio;		/* how far they may be; 0: by the target */
 extern double vecx_target_recall;
 extern bool vecx_target_recall_is_own;	/* set by the session itself */
 extern int	vecx_scan_order;
@@ -273,6 +277,7 @@ typedef struct VecxEffort
 	int			rows;			/* wanted */
 	int			width;			/* to begin with */
 	float		patience;		/* 1: the width is all */
+	float		ratio;			/* of lists' distances to the nearest one's, at most */
 	float		records;		/* that it is likely to open */
 } VecxEffort;
 

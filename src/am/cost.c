@@ -220,7 +220,7 @@ estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, Shares shares, 
 	probes = Min(probes, nlists);
 	cost->pages = Min(ceil(probes * (1 + info->pages / nlists)), info->pages);
 	cost->startup = cost->pages * page + probes * CENTROIDS_PER_LIST * cpu_per_record +
-		cost->tuples * probes / nlists * per_row + EXACT_ROWS * exact;
+		probes * VecxListEntries(meta) * per_row + EXACT_ROWS * exact;
 	cost->per_row = (info->pages / cost->tuples * page + per_row) / shares.all + page + exact;
 	estimate_tree_rows(meta, shares, page, cost);
 }
@@ -270,7 +270,8 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	cost->per_lookup = page + exact;
 	if (meta.structure == VECX_STRUCTURE_LISTS)
 	{
-		estimate_lists(info, &meta, shares, effort.width, cpu_per_record, exact, cost);
+		estimate_lists(info, &meta, shares, effort.records / VecxListEntries(&meta), cpu_per_record, exact,
+					   cost);
 		return;
 	}
 	estimate_work(info, shares, &effort, &opened, &entries, &all);

@@ -17,9 +17,11 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "utils/float.h"
 
 #include "am/am.h"
 #include "am/heap.h"
+#include "am/list.h"
 
 /* Rows wanted when nobody says how many. */
 #define UNKNOWN_ROWS	10
@@ -252,6 +254,9 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 /* Lists to read while the index has no curve. */
 #define UNMEASURED_PROBES	16
 
+/* The greatest ratio that a point has room for, which stands for none. */
+#define VECX_ANY_RATIO	(PG_UINT16_MAX / 256.0)
+
 /*
  * Lists to read for more rows than the curve's last line is about.  From line to line
  * their number grows by a power of the rows; far out by the rows themselves, since a
@@ -262,12 +267,12 @@ probes_beyond(const VecxMetaPageData *meta, int64 rows, double target)
 {
 	const int	last = VECX_CURVE_KS - 1;
 	const VecxCurveData *curve = &meta->curve;
-	double		few = read_line(curve->points[last - 1], curve->npoints[last - 1], target).multiple;
-	double		many = read_line(curve->points[last], curve->npoints[last], target).multiple;
+	double		few = read_line(curve->points[last - 1], curve->npoints[last - 1], target).records;
+	double		many = read_line(curve->points[last], curve->npoints[last], target).records;
 	double		growth = (double) rows / VecxCurveRows[last];
 	double		power = log(many / few) / log((double) VecxCurveRows[last] / VecxCurveRows[last - 1]);
 
-	return Max(many * pow(growth, Min(Max(power, 0.5), 1)), (double) rows / meta->list_rows / 16);
+	return Max(many * pow(growth, Min(Max(power, 0.5), 1)), (double) rows / meta->list_rows);
 }
 
 /*
@@ -277,26 +282,37 @@ probes_beyond(const VecxMetaPageData *meta, int64 rows, double target)
 void
 VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxEffort *effort)
 {
+	double		entries = VecxListEntries(meta);
+	Place		place = {UNMEASURED_PROBES, VECX_ANY_RATIO, UNMEASURED_PROBES};
 	int			line;
-	Place		place = {UNMEASURED_PROBES, 1, 1};
 
 	if (rows <= 0)
 		rows = UNKNOWN_ROWS;
 	if (vecx_probes > 0)
-		place.multiple = vecx_probes;
+		place = (Place) {vecx_probes, VECX_ANY_RATIO, vecx_probes};
 	else if (VecxCurveIsValid(&meta->curve))
 	{
+		double		growth;
+
 		place = find_place(&meta->curve, rows, VecxTargetRecall(index), &line);
+		/* the curve's numbers are sixteenths in a graph */
+		place.multiple *= 16;
 		if (rows > VecxCurveRows[line])
-			place.multiple = probes_beyond(meta, rows, VecxTargetRecall(index));
-		/* the curve's numbers are sixteenths in a graph; and lists have become more */
-		place.multiple *= 16 * sqrt(Max((double) RelationGetNumberOfBlocks(index) /
-										Max(meta->curve.nblocks, 1), 1));
+		{
+			place.multiple = place.records = probes_beyond(meta, rows, VecxTargetRecall(index));
+			place.patience = VECX_ANY_RATIO;
+		}
+		/* lists have become more */
+		growth = sqrt(Max((double) RelationGetNumberOfBlocks(index) / Max(meta->curve.nblocks, 1), 1));
+		place.multiple *= growth;
+		place.records *= growth;
 	}
 	effort->rows = (int) Min(rows, VECX_MAX_EF_SEARCH);
 	effort->width = (int) Min(Max(ceil(place.multiple), 1), VECX_MAX_PROBES);
 	effort->patience = 1;
-	effort->records = (float) ((double) effort->width * meta->list_rows);
+	effort->ratio = (float) (vecx_probe_ratio > 0 ? vecx_probe_ratio :
+							 place.patience < VECX_ANY_RATIO ? place.patience : get_float4_infinity());
+	effort->records = (float) (place.records * entries);
 }
 
 /*

@@ -9,10 +9,13 @@
 #ifndef VECX_LIST_H
 #define VECX_LIST_H
 
+#include <math.h>
+
 #include "access/transam.h"
 
 #include "am/am.h"
 #include "code/code_list.h"
+#include "code/code_replica.h"
 
 /*
  * A LIST page: this header, then blocks of VECX_LIST_BLOCK rows.  Rows fill them
@@ -60,7 +63,7 @@ VecxListSetTid(ItemPointer tid, BlockNumber head)
 
 /* Pages of a list beyond which it is split. */
 #define VecxListMostPages(lists) \
-	(2 * (((lists)->list_rows + (lists)->page_rows - 1) / (lists)->page_rows))
+	(2 * (((lists)->list_entries + (lists)->page_rows - 1) / (lists)->page_rows))
 
 /* An index's quantiser, and where things lie in a block. */
 typedef struct VecxLists
@@ -72,7 +75,9 @@ typedef struct VecxLists
 	Size		block_bytes;
 	int			page_blocks;
 	int			page_rows;
-	int			list_rows;		/* that lists are made for */
+	int			list_rows;		/* that lists are made for, copies not counted */
+	int			list_entries;	/* the same with them, about */
+	int			replicas;		/* lists that a row goes to, at most */
 	Size		row_size;		/* of a row entry */
 	Size		item_bytes;		/* of a VecxListItem */
 } VecxLists;
@@ -122,16 +127,37 @@ extern void VecxListEncoderUse(VecxListEncoder *encoder, const float *centre);
 extern void VecxListEncode(VecxListEncoder *encoder, const float *x, const float *y, VecxListItem *item);
 
 
+/* list_probes.c: how many lists to read */
+typedef struct VecxProbeSums VecxProbeSums;
+extern VecxProbeSums *VecxProbeSumsMake(VecxIndex *index, uint32 nlists);
+extern void VecxProbeSumsAdd(VecxProbeSums *sums, const float *nav, uint32 nlists,
+							 const uint32 *place, int nrows);
+extern bool VecxProbeSumsStore(VecxProbeSums *sums, uint8 source);
+
+/* Lists that are read whatever their distance, of a number. */
+#define VecxLeastProbes(number)	(Min((number) / 8, 3) + 1)
+
+/* The greatest distance of a list that is read, by that of the nearest one.  Inner
+ * products have no ratio. */
+static inline float
+VecxProbeLimit(const VecxIndex *index, float nearest, float ratio)
+{
+	if (index->meta.metric == VECX_METRIC_IP || isinf(ratio))
+		return INFINITY;
+	return Max(nearest, 0) * ratio * ratio;
+}
+
 /* list_read.c: the rows of lists as a scan meets them */
 typedef struct VecxListScan VecxListScan;
 extern VecxListScan *VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search,
 									  VecxProbe *probe, const VecxRange *range,
-									  const VecxFilterQuery *filter, int64 rows, int probes);
+									  const VecxFilterQuery *filter, const VecxEffort *effort);
 extern double VecxListScanPassing(const VecxListScan *ls);
 extern double VecxListScanRank(const VecxListScan *ls, int64 k);
 extern void VecxListScanForget(VecxListScan *ls);
-extern bool VecxListScanWiden(VecxListScan *ls, int probes);
+extern bool VecxListScanWiden(VecxListScan *ls, int probes, float ratio);
 extern int	VecxListScanProbes(const VecxListScan *ls);
+extern float VecxListScanRatio(const VecxListScan *ls);
 extern bool VecxListScanFill(VecxListScan *ls, int64 rows_given);
 extern bool VecxListScanPeek(VecxListScan *ls, float *lower);
 extern bool VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper);
@@ -141,6 +167,11 @@ extern void VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts, in
 extern void VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input,
 						   const VecxRowEntry *row);
 extern VecxId VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head);
+
+/* list_replica.c */
+extern double VecxListEntries(const VecxMetaPageData *meta);
+extern int	VecxListChooseCopies(VecxIndex *index, const float *x, const VecxOpened *near, int nnear,
+								 int at, int *copies);
 
 /* list_split.c */
 extern void VecxListMaybeSplit(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head);

@@ -62,7 +62,8 @@ struct VecxListsBuild
 	ItemPointerData tids[ROW_BATCH];
 	uint8	   *filters;		/* [ROW_BATCH] */
 	VecxPoints	points;
-	uint32		leaf[ROW_BATCH];
+	uint32		ncentres;		/* that are looked at for a row */
+	uint32		leaf[ROW_BATCH * VECX_REPLICA_CENTRES];	/* [ROW_BATCH][ncentres] */
 	float	   *room;
 	void	   *scratch;
 	VecxListItem *item;
@@ -295,45 +296,85 @@ add_to_tree(VecxListsBuild *b, ItemPointer tid, const Datum *values, const bool 
 	}
 }
 
+/* Of the leaves nearest to a row of the batch, leaves those that it goes to. */
+static void
+choose_leaves(VecxListsBuild *b, int row)
+{
+	uint32		dim = b->index->meta.dim;
+	uint32	   *leaf = b->leaf + row * b->ncentres;
+	uint32		left[VECX_MOST_REPLICAS];
+	const float *centres[VECX_REPLICA_CENTRES];
+	int			chosen[VECX_MOST_REPLICAS];
+	int			n = 0;
+
+	for (; n < (int) b->ncentres && leaf[n] != VECX_NO_LEAF; n++)
+		centres[n] = b->clusters.centres + (Size) leaf[n] * dim;
+	n = vecx_replicas_choose((VecxMetric) b->index->meta.metric, b->x + (Size) row * dim, dim,
+							 centres, n, b->index->lists->replicas, chosen);
+	for (int i = 0; i < n; i++)
+		left[i] = leaf[chosen[i]];
+	memcpy(leaf, left, sizeof(uint32) * n);
+	if (n < (int) b->ncentres)
+		leaf[n] = VECX_NO_LEAF;
+}
+
+/* Codes a row of the batch for one of its lists, and puts it into the sort. */
+static void
+sort_row(VecxListsBuild *b, int row, uint32 leaf, uint16 flags)
+{
+	const VecxLists *lists = b->index->lists;
+	const VecxListCode *code = &lists->code;
+	uint32		dim = b->index->meta.dim;
+	Size		nbytes = b->index->filters->nbytes;
+	VecxListCentre centre;
+	VecxListEntry entry;
+
+	centre.c = b->clusters.centres + (Size) leaf * dim;
+	centre.y = b->projected + (Size) leaf * code->proj_floats;
+	entry.codes = VecxListItemCodes(lists, b->item);
+	entry.extra = VecxListItemExtra(lists, b->item);
+	vecx_list_encode(code, &centre, b->x + (Size) row * dim, b->y + (Size) row * code->proj_floats,
+					 &entry, b->scratch);
+	VecxListItemRow(b->item)->tid = b->tids[row];
+	VecxListItemRow(b->item)->flags = flags;
+	memcpy(VecxRowFilters(VecxListItemRow(b->item)), b->filters + row * nbytes, nbytes);
+	b->item->add = entry.add;
+	b->item->rescale = entry.rescale;
+	b->item->sigma = entry.sigma;
+	pack_item(lists, b->item, (uint8 *) VARDATA(b->packed));
+	ExecClearTuple(b->slot);
+	b->slot->tts_values[0] = Int32GetDatum((int32) leaf);
+	b->slot->tts_values[1] = PointerGetDatum(b->packed);
+	b->slot->tts_isnull[0] = b->slot->tts_isnull[1] = false;
+	ExecStoreVirtualTuple(b->slot);
+	tuplesort_puttupleslot(b->sort, b->slot);
+}
+
 /* Assigns, codes and sorts in the rows of the batch. */
 static void
 flush_batch(VecxListsBuild *b)
 {
-	const VecxListCode *code = &b->index->lists->code;
 	uint32		dim = b->index->meta.dim;
-	Size		nbytes = b->index->filters->nbytes;
 
 	b->points.count = b->nbatch;
 	for (int i = 0; i < b->nbatch; i++)
 		vecx_cluster_put(&b->points, i, dim, b->mean, b->x + (Size) i * dim, b->work);
-	vecx_clusters_assign(&b->clusters, &b->points, b->leaf, b->room);
+	vecx_clusters_assign(&b->clusters, &b->points, b->ncentres, b->leaf, b->room);
+	if (b->index->lists->replicas > 1)
+		for (int i = 0; i < b->nbatch; i++)
+			choose_leaves(b, i);
 	if (b->curve)
-		VecxListCurveSeeRows(b->curve, &b->points, b->tids, b->leaf);
-	vecx_list_project_many(code, b->x, b->nbatch, b->y, b->scratch);
+		VecxListCurveSeeRows(b->curve, &b->points, b->tids, b->leaf, b->ncentres);
+	vecx_list_project_many(&b->index->lists->code, b->x, b->nbatch, b->y, b->scratch);
 	for (int i = 0; i < b->nbatch; i++)
-	{
-		VecxListCentre centre;
-		VecxListEntry entry;
+		for (uint32 c = 0; c < b->ncentres; c++)
+		{
+			uint32		leaf = b->leaf[i * b->ncentres + c];
 
-		centre.c = b->clusters.centres + (Size) b->leaf[i] * dim;
-		centre.y = b->projected + (Size) b->leaf[i] * code->proj_floats;
-		entry.codes = VecxListItemCodes(b->index->lists, b->item);
-		entry.extra = VecxListItemExtra(b->index->lists, b->item);
-		vecx_list_encode(code, &centre, b->x + (Size) i * dim, b->y + (Size) i * code->proj_floats,
-						 &entry, b->scratch);
-		VecxListItemRow(b->item)->tid = b->tids[i];
-		memcpy(VecxRowFilters(VecxListItemRow(b->item)), b->filters + i * nbytes, nbytes);
-		b->item->add = entry.add;
-		b->item->rescale = entry.rescale;
-		b->item->sigma = entry.sigma;
-		pack_item(b->index->lists, b->item, (uint8 *) VARDATA(b->packed));
-		ExecClearTuple(b->slot);
-		b->slot->tts_values[0] = Int32GetDatum((int32) b->leaf[i]);
-		b->slot->tts_values[1] = PointerGetDatum(b->packed);
-		b->slot->tts_isnull[0] = b->slot->tts_isnull[1] = false;
-		ExecStoreVirtualTuple(b->slot);
-		tuplesort_puttupleslot(b->sort, b->slot);
-	}
+			if (leaf == VECX_NO_LEAF)
+				break;
+			sort_row(b, i, leaf, c == 0 ? 0 : VECX_ROW_COPY);
+		}
 	b->nbatch = 0;
 }
 
@@ -384,7 +425,8 @@ VecxListsBuildRead(VecxListsBuild *b, VecxLoader *loader)
 	b->y = palloc(sizeof(float) * code->proj_floats * ROW_BATCH);
 	b->filters = palloc0(b->index->filters->nbytes * ROW_BATCH + 1);
 	vecx_cluster_alloc(&b->env, dim, ROW_BATCH, &b->points);
-	b->room = palloc(sizeof(float) * vecx_clusters_room(&b->clusters, ROW_BATCH));
+	b->ncentres = b->index->lists->replicas > 1 ? VECX_REPLICA_CENTRES : 1;
+	b->room = palloc(sizeof(float) * vecx_clusters_room(&b->clusters, ROW_BATCH, b->ncentres));
 	b->item = palloc0(b->index->lists->item_bytes);
 	begin_sort(b);
 	heap_tuples = table_index_build_scan(b->heap, b->index->rel, b->info, true, true, take_row, b, NULL);

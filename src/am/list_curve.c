@@ -25,18 +25,13 @@
 /* The nearest rows of a query that are kept: what the curve's last line is about. */
 #define MANY_ROWS		100
 
-/* What the bounds of the estimates leave out of what is read. */
-#define LOST_BY_CODES	0.003
-
-/* Of the standard error, below the mean: a one-sided bound that holds in 90 %. */
-#define LOWER_BOUND		1.2816
-
 typedef struct CurveQuery
 {
 	ItemPointerData tid;
 	float	   *x;
 	int			n;
-	VecxCandidate nearest[MANY_ROWS + 1];	/* least first: the negative distance, and the list */
+	VecxCandidate nearest[MANY_ROWS + 1];	/* the negative distance, and the place in lists */
+	uint32	   *lists;			/* [MANY_ROWS][replicas] */
 } CurveQuery;
 
 struct VecxListCurve
@@ -45,7 +40,7 @@ struct VecxListCurve
 	MemoryContext cxt;
 	VecxPointMetric how;
 	int			nqueries;
-	CurveQuery	   *queries;
+	CurveQuery *queries;
 	VecxPoints	points;			/* of the queries */
 	float	   *room;			/* [batch][nqueries] */
 };
@@ -73,32 +68,45 @@ void
 VecxListCurveAddQuery(VecxListCurve *c, ItemPointer tid, const float *x, const float *mean, float *work)
 {
 	Size		bytes = sizeof(float) * c->index->meta.dim;
-	CurveQuery	   *query = &c->queries[c->nqueries];
+	CurveQuery *query = &c->queries[c->nqueries];
 
 	if (c->nqueries == MOST_QUERIES)
 		return;
 	query->tid = *tid;
+	query->lists = MemoryContextAlloc(c->cxt, sizeof(uint32) * MANY_ROWS * c->index->lists->replicas);
 	query->x = memcpy(MemoryContextAlloc(c->cxt, bytes), x, bytes);
 	vecx_cluster_put(&c->points, c->nqueries++, c->index->meta.dim, mean, x, work);
 	c->points.count = c->nqueries;
 }
 
+/* Keeps a row if it is one of the nearest so far; lists are those that have it. */
 static void
-keep_nearest(CurveQuery *query, float distance, uint32 list)
+keep_nearest(CurveQuery *query, float distance, const uint32 *lists, int replicas, uint32 nlists)
 {
-	VecxCandidate row = {-distance, list};
+	VecxCandidate row = {-distance, (VecxId) query->n};
 
-	if (query->n == MANY_ROWS && row.est <= query->nearest[0].est)
-		return;
 	if (query->n == MANY_ROWS)
-		(void) VecxHeapPop(query->nearest, &query->n);
+	{
+		if (row.est <= query->nearest[0].est)
+			return;
+		row.id = VecxHeapPop(query->nearest, &query->n).id;
+	}
+	for (int i = 0; i < replicas; i++)
+	{
+		uint32		list = i < nlists ? lists[i] : VECX_NO_LEAF;
+
+		query->lists[row.id * replicas + i] = list;
+		if (list == VECX_NO_LEAF)
+			break;
+	}
 	VecxHeapPush(query->nearest, &query->n, row);
 }
 
-/* Compares rows, of which points are given and the lists, with the queries. */
+/* Compares rows, of which points are given and the lists, nlists for each or up to
+ * VECX_NO_LEAF, with the queries. */
 void
 VecxListCurveSeeRows(VecxListCurve *c, const VecxPoints *points, const ItemPointerData *tids,
-					 const uint32 *lists)
+					 const uint32 *lists, uint32 nlists)
 {
 	if (c->nqueries == 0)
 		return;
@@ -107,7 +115,8 @@ VecxListCurveSeeRows(VecxListCurve *c, const VecxPoints *points, const ItemPoint
 	for (Size i = 0; i < points->count; i++)
 		for (int q = 0; q < c->nqueries; q++)
 			if (!ItemPointerEquals((ItemPointer) &tids[i], &c->queries[q].tid))
-				keep_nearest(&c->queries[q], c->room[i * c->nqueries + q], lists[i]);
+				keep_nearest(&c->queries[q], c->room[i * c->nqueries + q], lists + i * nlists,
+							 c->index->lists->replicas, nlists);
 }
 
 static int
@@ -119,11 +128,11 @@ compare_est(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The place of each list in the order in which a search for the query reads them,
- * from 1 on; order is room for as many. */
-static void
+/* All lists with rows in the order in which a search for the query reads them: their
+ * distances in nav, and for each its place.  Returns how many. */
+static uint32
 rank_lists(VecxListCurve *c, const CurveQuery *query, const uint8 *codes, const BlockNumber *heads,
-		   uint32 nlists, VecxCandidate *order, uint32 *place)
+		   uint32 nlists, VecxCandidate *order, float *nav, uint32 *place)
 {
 	const VecxCoder *coder = &c->index->coder;
 	void	   *scratch = palloc(vecx_code_query_scratch(coder));
@@ -133,6 +142,7 @@ rank_lists(VecxListCurve *c, const CurveQuery *query, const uint8 *codes, const 
 	vecx_code_query_init(coder, &code_query, query->x, scratch);
 	for (uint32 i = 0; i < nlists; i++)
 	{
+		place[i] = VECX_NO_LEAF;
 		if (heads[i] == InvalidBlockNumber)
 			continue;
 		order[n].est = vecx_code_distance(coder, &code_query, codes + (Size) i * coder->nbytes);
@@ -140,72 +150,29 @@ rank_lists(VecxListCurve *c, const CurveQuery *query, const uint8 *codes, const 
 	}
 	qsort(order, n, sizeof(VecxCandidate), compare_est);
 	for (uint32 i = 0; i < n; i++)
-		place[order[i].id] = i + 1;
+	{
+		nav[i] = order[i].est;
+		place[order[i].id] = i;
+	}
 	pfree(scratch);
+	return n;
 }
 
-/* The number of lists of a point of the curve: from 1 to all, in equal ratios. */
-static uint16
-probes_of_point(int point, uint32 nlists)
+/* Where in the order the first list with a row is. */
+static uint32
+place_of_row(const CurveQuery *query, VecxId row, int replicas, const uint32 *place)
 {
-	double		probes = pow(nlists, (double) point / (VECX_CURVE_POINTS - 1));
+	uint32		least = VECX_NO_LEAF;
 
-	return (uint16) Min(ceil(probes), PG_UINT16_MAX);
-}
-
-/* What is found in so many lists, summed up over the queries. */
-typedef struct Sums
-{
-	double		sum;
-	double		squares;
-} Sums;
-
-static void
-add_query(const CurveQuery *query, int rows, const uint32 *place, uint32 nlists, Sums *sums)
-{
-	/* the farthest is first */
-	int			n = Min(rows, query->n);
-	const VecxCandidate *nearest = query->nearest + query->n - n;
-
-	for (int point = 0; point < VECX_CURVE_POINTS; point++)
+	for (int i = 0; i < replicas; i++)
 	{
-		uint16		probes = probes_of_point(point, nlists);
-		int			hits = 0;
-		double		share;
+		uint32		list = query->lists[row * replicas + i];
 
-		for (int i = 0; i < n; i++)
-			hits += place[nearest[i].id] <= probes;
-		share = (double) hits / n * (1 - LOST_BY_CODES);
-		sums[point].sum += share;
-		sums[point].squares += share * share;
+		if (list == VECX_NO_LEAF)
+			break;
+		least = Min(least, place[list]);
 	}
-}
-
-static void
-fill_line(VecxCurvePoint *points, const Sums *sums, int n, uint32 nlists, int list_rows)
-{
-	uint16		least = 0;
-
-	for (int i = 0; i < VECX_CURVE_POINTS; i++)
-	{
-		double		mean = sums[i].sum / n;
-		double		variance = Max(sums[i].squares / n - mean * mean, 0);
-		double		lower = Max(mean - LOWER_BOUND * sqrt(variance / n), 0);
-
-		points[i].multiple = probes_of_point(i, nlists);
-		points[i].patience = 256;
-		points[i].mean = (uint16) (mean * PG_UINT16_MAX);
-		points[i].lower = Max(least, (uint16) (lower * PG_UINT16_MAX));
-		points[i].records = (uint16) Min((double) points[i].multiple * list_rows, PG_UINT16_MAX);
-		least = points[i].lower;
-	}
-}
-
-static void
-set_curve(VecxMetaPageData *meta, void *arg)
-{
-	meta->curve = *(const VecxCurveData *) arg;
-	meta->curve.model = meta->current_model;
+	return least;
 }
 
 /*
@@ -215,37 +182,27 @@ set_curve(VecxMetaPageData *meta, void *arg)
 void
 VecxListCurveStore(VecxListCurve *c, const uint8 *codes, const BlockNumber *heads, uint32 nlists)
 {
+	int			replicas = c->index->lists->replicas;
 	VecxCandidate *order = MemoryContextAllocHuge(c->cxt, sizeof(VecxCandidate) * Max(nlists, 1));
+	float	   *nav = MemoryContextAllocHuge(c->cxt, sizeof(float) * Max(nlists, 1));
 	uint32	   *place = MemoryContextAllocHuge(c->cxt, sizeof(uint32) * Max(nlists, 1));
-	Sums		sums[VECX_CURVE_KS][VECX_CURVE_POINTS];
-	VecxCurveData curve;
-	int			n = 0;
+	uint32		places[MANY_ROWS];
+	VecxProbeSums *sums = VecxProbeSumsMake(c->index, nlists);
 
-	memset(sums, 0, sizeof(sums));
-	memset(&curve, 0, sizeof(curve));
 	for (int q = 0; q < c->nqueries; q++)
 	{
-		CurveQuery	   *query = &c->queries[q];
+		CurveQuery *query = &c->queries[q];
+		uint32		n;
 
 		CHECK_FOR_INTERRUPTS();
 		if (query->n == 0)
 			continue;
-		rank_lists(c, query, codes, heads, nlists, order, place);
+		n = rank_lists(c, query, codes, heads, nlists, order, nav, place);
 		qsort(query->nearest, query->n, sizeof(VecxCandidate), compare_est);
-		for (int k = 0; k < VECX_CURVE_KS; k++)
-			add_query(query, VecxCurveRows[k], place, nlists, sums[k]);
-		n++;
+		/* the farthest is first */
+		for (int i = 0; i < query->n; i++)
+			places[i] = place_of_row(query, query->nearest[query->n - 1 - i].id, replicas, place);
+		VecxProbeSumsAdd(sums, nav, n, places, query->n);
 	}
-	if (n < VECX_LEAST_QUERIES)
-		return;
-	for (int k = 0; k < VECX_CURVE_KS; k++)
-	{
-		curve.npoints[k] = VECX_CURVE_POINTS;
-		fill_line(curve.points[k], sums[k], n, nlists, c->index->lists->list_rows);
-	}
-	curve.vertices = nlists;
-	curve.nblocks = RelationGetNumberOfBlocks(c->index->rel);
-	curve.queries = (uint16) n;
-	curve.source = VECX_CURVE_STORED;
-	VecxMetaEdit(c->index, set_curve, &curve);
+	VecxProbeSumsStore(sums, VECX_CURVE_STORED);
 }

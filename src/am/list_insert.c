@@ -253,17 +253,37 @@ start_list(VecxIndex *index, VecxListEncoder *encoder, const float *x, VecxListI
 	VecxInsertCentroid(index, code, make_page(index, InvalidBlockNumber, item));
 }
 
+/* Codes the row for a list and adds it there, if that takes it; *too_long is whether
+ * the list should be split. */
+static bool
+add_to_list(VecxIndex *index, VecxListEncoder *encoder, const float *x, const VecxOpened *centroid,
+			float *centre, VecxListItem *item, bool *too_long)
+{
+	uint32		npages = 0;
+	bool		done;
+
+	CHECK_FOR_INTERRUPTS();
+	vecx_code_decode(&index->coder, centroid->code, centre);
+	VecxListEncoderUse(encoder, centre);
+	VecxListEncode(encoder, x, NULL, item);
+	done = append(index, VecxListOfTid(&centroid->tids[0]), item, &npages);
+	*too_long = done && npages > VecxListMostPages(index->lists);
+	return done;
+}
+
 void
 VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const VecxRowEntry *row)
 {
 	const float *x = input->vec;
 	float	   *centre = palloc(sizeof(float) * index->meta.dim);
 	VecxListItem *item = palloc0(index->lists->item_bytes);
+	int			places[VECX_MOST_REPLICAS];	/* of the row, then of its copies */
+	bool		too_long[VECX_MOST_REPLICAS] = {false};
+	int			n = 0;
 	VecxListEncoder encoder;
 	VecxOpened *near;
 	int			nnear;
 	int			at = 0;
-	uint32		npages = 0;
 
 	VecxListEncoderInit(&encoder, index);
 	memcpy(VecxListItemRow(item), row, index->lists->row_size);
@@ -272,20 +292,24 @@ VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const Ve
 	VecxIndexRefresh(index);
 	near = nearest_centroids(index, x, &nnear);
 	for (at = 0; at < nnear; at++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (near[at].dead || near[at].nrows < 1)
-			continue;
-		vecx_code_decode(&index->coder, near[at].code, centre);
-		VecxListEncoderUse(&encoder, centre);
-		VecxListEncode(&encoder, x, NULL, item);
-		if (append(index, VecxListOfTid(&near[at].tids[0]), item, &npages))
+		if (!near[at].dead && near[at].nrows > 0 &&
+			add_to_list(index, &encoder, x, &near[at], centre, item, &too_long[0]))
 			break;
+	if (at < nnear)
+	{
+		places[0] = at;
+		n = 1 + VecxListChooseCopies(index, x, near, nnear, at, places + 1);
 	}
+	VecxListItemRow(item)->flags |= VECX_ROW_COPY;
+	/* one that is closed by now goes without */
+	for (int i = 1; i < n; i++)
+		(void) add_to_list(index, &encoder, x, &near[places[i]], centre, item, &too_long[i]);
 	UnlockPage(index->rel, VECX_META_BLKNO, ShareLock);
 
-	if (at == nnear)
+	VecxListItemRow(item)->flags = row->flags;
+	if (n == 0)
 		start_list(index, &encoder, x, item);
-	else if (npages > VecxListMostPages(index->lists))
-		VecxListMaybeSplit(index, heap, near[at].id, VecxListOfTid(&near[at].tids[0]));
+	for (int i = 0; i < n; i++)
+		if (too_long[i])
+			VecxListMaybeSplit(index, heap, near[places[i]].id, VecxListOfTid(&near[places[i]].tids[0]));
 }

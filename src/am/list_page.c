@@ -72,6 +72,8 @@ bind_lists(VecxIndex *index, const uint8 *bytes, Size nbytes)
 	lists->page_blocks = (int) (VECX_LIST_PAGE_ROOM / lists->block_bytes);
 	lists->page_rows = lists->page_blocks * VECX_LIST_BLOCK;
 	lists->list_rows = (int) index->meta.list_rows;
+	lists->list_entries = (int) VecxListEntries(&index->meta);
+	lists->replicas = (int) index->meta.list_replicas;
 	lists->item_bytes = MAXALIGN(offsetof(VecxListItem, bytes) + lists->row_size + lists->code.ncolumns +
 								 lists->code.extra_bytes);
 	if (lists->page_blocks < 1)
@@ -92,7 +94,8 @@ VecxListsOpen(VecxIndex *index)
 	uint8	   *bytes;
 
 	if (meta->list_code_bytes < 1 || meta->list_code_bytes > 16 * VECX_BASIS_MAX_BYTES ||
-		meta->list_rows < VECX_MIN_LIST_ROWS || meta->list_rows > VECX_MAX_LIST_ROWS)
+		meta->list_rows < VECX_MIN_LIST_ROWS || meta->list_rows > VECX_MAX_LIST_ROWS ||
+		meta->list_replicas < 1 || meta->list_replicas > VECX_MOST_REPLICAS)
 		VecxCorrupted(index->rel, VECX_META_BLKNO, "the metapage has values out of range");
 	bytes = MemoryContextAlloc(index->cxt, meta->list_code_bytes);
 	VecxBlobRead(index->rel, meta->list_code, bytes, meta->list_code_bytes);

@@ -34,9 +34,6 @@
 #define NEAR_ROWS		128
 #define NEAR_PART		16
 
-/* After so many rows more lists are read, unless it is known how many are wanted. */
-#define UNKNOWN_ROWS	10
-
 /* Marks of a block: its rows were taken up; the list that begins there was found
  * as one that rows were moved to. */
 #define PAGE_READ		1
@@ -77,7 +74,10 @@ struct VecxListScan
 	int			norder;
 	int			order_cap;
 	int			at;
+	float		expected;		/* rows in the lists that are read first */
 	int			probes;			/* lists to read before rows leave */
+	float		ratio;			/* and how many times as far as the nearest they may be */
+	float		limit;			/* so the distance */
 	int			nread;			/* lists with rows that were read */
 	int64		allowed;		/* rows that may leave before more are read */
 
@@ -129,7 +129,7 @@ struct VecxListScan
 
 VecxListScan *
 VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxProbe *probe,
-				 const VecxRange *range, const VecxFilterQuery *filter, int64 rows, int probes)
+				 const VecxRange *range, const VecxFilterQuery *filter, const VecxEffort *effort)
 {
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	VecxListScan *ls = palloc0(sizeof(VecxListScan));
@@ -141,8 +141,11 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->probe = probe;
 	ls->range = range;
 	ls->filter = filter;
-	ls->probes = probes;
-	ls->allowed = rows > 0 ? rows : UNKNOWN_ROWS;
+	ls->probes = effort->width;
+	ls->expected = effort->records;
+	ls->ratio = effort->ratio;
+	ls->limit = INFINITY;
+	ls->allowed = effort->rows;
 	ls->next = InvalidBlockNumber;
 	ls->est = palloc(sizeof(float) * VECX_LIST_BLOCK);
 	ls->sigma = palloc(sizeof(float) * VECX_LIST_BLOCK);
@@ -180,7 +183,7 @@ make_room(VecxListScan *ls, int more)
 		return;
 	if (ls->far == NULL)
 	{
-		ls->far_cap = Max(more, (int) Min((double) ls->probes * ls->index->lists->list_rows * 1.25,
+		ls->far_cap = Max(more, (int) Min((double) ls->expected * 1.25,
 										  (double) ls->most_rows));
 		ls->far = MemoryContextAllocHuge(ls->cxt, sizeof(WaitingRow) * ls->far_cap);
 		return;
@@ -536,6 +539,8 @@ find_lists(VecxListScan *ls)
 	VecxSearchKeepOpened(ls->search, left);
 	VecxSearchRelease(ls->search);
 	qsort(ls->order, ls->norder, sizeof(VecxOpened), compare_order);
+	if (ls->lists_read == 0 && ls->norder > 0)
+		ls->limit = VecxProbeLimit(ls->index, ls->order[0].nav, ls->ratio);
 	return true;
 }
 
@@ -586,6 +591,14 @@ next_page(VecxListScan *ls, BlockNumber *blkno)
 	return true;
 }
 
+/* Whether the list whose turn it is is too far away to be read before rows leave. */
+static bool
+is_pruned(const VecxListScan *ls)
+{
+	return ls->next == InvalidBlockNumber && ls->nforwards == 0 && ls->at < ls->norder &&
+		ls->order[ls->at].nav > ls->limit && ls->nread >= VecxLeastProbes(ls->probes);
+}
+
 /*
  * Reads as many lists as there should have been read when so many rows have left,
  * or until memory is full.  False if no row is waiting then, and there is no more.
@@ -596,7 +609,10 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 	while (rows_given >= ls->allowed)
 	{
 		ls->allowed *= 2;
+		/* what was too far away for the first rows has been left out */
+		ls->probes = isinf(ls->ratio) ? ls->probes : Min(ls->probes, ls->nread);
 		ls->probes += ls->probes / 2 + 1;
+		ls->ratio = ls->limit = INFINITY;
 	}
 	while (ls->nread < ls->probes || waiting_rows(ls) == 0)
 	{
@@ -609,6 +625,8 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		/* what is not near by the graph comes when all else has left */
 		if (ls->sweeping && ls->next == InvalidBlockNumber && ls->nforwards == 0 &&
 			waiting_rows(ls) > 0)
+			break;
+		if (is_pruned(ls) && waiting_rows(ls) > 0)
 			break;
 		if (!next_page(ls, &blkno))
 			break;
@@ -672,15 +690,20 @@ VecxListScanForget(VecxListScan *ls)
 }
 
 /*
- * Lets so many lists at least be read before more rows leave.  False if memory is full,
- * or there is no other list that a search finds.
+ * Lets so many lists at least, within a ratio of distances, be read before more rows
+ * leave.  False if memory is full, or there is no other list that a search finds.
  */
 bool
-VecxListScanWiden(VecxListScan *ls, int probes)
+VecxListScanWiden(VecxListScan *ls, int probes, float ratio)
 {
-	bool		may = ls->nread >= ls->probes;
+	bool		may = ls->nread >= ls->probes || is_pruned(ls);
 
 	ls->probes = Max(ls->probes, probes);
+	if (ratio > ls->ratio)
+	{
+		ls->limit = isinf(ratio) ? INFINITY : ls->limit * (ratio / ls->ratio) * (ratio / ls->ratio);
+		ls->ratio = ratio;
+	}
 	return may;
 }
 
@@ -689,6 +712,13 @@ int
 VecxListScanProbes(const VecxListScan *ls)
 {
 	return ls->probes;
+}
+
+/* And how many times as far as the nearest they may be. */
+float
+VecxListScanRatio(const VecxListScan *ls)
+{
+	return ls->ratio;
 }
 
 /* The least lower bound of the rows that wait; false if none does. */

@@ -163,7 +163,7 @@ find_parts(Split *s)
 	VecxIndex  *index = s->index;
 	uint32		dim = index->meta.dim;
 	int			most = Min(MAX_SAMPLE, s->nrows);
-	uint32		k = (uint32) Min(Max(s->nrows / index->lists->list_rows, 2), MAX_PARTS);
+	uint32		k = (uint32) Min(Max(s->nrows / index->lists->list_entries, 2), MAX_PARTS);
 	float	   *centre = palloc(sizeof(float) * dim);
 	uint32	   *of = palloc(sizeof(uint32) * Max(most, 1));
 	float	   *centres;
@@ -414,7 +414,7 @@ split(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head)
 	s.exact = VecxExactMake(heap, index->rel, NULL);
 	VecxTrainEnvInit(&s.env, CurrentMemoryContext);
 	read_rows(&s);
-	if (s.nrows > index->lists->list_rows && find_parts(&s))
+	if (s.nrows > index->lists->list_entries && find_parts(&s))
 	{
 		assign_rows(&s);
 		VecxExactReset(s.exact);

@@ -54,6 +54,8 @@ VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callbac
 	int			nrows = header->nrows;
 	bool	   *dead;
 	int			ndead = 0;
+	int			nlive = 0;
+	int			nremoved = 0;
 
 	if (header->retired != 0)
 	{
@@ -67,13 +69,19 @@ VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callbac
 	dead = palloc(sizeof(bool) * nrows);
 	for (int i = 0; i < nrows; i++)
 	{
-		dead[i] = callback(&VecxListRow(index->lists, page, i)->tid, arg);
+		VecxRowEntry *row = VecxListRow(index->lists, page, i);
+
+		dead[i] = callback(&row->tid, arg);
 		ndead += dead[i];
+		if (row->flags & VECX_ROW_COPY)
+			continue;
+		nlive += !dead[i];
+		nremoved += dead[i];
 	}
 	if (ndead > 0)
 		remove_rows(index, buf, dead, nrows);
-	*live += nrows - ndead;
-	*removed += ndead;
+	*live += nlive;
+	*removed += nremoved;
 	pfree(dead);
 	return false;
 }

@@ -117,7 +117,7 @@ extern VecxListCurve *VecxListCurveMake(VecxIndex *index, int rows);
 extern void VecxListCurveAddQuery(VecxListCurve *curve, ItemPointer tid, const float *x,
 								  const float *mean, float *work);
 extern void VecxListCurveSeeRows(VecxListCurve *curve, const VecxPoints *points,
-								 const ItemPointerData *tids, const uint32 *lists);
+								 const ItemPointerData *tids, const uint32 *lists, uint32 nlists);
 extern void VecxListCurveStore(VecxListCurve *curve, const uint8 *codes, const BlockNumber *heads,
 							   uint32 nlists);
 

@@ -13,10 +13,12 @@
 
 #include "am/am.h"
 #include "am/plan.h"
+#include "code/code_replica.h"
 #include "vecx.h"
 
 int			vecx_ef_search = 0;
 int			vecx_probes = 0;
+double		vecx_probe_ratio = 0;
 double		vecx_target_recall = VECX_DEFAULT_TARGET_RECALL;
 bool		vecx_target_recall_is_own = false;
 int			vecx_scan_order = VECX_SCAN_RELAXED;
@@ -68,6 +70,16 @@ assign_target_recall(double newval, void *extra)
 	vecx_target_recall_is_own = extra && *(bool *) extra;
 }
 
+/* No list is nearer than the nearest. */
+static bool
+check_probe_ratio(double *newval, void **extra, GucSource source)
+{
+	if (*newval == 0 || *newval >= 1)
+		return true;
+	GUC_check_errdetail("A ratio below 1 leaves no list to read.");
+	return false;
+}
+
 /* Plans made for the other order may rely on it, see plan_order.c. */
 static void
 assign_scan_order(int newval, void *extra)
@@ -108,6 +120,10 @@ vecxAmInit(void)
 					  "Rows of a list with structure = lists; 0 lets the build choose",
 					  0, VECX_MIN_LIST_ROWS, VECX_MAX_LIST_ROWS, AccessExclusiveLock);
 
+	add_int_reloption(vecx_relopt_kind, "replicas",
+					  "Lists that a row is put into at most, with structure = lists",
+					  VECX_DEFAULT_REPLICAS, 1, VECX_MOST_REPLICAS, AccessExclusiveLock);
+
 	add_real_reloption(vecx_relopt_kind, "target_recall",
 					   "Share of the nearest rows that searches should find",
 					   0, VECX_MIN_TARGET_RECALL, VECX_MAX_TARGET_RECALL,
@@ -126,6 +142,11 @@ vecxAmInit(void)
 							"Lists that a search reads before it returns its first row.",
 							&vecx_probes, 0, 0, VECX_MAX_PROBES,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("vecx.probe_ratio",
+							 "How many times as far as the nearest list others are read; 0 lets vecx.target_recall choose.",
+							 "Lists of a vecx index with structure = lists that are farther are not read before the first row is returned.",
+							 &vecx_probe_ratio, 0, 0, VECX_MAX_PROBE_RATIO,
+							 PGC_USERSET, 0, check_probe_ratio, NULL, NULL);
 	DefineCustomRealVariable("vecx.target_recall",
 							 "Share of the nearest rows that searches should find.",
 							 "By what was measured for the index; see vecx_calibrate.",
@@ -157,6 +178,7 @@ vecxoptions(Datum reloptions, bool validate)
 		{"quantizer", RELOPT_TYPE_ENUM, offsetof(VecxOptions, quantizer)},
 		{"bits", RELOPT_TYPE_INT, offsetof(VecxOptions, bits)},
 		{"list_rows", RELOPT_TYPE_INT, offsetof(VecxOptions, list_rows)},
+		{"replicas", RELOPT_TYPE_INT, offsetof(VecxOptions, replicas)},
 		{"target_recall", RELOPT_TYPE_REAL, offsetof(VecxOptions, target_recall)},
 		{"auto_calibrate", RELOPT_TYPE_BOOL, offsetof(VecxOptions, auto_calibrate)},
 	};

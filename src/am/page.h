@@ -74,6 +74,8 @@ typedef struct VecxRowEntry
 
 /* In a record or segment: the row is dead to everybody, as a scan found. */
 #define VECX_ROW_KILLED			4
+/* In a list: the row is in another one, without this flag. */
+#define VECX_ROW_COPY			8
 /* Never on a page: a condition has to be tested on the row itself. */
 #define VECX_ROW_RECHECK		0x8000
 
@@ -235,7 +237,8 @@ typedef struct VecxMetaPageData
 	BlockNumber list_code;		/* MODEL pages of the quantiser */
 	uint32		list_code_bytes;
 	uint32		list_rows;		/* rows that lists are made for */
-	uint32		unused2;
+	uint16		list_replicas;	/* lists that a row goes to, at most */
+	uint16		unused2;
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1

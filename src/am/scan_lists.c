@@ -38,6 +38,13 @@ lookup_cost(const VecxScan *so)
 		COST_OF_LOOKUP : COST_OF_DETOAST;
 }
 
+/* Lists that an effort is likely to read. */
+static double
+lists_of_effort(const VecxScan *so)
+{
+	return so->effort.records / so->index->lists->list_entries;
+}
+
 /* To read so many lists. */
 static double
 cost_of_lists(const VecxScan *so, double probes)
@@ -46,8 +53,8 @@ cost_of_lists(const VecxScan *so, double probes)
 
 	/* no more than there are */
 	probes = Min(probes, (double) RelationGetNumberOfBlocks(so->index->rel) * lists->page_rows /
-				 lists->list_rows);
-	return probes * (COST_OF_LIST + lists->list_rows * COST_OF_ROW) +
+				 lists->list_entries);
+	return probes * (COST_OF_LIST + lists->list_entries * COST_OF_ROW) +
 		LOOKUPS_ANYWAY * lookup_cost(so);
 }
 
@@ -123,7 +130,7 @@ VecxScanStartLists(IndexScanDesc scan, VecxScan *so)
 	if (so->may_look_up)
 	{
 		VecxProbesOfShare(so->index->rel, &so->index->meta, rows_wanted(so, share), share, &so->effort);
-		if (so->otherwise <= cost_of_lists(so, so->effort.width) && look_up(scan, so))
+		if (so->otherwise <= cost_of_lists(so, lists_of_effort(so)) && look_up(scan, so))
 			return;
 	}
 	so->phase = VECX_PHASE_GRAPH;
@@ -145,11 +152,11 @@ widen(IndexScanDesc scan, VecxScan *so)
 		double		rank = VecxListScanRank(so->lists, wanted);
 
 		VecxProbesOfShare(so->index->rel, &so->index->meta, wanted, (double) wanted / rank, &so->effort);
-		if (so->may_look_up && so->otherwise < cost_of_lists(so, so->effort.width - probes) &&
+		if (so->may_look_up && so->otherwise < cost_of_lists(so, lists_of_effort(so) - probes) &&
 			look_up(scan, so))
 			return false;
-		if (so->effort.width <= probes ||
-			!VecxListScanWiden(so->lists, Min(so->effort.width, 2 * probes)))
+		if ((so->effort.width <= probes && so->effort.ratio <= VecxListScanRatio(so->lists)) ||
+			!VecxListScanWiden(so->lists, Min(so->effort.width, 2 * probes), so->effort.ratio))
 			break;
 		(void) VecxListScanFill(so->lists, so->given);
 	}

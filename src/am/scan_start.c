@@ -296,7 +296,7 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	if (so->index->lists && so->phase != VECX_PHASE_DONE && so->phase != VECX_PHASE_SET)
 	{
 		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, &so->range,
-									 so->filter, so->counts.rows_wanted, so->width);
+									 so->filter, &so->effort);
 		so->counts.width = so->width;
 	}
 }

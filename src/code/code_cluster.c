@@ -261,7 +261,7 @@ refine(const VecxTrainEnv *env, const VecxPoints *sample, VecxClusters *clusters
 	float	   *sums = env->alloc(env->arg, sizeof(float) * n * pdim);
 	uint32_t   *counts = env->alloc(env->arg, sizeof(uint32_t) * n);
 	uint32_t	leaf[BATCH];
-	float	   *room = env->alloc(env->arg, sizeof(float) * vecx_clusters_room(clusters, BATCH));
+	float	   *room = env->alloc(env->arg, sizeof(float) * vecx_clusters_room(clusters, BATCH, 1));
 
 	for (int round = 0; round < REFINING_ROUNDS; round++)
 	{
@@ -275,7 +275,7 @@ refine(const VecxTrainEnv *env, const VecxPoints *sample, VecxClusters *clusters
 			batch.count = sample->count - i < BATCH ? sample->count - i : BATCH;
 			batch.heads += i;
 			batch.points += i * pdim;
-			vecx_clusters_assign(clusters, &batch, leaf, room);
+			vecx_clusters_assign(clusters, &batch, 1, leaf, room);
 			for (size_t j = 0; j < batch.count; j++)
 			{
 				add_point(&batch, j, sums + leaf[j] * pdim);
@@ -364,20 +364,41 @@ vecx_clusters_use_centre(VecxClusters *clusters, uint32_t leaf, float *work)
 }
 
 size_t
-vecx_clusters_room(const VecxClusters *clusters, size_t batch)
+vecx_clusters_room(const VecxClusters *clusters, size_t batch, uint32_t k)
 {
-	return batch * clusters->ntops + clusters->nleaves;
+	return batch * clusters->ntops + clusters->nleaves + k;
 }
 
-/* The nearest leaf of the point of the batch, by its distances to all tops. */
-static uint32_t
-nearest_leaf(const VecxClusters *clusters, const VecxPoints *batch, size_t at, const float *tops,
-			 float *room)
+/* Keeps a leaf if it is one of the k nearest so far; dist has their distances. */
+static void
+keep_leaf(uint32_t *leaf, float *dist, uint32_t k, uint32_t found, float distance)
+{
+	uint32_t	i = k - 1;
+
+	if (!(distance < dist[i]))
+		return;
+	for (; i > 0 && dist[i - 1] > distance; i--)
+	{
+		leaf[i] = leaf[i - 1];
+		dist[i] = dist[i - 1];
+	}
+	leaf[i] = found;
+	dist[i] = distance;
+}
+
+/* The nearest leaves of the point of the batch, by its distances to all tops. */
+static void
+nearest_leaves(const VecxClusters *clusters, const VecxPoints *batch, size_t at, const float *tops,
+			   uint32_t k, uint32_t *leaf, float *dist, float *room)
 {
 	uint32_t	nearest[VECX_CLUSTER_BEAM];
 	uint32_t	n = 0;
-	uint32_t	best = 0;
-	float		best_distance = INFINITY;
+
+	for (uint32_t i = 0; i < k; i++)
+	{
+		leaf[i] = VECX_NO_LEAF;
+		dist[i] = INFINITY;
+	}
 
 	for (uint32_t t = 0; t < clusters->ntops; t++)
 	{
@@ -401,21 +422,18 @@ nearest_leaf(const VecxClusters *clusters, const VecxPoints *batch, size_t at, c
 		own.points += first * own.nbytes;
 		vecx_point_distances(VECX_METRIC_L2, VECX_POINT_L2SQ, batch, at, 1, &own, room);
 		for (uint32_t c = 0; c < own.count; c++)
-			if (room[c] < best_distance)
-			{
-				best_distance = room[c];
-				best = first + c;
-			}
+			keep_leaf(leaf, dist, k, first + c, room[c]);
 	}
-	return best;
 }
 
 void
-vecx_clusters_assign(const VecxClusters *clusters, const VecxPoints *batch, uint32_t *leaf, float *room)
+vecx_clusters_assign(const VecxClusters *clusters, const VecxPoints *batch, uint32_t k,
+					 uint32_t *leaf, float *room)
 {
-	float	   *own = room + batch->count * clusters->ntops;
+	float	   *dist = room + batch->count * clusters->ntops;
+	float	   *own = dist + k;
 
 	vecx_point_distances(VECX_METRIC_L2, VECX_POINT_L2SQ, batch, 0, batch->count, &clusters->tops, room);
 	for (size_t i = 0; i < batch->count; i++)
-		leaf[i] = nearest_leaf(clusters, batch, i, room + i * clusters->ntops, own);
+		nearest_leaves(clusters, batch, i, room + i * clusters->ntops, k, leaf + i * k, dist, own);
 }

@@ -48,10 +48,14 @@ extern void vecx_clusters_make(const VecxTrainEnv *env, const VecxPoints *sample
 /* Takes the centre of a leaf as it is now for comparing. */
 extern void vecx_clusters_use_centre(VecxClusters *clusters, uint32_t leaf, float *work);
 
-/* The nearest leaf of each point of the batch.  room is float[] of
+/* No leaf. */
+#define VECX_NO_LEAF		UINT32_MAX
+
+/* The k nearest leaves of each point of the batch, nearest first, k of them for each
+ * point; where there are fewer VECX_NO_LEAF follows.  room is float[] of
  * vecx_clusters_room(). */
-extern size_t vecx_clusters_room(const VecxClusters *clusters, size_t batch);
-extern void vecx_clusters_assign(const VecxClusters *clusters, const VecxPoints *batch,
+extern size_t vecx_clusters_room(const VecxClusters *clusters, size_t batch, uint32_t k);
+extern void vecx_clusters_assign(const VecxClusters *clusters, const VecxPoints *batch, uint32_t k,
 								 uint32_t *leaf, float *room);
 
 /*

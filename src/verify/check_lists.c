@@ -1,7 +1,7 @@
 /*
  * check_lists.c
  *    Checks posting lists: each page by itself, and the pages of a list from its
- *    centroid on.
+ *    centroid on.  A row is in a list once, and one of its entries is no copy.
  *
  * What a crash may leave is no damage: pages that no centroid leads to, a tail
  * that lags, rows both in a list that was being split and in one of the new ones.
@@ -19,6 +19,9 @@ struct VecxListCheck
 	VecxRowCheck *rows;
 	VecxIdSet	met;			/* pages of lists */
 	VecxListItem *item;
+	ItemPointerData *tids;		/* of the list at hand */
+	int			ntids;
+	int			tids_cap;
 };
 
 VecxListCheck *
@@ -80,6 +83,37 @@ VecxListCheckPage(VecxListCheck *c, BlockNumber blkno, Page page)
 	}
 }
 
+/* Notes the TIDs of a page of the list at hand. */
+static void
+note_tids(VecxListCheck *c, const VecxRowEntry *rows, int nrows)
+{
+	if (c->ntids + nrows > c->tids_cap)
+	{
+		c->tids_cap = Max(c->tids_cap * 2, c->ntids + nrows);
+		c->tids = c->tids ? repalloc_huge(c->tids, sizeof(ItemPointerData) * c->tids_cap) :
+			MemoryContextAllocHuge(CurrentMemoryContext, sizeof(ItemPointerData) * c->tids_cap);
+	}
+	for (int i = 0; i < nrows; i++)
+		c->tids[c->ntids++] = VecxRowAt(rows, c->index->lists->row_size, i)->tid;
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
+}
+
+static void
+check_tids(VecxListCheck *c, BlockNumber head)
+{
+	qsort(c->tids, c->ntids, sizeof(ItemPointerData), compare_tids);
+	for (int i = 1; i < c->ntids; i++)
+		if (ItemPointerEquals(&c->tids[i], &c->tids[i - 1]))
+			VecxDamage(c->index->rel, head, InvalidOffsetNumber, "a list has a row twice",
+					   "tid=(%u,%u)", ItemPointerGetBlockNumber(&c->tids[i]),
+					   ItemPointerGetOffsetNumber(&c->tids[i]));
+}
+
 /* The list that the centroid at blkno and off leads to. */
 void
 VecxListCheckList(VecxListCheck *c, BlockNumber centroid, OffsetNumber off, BlockNumber head)
@@ -92,6 +126,7 @@ VecxListCheckList(VecxListCheck *c, BlockNumber centroid, OffsetNumber off, Bloc
 	bool		closed = false;
 	bool		met_tail = false;
 
+	c->ntids = 0;
 	while (blkno != InvalidBlockNumber)
 	{
 		Buffer		buf;
@@ -126,9 +161,11 @@ VecxListCheckList(VecxListCheck *c, BlockNumber centroid, OffsetNumber off, Bloc
 		UnlockReleaseBuffer(buf);
 		VecxRowCheckAdd(c->rows, VecxIdMake(blkno, FirstOffsetNumber),
 						closed ? VECX_CHECK_LEFT_BEHIND : 0, blkno, InvalidOffsetNumber, rows, nrows);
+		note_tids(c, rows, nrows);
 		blkno = next;
 	}
 	if (!met_tail)
 		VecxDamage(rel, head, InvalidOffsetNumber, "the tail of a list is not in it", "tail=%u", tail);
+	check_tids(c, head);
 	pfree(rows);
 }

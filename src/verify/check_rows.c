@@ -101,7 +101,7 @@ VecxRowCheckMake(VecxTarget *target, VecxIndex *index)
 static inline bool
 is_of_vertex(uint16 why)
 {
-	return why == 0 || why == VECX_ROW_KILLED;
+	return why == 0 || why == VECX_ROW_KILLED || why == VECX_ROW_COPY;
 }
 
 /* Puts a row to be sorted. */
@@ -138,7 +138,7 @@ VecxRowCheckAdd(VecxRowCheck *rows, VecxId id, uint32 hash, BlockNumber blkno,
 			heap_offset < FirstOffsetNumber || heap_offset > MaxHeapTuplesPerPage)
 			VecxDamage(rel, blkno, off, "a row lies beyond the table",
 					   "row=%d tid=(%u,%u)", i, heap_block, heap_offset);
-		if (id != VECX_INVALID_ID ? !is_of_vertex(why) :
+		if (id != VECX_INVALID_ID ? !is_of_vertex(why) || (why == VECX_ROW_COPY && !rows->index->lists) :
 			(why != VECX_ROW_UNSCORABLE && why != VECX_ROW_NULL))
 			VecxDamage(rel, blkno, off, "a row has flags that do not exist",
 					   "row=%d tid=(%u,%u) flags=%u", i, heap_block, heap_offset, why);
@@ -194,8 +194,9 @@ advance(VecxRowCheck *rows)
 	rows->next.why = pg_ntoh16(key.why);
 	rows->next.id = pg_ntoh32(key.id);
 	rows->next.hash = pg_ntoh32(key.hash);
+	/* copies come last */
 	if (had_last && ItemPointerEquals(&last.tid, &rows->next.tid) &&
-		!is_left_behind(rows, &last) && !is_left_behind(rows, &rows->next))
+		rows->next.why != VECX_ROW_COPY && !is_left_behind(rows, &last) && !is_left_behind(rows, &rows->next))
 		VecxDamage(rows->index->rel, row_block(&rows->next), row_offset(&rows->next),
 				   "a row is in it twice", "tid=(%u,%u) other block=%u offset=%u",
 				   ItemPointerGetBlockNumber(&last.tid), ItemPointerGetOffsetNumber(&last.tid),
@@ -330,6 +331,9 @@ check_row(VecxRowCheck *rows, ItemPointer tid, const Datum *values, const bool *
 		VecxDamage(rel, row_block(row), row_offset(row),
 				   "a row that can be seen is marked dead", "tid=(%u,%u)",
 				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
+	if (row->why == VECX_ROW_COPY)
+		VecxDamage(rel, row_block(row), row_offset(row), "of a row only copies are in it",
+				   "tid=(%u,%u)", ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
 	if (row->why != expected)
 		VecxDamage(rel, row_block(row), row_offset(row),
 				   "a row is not where rows with such a vector are", "tid=(%u,%u) found=%u expected=%u",

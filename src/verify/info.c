@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -32,7 +34,10 @@ typedef struct Info
 	VecxIdSet	linked;			/* records at the base with a link to them, and the entry */
 	int64		lists;
 	int64		closed_lists;
-	int64		list_rows;
+	int64		list_rows;		/* copies included */
+	int64		list_copies;
+	uint32	   *rows_of;		/* of lists, by their first pages */
+	double		list_squares;	/* sum of the squares of these */
 	int64		list_pages;		/* of the longest list */
 	int64		kind_bytes[VECX_PAGE_LIST + 1];
 	int64		free_bytes;
@@ -131,9 +136,20 @@ static void
 count_list_page(Info *info, BlockNumber blkno, Page page)
 {
 	VecxListPage header = VecxListGetPage(info->index, page, blkno);
+	int64		copies = 0;
 
-	info->rows += header->nrows;
+	for (int i = 0; i < header->nrows; i++)
+		copies += (VecxListRow(info->index->lists, page, i)->flags & VECX_ROW_COPY) != 0;
+	info->rows += header->nrows - copies;
 	info->list_rows += header->nrows;
+	info->list_copies += copies;
+	if (header->head < info->nblocks)
+	{
+		double		before = info->rows_of[header->head];
+
+		info->rows_of[header->head] += header->nrows;
+		info->list_squares += (before + header->nrows) * (before + header->nrows) - before * before;
+	}
 	if (header->head != blkno || header->retired != 0)
 		return;
 	info->lists++;
@@ -174,6 +190,9 @@ count_index(Info *info)
 	info->nblocks = RelationGetNumberOfBlocks(info->target.rel);
 	VecxIdSetInitBitmap(&info->live, CurrentMemoryContext, info->nblocks);
 	VecxIdSetInitBitmap(&info->linked, CurrentMemoryContext, info->nblocks);
+	if (info->index->lists)
+		info->rows_of = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(uint32) * (info->nblocks + 1),
+												   MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	for (BlockNumber blkno = VECX_META_BLKNO; blkno < info->nblocks; blkno++)
 	{
 		if (VecxReadPageCopy(info->target.rel, blkno, strategy, &page))
@@ -214,8 +233,9 @@ make_result(const Info *info, TupleDesc desc)
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(info->index->rel), 0);
 	const VecxBasis *basis = &VecxCurrentModel(info->index)->basis;
 	const VecxLists *lists = info->index->lists;
-	Datum		values[38];
-	bool		nulls[38] = {false};
+	double		mean = (double) info->list_rows / (double) Max(info->lists, 1);
+	Datum		values[41];
+	bool		nulls[41] = {false};
 	int64		trained = 0;
 	int			n = 0;
 
@@ -256,10 +276,17 @@ make_result(const Info *info, TupleDesc desc)
 	values[n++] = Int64GetDatum(info->lists);
 	values[n++] = Int64GetDatum(info->closed_lists);
 	nulls[n] = info->lists == 0;
-	values[n++] = Float8GetDatum((double) info->list_rows / (double) Max(info->lists, 1));
+	values[n++] = Float8GetDatum(mean);
 	values[n++] = Int64GetDatum(info->list_pages);
 	nulls[n] = !lists;
 	values[n++] = Float8GetDatum(lists ? 8.0 * (double) lists->block_bytes / VECX_LIST_BLOCK : 0);
+	nulls[n] = !lists;
+	values[n++] = Int32GetDatum(meta->list_replicas);
+	nulls[n] = info->list_rows == info->list_copies;
+	values[n++] = Float8GetDatum((double) info->list_rows / (double) Max(info->list_rows - info->list_copies, 1));
+	nulls[n] = info->list_rows == 0;
+	values[n++] = Float8GetDatum(sqrt(Max(info->list_squares / (double) Max(info->lists, 1) - mean * mean, 0)) /
+								 Max(mean, 1));
 	Assert(n == lengthof(values) && n == desc->natts);
 	return heap_form_tuple(desc, values, nulls);
 }

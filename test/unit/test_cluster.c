@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../../src/code/code_cluster.h"
+#include "../../src/code/code_replica.h"
 #include "unit.h"
 
 #define DEFAULT_SEED 20240607
@@ -116,9 +117,9 @@ test_clusters(uint32_t n, uint32_t dim, uint32_t k, bool with_mean)
 			   "%u clusters of %u vectors of %u dimensions, about %u were wanted",
 			   clusters.nleaves, n, dim, k);
 
-	room = malloc(sizeof(float) * vecx_clusters_room(&clusters, n));
+	room = malloc(sizeof(float) * vecx_clusters_room(&clusters, n, 1));
 	count = calloc(clusters.nleaves, sizeof(uint32_t));
-	vecx_clusters_assign(&clusters, &points, leaf, room);
+	vecx_clusters_assign(&clusters, &points, 1, leaf, room);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		double		least = INFINITY;
@@ -166,6 +167,72 @@ test_equal(void)
 	free_points(&points);
 }
 
+/* More leaves than one: the nearest come first, and the first is what one alone is. */
+static void
+test_several(void)
+{
+	enum {N = 500, DIM = 24, K = 40, MANY = 6};
+	float	   *x = make_vectors(N, DIM, 40);
+	VecxPoints	points = make_points(x, N, DIM, NULL);
+	uint32_t	one[N];
+	uint32_t	several[N * MANY];
+	bool		same = true;
+	bool		in_order = true;
+	VecxClusters clusters;
+	float	   *room;
+
+	vecx_clusters_make(&env, &points, DIM, NULL, K, 1, &clusters);
+	room = malloc(sizeof(float) * vecx_clusters_room(&clusters, N, MANY));
+	vecx_clusters_assign(&clusters, &points, 1, one, room);
+	vecx_clusters_assign(&clusters, &points, MANY, several, room);
+	for (uint32_t i = 0; i < N; i++)
+	{
+		same = same && several[i * MANY] == one[i];
+		for (uint32_t j = 1; j < MANY; j++)
+		{
+			const float *before = clusters.centres + several[i * MANY + j - 1] * DIM;
+			const float *after = clusters.centres + several[i * MANY + j] * DIM;
+
+			in_order = in_order && several[i * MANY + j] != several[i * MANY + j - 1] &&
+				distance(x + i * DIM, before, DIM) < 1.1 * distance(x + i * DIM, after, DIM) + 20.0;
+		}
+	}
+	UNIT_CHECK(same && in_order, "leaves come nearest first");
+	free_points(&points);
+	free_points(&clusters.tops);
+	free_points(&clusters.leaves);
+	free(clusters.first);
+	free(clusters.centres);
+	free(x);
+	free(room);
+}
+
+/* Which centres besides the nearest a vector goes to. */
+static void
+test_replicas(void)
+{
+	/* the nearest; one behind it, one on the other side, one too far away */
+	const float near[] = {1.0f, 0.0f};
+	const float behind[] = {1.05f, 0.1f};
+	const float across[] = {-1.1f, 0.0f};
+	const float away[] = {0.0f, 3.0f};
+	const float x[] = {0.0f, 0.0f};
+	const float *centres[] = {near, behind, across, away};
+	const float *same[] = {near};
+	int			chosen[VECX_MOST_REPLICAS];
+
+	UNIT_CHECK(vecx_replicas_choose(VECX_METRIC_L2, x, 2, centres, 4, 1, chosen) == 1 && chosen[0] == 0,
+			   "one list is that of the nearest");
+	UNIT_CHECK(vecx_replicas_choose(VECX_METRIC_L2, x, 2, centres, 4, 8, chosen) == 2 &&
+			   chosen[0] == 0 && chosen[1] == 2, "by distance: in another direction, and not too far");
+	UNIT_CHECK(vecx_replicas_choose(VECX_METRIC_IP, x, 2, centres, 4, 3, chosen) == 3 && chosen[0] == 0,
+			   "by product: as many as are wanted");
+	UNIT_CHECK(vecx_replicas_choose(VECX_METRIC_IP, near, 2, same, 1, 3, chosen) == 1,
+			   "but no more than there are");
+	UNIT_CHECK(vecx_replicas_choose(VECX_METRIC_IP, near, 2, centres, 4, 3, chosen) == 1,
+			   "what is its centre needs no other");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -175,5 +242,7 @@ main(int argc, char **argv)
 	test_clusters(300, 64, 1, true);
 	test_clusters(10, 8, 4, false);
 	test_equal();
+	test_several();
+	test_replicas();
 	return unit_done();
 }

@@ -1,0 +1,200 @@
+/*
+ * list_probes.c
+ *    The curve of posting lists: which share of the nearest rows is in how many of
+ *    the nearest lists.
+ *
+ * A search reads the nearest lists, a number of them at most, and of these only the
+ * ones that are no farther than so many times the nearest: queries in the middle of a
+ * cluster need few, those between clusters many (SPANN's pruning).  Both numbers
+ * make an effort.  Efforts of a grid are tried on each query; of those that find as
+ * much the one that reads least comes into the curve.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "am/list.h"
+
+/* Ratios of distances that are tried; the last one prunes nothing. */
+static const float ratios[] = {
+	1.02f, 1.04f, 1.06f, 1.08f, 1.1f, 1.13f, 1.16f, 1.2f, 1.25f, 1.3f, 1.4f, 1.5f, 1.7f, 2, 3, INFINITY
+};
+
+/* Numbers of lists that are tried. */
+#define NUMBERS		32
+
+/* What the bounds of the estimates leave out of what is read. */
+#define LOST_BY_CODES	0.003
+
+/* Of the standard error, below the mean: a one-sided bound that holds in 90 %. */
+#define LOWER_BOUND		1.2816
+
+/* An effort of the grid, summed up over the queries. */
+typedef struct Sum
+{
+	double		share;			/* of the nearest rows */
+	double		squares;
+	double		lists;
+} Sum;
+
+struct VecxProbeSums
+{
+	VecxIndex  *index;
+	uint32		nlists;
+	int			nqueries;
+	uint16		numbers[NUMBERS];
+	int			nnumbers;
+	Sum			sums[VECX_CURVE_KS][NUMBERS][lengthof(ratios)];
+};
+
+VecxProbeSums *
+VecxProbeSumsMake(VecxIndex *index, uint32 nlists)
+{
+	VecxProbeSums *sums = palloc0(sizeof(VecxProbeSums));
+
+	sums->index = index;
+	sums->nlists = nlists;
+	for (int i = 0; i < NUMBERS; i++)
+	{
+		uint16		number = (uint16) Min(ceil(pow(nlists, (double) i / (NUMBERS - 1))), VECX_MAX_PROBES);
+
+		if (sums->nnumbers == 0 || number > sums->numbers[sums->nnumbers - 1])
+			sums->numbers[sums->nnumbers++] = number;
+	}
+	return sums;
+}
+
+/* Lists of an order that a search reads. */
+static uint32
+lists_read(const float *nav, uint32 nlists, uint32 number, uint32 within)
+{
+	return Min(Min(number, Max(within, VecxLeastProbes(number))), nlists);
+}
+
+/*
+ * Adds a query: nav are the distances of all lists, nearest first; place, in the order
+ * of the rows' distances, says where in it the nearest list with the row is.
+ */
+void
+VecxProbeSumsAdd(VecxProbeSums *sums, const float *nav, uint32 nlists, const uint32 *place, int nrows)
+{
+	uint32		within[lengthof(ratios)];
+
+	for (int r = 0; r < lengthof(ratios); r++)
+	{
+		float		limit = VecxProbeLimit(sums->index, nav[0], ratios[r]);
+
+		within[r] = r > 0 ? within[r - 1] : 0;
+		while (within[r] < nlists && nav[within[r]] <= limit)
+			within[r]++;
+	}
+	sums->nqueries++;
+	for (int line = 0; line < VECX_CURVE_KS; line++)
+		for (int i = 0; i < sums->nnumbers; i++)
+			for (int r = 0; r < lengthof(ratios); r++)
+			{
+				Sum		   *sum = &sums->sums[line][i][r];
+				uint32		read = lists_read(nav, nlists, sums->numbers[i], within[r]);
+				int			n = Min(VecxCurveRows[line], nrows);
+				int			hits = 0;
+				double		share;
+
+				for (int row = 0; row < n; row++)
+					hits += place[row] < read;
+				share = (double) hits / n * (1 - LOST_BY_CODES);
+				sum->share += share;
+				sum->squares += share * share;
+				sum->lists += read;
+			}
+}
+
+static double
+lower_bound(const Sum *sum, int n)
+{
+	double		mean = sum->share / n;
+	double		variance = Max(sum->squares / n - mean * mean, 0);
+
+	return Max(mean - LOWER_BOUND * sqrt(variance / n), 0);
+}
+
+/* The effort that reads the fewest lists of those whose lower bound reaches a share;
+ * NULL if none does. */
+static const Sum *
+cheapest(const VecxProbeSums *sums, int line, double share, int *number, int *ratio)
+{
+	const Sum  *best = NULL;
+
+	for (int i = 0; i < sums->nnumbers; i++)
+		for (int r = 0; r < lengthof(ratios); r++)
+		{
+			const Sum  *sum = &sums->sums[line][i][r];
+
+			if ((best && sum->lists >= best->lists) || lower_bound(sum, sums->nqueries) < share)
+				continue;
+			best = sum;
+			*number = i;
+			*ratio = r;
+		}
+	return best;
+}
+
+/*
+ * Makes a line of the curve: the shares are spread evenly, by the logarithm of what
+ * they miss, from that of the least effort to the greatest there is.
+ */
+static int
+fill_line(const VecxProbeSums *sums, int line, VecxCurvePoint *points)
+{
+	const Sum  *all = &sums->sums[line][sums->nnumbers - 1][lengthof(ratios) - 1];
+	double		most = lower_bound(all, sums->nqueries);
+	double		least = Min(lower_bound(&sums->sums[line][0][0], sums->nqueries), most);
+	int			n = 0;
+
+	for (int i = 0; i < VECX_CURVE_POINTS; i++)
+	{
+		double		missed = pow(1 - least, 1 - (double) i / (VECX_CURVE_POINTS - 1)) *
+			pow(1 - most, (double) i / (VECX_CURVE_POINTS - 1));
+		int			number = 0;
+		int			ratio = 0;
+		const Sum  *sum = cheapest(sums, line, Min(1 - missed, most), &number, &ratio);
+		VecxCurvePoint *point = &points[n];
+
+		if (!sum)
+			continue;
+		point->multiple = sums->numbers[number];
+		point->patience = (uint16) Min(ratios[ratio] * 256, PG_UINT16_MAX);
+		point->mean = (uint16) (sum->share / sums->nqueries * PG_UINT16_MAX);
+		point->lower = (uint16) (lower_bound(sum, sums->nqueries) * PG_UINT16_MAX);
+		point->records = (uint16) Min(ceil(sum->lists / sums->nqueries), PG_UINT16_MAX);
+		if (n == 0 || point->lower > point[-1].lower)
+			n++;
+	}
+	return n;
+}
+
+static void
+set_curve(VecxMetaPageData *meta, void *arg)
+{
+	meta->curve = *(const VecxCurveData *) arg;
+	meta->curve.model = meta->current_model;
+}
+
+/* Makes a curve of the sums and puts it into the index; false, and nothing changes,
+ * if there were too few queries. */
+bool
+VecxProbeSumsStore(VecxProbeSums *sums, uint8 source)
+{
+	VecxCurveData curve;
+
+	if (sums->nqueries < VECX_LEAST_QUERIES)
+		return false;
+	memset(&curve, 0, sizeof(curve));
+	for (int line = 0; line < VECX_CURVE_KS; line++)
+		curve.npoints[line] = (uint8) fill_line(sums, line, curve.points[line]);
+	curve.vertices = sums->nlists;
+	curve.nblocks = RelationGetNumberOfBlocks(sums->index->rel);
+	curve.queries = (uint16) Min(sums->nqueries, PG_UINT16_MAX);
+	curve.source = source;
+	VecxMetaEdit(sums->index, set_curve, &curve);
+	return true;
+}
