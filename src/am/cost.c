@@ -27,6 +27,7 @@
 
 #include "am/list.h"
 #include "am/plan.h"
+#include "am/vtree.h"
 
 /* Hops on each level above the base. */
 #define HOPS_PER_LEVEL		4.0
@@ -43,11 +44,10 @@
 #define EXACT_ROWS			60.0
 /* A row of a list that is tested, in calls of an operator. */
 #define TEST_PER_OPERATOR	2.0
-/* Of a value tree: entries on a page, with sketches and without; entries read in the
- * time of a record; records opened in any case. */
+/* Of a value tree: entries on a page, with sketches and without; records opened in any
+ * case. */
 #define ENTRIES_PER_PAGE	150.0
 #define ROWS_PER_TREE_PAGE	400.0
-#define ENTRIES_PER_RECORD	12.0
 #define OPENED_BY_TREE		40.0
 /* Records tested before a search is given up for reading the whole index. */
 #define TESTED_ANYWAY		100.0
@@ -174,7 +174,7 @@ estimate_work(IndexOptInfo *info, Shares shares, const VecxEffort *effort,
 	*opened = Max(effort->records, effort->width / shares.all);
 	*entries = 0;
 	*all = false;
-	if (shares.narrowest < 1 && OPENED_BY_TREE + found / ENTRIES_PER_RECORD < *opened)
+	if (shares.narrowest < 1 && OPENED_BY_TREE + found / VECX_TREE_ENTRIES_PER_HOP < *opened)
 	{
 		*entries = found;
 		*opened = Min(OPENED_BY_TREE + effort->rows * shares.narrowest / shares.all, found);
@@ -292,7 +292,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	else if (!all)
 		cost->per_row += OPENED_PER_ROW * (page + cpu_per_record) / shares.all;
 	cost->startup = cost->pages * page + opened * cpu_per_record +
-		entries * (page + cpu_per_record) / ENTRIES_PER_RECORD / 2;
+		entries * (page + cpu_per_record) / VECX_TREE_ENTRIES_PER_HOP;
 	if (!spec->is_bits)
 		cost->startup += cpu_operator_cost * meta.dim * Min(meta.dim, 8.0 * meta.sketch_size) /
 			PRODUCTS_PER_OPERATOR;

@@ -170,6 +170,10 @@ extern double VecxTreeCountNeed(VecxTreeWalk *walk, VecxIndex *index, const Vecx
 								bool *few);
 
 /* vtree_scan.c: vertices that may match a scan's conditions */
+
+/* Entries whose sketches are scored in the time of a hop of a search, roughly. */
+#define VECX_TREE_ENTRIES_PER_HOP	50.0
+
 typedef struct VecxTreeScan VecxTreeScan;
 extern VecxTreeScan *VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter,
 									  const VecxProbe *probe);

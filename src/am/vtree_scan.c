@@ -20,7 +20,7 @@
  * Costs in hops of a search of the graph, roughly: an entry scored, an entry only
  * read; records opened by their sketches in any case.
  */
-#define COST_OF_SCORING		(1.0 / 12.0)
+#define COST_OF_SCORING		(1.0 / VECX_TREE_ENTRIES_PER_HOP)
 #define COST_OF_READING		(1.0 / 60.0)
 #define OPENED_ANYWAY		40.0
 
@@ -232,14 +232,33 @@ find_allowed(VecxTreeScan *scan)
 	}
 }
 
-/* How near a vertex may be, as its sketch tells. */
-static inline float
-least_distance(const VecxTreeScan *scan, const uint8 *sketch)
+/* Offers those vertices of the walk's page that may match; false if there is none. */
+static bool
+offer_page(VecxTreeScan *scan, VecxSearch *search)
 {
-	const VecxCoder *coder = &scan->index->tree_coder;
-	float		dist = vecx_code_distance(coder, &scan->query, sketch);
+	VecxTreeWalk *walk = scan->walk;
+	VecxId		ids[VECX_TREE_MAX_ENTRIES];
+	const uint8 *sketches[VECX_TREE_MAX_ENTRIES];
+	float		least[VECX_TREE_MAX_ENTRIES];
+	int			n = 0;
 
-	return dist - scan->errors * vecx_code_error(coder, &scan->query, sketch, dist);
+	for (int at = walk->at; at < walk->end; at++)
+	{
+		const uint8 *entry = VecxTreeEntry(walk->page.data, at);
+		VecxId		id = VecxTreeEntryKey(entry).id;
+
+		if (VecxSearchHasVisited(search, id) ||
+			(scan->has_allowed && !VecxIdSetContains(&scan->allowed, id)))
+			continue;
+		ids[n] = id;
+		sketches[n++] = VecxTreeEntrySketch(entry);
+	}
+	if (n == 0)
+		return false;
+	vecx_code_least(&scan->index->tree_coder, &scan->query, sketches, n, scan->errors, least);
+	for (int i = 0; i < n; i++)
+		VecxSearchOffer(search, ids[i], least[i]);
+	return true;
 }
 
 /*
@@ -261,20 +280,8 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
 						  need->stretches[i].lo, need->stretches[i].hi);
 		do
-		{
-			for (int at = walk->at; at < walk->end; at++)
-			{
-				const uint8 *entry = VecxTreeEntry(walk->page.data, at);
-				VecxId		id = VecxTreeEntryKey(entry).id;
-
-				if ((!scan->has_allowed || VecxIdSetContains(&scan->allowed, id)) &&
-					!VecxSearchHasVisited(search, id))
-				{
-					VecxSearchOffer(search, id, least_distance(scan, VecxTreeEntrySketch(entry)));
-					any = true;
-				}
-			}
-		} while (VecxTreeWalkPage(walk));
+			any |= offer_page(scan, search);
+		while (VecxTreeWalkPage(walk));
 	}
 	return any;
 }

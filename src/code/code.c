@@ -597,6 +597,27 @@ vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_
 	}
 }
 
+void
+vecx_code_least(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes,
+				size_t n, float errors, float *out)
+{
+	bool		quick = coder->kind >= VECX_CODE_RABITQ1 && coder->metric != VECX_METRIC_L1 &&
+		query->code == NULL;
+
+	if (quick)
+		vecx_rabitq_least(coder, query, codes, n, errors, out);
+	for (size_t i = 0; i < n; i++)
+	{
+		float		dist;
+
+		/* lengths near the end of float may have left it on the quick way */
+		if (quick && isfinite(out[i]))
+			continue;
+		dist = vecx_code_distance(coder, query, codes[i]);
+		out[i] = dist - errors * vecx_code_error(coder, query, codes[i], dist);
+	}
+}
+
 float
 vecx_code_norm2(const VecxCoder *coder, const uint8_t *code)
 {

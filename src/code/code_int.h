@@ -171,6 +171,8 @@ extern double vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code);
 /* vecx_code_error of the distances but L1. */
 extern double vecx_rabitq_error(const VecxCoder *coder, const VecxCodeQuery *query,
 								const uint8_t *code, float rank);
+extern void vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query,
+							  const uint8_t *const *codes, size_t n, float errors, float *out);
 
 /* code_rotate.c: seeded orthogonal transforms. */
 extern void vecx_fht(float *x, uint32_t n);

@@ -93,11 +93,18 @@ rabitq_s2(const VecxCoder *coder, const VecxRabitqHead *head)
 		(double) rabitq_dims(coder) * middle * middle;
 }
 
+/* |r|^2 / cos^2 of r and s: how long what the code stands for is. */
+static double
+rabitq_length2(const VecxCoder *coder, const VecxRabitqHead *head)
+{
+	return (double) head->rescale * (double) head->rescale * rabitq_s2(coder, head);
+}
+
 /* The square of the cosine of r and s, 1 for a zero vector. */
 static double
 rabitq_cos2(const VecxCoder *coder, const VecxRabitqHead *head)
 {
-	double		length = (double) head->rescale * (double) head->rescale * rabitq_s2(coder, head);
+	double		length = rabitq_length2(coder, head);
 
 	return length > (double) head->r2 ? (double) head->r2 / length : 1.0;
 }
@@ -325,7 +332,7 @@ vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code)
 {
 	VecxRabitqHead head = rabitq_head(code);
 
-	return (double) head.r2 * (1.0 / rabitq_cos2(coder, &head) - 1.0);
+	return fmax(0.0, rabitq_length2(coder, &head) - (double) head.r2);
 }
 
 /* Scratch: floats for a rotated vector, the query's two parts of 8 bits. */
@@ -521,4 +528,49 @@ vecx_rabitq_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint
 		return 3.0 * rabitq_sigma(coder, query, code, (double) rank);
 	return 6.0 * rabitq_sigma(coder, query, code, ((double) query->dev2 +
 												   (double) rabitq_head(code).r2 - (double) rank) / 2.0);
+}
+
+/* Without the call that fmaxf is where NaN counts. */
+static inline float
+at_least_zero(float x)
+{
+	return x > 0.0f ? x : 0.0f;
+}
+
+/*
+ * The least distances of n codes, as vecx_code_least says, of a query of floats:
+ * as rabitq_sigma, in float, and without its first limit, which nobody can foresee
+ * and which changes the variance by one in n.  Products first, so that what follows is
+ * arithmetic without calls, of several codes at a time.
+ */
+void
+vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes,
+				  size_t n, float errors, float *out)
+{
+	bool		is_ip = coder->metric == VECX_METRIC_IP;
+	bool		fine = rabitq_bits(coder) >= RABITQ_FINE_BITS;
+	double		middle = rabitq_middle(coder);
+	double		zero2 = (double) rabitq_dims(coder) * middle * middle;
+	float		dev2 = query->dev2;
+	float		per_dim = 1.0f / (float) rabitq_dims(coder);
+	float		step = fine ? query->step / RABITQ_FINE_STEPS : query->step;
+	float		rounding = step * step / 12.0f;
+	float		allowance = errors * (is_ip ? 3.0f : 6.0f);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (float) rabitq_ip_floats(coder, query, codes[i]);
+	for (size_t i = 0; i < n; i++)
+	{
+		VecxRabitqHead head = rabitq_head(codes[i]);
+		double		s2 = (double) head.sumsq - 2.0 * middle * (double) head.sum + zero2;
+		float		ip = out[i];
+		float		err2 = at_least_zero((float) ((double) head.rescale * (double) head.rescale * s2) -
+										 head.r2);
+		float		noise = err2 * per_dim;
+		float		along = fabsf(ip) - sqrtf(dev2 * noise);
+		float		across = dev2 - along * along / (head.r2 > 0.0f ? head.r2 : 1.0f);
+		float		dist = is_ip ? -ip : at_least_zero(dev2 + head.r2 - 2.0f * ip);
+
+		out[i] = dist - allowance * sqrtf(at_least_zero(across * noise) + rounding * (head.r2 + err2));
+	}
 }

@@ -121,6 +121,7 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 	bool		sound = true;
 	bool		norms = true;
 	bool		ranks = true;
+	bool		leasts = true;
 	int			within = 0;
 	int			total = 0;
 	double		bias = 0.0;
@@ -169,6 +170,7 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 			float		nav = vecx_code_distance(&coder, &query, code);
 			float		rank = vecx_code_rank(&coder, &query, code, nav);
 			float		error = vecx_code_error(&coder, &query, code, rank);
+			float		least;
 			double		truth = true_distance(nav_metric, q, rows + b * dim, dim);
 
 			bias += (double) nav - truth;
@@ -184,6 +186,10 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 				ranks = ranks && rank == nav;
 			within += fabs((double) rank - truth) <= (double) error;
 			total++;
+			vecx_code_least(&coder, &query, &code, 1, 0.5f, &least);
+			error = vecx_code_error(&coder, &query, code, nav);
+			leasts = leasts && fabs((double) (nav - 0.5f * error - least)) <=
+				0.1 * (double) error + 1e-5 * fabs((double) nav);
 		}
 		vecx_code_query_init_code(&coder, &query, codes + a * coder.nbytes, scratch);
 		self = fmax(self, fabs((double) vecx_code_distance(&coder, &query, codes + a * coder.nbytes) -
@@ -201,6 +207,7 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 	UNIT_CHECK(sound, "rabitq%u %s %u: same bytes twice, and sound ones", bits, metric_names[metric], dim);
 	UNIT_CHECK(norms, "rabitq%u %s %u: norms", bits, metric_names[metric], dim);
 	UNIT_CHECK(ranks, "rabitq%u %s %u: ranks", bits, metric_names[metric], dim);
+	UNIT_CHECK(leasts, "rabitq%u %s %u: least distances", bits, metric_names[metric], dim);
 	UNIT_CHECK(within * 1000 >= total * 985, "rabitq%u %s %u: %d of %d true distances within the bound",
 			   bits, metric_names[metric], dim, within, total);
 	if (dim < 200)
