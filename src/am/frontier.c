@@ -16,8 +16,8 @@
 #define FIRST_FAR	1024
 #define FIRST_NEXT	64
 
-/* Of the far records one in so many is picked out at once, but not fewer than
- * the near ones can take. */
+/* Of the far records one in so many is picked out at once, since all are looked at
+ * for it, but not fewer than the near ones can take. */
 #define PICKED_OF_FAR	16
 
 void
@@ -207,12 +207,11 @@ static void
 pick_next(VecxFrontier *f, float bound)
 {
 	int			within = part_far(f, bound);
-	int			count = within;
+	int			count = Min(within, Max(VECX_FRONTIER_NEAR, f->nfar / PICKED_OF_FAR));
 
 	f->far_limit = bound;
-	if (within > VECX_FRONTIER_NEAR)
+	if (count < within)
 	{
-		count = Max(VECX_FRONTIER_NEAR, within / PICKED_OF_FAR);
 		select_nearest(f->far, within, count);
 		f->far_limit = -INFINITY;
 		for (int i = 0; i < count; i++)
