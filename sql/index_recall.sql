@@ -235,6 +235,19 @@ SELECT vecx_calibrate('copies_v');
 SELECT vecx_recall('copies_v') > 0.9 AS good;
 SELECT count(DISTINCT id) FROM (SELECT id FROM copies ORDER BY v <-> noise(7) LIMIT 20) s WHERE id % 100 = 7;
 
+-- Near copies lead a stored vector to its place; a query that is nobody's copy has to
+-- find its own way, and gets what was promised nevertheless.
+CREATE TABLE versions (id int, v vector(32));
+INSERT INTO versions SELECT i, array(SELECT hashfloat8(i / 5 * 100 + d) / 2147483648.0 + hashfloat8(i * 100 + d + 7) / 1.4e10
+	FROM generate_series(1, 32) d) FROM generate_series(1, 8000) i;
+CREATE TABLE texts AS SELECT array(SELECT hashfloat8(i * 100 + d + 0.5) / 2147483648.0
+	FROM generate_series(1, 32) d)::vector AS v FROM generate_series(1, 200) i;
+CREATE INDEX versions_v ON versions USING vecx (v vector_l2_ops);
+SELECT vecx_recall('versions_v', queries => 'texts') > 0.93 AS good;
+SELECT vecx_calibrate('versions_v');
+SELECT vecx_recall('versions_v', queries => 'texts') > 0.93 AS good;
+DROP TABLE versions, texts;
+
 -- The nearest by coarse codes are not the nearest: no curve is made of them, and
 -- stored queries find as few as given ones.
 CREATE TABLE coarse AS SELECT i AS id, noise(i) AS v FROM generate_series(1, 1500) i;

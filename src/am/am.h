@@ -448,7 +448,8 @@ extern VecxCurveSums *VecxCurveBegin(VecxIndex *index);
 extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
 						 double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
 extern bool VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices);
-extern void VecxCalibrate(VecxIndex *index);
+extern int	VecxCalibrate(VecxIndex *index, bool asked);
+extern bool VecxCodesAreFine(const VecxIndex *index);
 extern void VecxCalibrateIfChanged(VecxIndex *index);
 
 /* limit.c: how many rows the plan wants of a scan */

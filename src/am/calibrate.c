@@ -38,6 +38,11 @@
 #define PILOT_QUERIES		32
 #define NEARLY_ALL			0.999
 
+/* A query's near copies: at most so many, and what comes next is so many times as
+ * far in the squared distance. */
+#define MOST_COPIES			12
+#define COPIES_GAP			1.6f
+
 /* One-sided 90 %: of a normal variable, and when none of n trials failed. */
 #define CONFIDENCE_Z		1.2816
 #define CONFIDENCE_NONE		2.3026
@@ -68,7 +73,7 @@ typedef struct StoredQuery
 {
 	VecxStored	stored;
 	VecxProbe  *probe;
-	float	   *nearest;		/* max-heap of its distances */
+	VecxCandidate *nearest;		/* farthest first, as a heap */
 	int			nnearest;
 } StoredQuery;
 
@@ -328,11 +333,13 @@ batch_flush(NearestBatch *b)
 		for (int i = 0; i < b->nqueries; i++)
 		{
 			StoredQuery *q = &b->queries[i];
+			VecxCandidate cand;
 
 			if (b->hidden[c] && VecxIdSetContains(&q->stored.hidden, b->ids[c]))
 				continue;
-			VecxKeepNearest(q->nearest, &q->nnearest, MANY_ROWS,
-							vecx_code_rank(coder, &q->probe->code, code, b->dists[c * b->nqueries + i]));
+			cand.id = b->ids[c];
+			cand.est = vecx_code_rank(coder, &q->probe->code, code, b->dists[c * b->nqueries + i]);
+			VecxKeepNearestCandidate(q->nearest, &q->nnearest, MANY_ROWS, cand);
 		}
 	}
 	b->n = 0;
@@ -407,11 +414,45 @@ make_queries(VecxIndex *index, VecxStored *sampled, int n, StoredQuery *queries)
 		q->stored.code = VecxRecordCode(&index->layout, rec);
 		VecxIdSetInit(&q->stored.hidden, CurrentMemoryContext, RelationGetNumberOfBlocks(index->rel));
 		q->probe = VecxProbeMakeFromCode(index, q->stored.code);
-		q->nearest = palloc(sizeof(float) * MANY_ROWS);
+		q->nearest = palloc(sizeof(VecxCandidate) * MANY_ROWS);
 		q->nnearest = 0;
 		made++;
 	}
 	return made;
+}
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+	float		x = ((const VecxCandidate *) a)->est;
+	float		y = ((const VecxCandidate *) b)->est;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Hides near copies of a query as well: vectors that lie about it much nearer than
+ * what comes next, as several versions of one text do.  They lead its search to where
+ * a query that is nobody's copy has to find its own way.  A gap in the distances of
+ * the nearest tells; where the metric has lengths in it, none does.
+ */
+static void
+hide_near_copies(const VecxIndex *index, StoredQuery *q)
+{
+	VecxMetric	metric = index->spec->metric;
+	float		gap = metric == VECX_METRIC_L1 ? sqrtf(COPIES_GAP) : COPIES_GAP;
+	int			ncopies = 0;
+
+	qsort(q->nearest, q->nnearest, sizeof(VecxCandidate), compare_candidates);
+	if (metric == VECX_METRIC_IP)
+		return;
+	for (int i = 1; i <= MOST_COPIES && i < q->nnearest / 2; i++)
+		if (q->nearest[i].est > gap * q->nearest[i - 1].est)
+			ncopies = i;
+	for (int i = 0; i < ncopies; i++)
+		VecxIdSetAdd(&q->stored.hidden, q->nearest[i].id);
+	q->nearest += ncopies;
+	q->nnearest -= ncopies;
 }
 
 /* A vertex that was opened, by its code. */
@@ -426,7 +467,7 @@ static int
 queries_to_draw(const VecxIndex *index)
 {
 	Size		each = sizeof(StoredQuery) + BLCKSZ * 2 + VecxVectorBytes(index) * 3 +
-		sizeof(float) * MANY_ROWS;
+		sizeof(VecxCandidate) * MANY_ROWS;
 
 	return (int) Min(Max((Size) maintenance_work_mem * 1024 / 4 / each, VECX_LEAST_QUERIES),
 					 STORED_QUERIES);
@@ -444,9 +485,12 @@ thin_out(VecxStored *sampled, int n, int64 vertices)
 	return kept;
 }
 
-/* Measures the curve with vectors of the index. */
-void
-VecxCalibrate(VecxIndex *index)
+/*
+ * Measures the curve with vectors of the index, if there are enough; returns their
+ * number.  If it was asked for, with as many as there may be.
+ */
+int
+VecxCalibrate(VecxIndex *index, bool asked)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -459,7 +503,8 @@ VecxCalibrate(VecxIndex *index)
 
 	VecxIndexRefresh(index);
 	n = VecxSampleVertices(index, sampled, n, &vertices);
-	n = thin_out(sampled, n, vertices);
+	if (!asked)
+		n = thin_out(sampled, n, vertices);
 	n = make_queries(index, sampled, n, queries);
 	if (n >= VECX_LEAST_QUERIES)
 	{
@@ -470,14 +515,16 @@ VecxCalibrate(VecxIndex *index)
 			StoredQuery *q = &queries[i];
 			double		truth[MANY_ROWS];
 
+			hide_near_copies(index, q);
 			for (int j = 0; j < q->nnearest; j++)
-				truth[j] = q->nearest[j];
+				truth[j] = q->nearest[j].est;
 			VecxCurveAdd(sums, q->probe, &q->stored, truth, q->nnearest, within_reach, NULL);
 		}
 		(void) VecxCurveStore(sums, VECX_CURVE_STORED, vertices);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
+	return n;
 }
 
 /* Bits of a code from which on the nearest by code are the true nearest, but for
@@ -489,8 +536,8 @@ VecxCalibrate(VecxIndex *index)
  * Of coarser ones searches find most of what is near by code, and promise too
  * much: there only vecx_calibrate measures, which goes by the table.
  */
-static bool
-codes_are_fine(const VecxIndex *index)
+bool
+VecxCodesAreFine(const VecxIndex *index)
 {
 	VecxCodeKind kind = index->coder.kind;
 
@@ -517,9 +564,9 @@ VecxCalibrateIfChanged(VecxIndex *index)
 {
 	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
 
-	if ((options && !options->auto_calibrate) || index->lists || !codes_are_fine(index) ||
+	if ((options && !options->auto_calibrate) || index->lists || !VecxCodesAreFine(index) ||
 		(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) ||
 		!is_old(&index->meta, RelationGetNumberOfBlocks(index->rel)))
 		return;
-	VecxCalibrate(index);
+	(void) VecxCalibrate(index, false);
 }

@@ -1,7 +1,7 @@
 /*
  * heap.h
- *    Binary heaps in arrays: candidates, nearest first; and the smallest of many
- *    distances, largest first.
+ *    Binary heaps in arrays: candidates, nearest first; and the nearest of many
+ *    candidates or distances, farthest first.
  */
 #ifndef VECX_HEAP_H
 #define VECX_HEAP_H
@@ -50,25 +50,25 @@ VecxHeapPop(VecxCandidate *heap, int *n)
 	return top;
 }
 
-/* A function that keeps a distance if it is among the most smallest so far. */
-#define VECX_DEFINE_KEEP_NEAREST(name, type) \
+/* A function that keeps an item if it is among the most nearest so far. */
+#define VECX_DEFINE_KEEP_NEAREST(name, type, distance) \
 static inline void \
-name(type *heap, int *n, int most, type dist) \
+name(type *heap, int *n, int most, type item) \
 { \
 	int			i; \
 \
 	if (*n < most) \
 	{ \
 		i = (*n)++; \
-		while (i > 0 && heap[(i - 1) / 2] < dist) \
+		while (i > 0 && distance(heap[(i - 1) / 2]) < distance(item)) \
 		{ \
 			heap[i] = heap[(i - 1) / 2]; \
 			i = (i - 1) / 2; \
 		} \
-		heap[i] = dist; \
+		heap[i] = item; \
 		return; \
 	} \
-	if (dist >= heap[0]) \
+	if (distance(item) >= distance(heap[0])) \
 		return; \
 	for (i = 0;;) \
 	{ \
@@ -76,17 +76,21 @@ name(type *heap, int *n, int most, type dist) \
 \
 		if (child >= *n) \
 			break; \
-		if (child + 1 < *n && heap[child + 1] > heap[child]) \
+		if (child + 1 < *n && distance(heap[child + 1]) > distance(heap[child])) \
 			child++; \
-		if (dist >= heap[child]) \
+		if (distance(item) >= distance(heap[child])) \
 			break; \
 		heap[i] = heap[child]; \
 		i = child; \
 	} \
-	heap[i] = dist; \
+	heap[i] = item; \
 }
 
-VECX_DEFINE_KEEP_NEAREST(VecxKeepNearest, float)
-VECX_DEFINE_KEEP_NEAREST(VecxKeepNearestDouble, double)
+#define VECX_ITSELF(item)	(item)
+#define VECX_ESTIMATE(item)	((item).est)
+
+VECX_DEFINE_KEEP_NEAREST(VecxKeepNearest, float, VECX_ITSELF)
+VECX_DEFINE_KEEP_NEAREST(VecxKeepNearestDouble, double, VECX_ITSELF)
+VECX_DEFINE_KEEP_NEAREST(VecxKeepNearestCandidate, VecxCandidate, VECX_ESTIMATE)
 
 #endif							/* VECX_HEAP_H */

@@ -3,8 +3,8 @@
  *    vecx_calibrate, vecx_curve, vecx_last_scan: what searches of an index find
  *    for which effort, measured with the user's queries, and shown.
  *
- * A build measures by codes (am/calibrate.c); here the truth comes from the
- * table, by the operator itself.
+ * A build measures by codes (am/calibrate.c).  Of given queries, and where codes are
+ * too coarse for that, the truth comes from the table, by the operator itself.
  */
 #include "postgres.h"
 
@@ -100,6 +100,7 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 	bool		given = !PG_ARGISNULL(1);
 	VecxMetaPageData meta;
 	VecxQuerySet set;
+	VecxIndex  *index;
 	MemoryContext old;
 
 	if (PG_ARGISNULL(0))
@@ -121,10 +122,16 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 						RelationGetRelationName(set.target.rel)),
 				 errhint("Its build measures it; REINDEX measures it anew.")));
 	old = MemoryContextSwitchTo(set.cxt);
-	VecxQuerySetMake(&set, given ? PG_GETARG_OID(1) : InvalidOid,
-					 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
-	measure(&set, given);
-	VecxQuerySetEnd(&set);
+	index = VecxIndexOpen(set.target.rel, set.cxt);
+	if (!given && PG_ARGISNULL(2) && VecxCodesAreFine(index))
+		VecxQueriesCheck(&set, given, VecxCalibrate(index, true));
+	else
+	{
+		VecxQuerySetMake(&set, given ? PG_GETARG_OID(1) : InvalidOid,
+						 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
+		measure(&set, given);
+		VecxQuerySetEnd(&set);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(set.cxt);
 	VecxTargetClose(&set.target);
