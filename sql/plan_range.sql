@@ -77,6 +77,22 @@ SELECT hits::float8 / truth >= 0.99 AS good, condition, plan, truth, wrong FROM 
 	"v <->@ ROW((SELECT v FROM q), 1.9)::vector_ball", "v <#> (SELECT v FROM q) < -0.6", "v <=> (SELECT v FROM q) < 0.4",
 	"v <=> (SELECT v FROM q) <= 2", "v <+> (SELECT v FROM q) < 6.5", "h <=> (SELECT h FROM q) < 0.4",
 	"b <~> (SELECT b FROM q) <= 20", "bv <%> (SELECT bv FROM q) < 0.5"}'::text[]) condition, compare(condition);
+-- linear forms; a zero vector is at NaN, which is greater than all numbers
+SELECT hits::float8 / truth >= 0.99 AS good, condition, plan, truth, wrong FROM unnest('{
+	"1 - (v <=> (SELECT v FROM q)) > 0.6", "0.6 <= 1 - ((SELECT v FROM q) <=> v)", "(v <#> (SELECT v FROM q)) * -1 > 0.6",
+	"-(v <-> (SELECT v FROM q)) >= -1.9", "(v <=> (SELECT v FROM q)) / 2 + 1 < 1.2", "3 - 2 * (h <=> (SELECT h FROM q)) > 2.2",
+	"1 - (v <=> (SELECT v FROM q)) >= (SELECT 1 - (v <=> (SELECT v FROM q)) FROM t WHERE id = 17)",
+	"(v <-> (SELECT v FROM q)) + 1e6 - 1e6 <= (SELECT (v <-> (SELECT v FROM q)) + 1e6 - 1e6 FROM t WHERE id = 17)",
+	"1 - (v <=> (SELECT v FROM q)) > ''-Infinity''", "1e300 * (v <-> (SELECT v FROM q)) < 2e300"}'::text[]) condition, compare(condition);
+SET enable_seqscan = off;
+PREPARE like_this(vector, float8) AS SELECT id, round((1 - (v <=> $1))::numeric, 4) FROM t WHERE 1 - (v <=> $1) > $2 ORDER BY v <=> $1 LIMIT 5;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS OFF) EXECUTE like_this(NULL, NULL);
+EXECUTE like_this(array_fill(0.1, ARRAY[16]), 0.7);
+EXECUTE like_this(array_fill(0.1, ARRAY[16]), 0.99);
+EXECUTE like_this(array_fill(0.1, ARRAY[16]), NULL);
+RESET plan_cache_mode;
+RESET enable_seqscan;
 SELECT * FROM compare('v <-> (SELECT v FROM q) < ''Infinity''');
 SELECT * FROM compare('v <-> (SELECT v FROM q) <= ''NaN''');
 SELECT * FROM compare('v <=> array_fill(0, ARRAY[16])::vector < 1');
@@ -85,6 +101,8 @@ SELECT * FROM compare('v <-> (SELECT v FROM q) < 2 AND v <->@ ROW(array_fill(0.3
 SELECT * FROM compare('NOT v <-> (SELECT v FROM q) >= 1.6');
 -- not these
 SELECT * FROM compare('v <-> (SELECT v FROM q) > 3');
+SELECT * FROM compare('1 - (v <=> (SELECT v FROM q)) < 0.6');
+SELECT * FROM compare('(v <-> (SELECT v FROM q)) * 0 < 1');
 SELECT * FROM compare('v <-> (SELECT v FROM q) < tag');
 SELECT * FROM compare('v <-> (SELECT v FROM q) < 1 + random() * 0');
 

@@ -74,6 +74,8 @@
 #define VECX_NAN_FIRST_STRATEGY	2
 /* Whether a value is in a ball; see range.c. */
 #define VECX_WITHIN_STRATEGY	3
+/* The same, or at a distance of NaN. */
+#define VECX_WITHIN_OR_NAN_STRATEGY	4
 
 typedef enum VecxScanOrder
 {

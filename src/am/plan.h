@@ -17,7 +17,16 @@ extern bool vecx_enable_bitmap_filter;
 extern void vecxPlanInit(void);
 
 /* plan_forms.c: expressions that sort as a distance does */
-extern Expr *VecxStripForm(Expr *expr, bool *decreasing);
+typedef struct VecxForm			/* factor * what is left + term */
+{
+	bool		decreasing;
+	int			steps;
+	double		factor;			/* may be out of range, as term may */
+	double		term;
+	double		size;			/* of all terms on the way, which rounding depends on */
+} VecxForm;
+
+extern Expr *VecxStripForm(Expr *expr, VecxForm *form);
 extern OpExpr *VecxMatchDistance(IndexOptInfo *index, Expr *expr, Oid sort_family);
 
 /* plan_order.c: where an order that is only nearly right may be used */

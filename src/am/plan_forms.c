@@ -36,12 +36,16 @@ finite_const(Node *node, double *value)
 	return isfinite(*value);
 }
 
-/*
- * Takes one step off a form: expr = step(*inner).  False if it is none;
- * *decreasing is turned round if the step is decreasing.
- */
+/* What a step does: factor * inner + term. */
+typedef struct Step
+{
+	double		factor;
+	double		term;
+} Step;
+
+/* Takes one step off a form: expr = step(*inner).  False if it is none. */
 static bool
-strip_step(Expr *expr, Expr **inner, bool *decreasing)
+strip_step(Expr *expr, Expr **inner, Step *step)
 {
 	OpExpr	   *op = (OpExpr *) expr;
 	Node	   *left;
@@ -53,10 +57,11 @@ strip_step(Expr *expr, Expr **inner, bool *decreasing)
 	set_opfuncid(op);
 	left = linitial(op->args);
 	*inner = (Expr *) left;
+	*step = (Step) {1, 0};
 	if (list_length(op->args) == 1)
 	{
 		if (op->opfuncid == F_FLOAT8UM)
-			*decreasing = !*decreasing;
+			step->factor = -1;
 		return op->opfuncid == F_FLOAT8UM || op->opfuncid == F_FLOAT8UP;
 	}
 	right = lsecond(op->args);
@@ -64,33 +69,34 @@ strip_step(Expr *expr, Expr **inner, bool *decreasing)
 	{
 		case F_FLOAT8MI:
 			if (finite_const(right, &value))
+			{
+				step->term = -value;
 				return true;
+			}
 			*inner = (Expr *) right;
-			*decreasing = !*decreasing;
-			return finite_const(left, &value);
+			step->factor = -1;
+			return finite_const(left, &step->term);
 		case F_FLOAT8PL:
-			if (finite_const(right, &value))
+			if (finite_const(right, &step->term))
 				return true;
 			*inner = (Expr *) right;
-			return finite_const(left, &value);
+			return finite_const(left, &step->term);
 		case F_FLOAT8MUL:
-			if (!finite_const(right, &value))
+			if (!finite_const(right, &step->factor))
 			{
 				*inner = (Expr *) right;
-				if (!finite_const(left, &value))
+				if (!finite_const(left, &step->factor))
 					return false;
 			}
-			break;
+			return step->factor != 0;
 		case F_FLOAT8DIV:
-			if (!finite_const(right, &value))
+			if (!finite_const(right, &value) || value == 0)
 				return false;
-			break;
+			step->factor = 1 / value;
+			return true;
 		default:
 			return false;
 	}
-	if (value < 0)
-		*decreasing = !*decreasing;
-	return value != 0;
 }
 
 /*
@@ -98,16 +104,20 @@ strip_step(Expr *expr, Expr **inner, bool *decreasing)
  * is no form comes back as it is.
  */
 Expr *
-VecxStripForm(Expr *expr, bool *decreasing)
+VecxStripForm(Expr *expr, VecxForm *form)
 {
 	Expr	   *inner;
-	bool		down = false;
+	Step		step;
 
-	*decreasing = false;
-	while (strip_step(expr, &inner, &down))
+	*form = (VecxForm) {.factor = 1};
+	while (strip_step(expr, &inner, &step))
 	{
 		expr = inner;
-		*decreasing = down;
+		form->steps++;
+		form->term += form->factor * step.term;
+		form->size += fabs(form->factor * step.term) + fabs(form->term);
+		form->factor *= step.factor;
+		form->decreasing ^= signbit(step.factor) != 0;
 	}
 	return expr;
 }

@@ -133,14 +133,14 @@ match_sort_key(PlannerInfo *root, IndexOptInfo *index, PathKey *key, bool *own)
 	setup_eclass_member_iterator(&members, key->pk_eclass, index->rel->relids);
 	while ((member = eclass_member_iterator_next(&members)) != NULL)
 	{
-		bool		decreasing;
+		VecxForm	form;
 		Expr	   *stripped;
 		OpExpr	   *distance;
 
 		if (!bms_equal(member->em_relids, index->rel->relids))
 			continue;
-		stripped = VecxStripForm(member->em_expr, &decreasing);
-		if (decreasing != VecxPathKeyIsDescending(key))
+		stripped = VecxStripForm(member->em_expr, &form);
+		if (form.decreasing != VecxPathKeyIsDescending(key))
 			continue;
 		distance = VecxMatchDistance(index, stripped, key->pk_opfamily);
 		if (!distance)
@@ -149,7 +149,7 @@ match_sort_key(PlannerInfo *root, IndexOptInfo *index, PathKey *key, bool *own)
 			continue;
 		*own = stripped == member->em_expr && !key->pk_nulls_first &&
 			list_length(root->query_pathkeys) == 1;
-		return decreasing ? nan_first(index, distance) : distance;
+		return form.decreasing ? nan_first(index, distance) : distance;
 	}
 	return NULL;
 }

@@ -68,8 +68,8 @@ orders_index(Oid opno, Oid family)
 static bool
 is_order_of_scan(Expr *expr, Expr *order, Oid family)
 {
-	bool		decreasing;
-	OpExpr	   *a = (OpExpr *) VecxStripForm(expr, &decreasing);
+	VecxForm	form;
+	OpExpr	   *a = (OpExpr *) VecxStripForm(expr, &form);
 	OpExpr	   *b = (OpExpr *) order;
 
 	if (!IsA(a, OpExpr) || !IsA(b, OpExpr) ||

@@ -59,7 +59,8 @@ check_operators(const char *family, CatCList *operators, Oid type, bool *has_dis
 		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
 		const char *name = format_operator(op->amopopr);
 
-		if (op->amopstrategy == VECX_WITHIN_STRATEGY)
+		if (op->amopstrategy == VECX_WITHIN_STRATEGY ||
+			op->amopstrategy == VECX_WITHIN_OR_NAN_STRATEGY)
 		{
 			if (op->amoppurpose != AMOP_SEARCH ||
 				!check_amop_signature(op->amopopr, BOOLOID, op->amoplefttype, op->amoprighttype))
