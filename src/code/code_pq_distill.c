@@ -13,7 +13,6 @@
 #define NEAR			64		/* candidates of a query: its nearest rows ... */
 #define FAR				64		/* ... and others */
 #define CANDIDATES		(NEAR + FAR)
-#define HELD_OUT		8		/* one query of so many decides whether it helped */
 #define EPOCHS			6
 #define BATCH			16		/* queries a step */
 #define RATE			0.03f	/* first step, in units of a book's mean element */
@@ -250,7 +249,7 @@ held_out_loss(Lesson *lesson)
 	double		loss = 0.0;
 
 	find_stretches(lesson);
-	for (size_t q = 0; q < lesson->nqueries; q += HELD_OUT)
+	for (size_t q = 0; q < lesson->nqueries; q += VECX_PQ_HELD_OUT)
 		loss += query_loss(lesson, q, false);
 	return loss;
 }
@@ -291,7 +290,7 @@ learn(Lesson *lesson)
 		find_stretches(lesson);
 		for (size_t q = 0; q < lesson->nqueries; q++)
 		{
-			if (q % HELD_OUT == 0)
+			if (q % VECX_PQ_HELD_OUT == 0)
 				continue;
 			t->env->poll(t->env->arg);
 			(void) query_loss(lesson, q, true);

@@ -320,10 +320,11 @@ query_moment(VecxPqTrainer *t)
 		for (size_t i = 0; i < count; i++)
 		{
 			const float *q = queries + (first + i) * step * dim;
+			bool		held_out = (first + i) % VECX_PQ_HELD_OUT == 0;
 			float		norm = sqrtf(vecx_kernels->l2sq_f32(q, t->mean, dim));
 
 			for (uint32_t d = 0; d < dim; d++)
-				r[d] = norm > 0.0f ? (q[d] - t->mean[d]) / norm : 0.0f;
+				r[d] = norm > 0.0f && !held_out ? (q[d] - t->mean[d]) / norm : 0.0f;
 			vecx_list_reduce(t->code, r, rows + i * h, r + dim);
 		}
 		vecx_train_transpose(rows, count, h, turned);

@@ -10,8 +10,6 @@
  */
 #include "code_pq_train.h"
 
-#include <stdlib.h>
-
 /* Dimensions that are kept, unless there are more columns than half of them. */
 #define PQ_KEPT_DIMS		512
 #define PQ_MAX_ELEMENT		1000.0f
@@ -20,22 +18,21 @@
 #define PQ_DIRECTION_ROUNDS	4
 #define PQ_FIRST_LLOYD		6
 #define PQ_ROTATIONS		8
-#define PQ_SPREAD_QUERIES	64
-#define PQ_SPREAD_ROWS		512
 
 static const struct
 {
 	bool		rotated;
+	bool		judged;			/* kept only if better than k-means */
 	void		(*transform) (VecxPqTrainer *t);	/* before the projection, or NULL */
 	void		(*books) (VecxPqTrainer *t);
 }			trainings[] =
 {
-	[VECX_PQ_KMEANS] = {true, NULL, vecx_pq_train_kmeans},
-	[VECX_PQ_BALANCED] = {true, NULL, vecx_pq_train_balanced},
-	[VECX_PQ_ANISOTROPIC] = {true, NULL, vecx_pq_train_anisotropic},
-	[VECX_PQ_DISTILL] = {true, NULL, vecx_pq_train_distill},
-	[VECX_PQ_QUERY_AWARE] = {true, vecx_pq_query_transform, vecx_pq_train_kmeans},
-	[VECX_PQ_PLAIN] = {false, NULL, vecx_pq_train_kmeans},
+	[VECX_PQ_KMEANS] = {true, false, NULL, vecx_pq_train_kmeans},
+	[VECX_PQ_BALANCED] = {true, false, NULL, vecx_pq_train_balanced},
+	[VECX_PQ_ANISOTROPIC] = {true, false, NULL, vecx_pq_train_anisotropic},
+	[VECX_PQ_DISTILL] = {true, false, NULL, vecx_pq_train_distill},
+	[VECX_PQ_QUERY_AWARE] = {true, true, vecx_pq_query_transform, vecx_pq_train_kmeans},
+	[VECX_PQ_PLAIN] = {false, false, NULL, vecx_pq_train_kmeans},
 };
 
 /* ---- rows ---- */
@@ -585,99 +582,9 @@ store_result(VecxPqTrainer *t)
 	vecx_pq_halves(t);
 }
 
-static int
-compare_squares(const void *a, const void *b)
-{
-	const float *x = a;
-	const float *y = b;
-
-	return (x[0] > y[0]) - (x[0] < y[0]);
-}
-
-/*
- * The root of the mean square of an estimate's error in units of its sigma, of
- * rows that are near: what sigma has to be multiplied by.
- */
-static void
-measure_spread(VecxPqTrainer *t)
-{
-	VecxListCode *code = t->code;
-	const VecxTrainEnv *env = t->env;
-	size_t		nq = t->nrows < PQ_SPREAD_QUERIES ? t->nrows : PQ_SPREAD_QUERIES;
-	size_t		nx = t->nrows < PQ_SPREAD_ROWS ? t->nrows : PQ_SPREAD_ROWS;
-	float	   *y = vecx_train_alloc(env, 2 * code->proj_floats, sizeof(float));
-	float	   *projected = vecx_train_alloc(env, (nq + 1) * code->proj_floats, sizeof(float));
-	float	   *squares = vecx_train_alloc(env, 2 * (nq * nx + 1), sizeof(float));
-	uint8_t    *codes = vecx_train_alloc(env, code->ncolumns, 1);
-	void	   *scratch = vecx_train_alloc(env, vecx_list_scratch(code), 1);
-	uint32_t	entries = 1u << code->bits;
-	size_t		n = 0;
-	size_t		near = 0;
-	double		sum = 0.0;
-	VecxListEntry entry = {.codes = codes};
-
-	code->spread = 1.0f;
-	for (size_t q = 0; q < nq; q++)
-		vecx_list_project(code, sample_row(t, q * t->nrows / nq), projected + q * code->proj_floats,
-						  scratch);
-	for (size_t i = 0; i < nx; i++)
-	{
-		size_t		row = i * t->nrows / nx;
-		const float *x = sample_row(t, row);
-		VecxListCentre centre = {row_centre(t, row), y + code->proj_floats};
-		double		s;
-		double		sigma;
-
-		env->poll(env->arg);
-		vecx_list_project(code, x, y, scratch);
-		vecx_list_project(code, centre.c, y + code->proj_floats, scratch);
-		vecx_list_encode(code, &centre, x, y, &entry, scratch);
-		s = (double) vecx_bf16_to_float(entry.rescale);
-		sigma = (double) vecx_bf16_to_float(entry.sigma);
-		if (code->metric != VECX_METRIC_IP)
-		{
-			s /= 2.0;
-			sigma /= 2.0;
-		}
-		for (size_t q = 0; q < nq; q++)
-		{
-			const float *query = sample_row(t, q * t->nrows / nq);
-			const float *query_y = projected + (q + 1) * code->proj_floats - code->pdims;
-			const float *centre_y = y + 2 * code->proj_floats - code->pdims;
-			double		estimate = 0.0;
-			double		truth = 0.0;
-			double		across = (double) vecx_kernels->l2sq_f32(query, centre.c, code->dim);
-
-			if (q * t->nrows / nq == row)
-				continue;
-			for (uint32_t c = 0; c < code->ncolumns; c++)
-				for (uint32_t d = vecx_pq_first(code, c); d < vecx_pq_first(code, c + 1); d++)
-					estimate -= s * (double) ((query_y[d] - centre_y[d]) *
-											  code->score_books[(size_t) d * entries + codes[c]]);
-			for (uint32_t d = 0; d < code->dim; d++)
-				truth += (double) ((query[d] - centre.c[d]) * (x[d] - centre.c[d]));
-			if (sigma <= 0.0 || across <= 0.0)
-				continue;
-			squares[2 * n] = vecx_kernels->l2sq_f32(query, x, code->dim);
-			squares[2 * n++ + 1] = vecx_finite((estimate - truth) * (estimate - truth) /
-											   (sigma * sigma * across));
-		}
-	}
-	qsort(squares, n, 2 * sizeof(float), compare_squares);
-	for (; near < n / 8 + 1 && near < n; near++)
-		sum += (double) squares[2 * near + 1];
-	if (near > 0 && sum > 0.0)
-		code->spread = (float) fmax(0.1, fmin(sqrt(sum / (double) near), 10.0));
-	vecx_train_free(env, y);
-	vecx_train_free(env, projected);
-	vecx_train_free(env, squares);
-	vecx_train_free(env, codes);
-	vecx_train_free(env, scratch);
-}
-
-uint8_t *
-vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sample,
-			  size_t *nbytes)
+static uint8_t *
+train_code(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sample,
+		   size_t *nbytes)
 {
 	bool		two_books = code->training == VECX_PQ_DISTILL;
 	bool		two_matrices = code->training == VECX_PQ_QUERY_AWARE;
@@ -726,7 +633,8 @@ vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample 
 		trainings[code->training].books(&t);
 	}
 	store_result(&t);
-	measure_spread(&t);
+	code->spread = 1.0f;
+	code->spread = vecx_pq_spread(env, code, sample);
 	vecx_list_code_seal(bytes, code);
 	vecx_train_free(env, t.mean);
 	vecx_train_free(env, t.matrix);
@@ -736,4 +644,32 @@ vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample 
 	vecx_train_free(env, t.x_y);
 	vecx_train_free(env, t.codes);
 	return bytes;
+}
+
+/*
+ * A training that may do harm is compared with k-means, by how much of the
+ * nearest rows both find, and has to be the better one.
+ */
+uint8_t *
+vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sample,
+			  size_t *nbytes)
+{
+	VecxListCode plain = *code;
+	uint8_t    *bytes = train_code(env, code, sample, nbytes);
+	uint8_t    *plain_bytes;
+	size_t		plain_nbytes;
+
+	if (!trainings[code->training].judged)
+		return bytes;
+	plain.training = VECX_PQ_KMEANS;
+	plain_bytes = train_code(env, &plain, sample, &plain_nbytes);
+	if (vecx_pq_recall(env, code, sample) > vecx_pq_recall(env, &plain, sample))
+	{
+		vecx_train_free(env, plain_bytes);
+		return bytes;
+	}
+	vecx_train_free(env, bytes);
+	*code = plain;
+	*nbytes = plain_nbytes;
+	return plain_bytes;
 }

@@ -48,6 +48,14 @@ extern void vecx_pq_halves(VecxPqTrainer *t);
 extern void vecx_pq_assign_rows(VecxPqTrainer *t);
 extern void vecx_pq_move_centroids(VecxPqTrainer *t, const float *y);
 
+/* code_pq_judge.c: how good a code is on its sample */
+#define VECX_PQ_HELD_OUT	8		/* one query of so many is not trained with */
+
+extern float vecx_pq_spread(const VecxTrainEnv *env, const VecxListCode *code,
+							const VecxListSample *sample);
+extern double vecx_pq_recall(const VecxTrainEnv *env, const VecxListCode *code,
+							 const VecxListSample *sample);
+
 /* code_pq_linear.c: matrices n x n, row-major */
 extern void vecx_polar(const VecxTrainEnv *env, uint64_t *rng, float *m, size_t n);
 extern void vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root,
