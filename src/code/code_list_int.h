@@ -23,16 +23,29 @@ vecx_pq_first(const VecxListCode *code, uint32_t column)
 static inline void
 vecx_pq_products(const float *books, uint32_t entries, const float *y, uint32_t n, float *products)
 {
-	VecxFour   *to = (VecxFour *) (void *) products;
-
-	memset(products, 0, entries * sizeof(float));
-	for (uint32_t i = 0; i < n; i++, books += entries)
+	/* sixteen at a time: their sums stay in registers */
+	for (uint32_t k = 0; k < entries; k += 16)
 	{
-		const VecxFour *from = (const VecxFour *) (const void *) books;
-		VecxFour	factor = {y[i], y[i], y[i], y[i]};
+		VecxFour   *to = (VecxFour *) (void *) (products + k);
+		VecxFour	a = {0};
+		VecxFour	b = {0};
+		VecxFour	c = {0};
+		VecxFour	d = {0};
 
-		for (uint32_t k = 0; k < entries / 4; k++)
-			to[k] += factor * from[k];
+		for (uint32_t i = 0; i < n; i++)
+		{
+			const VecxFour *from = (const VecxFour *) (const void *) (books + (size_t) i * entries + k);
+			VecxFour	factor = {y[i], y[i], y[i], y[i]};
+
+			a += factor * from[0];
+			b += factor * from[1];
+			c += factor * from[2];
+			d += factor * from[3];
+		}
+		to[0] = a;
+		to[1] = b;
+		to[2] = c;
+		to[3] = d;
 	}
 }
 

@@ -10,14 +10,19 @@
 
 #define SWEEPS	2				/* over the columns, where they depend on each other */
 
+/* The first of the largest; scores are changed. */
 static uint32_t
-nearest_entry(const float *products, const float *halves, uint32_t entries)
+nearest_entry(float *scores, const float *halves, uint32_t entries)
 {
+	float		most = -FLT_MAX;
 	uint32_t	best = 0;
 
-	for (uint32_t k = 1; k < entries; k++)
-		if (products[k] - halves[k] > products[best] - halves[best])
-			best = k;
+	for (uint32_t k = 0; k < entries; k += 4)
+		*(VecxFour *) (void *) (scores + k) -= *(const VecxFour *) (const void *) (halves + k);
+	for (uint32_t k = 0; k < entries; k++)
+		most = scores[k] > most ? scores[k] : most;
+	while (best + 1 < entries && scores[best] < most)
+		best++;
 	return best;
 }
 

@@ -15,7 +15,7 @@
 #define CANDIDATES		(NEAR + FAR)
 #define EPOCHS			6
 #define BATCH			16		/* queries a step */
-#define RATE			0.03f	/* first step, in units of a book's mean element */
+#define RATE			0.006f	/* first step, in units of a book's mean element */
 
 typedef struct Candidate
 {
@@ -30,7 +30,6 @@ typedef struct Lesson
 	float	   *queries;		/* [nqueries][pdims] */
 	Candidate  *candidates;		/* [nqueries][CANDIDATES] */
 	float	   *temperatures;	/* [nqueries] */
-	float	   *stretches;		/* [nrows]: s of code_list.h, by the books as they are */
 	float	   *tables;			/* [ncolumns][entries] */
 	float	   *weights;		/* the same: of the gradient */
 	float	   *gradient;		/* [pdims][entries], as the next two */
@@ -131,48 +130,47 @@ find_candidates(Lesson *lesson, size_t q)
 
 /* ---- the student ---- */
 
-static void
-find_stretches(Lesson *lesson)
+/* Of a row: the products of what its code stands for, and <q - c, r>. */
+typedef struct Products
 {
-	VecxPqTrainer *t = lesson->t;
-	const VecxListCode *code = t->code;
+	float		with_centre;	/* <c, r^>, where c is x - r */
+	float		with_rest;		/* <r, r^> */
+	float		stretch;		/* s of code_list.h */
+	float		truth;
+} Products;
 
-	for (size_t r = 0; r < t->nrows; r++)
-	{
-		const float *y = t->y + r * code->pdims;
-		double		product = 0.0;
-
-		for (uint32_t c = 0; c < code->ncolumns; c++)
-			for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
-				product += (double) (y[i] * t->score_books[(size_t) i * book_entries(t) +
-														   t->codes[r * code->ncolumns + c]]);
-		lesson->stretches[r] = product > 0.0 ?
-			(float) ((double) vecx_kernels->ip_f32(y, y, code->pdims) / product) : 0.0f;
-	}
-}
-
-/* <c, r^> and <q - c, r> of a row, whose centre is x - r. */
 static void
-centre_products(const VecxPqTrainer *t, const float *query, size_t row, float *with_code,
-				float *truth)
+row_products(const VecxPqTrainer *t, const float *query, size_t row, Products *products)
 {
 	const VecxListCode *code = t->code;
 	const float *y = t->y + row * code->pdims;
 	const float *x = t->x_y + row * code->pdims;
-	float		sum = 0.0f;
+	float		r2 = vecx_kernels->ip_f32(y, y, code->pdims);
+	float		with_vector = 0.0f;
+	float		with_rest = 0.0f;
 
-	*truth = vecx_kernels->ip_f32(query, y, code->pdims) -
-		vecx_kernels->ip_f32(x, y, code->pdims) + vecx_kernels->ip_f32(y, y, code->pdims);
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 		for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
-			sum += (x[i] - y[i]) * t->score_books[(size_t) i * book_entries(t) +
-												  t->codes[row * code->ncolumns + c]];
-	*with_code = sum;
+		{
+			float		coded = t->score_books[(size_t) i * book_entries(t) +
+											   t->codes[row * code->ncolumns + c]];
+
+			with_vector += x[i] * coded;
+			with_rest += y[i] * coded;
+		}
+	products->with_centre = with_vector - with_rest;
+	products->with_rest = with_rest;
+	products->stretch = with_rest > 0.0f ? r2 / with_rest : 0.0f;
+	products->truth = vecx_kernels->ip_f32(query, y, code->pdims) -
+		vecx_kernels->ip_f32(x, y, code->pdims) + r2;
 }
 
 /*
  * The loss of a query: the cross entropy of the softmax of its candidates'
- * estimates, relative to that of the teacher.  With add, the gradient is added.
+ * estimates, relative to that of the teacher.  With add, the gradient is added:
+ * with p = <q - c, r^> the estimate is s p, and s depends on the books as well,
+ *
+ *    d (s p) / d r^ = s ((q - c) - p / <r, r^> r)
  */
 static double
 query_loss(Lesson *lesson, size_t q, bool add)
@@ -182,6 +180,8 @@ query_loss(Lesson *lesson, size_t q, bool add)
 	uint32_t	entries = book_entries(t);
 	const float *query = lesson->queries + q * code->pdims;
 	const Candidate *candidates = lesson->candidates + q * CANDIDATES;
+	Products	products[CANDIDATES];
+	float		estimates[CANDIDATES];	/* p */
 	double		student[CANDIDATES];
 	double		teacher[CANDIDATES];
 	double		top[2] = {-1e30, -1e30};
@@ -193,16 +193,14 @@ query_loss(Lesson *lesson, size_t q, bool add)
 	for (uint32_t i = 0; i < CANDIDATES; i++)
 	{
 		const uint8_t *codes = t->codes + (size_t) candidates[i].row * code->ncolumns;
-		float		product = 0.0f;
-		float		with_code;
-		float		truth;
 
+		row_products(t, query, candidates[i].row, &products[i]);
+		estimates[i] = -products[i].with_centre;
 		for (uint32_t c = 0; c < code->ncolumns; c++)
-			product += lesson->tables[(size_t) c * entries + codes[c]];
-		centre_products(t, query, candidates[i].row, &with_code, &truth);
+			estimates[i] += lesson->tables[(size_t) c * entries + codes[c]];
 		teacher[i] = (double) (candidates[i].score / lesson->temperatures[q]);
-		student[i] = teacher[i] + (double) ((lesson->stretches[candidates[i].row] *
-											 (product - with_code) - truth) / lesson->temperatures[q]);
+		student[i] = teacher[i] + (double) ((products[i].stretch * estimates[i] -
+											 products[i].truth) / lesson->temperatures[q]);
 		top[0] = fmax(top[0], teacher[i]);
 		top[1] = fmax(top[1], student[i]);
 	}
@@ -225,13 +223,16 @@ query_loss(Lesson *lesson, size_t q, bool add)
 			const uint8_t *codes = t->codes + row * code->ncolumns;
 			const float *y = t->y + row * code->pdims;
 			const float *x = t->x_y + row * code->pdims;
-			float		g = (float) (s - p) / lesson->temperatures[q] * lesson->stretches[row];
+			float		g = (float) (s - p) / lesson->temperatures[q] * products[i].stretch;
+			float		along = products[i].with_rest > 0.0f ?
+				estimates[i] / products[i].with_rest : 0.0f;
 
 			for (uint32_t c = 0; c < code->ncolumns; c++)
 			{
 				lesson->weights[(size_t) c * entries + codes[c]] += g;
 				for (uint32_t d = vecx_pq_first(code, c); d < vecx_pq_first(code, c + 1); d++)
-					lesson->gradient[(size_t) d * entries + codes[c]] -= g * (x[d] - y[d]);
+					lesson->gradient[(size_t) d * entries + codes[c]] -=
+						g * (x[d] - y[d] + along * y[d]);
 			}
 		}
 	}
@@ -248,7 +249,6 @@ held_out_loss(Lesson *lesson)
 {
 	double		loss = 0.0;
 
-	find_stretches(lesson);
 	for (size_t q = 0; q < lesson->nqueries; q += VECX_PQ_HELD_OUT)
 		loss += query_loss(lesson, q, false);
 	return loss;
@@ -287,7 +287,6 @@ learn(Lesson *lesson)
 	{
 		uint32_t	in_batch = 0;
 
-		find_stretches(lesson);
 		for (size_t q = 0; q < lesson->nqueries; q++)
 		{
 			if (q % VECX_PQ_HELD_OUT == 0)
@@ -324,7 +323,6 @@ vecx_pq_train_distill(VecxPqTrainer *t)
 	lesson.queries = vecx_pq_project_queries(t, MAX_QUERIES, &lesson.nqueries);
 	lesson.candidates = vecx_train_alloc(env, lesson.nqueries * CANDIDATES, sizeof(Candidate));
 	lesson.temperatures = vecx_train_alloc(env, lesson.nqueries, sizeof(float));
-	lesson.stretches = vecx_train_alloc(env, t->nrows, sizeof(float));
 	lesson.tables = vecx_train_alloc(env, 2 * ntables, sizeof(float));
 	lesson.weights = lesson.tables + ntables;
 	lesson.gradient = vecx_train_alloc(env, 3 * n, sizeof(float));
@@ -340,7 +338,6 @@ vecx_pq_train_distill(VecxPqTrainer *t)
 	vecx_train_free(env, lesson.queries);
 	vecx_train_free(env, lesson.candidates);
 	vecx_train_free(env, lesson.temperatures);
-	vecx_train_free(env, lesson.stretches);
 	vecx_train_free(env, lesson.tables);
 	vecx_train_free(env, lesson.gradient);
 }

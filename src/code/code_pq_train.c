@@ -17,7 +17,7 @@
 #define PQ_BATCH			512		/* rows projected at once */
 #define PQ_DIRECTION_ROUNDS	4
 #define PQ_FIRST_LLOYD		6
-#define PQ_ROTATIONS		8
+#define PQ_ROTATIONS		5
 
 static const struct
 {
