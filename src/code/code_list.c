@@ -35,7 +35,8 @@ typedef struct VecxListHead
 	float		eta;
 	uint64_t	seed;
 	uint64_t	checksum;		/* of everything with this field zero */
-	uint64_t	unused;			/* zero; reserved */
+	uint32_t	estimate;		/* VecxListEstimate */
+	uint32_t	trained_rows;
 } VecxListHead;
 
 typedef char vecx_list_head_is_64_bytes[sizeof(VecxListHead) == 64 ? 1 : -1];
@@ -190,6 +191,8 @@ vecx_list_code_seal(uint8_t *bytes, const VecxListCode *code)
 	head.energy = code->energy;
 	head.spread = code->spread;
 	head.eta = code->eta;
+	head.estimate = (uint32_t) code->estimate;
+	head.trained_rows = code->trained_rows;
 	memcpy(bytes, &head, sizeof(head));
 	head.checksum = list_checksum(bytes, head.nbytes);
 	memcpy(bytes, &head, sizeof(head));
@@ -222,6 +225,8 @@ check_head(const VecxListHead *head, size_t nbytes)
 	if (!isfinite(head->energy) || !isfinite(head->spread) || head->spread <= 0.0f ||
 		!isfinite(head->eta))
 		return "list quantizer has an impossible error";
+	if (head->estimate > (rabitq ? VECX_LIST_STRETCHED : VECX_LIST_CORRECTED))
+		return "list quantizer has an unknown kind of estimate";
 	return NULL;
 }
 
@@ -251,6 +256,8 @@ vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes)
 	code->energy = head.energy;
 	code->spread = head.spread;
 	code->eta = head.eta;
+	code->estimate = (VecxListEstimate) head.estimate;
+	code->trained_rows = head.trained_rows;
 	derive_sizes(code);
 	if (nbytes != serialised_bytes(code, head.flags))
 		return "list quantizer has a wrong length";
@@ -260,6 +267,29 @@ vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes)
 	return NULL;
 }
 
+void
+vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t dim,
+					VecxListCode *code)
+{
+	memset(code, 0, sizeof(*code));
+	code->quantizer = options->quantizer;
+	code->metric = metric;
+	code->dim = dim;
+	code->bits = options->bits;
+	code->seed = options->seed;
+	code->energy = 1.0f;
+	code->spread = 1.0f;
+	if (options->quantizer == VECX_LIST_PQ)
+	{
+		code->training = options->training;
+		code->ncolumns = options->pq_m > 0 ? options->pq_m :
+			vecx_list_default_m(dim, options->bits);
+		code->pdims = vecx_pq_dims(code);
+		code->ncolumns = code->ncolumns < code->pdims ? code->ncolumns : code->pdims;
+	}
+	derive_sizes(code);
+}
+
 uint8_t *
 vecx_list_code_train(const VecxTrainEnv *env, const VecxListOptions *options, VecxMetric metric,
 					 uint32_t dim, const VecxListSample *sample, size_t *nbytes)
@@ -267,21 +297,9 @@ vecx_list_code_train(const VecxTrainEnv *env, const VecxListOptions *options, Ve
 	VecxListCode code;
 	uint8_t    *bytes;
 
-	memset(&code, 0, sizeof(code));
-	code.quantizer = options->quantizer;
-	code.metric = metric;
-	code.dim = dim;
-	code.bits = options->bits;
-	code.seed = options->seed;
-	code.energy = 1.0f;
-	code.spread = 1.0f;
+	vecx_list_code_plan(options, metric, dim, &code);
 	if (options->quantizer == VECX_LIST_PQ)
-	{
-		code.training = options->training;
-		code.ncolumns = options->pq_m > 0 ? options->pq_m :
-			vecx_list_default_m(dim, options->bits);
 		return vecx_pq_train(env, &code, sample, nbytes);
-	}
 	bytes = vecx_list_code_format(env, &code, false, false, nbytes);
 	vecx_list_code_seal(bytes, &code);
 	return bytes;
@@ -396,7 +414,13 @@ vecx_list_entry_check(const VecxListCode *code, const VecxListEntry *entry)
 	for (uint32_t i = 0; i < code->ncolumns; i++)
 		if (code->column_bytes == 16 && entry->codes[i] > 15)
 			return false;
-	return code->extra_bytes == 0 || vecx_list_rabitq_check(code, entry);
+	return true;
+}
+
+bool
+vecx_list_extra_check(const VecxListCode *code, const uint8_t *extra)
+{
+	return code->extra_bytes == 0 || vecx_list_rabitq_check(extra);
 }
 
 void
@@ -458,7 +482,7 @@ static size_t
 query_integers(const VecxListCode *code)
 {
 	size_t		tables = code->ncolumns * table_entries(code);
-	size_t		nbytes = code->extra_bytes > 0 ? 3 * tables + 2 * code->pdims : tables;
+	size_t		nbytes = code->extra_bytes > 0 ? tables + 2 * code->pdims : tables;
 
 	return (nbytes + 63) / 64 * 64;
 }
@@ -480,12 +504,9 @@ static void *
 place_query(const VecxListCode *code, VecxListQuery *query, uint8_t *scratch)
 {
 	size_t		tables = code->ncolumns * table_entries(code);
-	bool		extra = code->extra_bytes > 0;
 
 	query->tables = scratch;
-	query->tables_low = extra ? scratch + tables : NULL;
-	query->tables_high = extra ? scratch + 2 * tables : NULL;
-	query->parts = extra ? (int8_t *) (scratch + 3 * tables) : NULL;
+	query->parts = code->extra_bytes > 0 ? (int8_t *) (scratch + tables) : NULL;
 	query->y = (float *) (void *) (scratch + query_integers(code));
 	return query->y + query_floats(code);
 }
@@ -545,20 +566,6 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 	query->bias = (float) bias;
 	if (code->quantizer == VECX_LIST_RABITQ)
 		vecx_list_rabitq_query(code, query);
-	if (code->extra_bytes == 0)
-		return;
-	query->fine_delta = widest / 65535.0f;
-	query->fine_bias = query->bias;
-	scale = query->fine_delta >= FLT_MIN ? 1.0f / query->fine_delta : 0.0f;
-	for (uint32_t c = 0; c < code->ncolumns; c++)
-		for (size_t i = c * entries; i < (c + 1) * entries; i++)
-		{
-			float		fine = (tables[i] - least[c]) * scale + 0.5f;
-			uint32_t	entry = fine < 65535.0f ? (uint32_t) fine : 65535;
-
-			query->tables_low[i] = (uint8_t) entry;
-			query->tables_high[i] = (uint8_t) (entry >> 8);
-		}
 }
 
 void
@@ -594,20 +601,10 @@ vecx_list_estimates(const VecxListQuery *query, const VecxListProbe *probe, cons
 {
 	for (int i = 0; i < VECX_LIST_BLOCK; i++)
 	{
-		float		product = query->delta * (float) (int32_t) sums[i] + query->bias;
+		float		product = vecx_list_product(query, sums[i]);
 
 		est[i] = probe->add + probe->scale * factors->add[i] +
 			vecx_bf16_to_float(factors->rescale[i]) * product;
 		sigma[i] = probe->spread * vecx_bf16_to_float(factors->sigma[i]);
 	}
-}
-
-void
-vecx_list_add_fine_sums(const VecxListCode *code, const VecxListQuery *query,
-						const uint8_t *columns, uint32_t first, uint32_t count,
-						uint32_t *low, uint32_t *high)
-{
-	(void) code;
-	vecx_kernels->fastscan4(columns, count, query->tables_low + (size_t) first * 16, low);
-	vecx_kernels->fastscan4(columns, count, query->tables_high + (size_t) first * 16, high);
 }

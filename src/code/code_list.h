@@ -29,6 +29,11 @@
  * under IP the query less its part along c is what is estimated: probe.scale is
  * <q, c> / |c|^2.  Bit metrics have no list codes.
  *
+ * Codes of PQ are coarser, and s makes their errors larger: where training finds
+ * that better, s is 1, and |r|^2 above is |r^|^2, the plain distance to c + r^, or
+ * |r^|^2 - |r - r^|^2, which is exact for a query at the vector again (under IP -<c, r>
+ * is -<c, r^> or stays).
+ *
  * Pure C over kernel.h, no error exits, as code.h.
  */
 #ifndef VECX_CODE_LIST_H
@@ -56,6 +61,15 @@ typedef enum VecxPqTraining
 	VECX_PQ_PLAIN				/* k-means without a rotation: to compare with */
 } VecxPqTraining;
 
+/* How a product with what a code of PQ stands for becomes a distance; values are
+ * on disk. */
+typedef enum VecxListEstimate
+{
+	VECX_LIST_STRETCHED,		/* exact for a query at the vector, as RABITQ's */
+	VECX_LIST_DECODED,			/* to what the code stands for */
+	VECX_LIST_CORRECTED			/* the same less the code's own error */
+} VecxListEstimate;
+
 typedef struct VecxListOptions
 {
 	VecxListQuantizer quantizer;
@@ -66,6 +80,8 @@ typedef struct VecxListOptions
 } VecxListOptions;
 
 extern uint32_t vecx_list_default_m(uint32_t dim, uint32_t bits);
+/* So many rows are needed for PQ to be trained; of fewer the code is a random one. */
+#define vecx_pq_least_rows(bits)	((size_t) 2 << (bits))
 /* Of more columns there would be some without a dimension. */
 extern uint32_t vecx_list_most_m(uint32_t dim);
 extern const char *vecx_pq_training_name(VecxPqTraining training);
@@ -89,6 +105,8 @@ typedef struct VecxListCode
 	uint32_t	extra_bytes;	/* behind the block, of one entry; 0: none */
 	float		energy;			/* share of the residuals' variance in the projection */
 	float		spread;			/* of true errors, in those that independence would give */
+	uint32_t	trained_rows;	/* that PQ was trained on; 0: its books are random */
+	VecxListEstimate estimate;
 
 	/* Private. */
 	uint32_t	hdim;			/* dims that the matrices take */
@@ -122,6 +140,9 @@ extern uint8_t *vecx_list_code_train(const VecxTrainEnv *env, const VecxListOpti
 									 const VecxListSample *sample, size_t *nbytes);
 /* Returns NULL, or what is wrong with the bytes (a static string). */
 extern const char *vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes);
+/* The sizes of what training would give, without that; good for nothing else. */
+extern void vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t dim,
+								VecxListCode *code);
 
 /*
  * 2. Projections.  y is float32[proj_floats].  scratch for everything below:
@@ -177,8 +198,9 @@ extern void vecx_list_get_codes(const VecxListCode *code, const uint8_t *columns
 extern void vecx_list_put_factors(VecxListFactors *factors, int slot, const VecxListEntry *entry);
 extern void vecx_list_get_factors(const VecxListFactors *factors, int slot, VecxListEntry *entry);
 
-/* True if these bytes may be an entry: for vecx_check. */
+/* True if these bytes may be an entry, without its extra, or that: for vecx_check. */
 extern bool vecx_list_entry_check(const VecxListCode *code, const VecxListEntry *entry);
+extern bool vecx_list_extra_check(const VecxListCode *code, const uint8_t *extra);
 
 /*
  * 4. Queries.  q is float32[dim] and kept by reference, like scratch:
@@ -193,10 +215,6 @@ typedef struct VecxListQuery
 	float		bias;
 
 	/* For what lies behind a block. */
-	uint8_t    *tables_low;		/* the tables in 16 bits, two bytes apart */
-	uint8_t    *tables_high;
-	float		fine_delta;
-	float		fine_bias;
 	int8_t	   *parts;			/* the projection in 2 x 8 bits */
 	float		step;
 	double		total;
@@ -230,15 +248,16 @@ extern void vecx_list_estimates(const VecxListQuery *query, const VecxListProbe 
 								const uint32_t *sums, const VecxListFactors *factors,
 								float *est, float *sigma);
 
-/*
- * With extra bits: first the sums of the block again in 16 bits, low and high,
- * then one entry at a time.
- */
-extern void vecx_list_add_fine_sums(const VecxListCode *code, const VecxListQuery *query,
-									const uint8_t *columns, uint32_t first, uint32_t count,
-									uint32_t *low, uint32_t *high);
+/* The product with what an entry stands for, by its sum. */
+static inline float
+vecx_list_product(const VecxListQuery *query, uint32_t sum)
+{
+	return query->delta * (float) (int32_t) sum + query->bias;
+}
+
+/* The estimate of one entry by all its bits, when the product is known. */
 extern void vecx_list_refine(const VecxListCode *code, const VecxListQuery *query,
-							 const VecxListProbe *probe, uint32_t low, uint32_t high,
+							 const VecxListProbe *probe, float product,
 							 const uint8_t *extra, float *est, float *sigma);
 
 #endif							/* VECX_CODE_LIST_H */

@@ -56,21 +56,35 @@ typedef struct VecxListShape
 	double		rr;				/* <r, r^> */
 	double		cr;				/* <c, r^> */
 	double		c_r;			/* <c, r> */
+	double		coded2;			/* |r^|^2; not of RABITQ */
 	double		e2;				/* |r - s r^|^2 */
 } VecxListShape;
 
 /* s of code_list.h; 0 if the code says nothing of r. */
 static inline double
-vecx_list_stretch(const VecxListShape *shape)
+vecx_list_stretch(const VecxListCode *code, const VecxListShape *shape)
 {
+	if (code->estimate != VECX_LIST_STRETCHED)
+		return 1.0;
 	return shape->rr > 0.0 && shape->r2 >= (double) FLT_MIN ? shape->r2 / shape->rr : 0.0;
+}
+
+/* What is added for the residual alone: |r|^2 of code_list.h, or -<c, r>. */
+static inline double
+vecx_list_alone(const VecxListCode *code, const VecxListShape *shape)
+{
+	if (code->metric == VECX_METRIC_IP)
+		return code->estimate == VECX_LIST_DECODED ? -shape->cr : -shape->c_r;
+	if (code->estimate == VECX_LIST_DECODED)
+		return shape->coded2;
+	return code->estimate == VECX_LIST_CORRECTED ? 2.0 * shape->rr - shape->r2 : shape->r2;
 }
 
 /* rescale, then add and sigma for the rescale that is stored. */
 static inline double
 vecx_list_rescale(const VecxListCode *code, const VecxListShape *shape)
 {
-	double		s = vecx_list_stretch(shape);
+	double		s = vecx_list_stretch(code, shape);
 
 	return code->metric == VECX_METRIC_IP ? -s : -2.0 * s;
 }
@@ -78,7 +92,7 @@ vecx_list_rescale(const VecxListCode *code, const VecxListShape *shape)
 static inline double
 vecx_list_add(const VecxListCode *code, const VecxListShape *shape, double rescale)
 {
-	return (code->metric == VECX_METRIC_IP ? -shape->c_r : shape->r2) - rescale * shape->cr;
+	return vecx_list_alone(code, shape) - rescale * shape->cr;
 }
 
 static inline double
@@ -105,7 +119,7 @@ extern void vecx_list_rabitq_tables(const VecxListCode *code, const float *y, ui
 extern void vecx_list_rabitq_query(const VecxListCode *code, VecxListQuery *query);
 extern void vecx_list_rabitq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x,
 									void *scratch);
-extern bool vecx_list_rabitq_check(const VecxListCode *code, const VecxListEntry *entry);
+extern bool vecx_list_rabitq_check(const uint8_t *extra);
 
 /* code_list_pq.c */
 extern void vecx_list_pq_encode(const VecxListCode *code, const VecxListCentre *centre,
@@ -119,6 +133,8 @@ extern void vecx_pq_assign(const VecxListCode *code, const float *r, const float
 						   uint8_t *codes);
 
 /* code_pq_train.c */
+/* Dimensions of the projection, of a code that has all but that. */
+extern uint32_t vecx_pq_dims(const VecxListCode *code);
 extern uint8_t *vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code,
 							  const VecxListSample *sample, size_t *nbytes);
 

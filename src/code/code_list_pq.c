@@ -130,7 +130,8 @@ vecx_list_pq_encode(const VecxListCode *code, const VecxListCentre *centre, cons
 		(double) vecx_kernels->ip_f32(centre->c, centre->c, code->dim);
 	shape.cr = (double) vecx_kernels->ip_f32(query_c, coded, n);
 	shape.rr = (double) vecx_kernels->ip_f32(query_y, coded, n) - shape.cr;
-	stretch = vecx_list_stretch(&shape);
+	shape.coded2 = (double) vecx_kernels->ip_f32(coded, coded, n);
+	stretch = vecx_list_stretch(code, &shape);
 	/* what the projection leaves out, and what the code is off in it */
 	shape.e2 = fmax(shape.r2 - (double) vecx_kernels->ip_f32(r, r, n), 0.0);
 	for (uint32_t i = 0; i < n; i++)

@@ -44,7 +44,7 @@ shape_of_levels(const VecxListCode *code, const float *r, const float *c, const 
 	}
 	shape->rr = rr;
 	shape->cr = cr;
-	stretch = vecx_list_stretch(shape);
+	stretch = vecx_list_stretch(code, shape);
 	shape->e2 = fmax(stretch * stretch * s2 - shape->r2, 0.0);
 }
 
@@ -131,14 +131,13 @@ vecx_list_rabitq_decode(const VecxListCode *code, const VecxListEntry *entry, fl
 }
 
 bool
-vecx_list_rabitq_check(const VecxListCode *code, const VecxListEntry *entry)
+vecx_list_rabitq_check(const uint8_t *extra)
 {
-	VecxListExtra extra;
+	VecxListExtra factors;
 
-	(void) code;
-	memcpy(&extra, entry->extra, sizeof(extra));
-	return isfinite(extra.add) && isfinite(extra.rescale) && extra.rescale <= 0.0f &&
-		isfinite(extra.sigma) && extra.sigma >= 0.0f;
+	memcpy(&factors, extra, sizeof(factors));
+	return isfinite(factors.add) && isfinite(factors.rescale) && factors.rescale <= 0.0f &&
+		isfinite(factors.sigma) && factors.sigma >= 0.0f;
 }
 
 /* Bit i of an entry's number stands for element 4 column + i. */
@@ -183,13 +182,16 @@ vecx_list_rabitq_query(const VecxListCode *code, VecxListQuery *query)
 	query->total = total;
 }
 
+/*
+ * The signs' product comes from tables of 8 bits, whose rounding counts 2^e times
+ * here: with 8 bits a dimension it adds a seventh to sigma, with 7 a thirtieth.
+ */
 void
 vecx_list_refine(const VecxListCode *code, const VecxListQuery *query, const VecxListProbe *probe,
-				 uint32_t low, uint32_t high, const uint8_t *extra, float *est, float *sigma)
+				 float signs, const uint8_t *extra, float *est, float *sigma)
 {
 	uint32_t	bits = code->bits - 1;
-	double		sum = (double) low + 256.0 * (double) high;
-	double		signs = (double) query->fine_delta * sum + (double) query->fine_bias;
+	double		rounding = (double) query->delta * sqrt(code->ncolumns / 12.0) * (double) (1u << bits);
 	double		product;
 	VecxListExtra factors;
 
@@ -199,8 +201,9 @@ vecx_list_refine(const VecxListCode *code, const VecxListQuery *query, const Vec
 		(double) vecx_kernels->packed_dot(query->parts + code->pdims, extra, code->pdims, bits) /
 		FINE_STEPS;
 	product -= (double) ((1u << bits) - 1) / 2.0 * query->total;
-	product = product * (double) query->step + (double) (1u << bits) * signs;
+	product = product * (double) query->step + (double) (1u << bits) * (double) signs;
 	*est = vecx_finite((double) probe->add + (double) probe->scale * (double) factors.add +
 					   (double) factors.rescale * product);
-	*sigma = probe->spread * factors.sigma;
+	*sigma = vecx_finite(hypot((double) probe->spread * (double) factors.sigma,
+							   rounding * (double) factors.rescale));
 }

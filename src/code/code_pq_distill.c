@@ -130,24 +130,38 @@ find_candidates(Lesson *lesson, size_t q)
 
 /* ---- the student ---- */
 
-/* Of a row: the products of what its code stands for, and <q - c, r>. */
-typedef struct Products
+/*
+ * A row as the student sees it.  With p = <q - c, r^> its score is s p and what is
+ * known without the query, relative to the teacher's; the gradient by r^ is
+ *
+ *    s q + on_centre c + on_rest r + on_code r^
+ *
+ * where s, of the stretched estimate, depends on the books as well: then
+ * d (s p) / d r^ = s ((q - c) - p / <r, r^> r).
+ */
+typedef struct View
 {
-	float		with_centre;	/* <c, r^>, where c is x - r */
-	float		with_rest;		/* <r, r^> */
+	float		advance;		/* the student's score less the teacher's */
 	float		stretch;		/* s of code_list.h */
-	float		truth;
-} Products;
+	float		on_centre;
+	float		on_rest;
+	float		on_code;
+} View;
 
+/* product is <q, r^>. */
 static void
-row_products(const VecxPqTrainer *t, const float *query, size_t row, Products *products)
+view_row(const VecxPqTrainer *t, const float *query, size_t row, float product, View *view)
 {
 	const VecxListCode *code = t->code;
+	bool		ip = code->metric == VECX_METRIC_IP;
 	const float *y = t->y + row * code->pdims;
 	const float *x = t->x_y + row * code->pdims;
 	float		r2 = vecx_kernels->ip_f32(y, y, code->pdims);
+	float		centre_rest = vecx_kernels->ip_f32(x, y, code->pdims) - r2;
+	float		truth = vecx_kernels->ip_f32(query, y, code->pdims) - centre_rest;
 	float		with_vector = 0.0f;
 	float		with_rest = 0.0f;
+	float		coded2 = 0.0f;
 
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 		for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
@@ -157,20 +171,63 @@ row_products(const VecxPqTrainer *t, const float *query, size_t row, Products *p
 
 			with_vector += x[i] * coded;
 			with_rest += y[i] * coded;
+			coded2 += coded * coded;
 		}
-	products->with_centre = with_vector - with_rest;
-	products->with_rest = with_rest;
-	products->stretch = with_rest > 0.0f ? r2 / with_rest : 0.0f;
-	products->truth = vecx_kernels->ip_f32(query, y, code->pdims) -
-		vecx_kernels->ip_f32(x, y, code->pdims) + r2;
+	product -= with_vector - with_rest;
+	memset(view, 0, sizeof(*view));
+	view->stretch = 1.0f;
+	if (code->estimate == VECX_LIST_STRETCHED)
+	{
+		view->stretch = with_rest > 0.0f ? r2 / with_rest : 0.0f;
+		view->on_rest = with_rest > 0.0f ? -view->stretch * product / with_rest : 0.0f;
+	}
+	view->on_centre = -view->stretch;
+	view->advance = view->stretch * product - truth;
+	if (code->estimate == VECX_LIST_DECODED && ip)
+	{
+		view->advance += with_vector - with_rest - centre_rest;
+		view->on_centre = 0.0f;
+	}
+	else if (code->estimate == VECX_LIST_DECODED)
+	{
+		view->advance -= (coded2 - r2) / 2.0f;
+		view->on_code = -1.0f;
+	}
+	else if (code->estimate == VECX_LIST_CORRECTED && !ip)
+	{
+		view->advance -= with_rest - r2;
+		view->on_rest = -1.0f;
+	}
+}
+
+/* Adds what a row says of the books it has, but for the query's part, which is
+ * summed up in weights. */
+static void
+add_gradient(Lesson *lesson, size_t row, const View *view, float g)
+{
+	VecxPqTrainer *t = lesson->t;
+	const VecxListCode *code = t->code;
+	uint32_t	entries = book_entries(t);
+	const uint8_t *codes = t->codes + row * code->ncolumns;
+	const float *y = t->y + row * code->pdims;
+	const float *x = t->x_y + row * code->pdims;
+
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+	{
+		lesson->weights[(size_t) c * entries + codes[c]] += g * view->stretch;
+		for (uint32_t d = vecx_pq_first(code, c); d < vecx_pq_first(code, c + 1); d++)
+		{
+			size_t		at = (size_t) d * entries + codes[c];
+
+			lesson->gradient[at] += g * (view->on_centre * (x[d] - y[d]) + view->on_rest * y[d] +
+										 view->on_code * t->score_books[at]);
+		}
+	}
 }
 
 /*
  * The loss of a query: the cross entropy of the softmax of its candidates'
- * estimates, relative to that of the teacher.  With add, the gradient is added:
- * with p = <q - c, r^> the estimate is s p, and s depends on the books as well,
- *
- *    d (s p) / d r^ = s ((q - c) - p / <r, r^> r)
+ * estimates, relative to that of the teacher.  With add, the gradient is added.
  */
 static double
 query_loss(Lesson *lesson, size_t q, bool add)
@@ -180,8 +237,7 @@ query_loss(Lesson *lesson, size_t q, bool add)
 	uint32_t	entries = book_entries(t);
 	const float *query = lesson->queries + q * code->pdims;
 	const Candidate *candidates = lesson->candidates + q * CANDIDATES;
-	Products	products[CANDIDATES];
-	float		estimates[CANDIDATES];	/* p */
+	View		views[CANDIDATES];
 	double		student[CANDIDATES];
 	double		teacher[CANDIDATES];
 	double		top[2] = {-1e30, -1e30};
@@ -193,14 +249,13 @@ query_loss(Lesson *lesson, size_t q, bool add)
 	for (uint32_t i = 0; i < CANDIDATES; i++)
 	{
 		const uint8_t *codes = t->codes + (size_t) candidates[i].row * code->ncolumns;
+		float		product = 0.0f;
 
-		row_products(t, query, candidates[i].row, &products[i]);
-		estimates[i] = -products[i].with_centre;
 		for (uint32_t c = 0; c < code->ncolumns; c++)
-			estimates[i] += lesson->tables[(size_t) c * entries + codes[c]];
+			product += lesson->tables[(size_t) c * entries + codes[c]];
+		view_row(t, query, candidates[i].row, product, &views[i]);
 		teacher[i] = (double) (candidates[i].score / lesson->temperatures[q]);
-		student[i] = teacher[i] + (double) ((products[i].stretch * estimates[i] -
-											 products[i].truth) / lesson->temperatures[q]);
+		student[i] = teacher[i] + (double) (views[i].advance / lesson->temperatures[q]);
 		top[0] = fmax(top[0], teacher[i]);
 		top[1] = fmax(top[1], student[i]);
 	}
@@ -218,23 +273,7 @@ query_loss(Lesson *lesson, size_t q, bool add)
 
 		loss += p * log((p + 1e-12) / (s + 1e-12));
 		if (add)
-		{
-			size_t		row = candidates[i].row;
-			const uint8_t *codes = t->codes + row * code->ncolumns;
-			const float *y = t->y + row * code->pdims;
-			const float *x = t->x_y + row * code->pdims;
-			float		g = (float) (s - p) / lesson->temperatures[q] * products[i].stretch;
-			float		along = products[i].with_rest > 0.0f ?
-				estimates[i] / products[i].with_rest : 0.0f;
-
-			for (uint32_t c = 0; c < code->ncolumns; c++)
-			{
-				lesson->weights[(size_t) c * entries + codes[c]] += g;
-				for (uint32_t d = vecx_pq_first(code, c); d < vecx_pq_first(code, c + 1); d++)
-					lesson->gradient[(size_t) d * entries + codes[c]] -=
-						g * (x[d] - y[d] + along * y[d]);
-			}
-		}
+			add_gradient(lesson, candidates[i].row, &views[i], (float) (s - p) / lesson->temperatures[q]);
 	}
 	for (uint32_t c = 0; c < code->ncolumns && add; c++)
 		for (uint32_t d = vecx_pq_first(code, c); d < vecx_pq_first(code, c + 1); d++)
@@ -252,6 +291,30 @@ held_out_loss(Lesson *lesson)
 	for (size_t q = 0; q < lesson->nqueries; q += VECX_PQ_HELD_OUT)
 		loss += query_loss(lesson, q, false);
 	return loss;
+}
+
+/* The estimate to learn for: that of the least loss, which is returned. */
+static double
+choose_estimate(Lesson *lesson)
+{
+	VecxListCode *code = lesson->t->code;
+	VecxListEstimate best = VECX_LIST_STRETCHED;
+	double		least = 0.0;
+
+	for (int estimate = VECX_LIST_STRETCHED; estimate <= VECX_LIST_CORRECTED; estimate++)
+	{
+		double		loss;
+
+		code->estimate = (VecxListEstimate) estimate;
+		loss = held_out_loss(lesson);
+		if (estimate == VECX_LIST_STRETCHED || loss < least)
+		{
+			least = loss;
+			best = code->estimate;
+		}
+	}
+	code->estimate = best;
+	return least;
 }
 
 /* One step of Adam (Kingma and Ba 2015); the gradient is zero then. */
@@ -331,7 +394,7 @@ vecx_pq_train_distill(VecxPqTrainer *t)
 	memset(lesson.gradient, 0, 3 * n * sizeof(float));
 	for (size_t q = 0; q < lesson.nqueries; q++)
 		find_candidates(&lesson, q);
-	before = held_out_loss(&lesson);
+	before = choose_estimate(&lesson);
 	learn(&lesson);
 	if (!(held_out_loss(&lesson) < before))
 		memcpy(t->score_books, t->books, n * sizeof(float));

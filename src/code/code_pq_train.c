@@ -35,6 +35,19 @@ static const struct
 	[VECX_PQ_PLAIN] = {false, false, NULL, vecx_pq_train_kmeans},
 };
 
+uint32_t
+vecx_pq_dims(const VecxListCode *code)
+{
+	uint32_t	hdim = vecx_basis_hdim(code->metric, code->dim);
+	uint32_t	most = VECX_PQ_MATRIX_MAX / hdim;
+	uint32_t	wanted = 2 * code->ncolumns > PQ_KEPT_DIMS ? 2 * code->ncolumns : PQ_KEPT_DIMS;
+
+	if (!trainings[code->training].rotated)
+		wanted = hdim;
+	wanted = wanted < most ? wanted : most;
+	return wanted < hdim ? wanted : hdim;
+}
+
 /* ---- rows ---- */
 
 static const float *
@@ -531,19 +544,6 @@ learn_rotation(VecxPqTrainer *t)
 
 /* ---- the whole ---- */
 
-static uint32_t
-kept_dims(const VecxListCode *code)
-{
-	uint32_t	hdim = vecx_basis_hdim(code->metric, code->dim);
-	uint32_t	most = VECX_PQ_MATRIX_MAX / hdim;
-	uint32_t	wanted = 2 * code->ncolumns > PQ_KEPT_DIMS ? 2 * code->ncolumns : PQ_KEPT_DIMS;
-
-	if (!trainings[code->training].rotated)
-		wanted = hdim;
-	wanted = wanted < most ? wanted : most;
-	return wanted < hdim ? wanted : hdim;
-}
-
 /* half[p][h] of m times the symmetric other[h][h], which may be NULL */
 static void
 store_matrix(VecxPqTrainer *t, const float *other, uint16_t *to)
@@ -582,6 +582,91 @@ store_result(VecxPqTrainer *t)
 	vecx_pq_halves(t);
 }
 
+/*
+ * Without rows to learn from: random directions, and in each column centroids of
+ * one length in random directions, which say at least where a vector points.
+ */
+static void
+make_random(VecxPqTrainer *t)
+{
+	const VecxListCode *code = t->code;
+	uint32_t	entries = 1u << code->bits;
+	size_t		h = code->hdim;
+
+	if (trainings[code->training].rotated)
+	{
+		for (size_t i = 0; i < code->pdims * h; i++)
+			t->matrix[i] = (float) vecx_random_normal(&t->rng);
+		vecx_train_orthonormalise(t->env, &t->rng, t->matrix, code->pdims, h, 2);
+	}
+	else
+		take_first_dims(t);
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+		for (uint32_t k = 0; k < entries; k++)
+		{
+			uint32_t	first = vecx_pq_first(code, c);
+			uint32_t	end = vecx_pq_first(code, c + 1);
+			double		norm2 = 0.0;
+
+			for (uint32_t i = first; i < end; i++)
+			{
+				double		x = vecx_random_normal(&t->rng);
+
+				t->books[(size_t) i * entries + k] = (float) x;
+				norm2 += x * x;
+			}
+			for (uint32_t i = first; i < end && norm2 > 0.0; i++)
+				t->books[(size_t) i * entries + k] *=
+					(float) sqrt((double) (end - first) / code->pdims / norm2);
+		}
+	vecx_pq_halves(t);
+	memcpy(t->score_books, t->books, ((size_t) code->pdims << code->bits) * sizeof(float));
+}
+
+static void
+learn(VecxPqTrainer *t)
+{
+	const VecxListCode *code = t->code;
+
+	if (trainings[code->training].rotated)
+		find_directions(t);
+	else
+		take_first_dims(t);
+	project_rows(t);
+	first_centroids(t);
+	for (int i = 0; i < PQ_FIRST_LLOYD; i++)
+	{
+		vecx_pq_assign_rows(t);
+		vecx_pq_move_centroids(t, t->y);
+	}
+	vecx_pq_assign_rows(t);
+	if (trainings[code->training].rotated)
+		learn_rotation(t);
+	trainings[code->training].books(t);
+}
+
+/* Takes the estimate that finds most of the nearest rows. */
+static void
+choose_estimate(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sample)
+{
+	VecxListEstimate best = VECX_LIST_STRETCHED;
+	double		most = -1.0;
+
+	for (int estimate = VECX_LIST_STRETCHED; estimate <= VECX_LIST_CORRECTED; estimate++)
+	{
+		double		recall;
+
+		code->estimate = (VecxListEstimate) estimate;
+		recall = vecx_pq_recall(env, code, sample);
+		if (recall > most)
+		{
+			most = recall;
+			best = code->estimate;
+		}
+	}
+	code->estimate = best;
+}
+
 static uint8_t *
 train_code(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sample,
 		   size_t *nbytes)
@@ -590,20 +675,19 @@ train_code(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sa
 	bool		two_matrices = code->training == VECX_PQ_QUERY_AWARE;
 	VecxPqTrainer t;
 	uint8_t    *bytes;
+	bool		enough;
 
 	memset(&t, 0, sizeof(t));
 	t.env = env;
 	t.code = code;
 	t.sample = sample;
 	t.rng = code->seed ^ UINT64_C(0x50726F64756374);
-	code->pdims = kept_dims(code);
-	if (code->ncolumns > code->pdims)
-		code->ncolumns = code->pdims;
 	bytes = vecx_list_code_format(env, code, two_matrices, two_books, nbytes);
 	t.books = (float *) code->encode_books;
 	t.halves = (float *) code->encode_halves;
 	t.score_books = (float *) code->score_books;
 	choose_rows(&t);
+	enough = t.nrows >= vecx_pq_least_rows(code->bits);
 	t.mean = vecx_train_alloc(env, code->dim, sizeof(float));
 	t.matrix = vecx_train_alloc(env, (size_t) code->pdims * code->hdim, sizeof(float));
 	t.y = vecx_train_alloc(env, t.nrows * code->pdims, sizeof(float));
@@ -614,27 +698,18 @@ train_code(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sa
 	measure_rows(&t);
 	if (trainings[code->training].transform != NULL)
 		trainings[code->training].transform(&t);
-	if (trainings[code->training].rotated)
-		find_directions(&t);
+	if (enough)
+		learn(&t);
 	else
-		take_first_dims(&t);
-	project_rows(&t);
-	if (t.nrows > 0)
-	{
-		first_centroids(&t);
-		for (int i = 0; i < PQ_FIRST_LLOYD; i++)
-		{
-			vecx_pq_assign_rows(&t);
-			vecx_pq_move_centroids(&t, t.y);
-		}
-		vecx_pq_assign_rows(&t);
-		if (trainings[code->training].rotated)
-			learn_rotation(&t);
-		trainings[code->training].books(&t);
-	}
+		make_random(&t);
 	store_result(&t);
+	code->trained_rows = enough ? (uint32_t) t.nrows : 0;
 	code->spread = 1.0f;
-	code->spread = vecx_pq_spread(env, code, sample);
+	if (enough)
+	{
+		choose_estimate(env, code, sample);
+		code->spread = vecx_pq_spread(env, code, sample);
+	}
 	vecx_list_code_seal(bytes, code);
 	vecx_train_free(env, t.mean);
 	vecx_train_free(env, t.matrix);

@@ -243,24 +243,16 @@ estimate_block(const Blocks *blocks, const VecxListQuery *query, const VecxListP
 	const VecxListCode *code = &blocks->code;
 	const uint8 *columns = blocks->columns + (Size) (first / VECX_LIST_BLOCK) * code->code_bytes;
 	uint32		sums[VECX_LIST_BLOCK] = {0};
-	uint32		high[VECX_LIST_BLOCK] = {0};
 	float		ests[VECX_LIST_BLOCK];
 	float		sigmas[VECX_LIST_BLOCK];
 
-	if (code->extra_bytes == 0)
-	{
-		vecx_list_add_sums(code, query, columns, 0, code->ncolumns, sums);
-		vecx_list_estimates(query, probe, sums, &blocks->factors[first / VECX_LIST_BLOCK], ests,
-							sigmas);
-	}
-	else
-	{
-		vecx_list_add_fine_sums(code, query, columns, 0, code->ncolumns, sums, high);
-		for (int i = 0; i < n; i++)
-			vecx_list_refine(code, query, probe, sums[i], high[i],
-							 blocks->extras + (Size) (first + i) * code->extra_bytes, &ests[i],
-							 &sigmas[i]);
-	}
+	vecx_list_add_sums(code, query, columns, 0, code->ncolumns, sums);
+	vecx_list_estimates(query, probe, sums, &blocks->factors[first / VECX_LIST_BLOCK], ests,
+						sigmas);
+	for (int i = 0; i < n && code->extra_bytes > 0; i++)
+		vecx_list_refine(code, query, probe, vecx_list_product(query, sums[i]),
+						 blocks->extras + (Size) (first + i) * code->extra_bytes, &ests[i],
+						 &sigmas[i]);
 	memcpy(est, ests, sizeof(float) * n);
 }
 

@@ -179,7 +179,8 @@ fill_blocks(const VecxListCode *code, Blocks *blocks)
 		vecx_list_get_factors(&blocks->factors[r / 32], r % 32, &back);
 		blocks->same = blocks->same && memcmp(codes, got, code->ncolumns) == 0 &&
 			back.add == entry.add && back.rescale == entry.rescale &&
-			back.sigma == entry.sigma && vecx_list_entry_check(code, &entry);
+			back.sigma == entry.sigma && vecx_list_entry_check(code, &entry) &&
+			(entry.extra == NULL || vecx_list_extra_check(code, entry.extra));
 		vecx_list_decode(code, &centre, &entry, decoded, blocks->scratch);
 		off += true_distance(VECX_METRIC_L2, decoded, rows[r]);
 		all += true_distance(VECX_METRIC_L2, centre.c, rows[r]);
@@ -215,8 +216,6 @@ estimate_rows(const VecxListCode *code, const Blocks *blocks, const float *q, fl
 		const float *c = centres[centre_of[r]];
 		uint32_t	half = code->ncolumns / 2;
 		uint32_t	sums[32] = {0};
-		uint32_t	low[32] = {0};
-		uint32_t	high[32] = {0};
 		float		ests[32];
 		float		sigmas[32];
 		VecxListProbe probe;
@@ -230,12 +229,9 @@ estimate_rows(const VecxListCode *code, const Blocks *blocks, const float *q, fl
 		est[r] = fine[r] = ests[r % 32];
 		sigma[r] = fine_sigma[r] = sigmas[r % 32];
 		if (code->extra_bytes > 0)
-		{
-			vecx_list_add_fine_sums(code, &query, columns, 0, code->ncolumns, low, high);
-			vecx_list_refine(code, &query, &probe, low[r % 32], high[r % 32],
+			vecx_list_refine(code, &query, &probe, vecx_list_product(&query, sums[r % 32]),
 							 blocks->extras + (size_t) r * code->extra_bytes, &fine[r],
 							 &fine_sigma[r]);
-		}
 	}
 	free(scratch);
 }
