@@ -35,6 +35,7 @@
 #define VECX_MAX_PROBES					100000
 #define VECX_MAX_PROBE_RATIO			1000.0
 #define VECX_DEFAULT_REPLICAS			2
+#define VECX_MAX_PQ_M					8192
 #define VECX_DEFAULT_TARGET_RECALL		0.95
 #define VECX_MIN_TARGET_RECALL			0.5
 #define VECX_MAX_TARGET_RECALL			1.0
@@ -66,6 +67,7 @@
 #define VECX_PROGRESS_MEASURE	7
 #define VECX_PROGRESS_CLUSTER	8
 #define VECX_PROGRESS_LISTS		9
+#define VECX_PROGRESS_CODEBOOKS	10
 
 /* Support procedure of the operator classes: returns a VecxOpSpec. */
 #define VECX_SUPPORT_PROC		1
@@ -89,7 +91,8 @@ typedef enum VecxQuantizerOption
 	VECX_QUANTIZER_SQ8,
 	VECX_QUANTIZER_RABITQ,
 	VECX_QUANTIZER_HALF,
-	VECX_QUANTIZER_NONE
+	VECX_QUANTIZER_NONE,
+	VECX_QUANTIZER_PQ
 } VecxQuantizerOption;
 
 typedef enum VecxStructureOption
@@ -109,6 +112,9 @@ typedef struct VecxOptions
 	int			bits;			/* of RABITQ, 0: the default */
 	int			list_rows;		/* of a list, 0: the default */
 	int			replicas;		/* lists of a row, at most */
+	int			pq_m;			/* columns of PQ, 0: the default */
+	int			pq_training;	/* VecxPqTraining, 0: the default */
+	int			pq_queries;		/* offset of a column's name, 0: none */
 	double		target_recall;	/* 0: not set */
 	bool		auto_calibrate;
 } VecxOptions;

@@ -166,6 +166,8 @@ init_meta(Build *b, VecxMetaPageData *meta)
 														   sizeof(VecxRowEntry) + b->index->filters->nbytes);
 		meta->list_replicas = (uint16) (options ? options->replicas : VECX_DEFAULT_REPLICAS);
 	}
+	else
+		VecxListsRefuseOptions(b->rel);
 }
 
 /*
@@ -216,18 +218,6 @@ write_centre(Build *b, ForkNumber fork)
 	pfree(centre);
 }
 
-/* Trains and writes the quantiser of posting lists. */
-static void
-write_list_code(Build *b, ForkNumber fork)
-{
-	VecxMetaPageData *meta = &b->index->meta;
-	size_t		nbytes;
-	uint8	   *bytes = VecxListsTrain(b->rel, meta, b->cxt, &nbytes);
-
-	meta->list_code = VecxBlobWrite(b->rel, fork, VECX_WRITE_DIRECT, bytes, nbytes);
-	meta->list_code_bytes = (uint32) nbytes;
-}
-
 /* Trains the first model, chooses the layout, and writes both, and an empty value
  * tree if there are filter columns. */
 static void
@@ -271,8 +261,6 @@ start_index(Build *b, ForkNumber fork)
 	if (enough && (vecx_code_has_centre(kind, b->spec->metric) ||
 				   vecx_code_has_centre((VecxCodeKind) meta->tree_kind, b->spec->metric)))
 		write_centre(b, fork);
-	if (meta->structure == VECX_STRUCTURE_LISTS)
-		write_list_code(b, fork);
 	VecxMetaWrite(b->rel, fork, VECX_WRITE_DIRECT, meta);
 }
 
@@ -523,13 +511,11 @@ vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 	sample_table(&b);
 	start_index(&b, MAIN_FORKNUM);
 	VecxLayoutFromMeta(rel, &b.index->meta, b.spec, &b.index->layout, &b.index->coder);
-	if (b.index->meta.structure == VECX_STRUCTURE_LISTS)
-		VecxListsOpen(b.index);
 	VecxLoadCentre(b.index);
 	VecxLoadModels(b.index);
 	VecxPivotsMake(&pivots, &b.index->coder, &VecxCurrentModel(b.index)->basis, b.sample,
 				   b.sample_bytes, b.nsample, b.npivots);
-	if (b.index->lists)
+	if (b.index->meta.structure == VECX_STRUCTURE_LISTS)
 		result->index_tuples = build_lists(&b, &pivots, &result->heap_tuples);
 	else
 	{
@@ -559,6 +545,8 @@ vecxbuildempty(Relation rel)
 	begin_build(&b, NULL, rel, NULL);
 	old = MemoryContextSwitchTo(b.cxt);
 	start_index(&b, INIT_FORKNUM);
+	if (b.index->meta.structure == VECX_STRUCTURE_LISTS)
+		VecxListsWriteUntrained(b.index, INIT_FORKNUM);
 	log_newpage_range(rel, INIT_FORKNUM, 0, RelationGetNumberOfBlocksInFork(rel, INIT_FORKNUM), true);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(b.cxt);

@@ -27,6 +27,8 @@ vecxbuildphasename(int64 phase)
 			return "writing pages";
 		case VECX_PROGRESS_CLUSTER:
 			return "finding lists";
+		case VECX_PROGRESS_CODEBOOKS:
+			return "training codebooks";
 		case VECX_PROGRESS_LISTS:
 			return "assigning rows to lists";
 		case VECX_PROGRESS_MEASURE:

@@ -109,10 +109,26 @@ typedef struct VecxListEncoder
 	void	   *scratch;
 } VecxListEncoder;
 
+/* list_options.c */
+extern void VecxListsQuantizer(Relation index, const VecxMetaPageData *meta, VecxListOptions *wanted);
+extern Oid	VecxListsQueryTable(Relation index, const char **column);
+extern void VecxListsRefuseOptions(Relation index);
+extern void VecxListsCheckOptions(Relation index, uint32 dim);
+
+/* list_train.c */
+struct VecxClusters;
+typedef struct VecxListTrainer VecxListTrainer;
+extern int	VecxListTrainRows(const VecxIndex *index);
+extern VecxListTrainer *VecxListTrainerMake(VecxIndex *index, Size offered);
+extern void VecxListTrainerOffer(VecxListTrainer *trainer, const float *x);
+extern void VecxListsTrain(VecxIndex *index, VecxListTrainer *trainer, const struct VecxClusters *clusters);
+extern void VecxListsWriteUntrained(VecxIndex *index, ForkNumber fork);
+
+/* model.c */
+extern VecxListCode VecxLoadListCode(VecxIndex *index);
+
 /* list_page.c */
 extern void VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const VecxMetaPageData *meta);
-extern uint8 *VecxListsTrain(Relation index, const VecxMetaPageData *meta, MemoryContext cxt,
-							 size_t *nbytes);
 extern void VecxListsOpen(VecxIndex *index);
 extern int	VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta, Size row_size);
 extern void VecxListPageInit(Page page, BlockNumber head);

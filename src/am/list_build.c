@@ -49,6 +49,7 @@ struct VecxListsBuild
 	float	   *work;
 	VecxListCurve *curve;		/* NULL: not to be measured */
 	Size		query_every;	/* rows of the sample */
+	VecxListTrainer *trainer;	/* NULL: the quantiser looks at no rows */
 
 	VecxClusters clusters;
 	uint8	   *codes;			/* of the centroids, for the graph */
@@ -131,6 +132,8 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	{
 		if (b->curve && b->sample.count % b->query_every == 0)
 			VecxListCurveAddQuery(b->curve, tid, input.vec, b->mean, b->work);
+		if (b->trainer)
+			VecxListTrainerOffer(b->trainer, input.vec);
 		vecx_cluster_put(&b->sample, b->sample.count++, b->index->meta.dim, b->mean, input.vec, b->work);
 	}
 	MemoryContextSwitchTo(old);
@@ -145,7 +148,8 @@ sample_table(VecxListsBuild *b)
 	uint32		dim = b->index->meta.dim;
 	Size		bytes = vecx_cluster_point_bytes(dim) + sizeof(VecxPointHead);
 	Size		memory = (Size) maintenance_work_mem * 1024 / SAMPLE_SHARE;
-	double		rows = Min((double) SAMPLE_PER_LIST * b->wanted, (double) (memory / bytes));
+	double		rows = Min(Max((double) SAMPLE_PER_LIST * b->wanted, VecxListTrainRows(b->index)),
+						   (double) (memory / bytes));
 	VecxOptions *options = (VecxOptions *) b->index->rel->rd_options;
 	BlockNumber nread = 0;
 	BlockSamplerData blocks;
@@ -154,6 +158,7 @@ sample_table(VecxListsBuild *b)
 	b->query_every = Max(b->sample_max / QUERIES, 1);
 	if (!options || options->auto_calibrate)
 		b->curve = VecxListCurveMake(b->index, ROW_BATCH);
+	b->trainer = VecxListTrainerMake(b->index, b->sample_max);
 	b->work = palloc(sizeof(float) * vecx_cluster_point_bytes(dim));
 	vecx_cluster_alloc(&b->env, dim, b->sample_max, &b->sample);
 	b->sample.count = 0;
@@ -173,12 +178,15 @@ sample_table(VecxListsBuild *b)
 	b->wanted = (uint32) VecxListsWanted(b->index->rel, &b->index->meta, b->tuples);
 }
 
-/* Finds the centroids; from then on they are what the graph's codes say. */
+/*
+ * Finds the centroids; from then on they are what the graph's codes say.  Then the
+ * quantiser learns what residuals to them are like.
+ */
 static void
 make_centroids(VecxListsBuild *b)
 {
 	VecxIndex  *index = b->index;
-	const VecxListCode *code = &index->lists->code;
+	const VecxListCode *code;
 	uint32		dim = index->meta.dim;
 	uint32		n;
 
@@ -188,9 +196,6 @@ make_centroids(VecxListsBuild *b)
 	n = b->clusters.nleaves;
 	b->codes = MemoryContextAllocExtended(b->cxt, (Size) index->coder.nbytes * Max(n, 1),
 										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	b->projected = MemoryContextAllocHuge(b->cxt, sizeof(float) * code->proj_floats * Max(n, 1));
-	b->heads = MemoryContextAllocHuge(b->cxt, sizeof(BlockNumber) * Max(n, 1));
-	b->scratch = palloc(vecx_list_scratch(code));
 	for (uint32 i = 0; i < n; i++)
 	{
 		float	   *centre = b->clusters.centres + (Size) i * dim;
@@ -199,7 +204,17 @@ make_centroids(VecxListsBuild *b)
 		vecx_code_encode(&index->coder, centre, b->codes + (Size) i * index->coder.nbytes);
 		vecx_code_decode(&index->coder, b->codes + (Size) i * index->coder.nbytes, centre);
 		vecx_clusters_use_centre(&b->clusters, i, b->work);
-		vecx_list_project(code, centre, b->projected + (Size) i * code->proj_floats, b->scratch);
+	}
+	VecxListsTrain(index, b->trainer, &b->clusters);
+	code = &index->lists->code;
+	b->projected = MemoryContextAllocHuge(b->cxt, sizeof(float) * code->proj_floats * Max(n, 1));
+	b->heads = MemoryContextAllocHuge(b->cxt, sizeof(BlockNumber) * Max(n, 1));
+	b->scratch = palloc(vecx_list_scratch(code));
+	for (uint32 i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		vecx_list_project(code, b->clusters.centres + (Size) i * dim,
+						  b->projected + (Size) i * code->proj_floats, b->scratch);
 		b->heads[i] = InvalidBlockNumber;
 	}
 }
@@ -411,7 +426,7 @@ take_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 double
 VecxListsBuildRead(VecxListsBuild *b, VecxLoader *loader)
 {
-	const VecxListCode *code = &b->index->lists->code;
+	const VecxListCode *code;
 	uint32		dim = b->index->meta.dim;
 	double		heap_tuples;
 
@@ -419,6 +434,7 @@ VecxListsBuildRead(VecxListsBuild *b, VecxLoader *loader)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_CLUSTER);
 	sample_table(b);
 	make_centroids(b);
+	code = &b->index->lists->code;
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_LISTS);
 	b->x = palloc(sizeof(float) * dim * ROW_BATCH);

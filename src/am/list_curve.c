@@ -73,7 +73,7 @@ VecxListCurveAddQuery(VecxListCurve *c, ItemPointer tid, const float *x, const f
 	if (c->nqueries == MOST_QUERIES)
 		return;
 	query->tid = *tid;
-	query->lists = MemoryContextAlloc(c->cxt, sizeof(uint32) * MANY_ROWS * c->index->lists->replicas);
+	query->lists = MemoryContextAlloc(c->cxt, sizeof(uint32) * MANY_ROWS * c->index->meta.list_replicas);
 	query->x = memcpy(MemoryContextAlloc(c->cxt, bytes), x, bytes);
 	vecx_cluster_put(&c->points, c->nqueries++, c->index->meta.dim, mean, x, work);
 	c->points.count = c->nqueries;

@@ -13,93 +13,56 @@
 void
 VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const VecxMetaPageData *meta)
 {
-	VecxOptions *options = (VecxOptions *) index->rd_options;
-
 	if (spec->is_bits || spec->is_sparse || spec->metric == VECX_METRIC_L1)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("structure = lists of index \"%s\" does not support its operator class",
 						RelationGetRelationName(index)),
 				 errhint("Use structure = graph, or an operator class for L2 distance, inner product or cosine distance of dense vectors.")));
-	if (options && options->quantizer != VECX_QUANTIZER_AUTO &&
-		options->quantizer != VECX_QUANTIZER_RABITQ)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("structure = lists of index \"%s\" does not support its quantizer",
-						RelationGetRelationName(index)),
-				 errhint("Use quantizer = rabitq.")));
-	if (options && options->bits > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("structure = lists of index \"%s\" supports one bit a dimension only",
-						RelationGetRelationName(index)),
-				 errhint("Set bits = 1, or leave it out.")));
+	VecxListsCheckOptions(index, meta->dim);
 }
 
-/* The serialised quantiser of a new index. */
-uint8 *
-VecxListsTrain(Relation index, const VecxMetaPageData *meta, MemoryContext cxt, size_t *nbytes)
-{
-	VecxListOptions options;
-	VecxListSample sample;
-	VecxTrainEnv env;
-
-	memset(&options, 0, sizeof(options));
-	memset(&sample, 0, sizeof(sample));
-	options.quantizer = VECX_LIST_RABITQ;
-	options.bits = 1;
-	options.seed = meta->seed;
-	VecxTrainEnvInit(&env, cxt);
-	return vecx_list_code_train(&env, &options, (VecxMetric) meta->metric, meta->dim, &sample, nbytes);
-}
-
-/* Makes index->lists of the serialised quantiser, which is kept by reference. */
+/* Fills in where things lie in blocks and on pages: code and row_size are set. */
 static void
-bind_lists(VecxIndex *index, const uint8 *bytes, Size nbytes)
+lay_out(VecxLists *lists)
 {
-	VecxLists  *lists = MemoryContextAllocZero(index->cxt, sizeof(VecxLists));
-	const char *wrong = vecx_list_code_bind(&lists->code, bytes, nbytes);
-
-	if (wrong)
-		VecxCorrupted(index->rel, index->meta.list_code, wrong);
-	if (lists->code.dim != index->meta.dim || lists->code.metric != (VecxMetric) index->meta.metric)
-		VecxCorrupted(index->rel, index->meta.list_code, "the lists' quantizer does not fit its index");
 	lists->factors = lists->code.code_bytes;
 	lists->rows = lists->factors + sizeof(VecxListFactors);
-	lists->row_size = index->layout.row_size;
 	lists->extra = lists->rows + lists->row_size * VECX_LIST_BLOCK;
 	lists->block_bytes = MAXALIGN(lists->extra + (Size) lists->code.extra_bytes * VECX_LIST_BLOCK);
 	lists->page_blocks = (int) (VECX_LIST_PAGE_ROOM / lists->block_bytes);
 	lists->page_rows = lists->page_blocks * VECX_LIST_BLOCK;
-	lists->list_rows = (int) index->meta.list_rows;
-	lists->list_entries = (int) VecxListEntries(&index->meta);
-	lists->replicas = (int) index->meta.list_replicas;
 	lists->item_bytes = MAXALIGN(offsetof(VecxListItem, bytes) + lists->row_size + lists->code.ncolumns +
 								 lists->code.extra_bytes);
+}
+
+/* Makes index->lists of the quantiser of an index that has lists. */
+void
+VecxListsOpen(VecxIndex *index)
+{
+	const VecxMetaPageData *meta = &index->meta;
+	VecxLists  *lists;
+
+	if (meta->list_code_bytes < 1 || meta->list_code_bytes > 16 * VECX_BASIS_MAX_BYTES ||
+		meta->list_rows < VECX_MIN_LIST_ROWS || meta->list_rows > VECX_MAX_LIST_ROWS ||
+		meta->list_replicas < 1 || meta->list_replicas > VECX_MOST_REPLICAS)
+		VecxCorrupted(index->rel, VECX_META_BLKNO, "the metapage has values out of range");
+	lists = MemoryContextAllocZero(index->cxt, sizeof(VecxLists));
+	lists->code = VecxLoadListCode(index);
+	lists->row_size = index->layout.row_size;
+	lists->list_rows = (int) meta->list_rows;
+	lists->list_entries = (int) VecxListEntries(meta);
+	lists->replicas = (int) meta->list_replicas;
+	lay_out(lists);
 	if (lists->page_blocks < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("blocks of index \"%s\" do not fit a page", RelationGetRelationName(index->rel)),
 				 errdetail("%d rows of %u dimensions need %zu of %zu bytes.", VECX_LIST_BLOCK,
 						   lists->code.dim, lists->block_bytes, (Size) VECX_LIST_PAGE_ROOM),
-				 errhint("Use structure = graph.")));
+				 lists->code.quantizer == VECX_LIST_PQ ? errhint("Use a smaller pq_m.") :
+				 errhint("Use quantizer = pq, or structure = graph.")));
 	index->lists = lists;
-}
-
-/* Reads the quantiser of an index that has lists. */
-void
-VecxListsOpen(VecxIndex *index)
-{
-	const VecxMetaPageData *meta = &index->meta;
-	uint8	   *bytes;
-
-	if (meta->list_code_bytes < 1 || meta->list_code_bytes > 16 * VECX_BASIS_MAX_BYTES ||
-		meta->list_rows < VECX_MIN_LIST_ROWS || meta->list_rows > VECX_MAX_LIST_ROWS ||
-		meta->list_replicas < 1 || meta->list_replicas > VECX_MOST_REPLICAS)
-		VecxCorrupted(index->rel, VECX_META_BLKNO, "the metapage has values out of range");
-	bytes = MemoryContextAlloc(index->cxt, meta->list_code_bytes);
-	VecxBlobRead(index->rel, meta->list_code, bytes, meta->list_code_bytes);
-	bind_lists(index, bytes, meta->list_code_bytes);
 }
 
 /*
@@ -111,23 +74,20 @@ int
 VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta, Size row_size)
 {
 	VecxOptions *options = (VecxOptions *) index->rd_options;
-	VecxListCode code;
-	uint8	   *bytes;
-	size_t		nbytes;
-	Size		block;
-	int			page_rows;
+	VecxListOptions wanted;
+	VecxLists	lists;
 
 	if (options && options->list_rows > 0)
 		return options->list_rows;
-	bytes = VecxListsTrain(index, meta, CurrentMemoryContext, &nbytes);
-	if (vecx_list_code_bind(&code, bytes, nbytes))
+	memset(&lists, 0, sizeof(lists));
+	VecxListsQuantizer(index, meta, &wanted);
+	vecx_list_code_plan(&wanted, (VecxMetric) meta->metric, meta->dim, &lists.code);
+	lists.row_size = row_size;
+	lay_out(&lists);
+	if (lists.page_rows == 0)
 		return LEAST_LIST_ROWS;
-	block = code.code_bytes + sizeof(VecxListFactors) +
-		(row_size + code.extra_bytes) * VECX_LIST_BLOCK;
-	page_rows = (int) (VECX_LIST_PAGE_ROOM / block) * VECX_LIST_BLOCK;
-	if (page_rows == 0)
-		return LEAST_LIST_ROWS;
-	return Max((LEAST_LIST_ROWS + page_rows - 1) / page_rows * page_rows * 4 / 5, VECX_MIN_LIST_ROWS);
+	return Max((LEAST_LIST_ROWS + lists.page_rows - 1) / lists.page_rows * lists.page_rows * 4 / 5,
+			   VECX_MIN_LIST_ROWS);
 }
 
 /* An empty page of the list whose first page is head. */

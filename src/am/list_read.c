@@ -21,14 +21,6 @@
 #include "am/heap.h"
 #include "am/list.h"
 
-/*
- * Bounds of a distance, in standard deviations of its estimate.  One row in forty
- * is nearer than its bound says, and may come late.  With three instead of two, of
- * the ten nearest of 200,000 SIFT vectors .9845 came in time instead of .983, of
- * 57,000 LSA vectors .9705 instead of .966, for half as many fetches more.
- */
-#define BOUND_SIGMAS	2.0f
-
 /* Rows that are kept in order: so many at first, and a part of those that are not,
  * when these are all that is left; twice as many before the farther half goes. */
 #define NEAR_ROWS		128
@@ -367,7 +359,7 @@ take_block(VecxListScan *ls, const void *rows, int n)
 	for (int i = 0; i < n; i++)
 	{
 		const VecxRowEntry *row = VecxRowAt(rows, ls->index->lists->row_size, i);
-		float		error = ls->scored ? BOUND_SIGMAS * ls->sigma[i] : INFINITY;
+		float		error = ls->scored ? VECX_LIST_SIGMAS * ls->sigma[i] : INFINITY;
 		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
 		WaitingRow	waiting;
 

@@ -1,9 +1,10 @@
 /*
  * model.c
- *    Bases and the codes' centre loaded from an index, kept for a backend's life
- *    in a small cache; and the environment that training runs in.
+ *    Bases, the codes' centre and the quantiser of posting lists, loaded from an
+ *    index and kept for a backend's life in a small cache; and the environment that
+ *    training runs in.
  *
- * A model never changes once written, nor does a centre, and its place in the cache is found by
+ * None of them ever changes once written, and its place in the cache is found by
  * the seed of the index's build, which is random, so that nothing has to be
  * invalidated.  An entry is pinned as long as the memory context of a scan or
  * insert that uses it.
@@ -16,22 +17,24 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "am/am.h"
+#include "am/list.h"
 
-#define VECX_MODEL_CACHE_SIZE	16	/* of at most VECX_BASIS_MAX_BYTES each */
+#define VECX_MODEL_CACHE_SIZE	16	/* of some VECX_BASIS_MAX_BYTES each */
 
-/* What the cache knows a centre by; models are numbered from 1. */
-#define CENTRE_NUMBER	0
+/* What the cache knows others by than models, which have numbers from 1 to 255. */
+#define CENTRE_NUMBER		0
+#define LIST_CODE_NUMBER	256
 
 typedef struct CacheEntry
 {
 	uint64		seed;
 	RelFileLocator locator;
-	uint8		number;
+	int			number;
 	int			pins;
 	uint64		used;			/* tick of the last use */
 	uint8	   *bytes;			/* NULL: free entry */
 	VecxBasis	basis;			/* a model's, bound to bytes */
+	VecxListCode list_code;		/* a quantiser, the same */
 } CacheEntry;
 
 static CacheEntry cache[VECX_MODEL_CACHE_SIZE];
@@ -56,7 +59,7 @@ pin(CacheEntry *entry, MemoryContext cxt)
 }
 
 static CacheEntry *
-find_entry(VecxIndex *index, uint8 number)
+find_entry(VecxIndex *index, int number)
 {
 	for (int i = 0; i < VECX_MODEL_CACHE_SIZE; i++)
 		if (cache[i].bytes && cache[i].number == number &&
@@ -90,7 +93,7 @@ free_entry(void)
 
 /* Caches a copy of the bytes, pinned; NULL if there is no room. */
 static CacheEntry *
-keep(VecxIndex *index, uint8 number, const uint8 *bytes, Size nbytes)
+keep(VecxIndex *index, int number, const uint8 *bytes, Size nbytes)
 {
 	CacheEntry *entry = free_entry();
 
@@ -199,6 +202,42 @@ VecxLoadCentre(VecxIndex *index)
 		pfree(centre);
 	}
 	set_centre(index, (float *) entry->bytes);
+}
+
+static void
+bind_list_code(VecxIndex *index, const uint8 *bytes, VecxListCode *code)
+{
+	const char *wrong = vecx_list_code_bind(code, bytes, index->meta.list_code_bytes);
+
+	if (wrong)
+		VecxCorrupted(index->rel, index->meta.list_code, wrong);
+	if (code->dim != index->meta.dim || code->metric != (VecxMetric) index->meta.metric)
+		VecxCorrupted(index->rel, index->meta.list_code, "the lists' quantizer does not fit its index");
+}
+
+/* The quantiser of posting lists, which lives as long as the index is open. */
+VecxListCode
+VecxLoadListCode(VecxIndex *index)
+{
+	CacheEntry *entry = find_entry(index, LIST_CODE_NUMBER);
+	Size		nbytes = index->meta.list_code_bytes;
+	uint8	   *bytes;
+	VecxListCode code;
+
+	if (entry)
+	{
+		pin(entry, index->cxt);
+		return entry->list_code;
+	}
+	bytes = MemoryContextAlloc(index->cxt, nbytes);
+	VecxBlobRead(index->rel, index->meta.list_code, bytes, nbytes);
+	bind_list_code(index, bytes, &code);
+	entry = keep(index, LIST_CODE_NUMBER, bytes, nbytes);
+	if (!entry)
+		return code;
+	bind_list_code(index, entry->bytes, &entry->list_code);
+	pfree(bytes);
+	return entry->list_code;
 }
 
 /* Makes index->models those of index->meta, keeping the ones loaded already. */

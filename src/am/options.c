@@ -7,9 +7,12 @@
 #include <limits.h>
 
 #include "access/reloptions.h"
+#include "code/code_list.h"
 #include "compat.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
+#include "utils/varlena.h"
 
 #include "am/am.h"
 #include "am/plan.h"
@@ -33,6 +36,18 @@ static relopt_enum_elt_def quantizer_values[] =
 	{"rabitq", VECX_QUANTIZER_RABITQ},
 	{"half", VECX_QUANTIZER_HALF},
 	{"none", VECX_QUANTIZER_NONE},
+	{"pq", VECX_QUANTIZER_PQ},
+	{NULL}
+};
+
+static relopt_enum_elt_def pq_training_values[] =
+{
+	{"kmeans", VECX_PQ_KMEANS},
+	{"balanced", VECX_PQ_BALANCED},
+	{"anisotropic", VECX_PQ_ANISOTROPIC},
+	{"distill", VECX_PQ_DISTILL},
+	{"query_aware", VECX_PQ_QUERY_AWARE},
+	{"plain", VECX_PQ_PLAIN},
 	{NULL}
 };
 
@@ -88,6 +103,17 @@ assign_scan_order(int newval, void *extra)
 		ResetPlanCache();
 }
 
+/* Only the form: an index may be restored before its queries are. */
+static void
+check_pq_queries(const char *value)
+{
+	if (value && list_length(textToQualifiedNameList(cstring_to_text(value))) < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" does not name a column", value),
+				 errhint("Write pq_queries as 'table.column' or 'schema.table.column'.")));
+}
+
 /* Called once, when the library is loaded. */
 void
 vecxAmInit(void)
@@ -111,14 +137,25 @@ vecxAmInit(void)
 	add_enum_reloption(vecx_relopt_kind, "quantizer",
 					   "Form in which the index keeps vectors",
 					   quantizer_values, VECX_QUANTIZER_AUTO,
-					   "Valid values are \"auto\", \"rabitq\", \"sq8\", \"half\" and \"none\".",
+					   "Valid values are \"auto\", \"rabitq\", \"pq\", \"sq8\", \"half\" and \"none\".",
 					   AccessExclusiveLock);
 	add_int_reloption(vecx_relopt_kind, "bits",
-					  "Bits of a dimension with quantizer = rabitq",
+					  "Bits of a dimension with quantizer = rabitq, of a number with quantizer = pq",
 					  0, VECX_MIN_BITS, VECX_MAX_BITS, AccessExclusiveLock);
 	add_int_reloption(vecx_relopt_kind, "list_rows",
 					  "Rows of a list with structure = lists; 0 lets the build choose",
 					  0, VECX_MIN_LIST_ROWS, VECX_MAX_LIST_ROWS, AccessExclusiveLock);
+	add_int_reloption(vecx_relopt_kind, "pq_m",
+					  "Numbers that a vector is coded by with quantizer = pq; 0 lets the build choose",
+					  0, 0, VECX_MAX_PQ_M, AccessExclusiveLock);
+	add_enum_reloption(vecx_relopt_kind, "pq_training",
+					   "How the codebooks of quantizer = pq are trained",
+					   pq_training_values, 0,
+					   "Valid values are \"kmeans\", \"balanced\", \"anisotropic\", \"distill\", \"query_aware\" and \"plain\".",
+					   AccessExclusiveLock);
+	add_string_reloption(vecx_relopt_kind, "pq_queries",
+						 "Column of queries for the training of quantizer = pq, as table.column",
+						 NULL, check_pq_queries, AccessExclusiveLock);
 
 	add_int_reloption(vecx_relopt_kind, "replicas",
 					  "Lists that a row is put into at most, with structure = lists",
@@ -179,6 +216,9 @@ vecxoptions(Datum reloptions, bool validate)
 		{"bits", RELOPT_TYPE_INT, offsetof(VecxOptions, bits)},
 		{"list_rows", RELOPT_TYPE_INT, offsetof(VecxOptions, list_rows)},
 		{"replicas", RELOPT_TYPE_INT, offsetof(VecxOptions, replicas)},
+		{"pq_m", RELOPT_TYPE_INT, offsetof(VecxOptions, pq_m)},
+		{"pq_training", RELOPT_TYPE_ENUM, offsetof(VecxOptions, pq_training)},
+		{"pq_queries", RELOPT_TYPE_STRING, offsetof(VecxOptions, pq_queries)},
 		{"target_recall", RELOPT_TYPE_REAL, offsetof(VecxOptions, target_recall)},
 		{"auto_calibrate", RELOPT_TYPE_BOOL, offsetof(VecxOptions, auto_calibrate)},
 	};

@@ -16,6 +16,7 @@
 #define LIST_TWO_BOOKS	2
 #define LIST_MAX_DIM	16384
 #define LIST_BATCH		8		/* vectors projected at once */
+#define LIST_DEFAULT_BYTES	5120	/* of a block's codes, unless the user says */
 
 typedef struct VecxListHead
 {
@@ -51,13 +52,14 @@ vecx_pq_training_name(VecxPqTraining training)
 	return training_names[training];
 }
 
-/* A bit a dimension, as RABITQ of one bit takes. */
+/* A bit a dimension, as RABITQ of one bit takes, as long as blocks fit pages. */
 uint32_t
 vecx_list_default_m(uint32_t dim, uint32_t bits)
 {
 	uint32_t	m = dim / bits;
+	uint32_t	most = bits == 8 ? LIST_DEFAULT_BYTES / 32 : LIST_DEFAULT_BYTES / 16;
 
-	return m < 1 ? 1 : m > 512 ? 512 : m;
+	return m < 1 ? 1 : m > most ? most : m;
 }
 
 uint32_t
@@ -225,7 +227,7 @@ check_head(const VecxListHead *head, size_t nbytes)
 	if (!isfinite(head->energy) || !isfinite(head->spread) || head->spread <= 0.0f ||
 		!isfinite(head->eta))
 		return "list quantizer has an impossible error";
-	if (head->estimate > (rabitq ? VECX_LIST_STRETCHED : VECX_LIST_CORRECTED))
+	if (head->estimate > (rabitq ? VECX_LIST_STRETCHED : VECX_LIST_EXPECTED))
 		return "list quantizer has an unknown kind of estimate";
 	return NULL;
 }

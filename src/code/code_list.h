@@ -29,10 +29,10 @@
  * under IP the query less its part along c is what is estimated: probe.scale is
  * <q, c> / |c|^2.  Bit metrics have no list codes.
  *
- * Codes of PQ are coarser, and s makes their errors larger: where training finds
- * that better, s is 1, and |r|^2 above is |r^|^2, the plain distance to c + r^, or
- * |r^|^2 - |r - r^|^2, which is exact for a query at the vector again (under IP -<c, r>
- * is -<c, r^> or stays).
+ * Codes of PQ are coarser, and s makes their errors larger.  Where training finds
+ * that better, s is 1, and in place of |r|^2 is |r^|^2, which gives the distance to
+ * c + r^, or |r^|^2 + |r - r^|^2, which gives the expected one where errors have
+ * nothing to do with the query; under IP, in place of <c, r>, <c, r^>, or itself.
  *
  * Pure C over kernel.h, no error exits, as code.h.
  */
@@ -42,6 +42,14 @@
 #include "code.h"
 
 #define VECX_LIST_BLOCK	32		/* entries of a block */
+
+/*
+ * Bounds of a distance, in standard deviations of its estimate.  One row in forty
+ * is nearer than its bound says, and may come late.  With three instead of two, of
+ * the ten nearest of 200,000 SIFT vectors .9845 came in time instead of .983, of
+ * 57,000 LSA vectors .9705 instead of .966, for half as many fetches more.
+ */
+#define VECX_LIST_SIGMAS	2.0f
 
 /* Values are on disk. */
 typedef enum VecxListQuantizer
@@ -67,7 +75,7 @@ typedef enum VecxListEstimate
 {
 	VECX_LIST_STRETCHED,		/* exact for a query at the vector, as RABITQ's */
 	VECX_LIST_DECODED,			/* to what the code stands for */
-	VECX_LIST_CORRECTED			/* the same less the code's own error */
+	VECX_LIST_EXPECTED			/* the same with the code's own error */
 } VecxListEstimate;
 
 typedef struct VecxListOptions

@@ -56,8 +56,7 @@ typedef struct VecxListShape
 	double		rr;				/* <r, r^> */
 	double		cr;				/* <c, r^> */
 	double		c_r;			/* <c, r> */
-	double		coded2;			/* |r^|^2; not of RABITQ */
-	double		e2;				/* |r - s r^|^2 */
+	double		coded2;			/* |r^|^2 */
 } VecxListShape;
 
 /* s of code_list.h; 0 if the code says nothing of r. */
@@ -77,30 +76,51 @@ vecx_list_alone(const VecxListCode *code, const VecxListShape *shape)
 		return code->estimate == VECX_LIST_DECODED ? -shape->cr : -shape->c_r;
 	if (code->estimate == VECX_LIST_DECODED)
 		return shape->coded2;
-	return code->estimate == VECX_LIST_CORRECTED ? 2.0 * shape->rr - shape->r2 : shape->r2;
+	if (code->estimate == VECX_LIST_EXPECTED)
+		return 2.0 * (shape->coded2 - shape->rr) + shape->r2;
+	return shape->r2;
 }
 
-/* rescale, then add and sigma for the rescale that is stored. */
-static inline double
-vecx_list_rescale(const VecxListCode *code, const VecxListShape *shape)
+/* The factors of an entry in a block; add is for the rescale that is stored. */
+typedef struct VecxListTerms
+{
+	double		rescale;
+	double		add;
+	double		sigma;
+} VecxListTerms;
+
+/*
+ * Errors of a stretched estimate have random directions, so that their part along
+ * the query is known.  The others take a vector that is near for farther than it
+ * is by about the same for all, which spread is measured as; a list that may have
+ * near rows is about as far from the query as from these.
+ */
+static inline void
+vecx_list_terms(const VecxListCode *code, const VecxListShape *shape, VecxListTerms *terms)
 {
 	double		s = vecx_list_stretch(code, shape);
+	double		e2 = shape->r2 - 2.0 * s * shape->rr + s * s * shape->coded2;	/* |r - s r^|^2 */
+	double		unit = code->metric == VECX_METRIC_IP ? 1.0 : 2.0;
 
-	return code->metric == VECX_METRIC_IP ? -s : -2.0 * s;
+	terms->rescale = -unit * s;
+	terms->add = vecx_list_alone(code, shape) - terms->rescale * shape->cr;
+	if (code->estimate == VECX_LIST_STRETCHED)
+		terms->sigma = unit * (double) code->spread * sqrt(fmax(e2, 0.0) / (double) code->pdims);
+	else
+		terms->sigma = (double) code->spread /
+			(code->metric == VECX_METRIC_IP ? 1.0 : sqrt(fmax(shape->r2, (double) FLT_MIN)));
 }
 
-static inline double
-vecx_list_add(const VecxListCode *code, const VecxListShape *shape, double rescale)
+static inline void
+vecx_list_put_terms(const VecxListCode *code, const VecxListShape *shape, VecxListEntry *entry)
 {
-	return vecx_list_alone(code, shape) - rescale * shape->cr;
-}
+	VecxListTerms terms;
 
-static inline double
-vecx_list_sigma(const VecxListCode *code, const VecxListShape *shape)
-{
-	double		sigma = (double) code->spread * sqrt(shape->e2 / (double) code->pdims);
-
-	return code->metric == VECX_METRIC_IP ? sigma : 2.0 * sigma;
+	vecx_list_terms(code, shape, &terms);
+	entry->rescale = vecx_bf16_from_float(terms.rescale);
+	entry->sigma = vecx_bf16_from_float(terms.sigma);
+	entry->add = vecx_finite(terms.add + (terms.rescale - (double) vecx_bf16_to_float(entry->rescale)) *
+							 shape->cr);
 }
 
 /* code_list.c */
@@ -124,6 +144,11 @@ extern bool vecx_list_rabitq_check(const uint8_t *extra);
 /* code_list_pq.c */
 extern void vecx_list_pq_encode(const VecxListCode *code, const VecxListCentre *centre,
 								const float *x, const float *y, VecxListEntry *entry, void *scratch);
+/* What an entry's codes say of x, of which and of the centre there are projections;
+ * coded is what they stand for, [pdims]. */
+extern void vecx_list_pq_shape(const VecxListCode *code, const VecxListCentre *centre,
+							   const float *x, const float *y, const uint8_t *codes, float *coded,
+							   VecxListShape *shape);
 extern void vecx_list_pq_tables(const VecxListCode *code, const float *y, uint32_t column,
 								float *table);
 extern void vecx_list_pq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x,

@@ -106,41 +106,37 @@ vecx_pq_assign(const VecxListCode *code, const float *r, const float *x_y, uint8
 }
 
 void
-vecx_list_pq_encode(const VecxListCode *code, const VecxListCentre *centre, const float *x,
-					const float *y, VecxListEntry *entry, void *scratch)
+vecx_list_pq_shape(const VecxListCode *code, const VecxListCentre *centre, const float *x,
+				   const float *y, const uint8_t *codes, float *coded, VecxListShape *shape)
 {
 	uint32_t	entries = 1u << code->bits;
 	uint32_t	n = code->pdims;
 	const float *query_y = y + (code->proj_floats - n);
 	const float *query_c = centre->y + (code->proj_floats - n);
-	float	   *r = scratch;
-	float	   *coded = r + n;
-	double		stretch;
-	VecxListShape shape;
 
-	for (uint32_t i = 0; i < n; i++)
-		r[i] = y[i] - centre->y[i];
-	vecx_pq_assign(code, r, y, entry->codes);
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 		for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
-			coded[i] = code->score_books[(size_t) i * entries + entry->codes[c]];
-
-	shape.r2 = (double) vecx_kernels->l2sq_f32(x, centre->c, code->dim);
-	shape.c_r = (double) vecx_kernels->ip_f32(centre->c, x, code->dim) -
+			coded[i] = code->score_books[(size_t) i * entries + codes[c]];
+	shape->r2 = (double) vecx_kernels->l2sq_f32(x, centre->c, code->dim);
+	shape->c_r = (double) vecx_kernels->ip_f32(centre->c, x, code->dim) -
 		(double) vecx_kernels->ip_f32(centre->c, centre->c, code->dim);
-	shape.cr = (double) vecx_kernels->ip_f32(query_c, coded, n);
-	shape.rr = (double) vecx_kernels->ip_f32(query_y, coded, n) - shape.cr;
-	shape.coded2 = (double) vecx_kernels->ip_f32(coded, coded, n);
-	stretch = vecx_list_stretch(code, &shape);
-	/* what the projection leaves out, and what the code is off in it */
-	shape.e2 = fmax(shape.r2 - (double) vecx_kernels->ip_f32(r, r, n), 0.0);
-	for (uint32_t i = 0; i < n; i++)
-		r[i] -= (float) stretch * coded[i];
-	shape.e2 += (double) vecx_kernels->ip_f32(r, r, n);
+	shape->cr = (double) vecx_kernels->ip_f32(query_c, coded, n);
+	shape->rr = (double) vecx_kernels->ip_f32(query_y, coded, n) - shape->cr;
+	shape->coded2 = (double) vecx_kernels->ip_f32(coded, coded, n);
+}
 
-	entry->rescale = vecx_bf16_from_float(vecx_list_rescale(code, &shape));
-	entry->add = vecx_finite(vecx_list_add(code, &shape, (double) vecx_bf16_to_float(entry->rescale)));
-	entry->sigma = vecx_bf16_from_float(vecx_list_sigma(code, &shape));
+void
+vecx_list_pq_encode(const VecxListCode *code, const VecxListCentre *centre, const float *x,
+					const float *y, VecxListEntry *entry, void *scratch)
+{
+	float	   *r = scratch;
+	VecxListShape shape;
+
+	for (uint32_t i = 0; i < code->pdims; i++)
+		r[i] = y[i] - centre->y[i];
+	vecx_pq_assign(code, r, y, entry->codes);
+	vecx_list_pq_shape(code, centre, x, y, entry->codes, r, &shape);
+	vecx_list_put_terms(code, &shape, entry);
 }
 
 void

@@ -32,7 +32,6 @@ shape_of_levels(const VecxListCode *code, const float *r, const float *c, const 
 	double		rr = 0.0;
 	double		cr = 0.0;
 	double		s2 = 0.0;
-	double		stretch;
 
 	for (uint32_t i = 0; i < code->pdims; i++)
 	{
@@ -44,8 +43,7 @@ shape_of_levels(const VecxListCode *code, const float *r, const float *c, const 
 	}
 	shape->rr = rr;
 	shape->cr = cr;
-	stretch = vecx_list_stretch(code, shape);
-	shape->e2 = fmax(stretch * stretch * s2 - shape->r2, 0.0);
+	shape->coded2 = s2;
 }
 
 /* Packs the low bits of levels, of which the sign remains. */
@@ -70,7 +68,6 @@ vecx_list_rabitq_encode(const VecxListCode *code, const VecxListCentre *centre, 
 	float	   *r = scratch;
 	uint8_t    *levels = (uint8_t *) (r + code->pdims);
 	VecxListShape shape;
-	double		rescale;
 
 	for (uint32_t i = 0; i < code->pdims; i++)
 		r[i] = y[i] - centre->y[i];
@@ -80,13 +77,14 @@ vecx_list_rabitq_encode(const VecxListCode *code, const VecxListCentre *centre, 
 	(void) vecx_rabitq_levels(r, code->pdims, bits, shape.r2, levels);
 	if (bits > 1)
 	{
+		VecxListTerms terms;
 		VecxListExtra extra;
 
 		shape_of_levels(code, r, centre->y, levels, bits, &shape);
-		rescale = vecx_list_rescale(code, &shape);
-		extra.rescale = vecx_finite(rescale);
-		extra.add = vecx_finite(vecx_list_add(code, &shape, rescale));
-		extra.sigma = vecx_finite(vecx_list_sigma(code, &shape));
+		vecx_list_terms(code, &shape, &terms);
+		extra.rescale = vecx_finite(terms.rescale);
+		extra.add = vecx_finite(terms.add);
+		extra.sigma = vecx_finite(terms.sigma);
 		memcpy(entry->extra, &extra, sizeof(extra));
 		take_low_bits(levels, code->pdims, bits - 1, entry->extra + sizeof(extra));
 	}
@@ -94,9 +92,7 @@ vecx_list_rabitq_encode(const VecxListCode *code, const VecxListCentre *centre, 
 		entry->codes[i] = (uint8_t) (levels[4 * i] | levels[4 * i + 1] << 1 |
 									 levels[4 * i + 2] << 2 | levels[4 * i + 3] << 3);
 	shape_of_levels(code, r, centre->y, levels, 1, &shape);
-	entry->rescale = vecx_bf16_from_float(vecx_list_rescale(code, &shape));
-	entry->add = vecx_finite(vecx_list_add(code, &shape, (double) vecx_bf16_to_float(entry->rescale)));
-	entry->sigma = vecx_bf16_from_float(vecx_list_sigma(code, &shape));
+	vecx_list_put_terms(code, &shape, entry);
 }
 
 void

@@ -193,10 +193,11 @@ view_row(const VecxPqTrainer *t, const float *query, size_t row, float product, 
 		view->advance -= (coded2 - r2) / 2.0f;
 		view->on_code = -1.0f;
 	}
-	else if (code->estimate == VECX_LIST_CORRECTED && !ip)
+	else if (code->estimate == VECX_LIST_EXPECTED && !ip)
 	{
-		view->advance -= with_rest - r2;
-		view->on_rest = -1.0f;
+		view->advance -= coded2 - with_rest;
+		view->on_code = -2.0f;
+		view->on_rest = 1.0f;
 	}
 }
 
@@ -301,7 +302,7 @@ choose_estimate(Lesson *lesson)
 	VecxListEstimate best = VECX_LIST_STRETCHED;
 	double		least = 0.0;
 
-	for (int estimate = VECX_LIST_STRETCHED; estimate <= VECX_LIST_CORRECTED; estimate++)
+	for (int estimate = VECX_LIST_STRETCHED; estimate <= VECX_LIST_EXPECTED; estimate++)
 	{
 		double		loss;
 

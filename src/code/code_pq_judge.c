@@ -1,7 +1,7 @@
 /*
  * code_pq_judge.c
  *    How good a trained code is on its sample: how far estimates are off, and
- *    what share of the nearest rows they find.
+ *    how well they rank the nearest rows.
  *
  * Estimates are those of code_list.h, but for the rounding of a query's tables.
  */
@@ -9,41 +9,46 @@
 
 #include <stdlib.h>
 
-#define JUDGED_ROWS		1024
+#define JUDGED_ROWS		8192
 #define JUDGED_QUERIES	64
 #define NEAREST			10
+#define MISSED			40		/* one of so many may be nearer than its bound */
+#define LEAST_SPREAD	0.5f	/* of independent errors: what is measured is rough */
+#define BATCH			8		/* rows projected at once */
 
-typedef struct Judged
+struct VecxPqJudge
 {
+	const VecxTrainEnv *env;
 	const VecxListCode *code;
 	const VecxListSample *sample;
 	size_t		nrows;
 	size_t		nqueries;
 	float	   *mean;			/* [dim], in place of centres */
 	float	   *coded;			/* [nrows][pdims]: what the codes stand for */
-	float	   *add;			/* [nrows], as the next two */
-	float	   *rescale;
-	float	   *sigma;
+	VecxListShape *shapes;		/* [nrows] */
 	float	   *query_y;		/* [proj_floats] */
-	float	   *estimates;		/* [nrows], of one query, as the next two */
+	float	   *products;		/* [nqueries][nrows]: with what codes stand for */
+	float	   *distances;		/* [nqueries][nrows]: of rows; FLT_MAX: the query itself */
+	float	   *to_centres;		/* [nqueries][nrows]: of rows' centres */
+	float	   *norms;			/* [nqueries] */
+	float	   *estimates;		/* [nrows], of one query, as the next */
 	float	   *sigmas;
-	float	   *distances;
-} Judged;
+};
 
 static size_t
-row_number(const Judged *j, size_t i)
+row_number(const VecxPqJudge *j, size_t i)
 {
 	return i * j->sample->nrows / j->nrows;
 }
 
 static const float *
-row_of(const Judged *j, size_t i)
+row_of(const VecxPqJudge *j, size_t i)
 {
 	return j->sample->rows + row_number(j, i) * j->code->dim;
 }
 
 static const float *
-centre_of_row(const Judged *j, size_t i)
+centre_of_row(const VecxPqJudge *j, size_t i)
 {
 	if (j->sample->centres == NULL)
 		return j->mean;
@@ -53,7 +58,7 @@ centre_of_row(const Judged *j, size_t i)
 
 /* Number of the row that query q is, or that of none. */
 static size_t
-query_row(const Judged *j, size_t q)
+query_row(const VecxPqJudge *j, size_t q)
 {
 	size_t		number = q * j->sample->nrows / j->nqueries;
 
@@ -63,7 +68,7 @@ query_row(const Judged *j, size_t q)
 }
 
 static const float *
-query_of(const Judged *j, size_t q)
+query_of(const VecxPqJudge *j, size_t q)
 {
 	size_t		number = q * j->sample->nqueries / j->nqueries;
 
@@ -73,10 +78,10 @@ query_of(const Judged *j, size_t q)
 }
 
 static void
-find_mean(const VecxTrainEnv *env, Judged *j)
+find_mean(VecxPqJudge *j)
 {
 	uint32_t	dim = j->code->dim;
-	double	   *sum = vecx_train_alloc(env, dim, sizeof(double));
+	double	   *sum = vecx_train_alloc(j->env, dim, sizeof(double));
 
 	memset(sum, 0, dim * sizeof(double));
 	for (size_t i = 0; i < j->nrows && j->code->metric != VECX_METRIC_IP; i++)
@@ -84,37 +89,56 @@ find_mean(const VecxTrainEnv *env, Judged *j)
 			sum[d] += (double) row_of(j, i)[d];
 	for (uint32_t d = 0; d < dim; d++)
 		j->mean[d] = j->nrows > 0 ? (float) (sum[d] / (double) j->nrows) : 0.0f;
-	vecx_train_free(env, sum);
+	vecx_train_free(j->env, sum);
+}
+
+/* Projects count rows from first on, and their centres, and codes them. */
+static void
+encode_batch(VecxPqJudge *j, size_t first, size_t count, float *x, float *y, uint8_t *codes,
+			 void *scratch)
+{
+	const VecxListCode *code = j->code;
+	size_t		dim = code->dim;
+	float	   *residual = y + 2 * count * code->proj_floats;
+
+	for (size_t i = 0; i < count; i++)
+	{
+		memcpy(x + i * dim, row_of(j, first + i), dim * sizeof(float));
+		memcpy(x + (count + i) * dim, centre_of_row(j, first + i), dim * sizeof(float));
+	}
+	vecx_list_project_many(code, x, 2 * count, y, scratch);
+	for (size_t i = 0; i < count; i++)
+	{
+		const float *row_y = y + i * code->proj_floats;
+		VecxListCentre centre = {x + (count + i) * dim, y + (count + i) * code->proj_floats};
+
+		for (uint32_t d = 0; d < code->pdims; d++)
+			residual[d] = row_y[d] - centre.y[d];
+		vecx_pq_assign(code, residual, row_y, codes);
+		vecx_list_pq_shape(code, &centre, x + i * dim, row_y, codes,
+						   j->coded + (first + i) * code->pdims, &j->shapes[first + i]);
+	}
 }
 
 static void
-encode_rows(const VecxTrainEnv *env, Judged *j)
+encode_rows(VecxPqJudge *j)
 {
 	const VecxListCode *code = j->code;
-	uint32_t	entries = 1u << code->bits;
-	float	   *y = vecx_train_alloc(env, 2 * code->proj_floats, sizeof(float));
-	uint8_t    *codes = vecx_train_alloc(env, code->ncolumns, 1);
-	void	   *scratch = vecx_train_alloc(env, vecx_list_scratch(code), 1);
-	VecxListEntry entry = {.codes = codes};
+	float	   *x = vecx_train_alloc(j->env, 2 * BATCH * (size_t) code->dim, sizeof(float));
+	float	   *y = vecx_train_alloc(j->env, (2 * BATCH + 1) * (size_t) code->proj_floats,
+									 sizeof(float));
+	uint8_t    *codes = vecx_train_alloc(j->env, code->ncolumns, 1);
+	void	   *scratch = vecx_train_alloc(j->env, vecx_list_scratch(code), 1);
 
-	for (size_t i = 0; i < j->nrows; i++)
+	for (size_t i = 0; i < j->nrows; i += BATCH)
 	{
-		VecxListCentre centre = {centre_of_row(j, i), y + code->proj_floats};
-
-		env->poll(env->arg);
-		vecx_list_project(code, row_of(j, i), y, scratch);
-		vecx_list_project(code, centre.c, y + code->proj_floats, scratch);
-		vecx_list_encode(code, &centre, row_of(j, i), y, &entry, scratch);
-		j->add[i] = entry.add;
-		j->rescale[i] = vecx_bf16_to_float(entry.rescale);
-		j->sigma[i] = vecx_bf16_to_float(entry.sigma);
-		for (uint32_t c = 0; c < code->ncolumns; c++)
-			for (uint32_t d = vecx_pq_first(code, c); d < vecx_pq_first(code, c + 1); d++)
-				j->coded[i * code->pdims + d] = code->score_books[(size_t) d * entries + codes[c]];
+		j->env->poll(j->env->arg);
+		encode_batch(j, i, j->nrows - i < BATCH ? j->nrows - i : BATCH, x, y, codes, scratch);
 	}
-	vecx_train_free(env, y);
-	vecx_train_free(env, codes);
-	vecx_train_free(env, scratch);
+	vecx_train_free(j->env, x);
+	vecx_train_free(j->env, y);
+	vecx_train_free(j->env, codes);
+	vecx_train_free(j->env, scratch);
 }
 
 /* Navigation distance of two vectors. */
@@ -126,67 +150,97 @@ distance(const VecxListCode *code, const float *a, const float *b)
 	return vecx_kernels->l2sq_f32(a, b, code->dim);
 }
 
-/* Estimates and distances of all rows to a query, itself far away. */
+/* What estimates of a query are made of. */
 static void
-compare_rows(const VecxTrainEnv *env, Judged *j, size_t q)
+compare_rows(VecxPqJudge *j, size_t q, void *scratch)
 {
 	const VecxListCode *code = j->code;
 	const float *x = query_of(j, q);
 	const float *y = j->query_y + (code->proj_floats - code->pdims);
-	void	   *scratch = vecx_train_alloc(env, vecx_list_scratch(code), 1);
-	VecxListQuery query;
+	size_t		at = q * j->nrows;
 
-	env->poll(env->arg);
-	memset(&query, 0, sizeof(query));
-	query.norm2 = vecx_finite((double) vecx_kernels->ip_f32(x, x, code->dim));
+	j->env->poll(j->env->arg);
 	vecx_list_project(code, x, j->query_y, scratch);
-	vecx_train_free(env, scratch);
-	for (size_t i = 0; i < j->nrows; i++)
+	j->norms[q] = vecx_finite((double) vecx_kernels->ip_f32(x, x, code->dim));
+	for (size_t i = 0; i < j->nrows; i++, at++)
 	{
-		const float *c = centre_of_row(j, i);
-		VecxListProbe probe;
-
-		vecx_list_probe_init(code, &query, distance(code, x, c),
-							 vecx_kernels->ip_f32(c, c, code->dim), &probe);
-		j->distances[i] = distance(code, x, row_of(j, i));
-		j->estimates[i] = probe.add + probe.scale * j->add[i] +
-			j->rescale[i] * vecx_kernels->ip_f32(y, j->coded + i * code->pdims, code->pdims);
-		j->sigmas[i] = probe.spread * j->sigma[i];
-		if (row_number(j, i) == query_row(j, q))
-			j->distances[i] = j->estimates[i] = FLT_MAX;
+		j->products[at] = vecx_kernels->ip_f32(y, j->coded + i * code->pdims, code->pdims);
+		j->to_centres[at] = distance(code, x, centre_of_row(j, i));
+		j->distances[at] = row_number(j, i) == query_row(j, q) ? FLT_MAX : distance(code, x, row_of(j, i));
 	}
 }
 
-static void
-begin(const VecxTrainEnv *env, Judged *j, const VecxListCode *code, const VecxListSample *sample)
+/* Encodes rows by the code, whose estimate and spread may change later on. */
+VecxPqJudge *
+vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListSample *sample)
 {
+	VecxPqJudge *j = vecx_train_alloc(env, 1, sizeof(VecxPqJudge));
 	size_t		all = sample->queries != NULL ? sample->nqueries : sample->nrows;
+	size_t		pairs;
+	void	   *scratch = vecx_train_alloc(env, vecx_list_scratch(code), 1);
 
 	memset(j, 0, sizeof(*j));
+	j->env = env;
 	j->code = code;
 	j->sample = sample;
 	j->nrows = sample->nrows < JUDGED_ROWS ? sample->nrows : JUDGED_ROWS;
 	j->nqueries = all < JUDGED_QUERIES ? all : JUDGED_QUERIES;
+	pairs = j->nrows * j->nqueries;
 	j->mean = vecx_train_alloc(env, code->dim, sizeof(float));
 	j->coded = vecx_train_alloc(env, j->nrows * code->pdims, sizeof(float));
-	j->add = vecx_train_alloc(env, 6 * j->nrows, sizeof(float));
-	j->rescale = j->add + j->nrows;
-	j->sigma = j->rescale + j->nrows;
-	j->estimates = j->sigma + j->nrows;
-	j->sigmas = j->estimates + j->nrows;
-	j->distances = j->sigmas + j->nrows;
+	j->shapes = vecx_train_alloc(env, j->nrows, sizeof(VecxListShape));
 	j->query_y = vecx_train_alloc(env, code->proj_floats, sizeof(float));
-	find_mean(env, j);
-	encode_rows(env, j);
+	j->products = vecx_train_alloc(env, 3 * pairs, sizeof(float));
+	j->distances = j->products + pairs;
+	j->to_centres = j->distances + pairs;
+	j->norms = vecx_train_alloc(env, j->nqueries, sizeof(float));
+	j->estimates = vecx_train_alloc(env, 2 * j->nrows, sizeof(float));
+	j->sigmas = j->estimates + j->nrows;
+	find_mean(j);
+	encode_rows(j);
+	for (size_t q = 0; q < j->nqueries; q++)
+		compare_rows(j, q, scratch);
+	vecx_train_free(env, scratch);
+	return j;
 }
 
-static void
-end(const VecxTrainEnv *env, Judged *j)
+void
+vecx_pq_judge_end(VecxPqJudge *j)
 {
+	const VecxTrainEnv *env = j->env;
+
 	vecx_train_free(env, j->mean);
 	vecx_train_free(env, j->coded);
-	vecx_train_free(env, j->add);
+	vecx_train_free(env, j->shapes);
 	vecx_train_free(env, j->query_y);
+	vecx_train_free(env, j->products);
+	vecx_train_free(env, j->norms);
+	vecx_train_free(env, j->estimates);
+	vecx_train_free(env, j);
+}
+
+/* Estimates of all rows for a query, itself far away. */
+static void
+estimate_rows(VecxPqJudge *j, size_t q)
+{
+	size_t		at = q * j->nrows;
+	VecxListQuery query = {.norm2 = j->norms[q]};
+
+	for (size_t i = 0; i < j->nrows; i++, at++)
+	{
+		const float *c = centre_of_row(j, i);
+		float		norm2_c = j->code->metric == VECX_METRIC_IP ?
+			vecx_kernels->ip_f32(c, c, j->code->dim) : 0.0f;
+		VecxListProbe probe;
+		VecxListTerms terms;
+
+		vecx_list_probe_init(j->code, &query, j->to_centres[at], norm2_c, &probe);
+		vecx_list_terms(j->code, &j->shapes[i], &terms);
+		j->estimates[i] = j->distances[at] == FLT_MAX ? FLT_MAX :
+			vecx_finite((double) probe.add + (double) probe.scale * terms.add +
+						terms.rescale * (double) j->products[at]);
+		j->sigmas[i] = vecx_finite((double) probe.spread * terms.sigma);
+	}
 }
 
 static int
@@ -198,72 +252,78 @@ compare_floats(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The distance that at most n of the rows are within, of which work is a copy. */
-static float
-reach(const float *values, size_t nrows, size_t n, float *work)
+/* The nearest rows of a query: returns how many, NEAREST at most. */
+static size_t
+find_nearest(const VecxPqJudge *j, size_t q, size_t *nearest)
 {
-	memcpy(work, values, nrows * sizeof(float));
-	qsort(work, nrows, sizeof(float), compare_floats);
-	return work[(n < nrows ? n : nrows) - 1];
+	const float *distances = j->distances + q * j->nrows;
+	size_t		n = 0;
+
+	for (size_t i = 0; i < j->nrows; i++)
+	{
+		size_t		at = n < NEAREST ? n : NEAREST;
+
+		if (distances[i] == FLT_MAX || (n == NEAREST && distances[i] >= distances[nearest[n - 1]]))
+			continue;
+		for (; at > 0 && distances[nearest[at - 1]] > distances[i]; at--)
+			if (at < NEAREST)
+				nearest[at] = nearest[at - 1];
+		nearest[at] = i;
+		n += n < NEAREST;
+	}
+	return n;
 }
 
 /*
- * The root of the mean square of estimates' errors in units of their sigma, of
- * the nearest eighth of rows: what sigma has to be multiplied by.
+ * Sets the code's spread so that VECX_LIST_SIGMAS are as much as a normal
+ * distribution says: the estimates of all but one in forty of the nearest rows are not
+ * farther above the truth.
  */
-float
-vecx_pq_spread(const VecxTrainEnv *env, const VecxListCode *code, const VecxListSample *sample)
+void
+vecx_pq_judge_spread(VecxPqJudge *j, VecxListCode *code)
 {
-	Judged		j;
-	double		sum = 0.0;
+	float	   *excess = vecx_train_alloc(j->env, NEAREST * j->nqueries + 1, sizeof(float));
 	size_t		n = 0;
-	float	   *work;
 
-	begin(env, &j, code, sample);
-	work = vecx_train_alloc(env, j.nrows, sizeof(float));
-	for (size_t q = 0; q < j.nqueries && j.nrows > 0; q++)
+	code->spread = 1.0f;
+	for (size_t q = 0; q < j->nqueries; q++)
 	{
-		float		limit;
+		size_t		nearest[NEAREST];
+		size_t		count = find_nearest(j, q, nearest);
 
-		compare_rows(env, &j, q);
-		limit = reach(j.distances, j.nrows, j.nrows / 8 + 1, work);
-		for (size_t i = 0; i < j.nrows; i++)
-		{
-			double		error = (double) j.estimates[i] - (double) j.distances[i];
-
-			if (j.distances[i] > limit || j.distances[i] == FLT_MAX || !(j.sigmas[i] > 0.0f))
-				continue;
-			sum += (double) vecx_finite(pow(error / (double) j.sigmas[i], 2.0));
-			n++;
-		}
+		estimate_rows(j, q);
+		for (size_t i = 0; i < count; i++)
+			if (j->sigmas[nearest[i]] > 0.0f)
+				excess[n++] = (j->estimates[nearest[i]] - j->distances[q * j->nrows + nearest[i]]) /
+					j->sigmas[nearest[i]];
 	}
-	vecx_train_free(env, work);
-	end(env, &j);
-	return n > 0 && sum > 0.0 ? (float) fmax(0.1, fmin(sqrt(sum / (double) n), 10.0)) : 1.0f;
+	qsort(excess, n, sizeof(float), compare_floats);
+	if (n > 0)
+		code->spread = fminf(excess[n - 1 - n / MISSED] / VECX_LIST_SIGMAS, 1e6f);
+	code->spread = fmaxf(code->spread, code->estimate == VECX_LIST_STRETCHED ? LEAST_SPREAD : 1e-6f);
+	vecx_train_free(j->env, excess);
 }
 
-/* Share of the nearest rows of held-out queries among those estimated nearest. */
+/* How many rows have to be looked at to find the nearest of held-out queries: those
+ * whose bounds are not beyond them.  The mean logarithm. */
 double
-vecx_pq_recall(const VecxTrainEnv *env, const VecxListCode *code, const VecxListSample *sample)
+vecx_pq_judge_depth(VecxPqJudge *j)
 {
-	Judged		j;
-	size_t		found = 0;
-	float	   *work;
+	double		sum = 0.0;
 
-	begin(env, &j, code, sample);
-	work = vecx_train_alloc(env, j.nrows, sizeof(float));
-	for (size_t q = 0; q < j.nqueries && j.nrows > NEAREST; q++)
+	for (size_t q = 0; q < j->nqueries; q++)
 	{
-		float		truth;
-		float		guess;
+		size_t		nearest[NEAREST];
+		size_t		count = find_nearest(j, q, nearest);
+		size_t		rows = 1;
 
-		compare_rows(env, &j, q);
-		truth = reach(j.distances, j.nrows, NEAREST, work);
-		guess = reach(j.estimates, j.nrows, NEAREST, work);
-		for (size_t i = 0; i < j.nrows; i++)
-			found += j.distances[i] <= truth && j.estimates[i] <= guess;
+		if (count == 0)
+			continue;
+		estimate_rows(j, q);
+		for (size_t i = 0; i < j->nrows; i++)
+			rows += j->estimates[i] - VECX_LIST_SIGMAS * j->sigmas[i] <=
+				j->distances[q * j->nrows + nearest[count - 1]];
+		sum += log((double) rows);
 	}
-	vecx_train_free(env, work);
-	end(env, &j);
-	return j.nqueries > 0 ? (double) found / (double) (NEAREST * j.nqueries) : 0.0;
+	return j->nqueries > 0 ? sum / (double) j->nqueries : 0.0;
 }

@@ -5,7 +5,7 @@
  */
 #include "code_pq_train.h"
 
-#define KMEANS_ROUNDS		8
+#define KMEANS_ROUNDS		6
 #define BALANCED_ROUNDS		6
 #define BALANCED_BATCH		4096
 #define SINKHORN_STEPS		8

@@ -530,7 +530,6 @@ learn_rotation(VecxPqTrainer *t)
 		vecx_train_gemm(env, t->nrows, p, p, before, rotation, t->y, half);
 		vecx_pq_assign_rows(t);
 		vecx_pq_move_centroids(t, t->y);
-		vecx_pq_assign_rows(t);
 	}
 	vecx_train_transpose(t->matrix, p, h, turned);
 	vecx_train_gemm(env, p, h, p, rotation, turned, rotated, half);
@@ -645,26 +644,39 @@ learn(VecxPqTrainer *t)
 	trainings[code->training].books(t);
 }
 
-/* Takes the estimate that finds most of the nearest rows. */
+/* Takes the estimate by which the fewest rows have to be looked at. */
 static void
 choose_estimate(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sample)
 {
-	VecxListEstimate best = VECX_LIST_STRETCHED;
-	double		most = -1.0;
+	VecxPqJudge *judge = vecx_pq_judge(env, code, sample);
+	VecxListCode best = *code;
+	double		least = (double) FLT_MAX;
 
-	for (int estimate = VECX_LIST_STRETCHED; estimate <= VECX_LIST_CORRECTED; estimate++)
+	for (int estimate = VECX_LIST_STRETCHED; estimate <= VECX_LIST_EXPECTED; estimate++)
 	{
-		double		recall;
+		double		depth;
 
 		code->estimate = (VecxListEstimate) estimate;
-		recall = vecx_pq_recall(env, code, sample);
-		if (recall > most)
+		vecx_pq_judge_spread(judge, code);
+		depth = vecx_pq_judge_depth(judge);
+		if (depth < least)
 		{
-			most = recall;
-			best = code->estimate;
+			least = depth;
+			best = *code;
 		}
 	}
-	code->estimate = best;
+	*code = best;
+	vecx_pq_judge_end(judge);
+}
+
+static double
+judged_depth(const VecxTrainEnv *env, const VecxListCode *code, const VecxListSample *sample)
+{
+	VecxPqJudge *judge = vecx_pq_judge(env, code, sample);
+	double		depth = vecx_pq_judge_depth(judge);
+
+	vecx_pq_judge_end(judge);
+	return depth;
 }
 
 static uint8_t *
@@ -706,10 +718,7 @@ train_code(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sa
 	code->trained_rows = enough ? (uint32_t) t.nrows : 0;
 	code->spread = 1.0f;
 	if (enough)
-	{
 		choose_estimate(env, code, sample);
-		code->spread = vecx_pq_spread(env, code, sample);
-	}
 	vecx_list_code_seal(bytes, code);
 	vecx_train_free(env, t.mean);
 	vecx_train_free(env, t.matrix);
@@ -722,8 +731,8 @@ train_code(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sa
 }
 
 /*
- * A training that may do harm is compared with k-means, by how much of the
- * nearest rows both find, and has to be the better one.
+ * A training that may do harm is compared with k-means, and has to leave fewer rows
+ * to look at.
  */
 uint8_t *
 vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample *sample,
@@ -738,7 +747,7 @@ vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code, const VecxListSample 
 		return bytes;
 	plain.training = VECX_PQ_KMEANS;
 	plain_bytes = train_code(env, &plain, sample, &plain_nbytes);
-	if (vecx_pq_recall(env, code, sample) > vecx_pq_recall(env, &plain, sample))
+	if (judged_depth(env, code, sample) < judged_depth(env, &plain, sample))
 	{
 		vecx_train_free(env, plain_bytes);
 		return bytes;

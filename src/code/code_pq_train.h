@@ -51,10 +51,12 @@ extern void vecx_pq_move_centroids(VecxPqTrainer *t, const float *y);
 /* code_pq_judge.c: how good a code is on its sample */
 #define VECX_PQ_HELD_OUT	8		/* one query of so many is not trained with */
 
-extern float vecx_pq_spread(const VecxTrainEnv *env, const VecxListCode *code,
-							const VecxListSample *sample);
-extern double vecx_pq_recall(const VecxTrainEnv *env, const VecxListCode *code,
-							 const VecxListSample *sample);
+typedef struct VecxPqJudge VecxPqJudge;
+extern VecxPqJudge *vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code,
+								  const VecxListSample *sample);
+extern void vecx_pq_judge_spread(VecxPqJudge *judge, VecxListCode *code);
+extern double vecx_pq_judge_depth(VecxPqJudge *judge);
+extern void vecx_pq_judge_end(VecxPqJudge *judge);
 
 /* code_pq_linear.c: matrices n x n, row-major */
 extern void vecx_polar(const VecxTrainEnv *env, uint64_t *rng, float *m, size_t n);

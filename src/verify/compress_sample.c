@@ -12,102 +12,24 @@
 #include "access/relation.h"
 #include "common/pg_prng.h"
 #include "compat.h"
-#include "executor/spi.h"
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "am/column_sample.h"
 #include "verify/verify.h"
 
 #define SEED			UINT64CONST(0x636F6D7072657373)
-#define FETCH_ROWS		1000
 #define TEST_QUERIES	200
 #define GIVEN_QUERIES	2200	/* that are read: those to measure with, too */
 #define LEAST_ROWS		100
-
-/* Vectors read so far: all, until there are most, then a random choice. */
-typedef struct Reservoir
-{
-	VecxSample *sample;
-	pg_prng_state prng;
-	float	   *vectors;
-	int			most;
-	int			n;
-	int64		seen;			/* vectors that have distances */
-} Reservoir;
 
 static Size
 vector_bytes(const VecxSample *sample)
 {
 	return sizeof(float) * sample->index.meta.dim;
-}
-
-static void
-put_vector(Reservoir *to, int at, Datum value)
-{
-	VecxInput	input;
-
-	VecxPrepareInput(&to->sample->index, value, &input);
-	if (input.kind != VECX_INPUT_OK)
-		return;
-	memcpy(to->vectors + (Size) at * to->sample->index.meta.dim, input.vec,
-		   vector_bytes(to->sample));
-	if (at == to->n)
-		to->n++;
-}
-
-/*
- * A value is detoasted only if it is drawn; one without a distance that is drawn
- * leaves the place to its former holder.
- */
-static void
-add_value(Reservoir *to, Datum value)
-{
-	MemoryContext old = MemoryContextSwitchTo(to->sample->row_cxt);
-	int64		at = to->seen++;
-
-	if (at < to->most || to->n < to->most)
-		put_vector(to, to->n, value);
-	else
-	{
-		at = (int64) pg_prng_uint64_range(&to->prng, 0, (uint64) at);
-		if (at < to->most)
-			put_vector(to, (int) at, value);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(to->sample->row_cxt);
-}
-
-static void
-read_column(Reservoir *to, Oid table, const char *column)
-{
-	char	   *sql = psprintf("SELECT %1$s FROM %2$s WHERE %1$s IS NOT NULL",
-							   quote_identifier(column),
-							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-														  get_rel_name(table)));
-	Portal		portal;
-
-	pg_prng_seed(&to->prng, SEED);
-	to->vectors = MemoryContextAllocHuge(to->sample->cxt, vector_bytes(to->sample) * to->most);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to the query executor");
-	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
-	do
-	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			bool		isnull;
-
-			CHECK_FOR_INTERRUPTS();
-			add_value(to, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-		}
-		SPI_freetuptable(SPI_tuptable);
-	} while (SPI_processed > 0);
-	SPI_cursor_close(portal);
-	SPI_finish();
 }
 
 /* The queries' column must be of the type that the indexed one has. */
@@ -252,23 +174,21 @@ VecxSampleTake(VecxSample *sample, Oid table, const char *column, int nrows,
 			   Oid query_table, const char *query_column)
 {
 	Size		each = vector_bytes(sample) + sizeof(float) * (TEST_QUERIES + 2);
-	Reservoir	rows = {sample};
-	Reservoir	queries = {sample};
+	VecxColumnSample rows = {&sample->index};
+	VecxColumnSample queries = {&sample->index};
 	Oid			type = getBaseType(get_atttype(table, get_attnum(table, column)));
 
 	if (nrows == 0)
 		nrows = (int) Max(Min(10000, (Size) maintenance_work_mem * 512 / each), LEAST_ROWS);
 	check_rows(sample, nrows);
-	sample->row_cxt = AllocSetContextCreate(sample->cxt, "vecx row of a sample",
-											ALLOCSET_DEFAULT_SIZES);
 	rows.most = nrows;
 	if (OidIsValid(query_table))
 	{
 		check_query_column(query_table, query_column, type);
 		queries.most = GIVEN_QUERIES;
-		read_column(&queries, query_table, query_column);
+		VecxColumnSampleRead(&queries, sample->cxt, query_table, query_column, SEED);
 	}
-	read_column(&rows, table, column);
+	VecxColumnSampleRead(&rows, sample->cxt, table, column, SEED);
 	if (rows.n < LEAST_ROWS || (OidIsValid(query_table) && queries.n < 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -249,8 +249,10 @@ make_result(const Info *info, TupleDesc desc)
 	values[n++] = Int32GetDatum((int32) meta->value_dim);
 	values[n++] = Int32GetDatum(meta->m);
 	values[n++] = Int32GetDatum(meta->ef_construction);
-	values[n++] = CStringGetTextDatum(lists ? psprintf("rabitq%u", lists->code.bits) :
-									  vecx_code_name(code_kind(meta)));
+	values[n++] = CStringGetTextDatum(!lists ? vecx_code_name(code_kind(meta)) :
+									  lists->code.quantizer == VECX_LIST_PQ ?
+									  psprintf("pq%ux%u", lists->code.ncolumns, lists->code.bits) :
+									  psprintf("rabitq%u", lists->code.bits));
 	values[n++] = Int32GetDatum((int32) meta->dim);
 	values[n++] = Int32GetDatum((int32) info->index->coder.nbytes);
 	values[n++] = Int32GetDatum((int32) basis->ndims);

@@ -84,7 +84,6 @@ extern double VecxEstimateIndexBytes(const char *name, const VecxOpSpec *spec, u
 typedef struct VecxSample
 {
 	MemoryContext cxt;
-	MemoryContext row_cxt;		/* of one row */
 	VecxIndex	index;			/* as far as preparing values needs one */
 	int			k;
 	int			nrows;

@@ -1,0 +1,129 @@
+-- Posting lists coded by product quantisation: every training, complete and in order
+-- through inserts with splits, deletes, VACUUM and REINDEX; options that do not go together.
+SET enable_seqscan = off;
+SET client_min_messages = warning;
+
+-- Rows that an ordered scan lacks or gives twice, and whether it finds nine of the ten nearest.
+CREATE FUNCTION lists_test(tab regclass, op text, queries int,
+		OUT missing bigint, OUT twice bigint, OUT recall text) AS $$
+DECLARE
+	q record;
+	n bigint;
+	nd bigint;
+	total bigint;
+	hits int := 0;
+BEGIN
+	EXECUTE format('SELECT count(*) FROM %s', tab) INTO total;
+	missing := 0;
+	twice := 0;
+	FOR q IN EXECUTE format('SELECT v FROM %s WHERE v IS NOT NULL ORDER BY id LIMIT %s', tab, queries) LOOP
+		EXECUTE format('SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM %s ORDER BY v %s $1) s', tab, op)
+			INTO n, nd USING q.v;
+		missing := missing + total - nd;
+		twice := twice + n - nd;
+		EXECUTE format('SELECT count(*) FROM (SELECT d FROM (SELECT v %2$s $1 AS d FROM %1$s ORDER BY v %2$s $1 LIMIT 10) a
+			WHERE d <= (SELECT max(d) FROM (SELECT v %2$s $1 AS d FROM %1$s ORDER BY (v %2$s $1) + 0 LIMIT 10) b)) s', tab, op)
+			INTO n USING q.v;
+		hits := hits + n;
+	END LOOP;
+	recall := CASE WHEN hits >= 9 * queries THEN 'good' ELSE hits::text END;
+END $$ LANGUAGE plpgsql;
+
+-- clustered vectors of a linear congruential generator, so that they are the same everywhere
+CREATE FUNCTION made_vector(i int, dims int) RETURNS vector AS $$
+	SELECT array_agg(((i * 7919 + d * 104729 + i * d * 31) % 1009) / 1009.0 * 2 +
+		((i % 23) * (d + 3) * 37 % 101) / 20.0)::real[]::vector
+	FROM generate_series(1, dims) d
+$$ LANGUAGE sql IMMUTABLE;
+
+CREATE TABLE made (id serial, v vector(64)) WITH (autovacuum_enabled = off);
+INSERT INTO made (v) SELECT made_vector(i, 64) FROM generate_series(1, 2000) i;
+INSERT INTO made (v) VALUES (NULL);
+CREATE TABLE queries AS SELECT made_vector(i, 64) AS q FROM generate_series(5001, 5300) i;
+
+-- the default, and what becomes of it
+CREATE INDEX made_pq ON made USING vecx (v) WITH (structure = lists, quantizer = pq);
+SELECT structure, quantizer, lists > 3 AS has_lists, rows, null_rows FROM vecx_info('made_pq');
+SELECT vecx_check('made_pq', true);
+SELECT * FROM lists_test('made', '<->', 10);
+SELECT vecx_recall('made_pq', queries => 'queries', query_column => 'q', samples => 50) > 0.9 AS good;
+INSERT INTO made (v) SELECT made_vector(i, 64) FROM generate_series(2001, 4000) i;
+INSERT INTO made (v) SELECT made_vector(7, 64) FROM generate_series(1, 400) i;
+SELECT vecx_check('made_pq', true);
+SELECT * FROM lists_test('made', '<->', 5);
+DELETE FROM made WHERE id % 3 = 0;
+VACUUM made;
+SELECT closed_lists, rows = (SELECT count(*) FROM made) AS all_rows FROM vecx_info('made_pq');
+SELECT vecx_check('made_pq', true);
+SELECT * FROM lists_test('made', '<->', 5);
+REINDEX INDEX made_pq;
+SELECT vecx_check('made_pq', true);
+SELECT * FROM lists_test('made', '<->', 5);
+DROP INDEX made_pq;
+
+-- every training, each metric, 8 bits, fewer and more numbers
+CREATE FUNCTION pq_test(options text, opclass text, op text, OUT quantizer text, OUT missing bigint, OUT twice bigint, OUT recall text) AS $$
+BEGIN
+	EXECUTE format('CREATE INDEX made_try ON made USING vecx (v %s) WITH (structure = lists, quantizer = pq, %s)', opclass, options);
+	PERFORM vecx_check('made_try', true);
+	SELECT i.quantizer INTO quantizer FROM vecx_info('made_try') i;
+	SELECT t.* INTO missing, twice, recall FROM lists_test('made', op, 5) t;
+	DROP INDEX made_try;
+END $$ LANGUAGE plpgsql;
+SELECT t, r.* FROM unnest('{kmeans,balanced,anisotropic,distill,query_aware,plain}'::text[]) t,
+	pq_test('pq_training = ' || t, 'vector_l2_ops', '<->') r;
+SELECT * FROM pq_test($$pq_training = distill, pq_queries = 'queries.q'$$, 'vector_ip_ops', '<#>');
+SELECT * FROM pq_test($$pq_training = query_aware, pq_queries = 'public.queries.q', pq_m = 32$$, 'vector_cosine_ops', '<=>');
+SELECT * FROM pq_test('bits = 8, pq_m = 8', 'vector_l2_ops', '<->');
+SELECT * FROM pq_test('pq_m = 64', 'vector_l2_ops', '<->');
+
+-- an index on an empty table has random codebooks until it is built anew
+CREATE TABLE grown (id serial, v vector(64)) WITH (autovacuum_enabled = off);
+CREATE INDEX grown_pq ON grown USING vecx (v) WITH (structure = lists, quantizer = pq);
+SELECT count(*) FROM (SELECT id FROM grown ORDER BY v <-> made_vector(1, 64)) s;
+INSERT INTO grown (v) SELECT made_vector(i, 64) FROM generate_series(1, 1500) i;
+SELECT vecx_check('grown_pq', true);
+SELECT * FROM lists_test('grown', '<->', 5);
+CREATE UNLOGGED TABLE volatile (id serial, v vector(64));
+CREATE INDEX ON volatile USING vecx (v) WITH (structure = lists, quantizer = pq);
+INSERT INTO volatile (v) SELECT made_vector(i, 64) FROM generate_series(1, 100) i;
+SELECT * FROM lists_test('volatile', '<->', 2);
+
+-- as many dimensions as RaBitQ's blocks have no room for
+CREATE TABLE wide AS SELECT i AS id, made_vector(i, 3000)::halfvec(3000) AS v FROM generate_series(1, 200) i;
+CREATE INDEX ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists);
+CREATE INDEX wide_pq ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quantizer = pq);
+SELECT quantizer FROM vecx_info('wide_pq');
+SELECT vecx_check('wide_pq', true);
+CREATE INDEX ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quantizer = pq, pq_m = 512);
+
+-- queries are read with the rights of the table's owner
+CREATE ROLE regress_vecx_pq;
+ALTER TABLE grown OWNER TO regress_vecx_pq;
+ALTER INDEX grown_pq SET (pq_queries = 'queries.q');
+REINDEX INDEX grown_pq;
+GRANT SELECT ON queries TO regress_vecx_pq;
+REINDEX INDEX grown_pq;
+SELECT * FROM lists_test('grown', '<->', 5);
+REVOKE SELECT ON queries FROM regress_vecx_pq;
+ALTER TABLE grown OWNER TO CURRENT_USER;
+DROP ROLE regress_vecx_pq;
+
+-- what does not go together says so
+CREATE VIEW queries_view AS SELECT q FROM queries;
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (quantizer = pq);
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (pq_m = 8);
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, pq_m = 8);
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, pq_queries = 'queries.q');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, bits = 5);
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_m = 65);
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_training = magic);
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'queries');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'nowhere.q');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'queries.nothing');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'wide.v');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'queries_view.q');
+
+DROP VIEW queries_view;
+DROP TABLE made, queries, grown, volatile, wide;
+DROP FUNCTION lists_test, pq_test, made_vector;

@@ -1,0 +1,182 @@
+/*
+ * list_train.c
+ *    The quantiser of an index's posting lists: trained on a sample of rows, by
+ *    their residuals to the centroids that were found before.
+ */
+#include "postgres.h"
+
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+
+#include "am/column_sample.h"
+#include "am/list.h"
+#include "code/code_cluster.h"
+
+/* Rows that codebooks are trained on for each of their centroids, and queries, at most. */
+#define ROWS_PER_ENTRY	256
+#define MOST_ROWS		16384
+#define TRAIN_QUERIES	2048
+#define LEAST_ROWS		1024
+
+/* Shares of maintenance_work_mem for the rows, and for training when the sample of
+ * which they are a part is gone. */
+#define ROWS_SHARE		8
+#define TRAINING_SHARE	2
+
+#define QUERY_SEED		UINT64CONST(0x717565726965)
+
+struct VecxListTrainer
+{
+	VecxIndex  *index;
+	Size		step;			/* every step-th row that is offered is kept */
+	Size		offered;
+	Size		most;
+	Size		nrows;
+	float	   *rows;			/* [nrows][dim] */
+};
+
+/* The serialised quantiser, trained on a sample, which may be empty. */
+static uint8 *
+train(const VecxIndex *index, const VecxListSample *sample, MemoryContext cxt, size_t *nbytes)
+{
+	VecxListOptions options;
+	VecxTrainEnv env;
+
+	VecxListsQuantizer(index->rel, &index->meta, &options);
+	VecxTrainEnvInit(&env, cxt);
+	return vecx_list_code_train(&env, &options, (VecxMetric) index->meta.metric, index->meta.dim,
+								sample, nbytes);
+}
+
+/* Rows that the quantiser wants to learn from; 0 if it needs none. */
+int
+VecxListTrainRows(const VecxIndex *index)
+{
+	Size		bytes = sizeof(float) * index->meta.dim;
+	VecxListOptions options;
+	Size		rows;
+
+	VecxListsQuantizer(index->rel, &index->meta, &options);
+	if (options.quantizer != VECX_LIST_PQ)
+		return 0;
+	rows = Min((Size) maintenance_work_mem * 1024 / ROWS_SHARE / bytes,
+			   Min((Size) ROWS_PER_ENTRY << options.bits, MOST_ROWS));
+	return (int) Max(rows, LEAST_ROWS);
+}
+
+/* Gets ready to keep some of so many rows; NULL if the quantiser needs none. */
+VecxListTrainer *
+VecxListTrainerMake(VecxIndex *index, Size offered)
+{
+	Size		most = Min(VecxListTrainRows(index), offered);
+	VecxListTrainer *t;
+
+	if (most == 0)
+		return NULL;
+	t = palloc0(sizeof(VecxListTrainer));
+	t->index = index;
+	t->most = most;
+	t->step = offered / most;
+	t->rows = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * index->meta.dim * most);
+	return t;
+}
+
+void
+VecxListTrainerOffer(VecxListTrainer *t, const float *x)
+{
+	Size		dim = t->index->meta.dim;
+
+	if (t->offered++ % t->step == 0 && t->nrows < t->most)
+		memcpy(t->rows + t->nrows++ * dim, x, sizeof(float) * dim);
+}
+
+/* The centroid of each of the rows. */
+static uint32 *
+find_centres(VecxListTrainer *t, const VecxTrainEnv *env, const VecxClusters *clusters)
+{
+	uint32	   *centre_of = palloc(sizeof(uint32) * Max(t->nrows, 1));
+	Size		batch = 64;
+	Size		dim = t->index->meta.dim;
+	float	   *room = palloc(sizeof(float) * vecx_clusters_room(clusters, batch, 1));
+	float	   *work = palloc(sizeof(float) * vecx_cluster_point_bytes(dim));
+	VecxPoints	points;
+
+	vecx_cluster_alloc(env, dim, batch, &points);
+	for (Size first = 0; first < t->nrows; first += batch)
+	{
+		CHECK_FOR_INTERRUPTS();
+		points.count = Min(batch, t->nrows - first);
+		for (Size i = 0; i < points.count; i++)
+			vecx_cluster_put(&points, i, dim, clusters->mean, t->rows + (first + i) * dim, work);
+		vecx_clusters_assign(clusters, &points, 1, centre_of + first, room);
+	}
+	pfree(room);
+	pfree(work);
+	return centre_of;
+}
+
+/* The quantiser, trained on the rows that were kept. */
+static uint8 *
+run(VecxListTrainer *t, const VecxClusters *clusters, MemoryContext cxt, size_t *nbytes)
+{
+	VecxColumnSample queries = {t->index, .most = TRAIN_QUERIES};
+	VecxListSample sample = {.rows = t->rows, .nrows = t->nrows, .centres = clusters->centres};
+	const char *column;
+	Oid			table = VecxListsQueryTable(t->index->rel, &column);
+	VecxTrainEnv env;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_CODEBOOKS);
+	VecxTrainEnvInit(&env, CurrentMemoryContext);
+	sample.centre_of = find_centres(t, &env, clusters);
+	sample.memory = (Size) maintenance_work_mem * 1024 / TRAINING_SHARE;
+	if (OidIsValid(table))
+	{
+		VecxColumnSampleRead(&queries, CurrentMemoryContext, table, column, QUERY_SEED);
+		sample.queries = queries.n > 0 ? queries.vectors : NULL;
+		sample.nqueries = queries.n;
+	}
+	return train(t->index, &sample, cxt, nbytes);
+}
+
+/* Writes the quantiser, trained by t, or without rows if that is NULL. */
+static void
+write_code(VecxIndex *index, ForkNumber fork, VecxListTrainer *t, const VecxClusters *clusters)
+{
+	VecxListSample none = {0};
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx training of lists",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	size_t		nbytes;
+	uint8	   *bytes = t ? run(t, clusters, cxt, &nbytes) : train(index, &none, cxt, &nbytes);
+
+	index->meta.list_code = VecxBlobWrite(index->rel, fork, VECX_WRITE_DIRECT, bytes, nbytes);
+	index->meta.list_code_bytes = (uint32) nbytes;
+	VecxMetaWrite(index->rel, fork, VECX_WRITE_DIRECT, &index->meta);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+/*
+ * Trains the quantiser, writes it and opens the lists with it.  The trainer, which may
+ * be NULL, is gone then.
+ */
+void
+VecxListsTrain(VecxIndex *index, VecxListTrainer *t, const VecxClusters *clusters)
+{
+	write_code(index, MAIN_FORKNUM, t, clusters);
+	if (t)
+	{
+		pfree(t->rows);
+		pfree(t);
+	}
+	VecxListsOpen(index);
+}
+
+/* Writes the quantiser of an index without rows. */
+void
+VecxListsWriteUntrained(VecxIndex *index, ForkNumber fork)
+{
+	write_code(index, fork, NULL, NULL);
+}
