@@ -107,6 +107,25 @@ SELECT closed_lists, dead, rows = (SELECT count(*) FROM grown) AS all_rows FROM 
 SELECT vecx_check('grown_l2', true);
 SELECT * FROM lists_test('grown', '<->', 5);
 
+-- lists that VACUUM leaves short become fewer
+CREATE TABLE thinned (id serial, v vector(64)) WITH (autovacuum_enabled = off);
+INSERT INTO thinned (v) SELECT made_vector(i, 64) FROM generate_series(1, 3000) i;
+CREATE INDEX thinned_l2 ON thinned USING vecx (v) WITH (structure = lists, list_rows = 30);
+SELECT lists FROM vecx_info('thinned_l2') \gset before_
+DELETE FROM thinned WHERE id % 10 <> 0;
+VACUUM thinned;
+SELECT lists < :before_lists / 4 AS fewer, list_rows_mean > 15 AS longer, rows, closed_lists, dead FROM vecx_info('thinned_l2');
+SELECT vecx_check('thinned_l2', true);
+SELECT * FROM lists_test('thinned', '<->', 10);
+-- and the closed ones that inserts leave are cleared away without a row being dead
+INSERT INTO thinned (v) SELECT made_vector(i, 64) FROM generate_series(3001, 15000) i;
+SELECT closed_lists > 0 AS closed FROM vecx_info('thinned_l2');
+VACUUM thinned;
+SELECT closed_lists, rows FROM vecx_info('thinned_l2');
+SELECT vecx_check('thinned_l2', true);
+SELECT * FROM lists_test('thinned', '<->', 10);
+DROP TABLE thinned;
+
 -- pages of lists that are gone are used again
 DELETE FROM grown;
 VACUUM grown;

@@ -486,6 +486,7 @@ extern Buffer VecxTakeFreePage(VecxIndex *index);
 /* exact.c: distances of heap rows, by the operator itself */
 typedef struct VecxExact VecxExact;
 extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
+extern void VecxExactOnlyLive(VecxExact *exact);
 extern bool VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull);
 extern bool VecxExactAllDead(const VecxExact *exact);
 extern void VecxExactReset(VecxExact *exact);

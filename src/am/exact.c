@@ -20,6 +20,7 @@ struct VecxExact
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
 	IndexInfo  *info;
+	bool		only_live;		/* see VecxExactOnlyLive */
 	bool		all_dead;		/* whether the last fetch found it so */
 	EState	   *estate;
 };
@@ -60,7 +61,18 @@ fetch_tuple(VecxExact *exact, ItemPointer tid, Snapshot snapshot)
 
 	return table_index_fetch_tuple(exact->fetch, &copy, snapshot, exact->slot,
 								   &call_again, &exact->all_dead) &&
-		(snapshot != &exact->dirty || !TransactionIdIsValid(exact->dirty.xmin));
+		(snapshot != &exact->dirty || !TransactionIdIsValid(exact->dirty.xmin)) &&
+		!(exact->only_live && TransactionIdIsValid(exact->dirty.xmax));
+}
+
+/*
+ * Without a snapshot, in VACUUM: sees only the rows that nobody is deleting, since the
+ * snapshot that VACUUM has active does not keep others from removing TOAST.
+ */
+void
+VecxExactOnlyLive(VecxExact *exact)
+{
+	exact->only_live = true;
 }
 
 /*
@@ -76,7 +88,7 @@ VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 	exact->all_dead = false;
 	ResetPerTupleExprContext(exact->estate);
 	if (!fetch_tuple(exact, tid, exact->snapshot) &&
-		(exact->snapshot != &exact->dirty || !ActiveSnapshotSet() ||
+		(exact->snapshot != &exact->dirty || exact->only_live || !ActiveSnapshotSet() ||
 		 !fetch_tuple(exact, tid, GetActiveSnapshot())))
 		return false;
 	FormIndexDatum(exact->info, exact->slot, exact->estate, values, isnulls);

@@ -183,19 +183,59 @@ extern void VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts, in
 extern void VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input,
 						   const VecxRowEntry *row);
 extern VecxId VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head);
+extern VecxOpened *VecxListNearest(VecxIndex *index, const float *x, int *count);
 
 /* list_replica.c */
 extern double VecxListEntries(const VecxMetaPageData *meta);
 extern int	VecxListChooseCopies(VecxIndex *index, const float *x, const VecxOpened *near, int nnear,
 								 int at, int *copies);
 
+/* A list, by its centroid and its first page. */
+typedef struct VecxListRef
+{
+	VecxId		centroid;
+	BlockNumber head;
+} VecxListRef;
+
 /* list_split.c */
+extern void VecxListSplit(VecxIndex *index, Relation heap, const VecxListRef *list, bool in_vacuum);
 extern void VecxListMaybeSplit(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head);
+extern void VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n);
+
+/* What a list is like. */
+typedef struct VecxListState
+{
+	int64		rows;			/* entries */
+	uint32		npages;
+	uint32		split_pages;
+	bool		closed;
+	bool		moved;			/* what could be read has gone to other lists */
+} VecxListState;
+
+/* list_merge.c: lists that VACUUM has something to do for */
+typedef struct VecxListNotes
+{
+	int			n;
+	int			cap;
+	int			most;
+	VecxListRef *refs;
+	VecxId	   *emptied;		/* centroids of lists that have no row left */
+	int			nemptied;
+	int			emptied_cap;
+} VecxListNotes;
+
+extern void VecxListNotesInit(VecxListNotes *notes);
+extern void VecxListNote(VecxListNotes *notes, VecxIndex *index, VecxId centroid, BlockNumber head,
+						 const VecxListState *state);
+extern bool VecxListsWantVacuum(VecxIndex *index);
+extern void VecxListsVacuumed(VecxIndex *index);
+extern void VecxListTendNoted(VecxIndex *index, VecxListNotes *notes);
 
 /* list_vacuum.c */
 extern bool VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callback,
 							   void *arg, int64 *live, int64 *removed);
-extern bool VecxListTend(VecxIndex *index, BlockNumber head);
+extern bool VecxListTend(VecxIndex *index, BlockNumber head, VecxListState *state);
+extern void VecxListLook(VecxIndex *index, BlockNumber head, VecxListState *state);
 extern void VecxListRetire(VecxIndex *index, BlockNumber head);
 
 #endif							/* VECX_LIST_H */

@@ -218,8 +218,8 @@ compare_near(const void *a, const void *b)
  * The centroids nearest to a vector, nearest first, with their codes.  Under the
  * inner product the search is by that, but lists are made by L2 distance.
  */
-static VecxOpened *
-nearest_centroids(VecxIndex *index, const float *x, int *count)
+VecxOpened *
+VecxListNearest(VecxIndex *index, const float *x, int *count)
 {
 	VecxProbe  *probe = VecxProbeMake(index, x);
 	VecxSearch *search = VecxSearchMake(index, CurrentMemoryContext, true);
@@ -290,7 +290,7 @@ VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const Ve
 	/* VACUUM waits for those who may be about to add to a list it has closed */
 	LockPage(index->rel, VECX_META_BLKNO, ShareLock);
 	VecxIndexRefresh(index);
-	near = nearest_centroids(index, x, &nnear);
+	near = VecxListNearest(index, x, &nnear);
 	for (at = 0; at < nnear; at++)
 		if (!near[at].dead && near[at].nrows > 0 &&
 			add_to_list(index, &encoder, x, &near[at], centre, item, &too_long[0]))

@@ -1,10 +1,12 @@
 /*
  * list_split.c
- *    Makes several lists of one that has grown too long.
+ *    Makes new lists of the rows of others: several of one that has grown too long,
+ *    and for list_merge.c one or so of some that have become short.
  *
- * The command that made it so does it, under the training lock: so VACUUM, which
- * has to see every row, never runs meanwhile.  README.md has the steps, and what
- * a crash leaves after each.
+ * It is done under the training lock: a list is split by the command that made it too
+ * long, while no VACUUM, which has to see every row, is at work, or by VACUUM itself
+ * when it has seen them.  README.lists.md has the steps, and what a crash leaves after
+ * each.
  *
  * Rows are coded anew, by their values in the table.  A row whose value cannot be
  * read, because another transaction is still inserting it or because it is dead,
@@ -38,13 +40,17 @@ typedef struct Part
 typedef struct Split
 {
 	VecxIndex  *index;
-	BlockNumber head;
+	const VecxListRef *old;		/* the lists whose rows move */
+	int			nold;
+	int		   *end;			/* [nold]: rows up to the end of each */
+	BlockNumber forward;		/* where rows of one of them went before */
 	MemoryContext row_cxt;		/* of one row */
 	VecxExact  *exact;
 	VecxTrainEnv env;
-	int			nrows;			/* of the old list */
+	int			nrows;			/* of the old lists */
 	Size		row_size;
 	VecxRowEntry *rows;
+	int		   *twin;			/* [nrows]: another entry of the row, or -1 */
 	bool	   *moved;			/* [nrows] */
 	int			nparts;
 	Part	   *parts;
@@ -94,30 +100,30 @@ is_due(VecxIndex *index, BlockNumber head)
 	return due;
 }
 
-/* Copies the row entries of the closed list. */
+/* Copies the row entries of a closed list; *cap is what there is room for. */
 static void
-read_rows(Split *s)
+read_list(Split *s, BlockNumber head, int *cap)
 {
 	VecxIndex  *index = s->index;
-	BlockNumber blkno = s->head;
+	BlockNumber blkno = head;
 	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
-	int			cap = 1024;
 
-	s->rows = palloc(s->row_size * cap);
 	while (blkno != InvalidBlockNumber)
 	{
 		Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_LIST);
 		Page		page = BufferGetPage(buf);
 		VecxListPage header = VecxListGetPage(index, page, blkno);
 
-		if (header->head != s->head || steps-- == 0)
+		if (header->head != head || steps-- == 0)
 			VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
+		if (blkno == head && header->forward != InvalidBlockNumber)
+			s->forward = header->forward;
 		for (int i = 0; i < header->nrows; i++)
 		{
-			if (s->nrows == cap)
+			if (s->nrows == *cap)
 			{
-				cap *= 2;
-				s->rows = repalloc_huge(s->rows, s->row_size * cap);
+				*cap *= 2;
+				s->rows = repalloc_huge(s->rows, s->row_size * *cap);
 			}
 			memcpy(VecxRowAt(s->rows, s->row_size, s->nrows++), VecxListRow(index->lists, page, i),
 				   s->row_size);
@@ -126,8 +132,67 @@ read_rows(Split *s)
 		UnlockReleaseBuffer(buf);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+typedef struct Entry
+{
+	ItemPointerData tid;
+	bool		copy;
+	int			row;
+} Entry;
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	const Entry *x = a;
+	const Entry *y = b;
+	int			order = ItemPointerCompare((ItemPointer) &x->tid, (ItemPointer) &y->tid);
+
+	return order != 0 ? order : (int) x->copy - (int) y->copy;
+}
+
+/* A row that is in several of the lists goes on with one entry: the row's own, if that
+ * is among them. */
+static void
+find_twins(Split *s)
+{
+	Entry	   *entries = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Entry) * Max(s->nrows, 1));
+
+	for (int i = 0; i < s->nrows; i++)
+	{
+		const VecxRowEntry *row = VecxRowAt(s->rows, s->row_size, i);
+
+		entries[i] = (Entry) {row->tid, (row->flags & VECX_ROW_COPY) != 0, i};
+		s->twin[i] = -1;
+	}
+	qsort(entries, s->nrows, sizeof(Entry), compare_entries);
+	for (int i = 1; i < s->nrows; i++)
+		if (ItemPointerEquals(&entries[i].tid, &entries[i - 1].tid))
+		{
+			int			before = entries[i - 1].row;
+
+			s->twin[entries[i].row] = s->twin[before] >= 0 ? s->twin[before] : before;
+		}
+	pfree(entries);
+}
+
+/* Copies the row entries of the closed lists. */
+static void
+read_rows(Split *s)
+{
+	int			cap = 1024;
+
+	s->rows = palloc(s->row_size * cap);
+	s->end = palloc(sizeof(int) * s->nold);
+	for (int i = 0; i < s->nold; i++)
+	{
+		read_list(s, s->old[i].head, &cap);
+		s->end[i] = s->nrows;
+	}
 	s->moved = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(bool) * Max(s->nrows, 1),
 										  MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
+	s->twin = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * Max(s->nrows, 1));
+	find_twins(s);
 }
 
 /* The vector of a row, until row_cxt is reset; NULL if it cannot be read. */
@@ -154,16 +219,15 @@ read_vector(Split *s, ItemPointer tid)
 }
 
 /*
- * Decides about the new lists by a sample of the rows: as many as give lists of
- * the usual length.  False if the rows are all the same.
+ * Decides about the new lists by a sample of the rows: about k.  False if there are
+ * fewer rows, or fewer than least come of it, since rows are the same.
  */
 static bool
-find_parts(Split *s)
+find_parts(Split *s, uint32 k, int least)
 {
 	VecxIndex  *index = s->index;
 	uint32		dim = index->meta.dim;
 	int			most = Min(MAX_SAMPLE, s->nrows);
-	uint32		k = (uint32) Min(Max(s->nrows / index->lists->list_entries, 2), MAX_PARTS);
 	float	   *centre = palloc(sizeof(float) * dim);
 	uint32	   *of = palloc(sizeof(uint32) * Max(most, 1));
 	float	   *centres;
@@ -184,7 +248,7 @@ find_parts(Split *s)
 	if (points.count < k)
 		return false;
 	s->nparts = (int) vecx_kmeans(&s->env, &points, k, index->meta.seed, of, centres);
-	if (s->nparts < 2)
+	if (s->nparts < least)
 		return false;
 	s->parts = palloc0(sizeof(Part) * s->nparts);
 	s->encoders = palloc(sizeof(VecxListEncoder) * s->nparts);
@@ -226,10 +290,13 @@ assign_rows(Split *s)
 	vecx_cluster_alloc(&s->env, s->index->meta.dim, 1, &point);
 	for (int i = 0; i < s->nrows; i++)
 	{
-		const float *x = read_vector(s, &VecxRowAt(s->rows, s->row_size, i)->tid);
+		const float *x;
 		VecxListItem *item;
 		int			best = 0;
 
+		if (s->twin[i] >= 0)
+			continue;
+		x = read_vector(s, &VecxRowAt(s->rows, s->row_size, i)->tid);
 		if (!x)
 			continue;
 		vecx_cluster_put(&point, 0, s->index->meta.dim, NULL, x, s->work);
@@ -242,6 +309,9 @@ assign_rows(Split *s)
 		VecxListEncode(&s->encoders[best], x, NULL, item);
 		s->moved[i] = true;
 	}
+	for (int i = 0; i < s->nrows; i++)
+		if (s->twin[i] >= 0)
+			s->moved[i] = s->moved[s->twin[i]];
 }
 
 /* Writes a page of a new list. */
@@ -304,7 +374,7 @@ write_part(Split *s, Part *part, BlockNumber sibling)
 	pfree(blocks);
 }
 
-/* From now on the list's rows may be met in the new lists as well: it must stay
+/* From now on a list's rows may be met in the new lists as well: it must stay
  * closed. */
 static void
 note_copied(VecxIndex *index, BlockNumber head, BlockNumber forward)
@@ -318,7 +388,7 @@ note_copied(VecxIndex *index, BlockNumber head, BlockNumber forward)
 	UnlockReleaseBuffer(buf);
 }
 
-/* Removes what was copied from a page of the old list, and says where it went.
+/* Removes what was copied from a page of an old list, and says where it went.
  * Rows are in the order in which read_rows met them, from *at on. */
 static BlockNumber
 empty_page(Split *s, BlockNumber blkno, int *at)
@@ -354,13 +424,22 @@ empty_page(Split *s, BlockNumber blkno, int *at)
 	return next;
 }
 
-/* Writes the new lists, then their centroids, then empties the old pages. */
+static void
+count_closed(VecxMetaPageData *meta, void *arg)
+{
+	meta->lists_closed = Min((uint64) meta->lists_closed + *(int *) arg, PG_UINT32_MAX);
+}
+
+/*
+ * Writes the new lists, then their centroids, then empties the old pages.  Scans that
+ * come to these find the new lists, and behind the last of them those that rows of an
+ * old list went to before.
+ */
 static void
 move_rows(Split *s)
 {
 	VecxIndex  *index = s->index;
-	BlockNumber blkno = s->head;
-	BlockNumber sibling = InvalidBlockNumber;
+	BlockNumber sibling = s->forward;
 	int			at = 0;
 
 	for (int p = s->nparts - 1; p >= 0; p--)
@@ -368,14 +447,17 @@ move_rows(Split *s)
 		write_part(s, &s->parts[p], sibling);
 		sibling = s->parts[p].head;
 	}
-	note_copied(index, s->head, s->parts[0].head);
+	for (int i = 0; i < s->nold; i++)
+		note_copied(index, s->old[i].head, s->parts[0].head);
 	for (int p = 0; p < s->nparts; p++)
 		VecxInsertCentroid(index, s->parts[p].code, s->parts[p].head);
-	while (blkno != InvalidBlockNumber)
-	{
-		CHECK_FOR_INTERRUPTS();
-		blkno = empty_page(s, blkno, &at);
-	}
+	for (int i = 0; i < s->nold; i++)
+		for (BlockNumber blkno = s->old[i].head; blkno != InvalidBlockNumber;)
+		{
+			CHECK_FOR_INTERRUPTS();
+			blkno = empty_page(s, blkno, &at);
+		}
+	VecxMetaEdit(index, count_closed, &s->nold);
 }
 
 /* Marks the centroid of an empty list as a vertex without rows; VACUUM removes it. */
@@ -401,35 +483,73 @@ mark_dead(VecxIndex *index, VecxId id, BlockNumber head)
 }
 
 static void
-split(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head)
+begin(Split *s, VecxIndex *index, Relation heap, const VecxListRef *old, int nold, bool in_vacuum)
 {
-	Split		s;
-	int			nmoved = 0;
+	memset(s, 0, sizeof(*s));
+	s->index = index;
+	s->old = old;
+	s->nold = nold;
+	s->forward = InvalidBlockNumber;
+	s->row_size = index->lists->row_size;
+	s->row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx row of a list", ALLOCSET_DEFAULT_SIZES);
+	s->exact = VecxExactMake(heap, index->rel, NULL);
+	if (in_vacuum)
+		VecxExactOnlyLive(s->exact);
+	VecxTrainEnvInit(&s->env, CurrentMemoryContext);
+	read_rows(s);
+}
 
-	memset(&s, 0, sizeof(s));
-	s.index = index;
-	s.head = head;
-	s.row_size = index->lists->row_size;
-	s.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx row of a list", ALLOCSET_DEFAULT_SIZES);
-	s.exact = VecxExactMake(heap, index->rel, NULL);
-	VecxTrainEnvInit(&s.env, CurrentMemoryContext);
-	read_rows(&s);
-	if (s.nrows > index->lists->list_entries && find_parts(&s))
+/* Moves the rows to about k new lists; false, and nothing has changed, if there are
+ * not even least. */
+static bool
+regroup(Split *s, uint32 k, int least)
+{
+	int			first = 0;
+
+	if (!find_parts(s, k, least))
+		return false;
+	assign_rows(s);
+	VecxExactReset(s->exact);
+	move_rows(s);
+	for (int i = 0; i < s->nold; i++)
 	{
-		assign_rows(&s);
-		VecxExactReset(s.exact);
-		move_rows(&s);
+		bool		empty = true;
+
+		for (int row = first; row < s->end[i]; row++)
+			empty = empty && s->moved[row];
+		if (empty)
+			mark_dead(s->index, s->old[i].centroid, s->old[i].head);
+		first = s->end[i];
 	}
-	else
+	return true;
+}
+
+static void
+split(VecxIndex *index, Relation heap, const VecxListRef *list, bool in_vacuum)
+{
+	int			page_rows = index->lists->page_rows;
+	int			entries = index->lists->list_entries;
+	Split		s;
+
+	begin(&s, index, heap, list, 1, in_vacuum);
+	if (s.nrows <= entries || !regroup(&s, (uint32) Min(Max(s.nrows / entries, 2), MAX_PARTS), 2))
 		/* few in many pages, all the same, or nobody's yet: try again when it is
 		 * twice as long */
-		edit_head(index, head, false, 2 * (uint32) ((s.nrows + index->lists->page_rows - 1) /
-													index->lists->page_rows));
+		edit_head(index, list->head, false, 2 * (uint32) ((s.nrows + page_rows - 1) / page_rows));
 	VecxExactEnd(s.exact);
-	for (int i = 0; i < s.nrows; i++)
-		nmoved += s.moved[i];
-	if (s.nparts > 1 && nmoved == s.nrows)
-		mark_dead(index, centroid, head);
+}
+
+/* The same for who has the training lock. */
+void
+VecxListSplit(VecxIndex *index, Relation heap, const VecxListRef *list, bool in_vacuum)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx split", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+
+	if (is_due(index, list->head) && edit_head(index, list->head, true, 0))
+		split(index, heap, list, in_vacuum);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
 }
 
 /*
@@ -439,16 +559,35 @@ split(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head)
 void
 VecxListMaybeSplit(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head)
 {
-	MemoryContext cxt;
-	MemoryContext old;
+	VecxListRef list = {centroid, head};
 
 	if (!is_due(index, head) || !VecxTryTrainLock(index))
 		return;
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx split", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(cxt);
-	if (is_due(index, head) && edit_head(index, head, true, 0))
-		split(index, heap, centroid, head);
+	VecxListSplit(index, heap, &list, false);
+	VecxTrainUnlock(index);
+}
+
+/*
+ * For VACUUM: makes lists of the usual length of some.  Closes those that are open;
+ * they are opened again if none of their rows can be read.
+ */
+void
+VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx merge", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	int			entries = index->lists->list_entries;
+	bool	   *closed = palloc(sizeof(bool) * n);
+	Split		s;
+
+	for (int i = 0; i < n; i++)
+		closed[i] = edit_head(index, lists[i].head, true, 0);
+	begin(&s, index, heap, lists, n, true);
+	if (!regroup(&s, (uint32) Min(Max((s.nrows + entries / 2) / entries, 1), MAX_PARTS), 1))
+		for (int i = 0; i < n; i++)
+			if (closed[i])
+				edit_head(index, lists[i].head, false, 0);
+	VecxExactEnd(s.exact);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
-	VecxTrainUnlock(index);
 }

@@ -89,21 +89,29 @@ VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callbac
 /* What a walk over a list's pages finds. */
 typedef struct Walk
 {
-	int64		rows;
+	VecxListState state;
 	BlockNumber roomy;			/* the first page with room, or the last */
 } Walk;
 
-/* Walks the list from the page after the first, which the caller has locked. */
+/* Walks the list, whose first page the caller has locked. */
 static void
 walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
 {
 	BlockNumber head = BufferGetBlockNumber(head_buf);
-	VecxListPage header = VecxListPageHeader(BufferGetPage(head_buf));
-	BlockNumber blkno = VecxPageGetOpaque(BufferGetPage(head_buf))->next;
+	VecxListPage header = VecxListGetPage(index, BufferGetPage(head_buf), head);
+	BlockNumber blkno;
 	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
-	bool		has_room = header->nrows < index->lists->page_rows;
+	bool		has_room;
 
-	walk->rows = header->nrows;
+	if (!header || header->head != head)
+		VecxCorrupted(index->rel, head, "a centroid leads to a page that is not its list's");
+	blkno = VecxPageGetOpaque(BufferGetPage(head_buf))->next;
+	has_room = header->nrows < index->lists->page_rows;
+	walk->state.rows = header->nrows;
+	walk->state.npages = header->npages;
+	walk->state.split_pages = header->split_pages;
+	walk->state.closed = (header->flags & VECX_LIST_CLOSED) != 0;
+	walk->state.moved = (header->flags & VECX_LIST_MOVED) != 0;
 	walk->roomy = head;
 	while (blkno != InvalidBlockNumber)
 	{
@@ -114,13 +122,27 @@ walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
 			VecxCorrupted(index->rel, blkno, "the pages of a list form a circle");
 		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_LIST);
 		header = VecxListGetPage(index, BufferGetPage(buf), blkno);
-		walk->rows += header->nrows;
+		walk->state.rows += header->nrows;
+		walk->state.moved &= (header->flags & VECX_LIST_MOVED) != 0;
 		if (!has_room)
 			walk->roomy = blkno;
 		has_room |= header->nrows < index->lists->page_rows;
 		blkno = VecxPageGetOpaque(BufferGetPage(buf))->next;
 		UnlockReleaseBuffer(buf);
 	}
+}
+
+/* What a list is like. */
+void
+VecxListLook(VecxIndex *index, BlockNumber head, VecxListState *state)
+{
+	Buffer		buf = ReadBuffer(index->rel, head);
+	Walk		walk;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	walk_pages(index, buf, &walk);
+	UnlockReleaseBuffer(buf);
+	*state = walk.state;
 }
 
 /*
@@ -130,7 +152,7 @@ walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
  * centroid is of no use.
  */
 bool
-VecxListTend(VecxIndex *index, BlockNumber head)
+VecxListTend(VecxIndex *index, BlockNumber head, VecxListState *state)
 {
 	Buffer		buf = ReadBuffer(index->rel, head);
 	VecxListPage header;
@@ -138,12 +160,10 @@ VecxListTend(VecxIndex *index, BlockNumber head)
 	bool		finished = false;
 
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	header = VecxListGetPage(index, BufferGetPage(buf), head);
-	if (!header || header->head != head)
-		VecxCorrupted(index->rel, head, "a centroid leads to a page that is not its list's");
 	walk_pages(index, buf, &walk);
-	finished = walk.rows == 0;
-	if ((header->flags & VECX_LIST_CLOSED) != 0 ?
+	header = VecxListPageHeader(BufferGetPage(buf));
+	finished = walk.state.rows == 0;
+	if (walk.state.closed ?
 		(!finished && header->forward == InvalidBlockNumber) :
 		(finished || header->tail != walk.roomy))
 	{
@@ -157,8 +177,10 @@ VecxListTend(VecxIndex *index, BlockNumber head)
 		else
 			header->flags &= ~VECX_LIST_CLOSED;
 		VecxPageCommit(&change);
+		walk.state.closed = finished;
 	}
 	UnlockReleaseBuffer(buf);
+	*state = walk.state;
 	return finished;
 }
 

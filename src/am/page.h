@@ -239,6 +239,8 @@ typedef struct VecxMetaPageData
 	uint32		list_rows;		/* rows that lists are made for */
 	uint16		list_replicas;	/* lists that a row goes to, at most */
 	uint16		unused2;
+	uint32		lists_closed;	/* since VACUUM has looked for such */
+	uint32		unused3;
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1
@@ -251,7 +253,7 @@ StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxCurveData) == 504, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 688, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 696, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

@@ -29,6 +29,7 @@ typedef struct Vacuum
 	IndexBulkDeleteCallback callback;
 	void	   *arg;
 	VecxRowEntry *rows;			/* room for those in a record */
+	VecxListNotes notes;		/* lists that need more than that */
 	VecxTreeDropped dropped;	/* values of removed rows, for the value tree */
 	VecxIdSet	dead;			/* vertices that this VACUUM removes */
 	uint64		max_dead;
@@ -194,6 +195,8 @@ vacuum_centroid(Vacuum *v, Buffer buf, OffsetNumber off)
 	Size		size;
 	VecxId		id = VecxIdMake(BufferGetBlockNumber(buf), off);
 	VecxRecord	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
+	VecxListState state;
+	BlockNumber head;
 	VecxPageChange change;
 
 	if (!rec || rec->level != 0)
@@ -203,8 +206,12 @@ vacuum_centroid(Vacuum *v, Buffer buf, OffsetNumber off)
 		if (rec->nrows != 1 ||
 			VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid) == BufferGetBlockNumber(buf))
 			VecxCorrupted(index->rel, BufferGetBlockNumber(buf), "a centroid has no list");
-		if (!VecxListTend(index, VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid)))
+		head = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+		if (!VecxListTend(index, head, &state))
+		{
+			VecxListNote(&v->notes, index, id, head, &state);
 			return;
+		}
 		VecxPageBegin(&change, index->rel, buf, index->mode, false);
 		VecxGetRecord(index, change.page, id, &size)->flags |= VECX_RECORD_DEAD;
 		VecxPageCommit(&change);
@@ -228,6 +235,16 @@ vacuum_centroids(Vacuum *v, BlockNumber nblocks)
 				vacuum_centroid(v, buf, off);
 		UnlockReleaseBuffer(buf);
 	}
+}
+
+/* Merges and splits lists, now that all rows were seen; centroids that have none left
+ * go at once. */
+static void
+tend_lists(Vacuum *v)
+{
+	VecxListTendNoted(v->index, &v->notes);
+	for (int i = 0; i < v->notes.nemptied; i++)
+		take_up(v, v->notes.emptied[i]);
 }
 
 /* Takes the lists of dead centroids from them, and retires those. */
@@ -580,6 +597,12 @@ count_removed(VecxMetaPageData *meta, void *arg)
 	meta->curve.removed = (uint32) Min(removed, PG_UINT32_MAX);
 }
 
+static bool
+nothing_dead(ItemPointer tid, void *arg)
+{
+	return false;
+}
+
 IndexBulkDeleteResult *
 vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 			   IndexBulkDeleteCallback callback, void *arg)
@@ -599,6 +622,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	v.arg = arg;
 	v.rows = palloc(v.index->layout.row_size * VECX_INLINE_ROWS);
 	make_sets(&v, cxt);
+	VecxListNotesInit(&v.notes);
 
 	VecxTrainLock(v.index);
 	VecxIndexRefresh(v.index);
@@ -606,6 +630,8 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		VecxTreeVacuumRows(v.index, callback, arg);
 	remove_rows(&v);
 	VecxTreeRemoveDropped(v.index, &v.dropped);
+	if (v.index->lists && (v.removed > 0 || callback == nothing_dead))
+		tend_lists(&v);
 	if (VecxIdSetCount(&v.dead) > 0)
 	{
 		mark_uppers(&v);
@@ -621,6 +647,8 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		free_dead(&v);
 		VecxMetaEdit(v.index, count_removed, &v);
 	}
+	if (v.index->lists && v.index->meta.lists_closed > 0)
+		VecxListsVacuumed(v.index);
 	VecxTrainUnlock(v.index);
 
 	stats->num_index_tuples = (double) v.live;
@@ -628,6 +656,20 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 	return stats;
+}
+
+/* Whether there is something to clear away although no row is dead. */
+static bool
+wants_vacuum(Relation rel)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx vacuum", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	VecxIndex  *index = VecxIndexOpen(rel, cxt);
+	bool		wants = index->lists && VecxListsWantVacuum(index);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return wants;
 }
 
 IndexBulkDeleteResult *
@@ -642,6 +684,8 @@ vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		VecxCalibrateIfChanged(VecxIndexOpen(info->index, CurrentMemoryContext));
 		return stats;
 	}
+	if (stats == NULL && wants_vacuum(info->index))
+		stats = vecxbulkdelete(info, NULL, nothing_dead, NULL);
 	if (stats == NULL)
 	{
 		/* no row was removed: the number of rows is not ours to say */
