@@ -354,7 +354,7 @@ VecxWorkInit(VecxWork *w, VecxTeam *team, VecxIndex *index, Relation heap, VecxP
 							 &index->coder, index->meta.m, index->meta.ef_construction,
 							 index->meta.seed, w->codes);
 	w->graph->filters = VecxWorkFilters(w);
-	if (index->meta.tree_root != InvalidBlockNumber && !index->lists)
+	if (index->meta.tree_root != InvalidBlockNumber && index->meta.structure != VECX_STRUCTURE_LISTS)
 		w->keys = load_spool(team, sizeof(VecxTreeKey), VecxKeysMemory(), "keys");
 	VecxLoaderInit(&w->loader, index, heap, w->graph, w->points, w->keys, pivots);
 }
