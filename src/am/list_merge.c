@@ -30,7 +30,7 @@
 #define MOST_MERGED		8
 
 /* Closed lists are worth a VACUUM when they are such a part of the index. */
-#define CLOSED_PART		16
+#define CLOSED_PART		50
 
 /* Lists that VACUUM notes, within this share of maintenance_work_mem; others are left to
  * the next. */
