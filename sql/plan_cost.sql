@@ -55,6 +55,24 @@ SELECT node('SELECT id FROM outside WHERE tag < 250 ORDER BY v <-> vec(1) LIMIT 
 SELECT node('SELECT id FROM outside WHERE tag = 7 ORDER BY v <-> vec(1) LIMIT 10');
 SELECT node('SELECT id FROM outside WHERE id + 0 = 7 ORDER BY v <-> vec(1) LIMIT 10');
 EXPLAIN (COSTS OFF) SELECT t.id, n.id FROM tiny t, LATERAL (SELECT o.id FROM outside o ORDER BY o.v <-> vec(t.id) LIMIT 5) n;
+-- Rare values are looked up in order, if they have one in the index: texts have not, and a
+-- range of theirs takes a search of all.
+CREATE TABLE named AS SELECT id, id AS number, to_char(id, 'FM0000') COLLATE "C" AS name, v FROM slim;
+ALTER TABLE named ALTER v TYPE vector(16);
+CREATE INDEX named_v ON named USING vecx (v vector_l2_ops, number, name);
+ANALYZE named;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT node('SELECT id FROM named WHERE number < 20 ORDER BY v <-> subvector(vec(1), 1, 16) LIMIT 10'),
+	node('SELECT id FROM named WHERE name < ''0020'' ORDER BY v <-> subvector(vec(1), 1, 16) LIMIT 10'),
+	cost('SELECT id FROM named WHERE name < ''0020'' ORDER BY v <-> subvector(vec(1), 1, 16) LIMIT 10') >
+	3 * cost('SELECT id FROM named WHERE number < 20 ORDER BY v <-> subvector(vec(1), 1, 16) LIMIT 10') AS range,
+	cost('SELECT id FROM named WHERE name = ''0020'' ORDER BY v <-> subvector(vec(1), 1, 16) LIMIT 10') <
+	2 * cost('SELECT id FROM named WHERE number = 20 ORDER BY v <-> subvector(vec(1), 1, 16) LIMIT 10') AS equal;
+RESET enable_seqscan;
+RESET enable_sort;
+DROP TABLE named;
+
 -- a generic plan
 PREPARE ten(vector) AS SELECT id FROM outside ORDER BY v <-> $1 LIMIT 10;
 SET plan_cache_mode = force_generic_plan;

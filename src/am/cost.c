@@ -22,6 +22,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/float.h"
+#include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
@@ -111,7 +112,8 @@ has_range(const IndexPath *path)
 typedef struct Shares
 {
 	double		all;			/* of all conditions */
-	double		narrowest;		/* of the filter column that lets the fewest pass */
+	double		narrowest;		/* of the filter column that lets the fewest pass, by what
+								 * the value tree tells */
 } Shares;
 
 static double
@@ -121,6 +123,30 @@ share_of_clauses(PlannerInfo *root, IndexOptInfo *info, List *clauses)
 		return 1;
 	return clauselist_selectivity(root, get_quals_from_indexclauses(clauses),
 								  info->rel->relid, JOIN_INNER, NULL);
+}
+
+/* Whether the value tree finds the rows that meet a condition: equal values of any
+ * type, ranges where it has them in order. */
+static bool
+tree_tells(const IndexOptInfo *info, const IndexClause *clause)
+{
+	ListCell   *lc;
+
+	if (VecxFilterHasOrder(info->opcintype[clause->indexcol]))
+		return true;
+	foreach(lc, clause->indexquals)
+	{
+		Node	   *qual = (Node *) lfirst_node(RestrictInfo, lc)->clause;
+		Oid			opno = IsA(qual, OpExpr) ? ((OpExpr *) qual)->opno :
+			IsA(qual, ScalarArrayOpExpr) ? ((ScalarArrayOpExpr *) qual)->opno : InvalidOid;
+		int			strategy = OidIsValid(opno) ?
+			get_op_opfamily_strategy(opno, info->opfamily[clause->indexcol]) : 0;
+
+		if (strategy >= VECX_LESS_STRATEGY && strategy <= VECX_GREATER_STRATEGY &&
+			strategy != VECX_EQUAL_STRATEGY)
+			return false;
+	}
+	return true;
 }
 
 /* The shares of rows that conditions on filter columns let pass. */
@@ -138,10 +164,12 @@ filtered_shares(PlannerInfo *root, const IndexPath *path)
 
 		if (clause->indexcol == 0)
 			continue;
+		all = lappend(all, clause);
+		if (!tree_tells(path->indexinfo, clause))
+			continue;
 		if (column != NIL && linitial_node(IndexClause, column)->indexcol != clause->indexcol)
 			column = NIL;
 		column = lappend(column, clause);
-		all = lappend(all, clause);
 		result.narrowest = Min(result.narrowest,
 							   share_of_clauses(root, path->indexinfo, column));
 	}
