@@ -21,6 +21,10 @@ const VecxKernels *vecx_kernels = &vecx_kernels_scalar;
 /* Register state that the system saves at a task switch (XCR0). */
 #define XCR0_AVX	0x06		/* xmm, ymm */
 #define XCR0_AVX512 0xe6		/* and masks, both halves of the zmm file */
+#define XCR0_AMX	0x60000		/* tiles and their configuration */
+
+/* Of CPUID's leaf 7, edx: tiles, and their products of bytes. */
+#define LEAF7_AMX	(1u << 24 | 1u << 25)
 
 /* The avx512 table less what this processor lacks of the later extensions. */
 static VecxKernels avx512;
@@ -70,6 +74,11 @@ find_tables(void)
 		}
 		if (!(ecx & bit_AVX512VBMI))
 			avx512.fastscan8 = vecx_kernels_avx2.fastscan8;
+#ifdef VECX_KERNEL_AMX
+		if ((ecx & bit_AVX512VNNI) && (edx & LEAF7_AMX) == LEAF7_AMX &&
+			(state & XCR0_AMX) == XCR0_AMX)
+			avx512.products_u8u8 = vecx_products_u8u8_amx;
+#endif
 		tables[ntables++] = &avx512;
 	}
 	tables[ntables++] = &vecx_kernels_avx2;

@@ -12,6 +12,9 @@
 
 #if defined(__x86_64__)
 #define VECX_KERNEL_X86 1
+#if defined(__linux__) && (__GNUC__ >= 11 || (defined(__clang__) && __clang_major__ >= 12))
+#define VECX_KERNEL_AMX 1
+#endif
 #elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
 #define VECX_KERNEL_NEON 1
 #endif
@@ -52,6 +55,12 @@ VECX_KERNEL_SKETCH(avx512);
 #endif
 #ifdef VECX_KERNEL_NEON
 VECX_KERNEL_SKETCH(neon);
+#endif
+
+/* kernel_amx.c */
+#ifdef VECX_KERNEL_AMX
+extern void vecx_products_u8u8_amx(const uint8_t *a, size_t na, const uint8_t *b, size_t nb,
+								   size_t n, uint32_t *out, size_t stride);
 #endif
 
 /* kernel_encode.c */

@@ -580,7 +580,7 @@ byte_products_agree(const VecxKernels *k, size_t na, size_t nb, size_t n)
 	uint8_t    *a = place(ARENA_A, na * n, true);
 	uint8_t    *b = place(ARENA_B, nb * n, true);
 	size_t		stride = nb + 3;
-	uint32_t	out[16 * 19];
+	uint32_t	out[80 * 83];
 
 	random_bytes(a, na * n);
 	random_bytes(b, nb * n);
@@ -606,6 +606,11 @@ test_byte_products(const VecxKernels *k)
 			for (size_t n = 1; n <= 200; n += 7)
 				good = byte_products_agree(k, na, nb, n) && good;
 	good = byte_products_agree(k, 9, 16, 256) && byte_products_agree(k, 4, 4, 64) && good;
+	/* enough rows for tiles, whole ones and not */
+	for (size_t n = 1; n <= 260; n += 37)
+		good = byte_products_agree(k, 32, 32, n) && byte_products_agree(k, 33, 80, n) &&
+			byte_products_agree(k, 80, 65, n) && byte_products_agree(k, 64, 31, n) && good;
+	good = byte_products_agree(k, 40, 64, 128) && byte_products_agree(k, 40, 64, 2049) && good;
 	UNIT_CHECK(good, "%s: products_u8u8", k->name);
 }
 
