@@ -401,7 +401,6 @@ VecxWorkLink(VecxWork *w, const VecxPlan *plan)
 	l->points = w->points;
 	l->memory = share(w->team, w->bytes.linking, &w->bytes);
 	VecxLinkAll(l);
-	VecxSpoolFree(w->points);
 }
 
 static void
@@ -410,7 +409,8 @@ write_index(Build *b, VecxWork *w)
 	VecxLoader *loader = &w->loader;
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_WRITE);
-	VecxGraphWrite(b->index, w->graph, w->keys, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
+	VecxSpoolGrow(w->points, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
+	VecxGraphWrite(b->index, w->graph, w->points, w->keys);
 	for (int i = 0; i < loader->nside; i++)
 		VecxSideInsert(b->index, VecxRowAt(loader->side, b->index->layout.row_size, i));
 	if (RelationNeedsWAL(b->rel))
@@ -441,6 +441,7 @@ link_and_write(Build *b, VecxWork *w, VecxParallel *parallel)
 	VecxGraphFinish(w->graph);
 	write_index(b, w);
 	VecxSpoolFree(w->codes);
+	VecxSpoolFree(w->points);
 	VecxSpoolFree(w->graph->links);
 	if (w->keys)
 		VecxSpoolFree(w->keys);

@@ -43,6 +43,7 @@ extern uint32 VecxSpoolCount(const VecxSpool *spool);
 extern const void *VecxSpoolGet(VecxSpool *spool, uint32 i);
 extern bool VecxSpoolInMemory(const VecxSpool *spool);
 extern void VecxSpoolPut(VecxSpool *spool, uint32 i, const void *rec);
+extern void VecxSpoolGrow(VecxSpool *spool, Size limit);
 extern void VecxSpoolShare(VecxSpool *spool);
 extern void VecxSpoolFree(VecxSpool *spool);
 
@@ -205,6 +206,12 @@ extern void VecxPlanMake(VecxPlan *plan, uint32 nvertices, int nleaves, const ui
 						 const VecxGraphVertex *vertices);
 
 /* leaf.c, prune.c: the links at the base */
+typedef struct VecxEdge
+{
+	uint32		from;
+	uint32		to;				/* a candidate for a link of it */
+} VecxEdge;
+
 typedef struct VecxLinker
 {
 	VecxTeam   *team;
@@ -218,7 +225,7 @@ typedef struct VecxLinker
 	VecxSpool  *codes;
 	VecxSpool  *points;
 	Size		memory;			/* of this process, for what follows */
-	VecxBuckets *edges;			/* by the bucket of the first vertex */
+	VecxBuckets *edges;			/* by the bucket of the vertex they lead from */
 	VecxBuckets *reverse;
 	VecxSpool  *forward;
 	VecxSpool  *links;
@@ -231,6 +238,6 @@ extern void VecxReportLinked(VecxLinker *linker, uint32 count);
 extern void VecxLinkAll(VecxLinker *linker);
 
 /* write.c: the finished graph onto pages */
-extern void VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *keys, Size memory);
+extern void VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *points, VecxSpool *keys);
 
 #endif							/* VECX_BUILD_H */

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -17,8 +18,8 @@
 
 /* Larger leaves are divided. */
 #define LEAF_MAX_VERTICES	1600
-/* Rows of the table of distances that are computed between two interrupts. */
-#define LEAF_ROWS			256
+/* Members whose distances are computed at once, then looked at while in the cache. */
+#define LEAF_ROWS			128
 /* Links that a vertex gets from one leaf, at most and, if it has so many near, at least. */
 #define LEAF_MAX_LINKS		24
 #define LEAF_MIN_LINKS		8
@@ -26,6 +27,8 @@
 #define LEAF_CENTRE			128
 /* Candidates from each of two thinned sets of members. */
 #define LEAF_FAR			4
+/* The longest point of a leaf, squared, while distances are in half precision. */
+#define LEAF_NORM2			8192.0f
 
 /* A candidate as an integer that sorts by distance. */
 typedef uint64 LeafKey;
@@ -50,23 +53,30 @@ leaf_key(float dist, uint32 at)
 typedef struct Leaf
 {
 	VecxLinker *l;
-	MemoryContext cxt;			/* reset after each leaf */
+	MemoryContext cxt;			/* of what divides a leaf */
 	pg_prng_state prng;
-	VecxPoints	points;
 	float	   *y;				/* one point */
 	float	   *centre;
-	float	   *dist;			/* [count][count] */
-	uint32	   *near;			/* positions, nearest first */
+
+	/* for a leaf of any size: memory that is new each time costs more than what
+	 * is done with it */
+	VecxPoints	points;
+	float	   *block;			/* [LEAF_ROWS][count]: distances of some members */
+	int16	   *dist;			/* [count][count]: of all, rounded */
+	int			near_cap;
+	uint16	   *near;			/* [count][near_cap]: positions, nearest first */
+	uint16	   *nnear;			/* [count] */
+	uint32	   *at;				/* [count] */
 	int32	   *room;			/* of vecx_least */
 } Leaf;
 
 static void
-points_alloc(Leaf *leaf, VecxPoints *points, uint32 count)
+points_alloc(Leaf *leaf, MemoryContext cxt, VecxPoints *points, uint32 count)
 {
 	points->count = count;
 	points->nbytes = vecx_points_row_bytes(leaf->l->coder, leaf->l->basis);
-	points->heads = MemoryContextAllocHuge(leaf->cxt, sizeof(VecxPointHead) * count);
-	points->points = MemoryContextAllocHuge(leaf->cxt, points->nbytes * count);
+	points->heads = MemoryContextAllocHuge(cxt, sizeof(VecxPointHead) * count);
+	points->points = MemoryContextAllocHuge(cxt, points->nbytes * count);
 }
 
 /* The members' points in 8 bits: what is left when centre is taken off, if there is one. */
@@ -84,7 +94,7 @@ load_points(Leaf *leaf, VecxPoints *points, const uint32 *members, const float *
 			vecx_points_put_bits(points, i, l->coder, point);
 			continue;
 		}
-		vecx_point_read(l->basis, point, leaf->y);
+		vecx_point_read(l->coder, l->basis, point, leaf->y);
 		vecx_points_put(points, i, leaf->y, centre);
 	}
 }
@@ -120,13 +130,13 @@ find_centre(Leaf *leaf, const uint32 *members, uint32 count)
 	memset(leaf->centre, 0, sizeof(float) * ndims);
 	for (uint32 i = 0; i < count; i += step)
 	{
-		vecx_point_read(l->basis, VecxSpoolGet(l->points, members[i]), leaf->y);
+		vecx_point_read(l->coder, l->basis, VecxSpoolGet(l->points, members[i]), leaf->y);
 		norm2[n++] = norm2_of(leaf->y, ndims);
 	}
 	limit = VecxFarNorm2(norm2, n);
 	for (uint32 i = 0; i < count; i += step)
 	{
-		vecx_point_read(l->basis, VecxSpoolGet(l->points, members[i]), leaf->y);
+		vecx_point_read(l->coder, l->basis, VecxSpoolGet(l->points, members[i]), leaf->y);
 		if (norm2_of(leaf->y, ndims) > limit)
 			continue;
 		nkept++;
@@ -138,18 +148,17 @@ find_centre(Leaf *leaf, const uint32 *members, uint32 count)
 	return leaf->centre;
 }
 
-/* The nearest of a row; not itself.  Returns how many. */
+/* The nearest of a member, by its row of the block; not itself.  Returns how many. */
 static int
-nearest_of_row(Leaf *leaf, uint32 self, int want)
+nearest_of_row(Leaf *leaf, const float *row, uint32 self, int want, uint16 *near)
 {
-	Size		count = leaf->points.count;
-	Size		n = vecx_least(leaf->dist + self * count, count, want + 1, leaf->room, leaf->near);
+	Size		n = vecx_least(row, leaf->points.count, want + 1, leaf->room, leaf->at);
 	int			kept = 0;
 
-	for (Size i = 0; i < n; i++)
-		if (leaf->near[i] != self)
-			leaf->near[kept++] = leaf->near[i];
-	return Min(kept, want);
+	for (Size i = 0; i < n && kept < want; i++)
+		if (leaf->at[i] != self)
+			near[kept++] = (uint16) leaf->at[i];
+	return kept;
 }
 
 /*
@@ -157,11 +166,10 @@ nearest_of_row(Leaf *leaf, uint32 self, int want)
  * there are.  Where the data lie in clusters, only these lead out of one.
  */
 static int
-add_far(Leaf *leaf, uint32 self, int n)
+add_far(Leaf *leaf, const float *row, uint32 self, uint16 *near, int n)
 {
 	uint32		count = (uint32) leaf->points.count;
-	const float *row = leaf->dist + (Size) self * count;
-	LeafKey		last = n > 0 ? leaf_key(row[leaf->near[n - 1]], leaf->near[n - 1]) : 0;
+	LeafKey		last = n > 0 ? leaf_key(row[near[n - 1]], near[n - 1]) : 0;
 
 	for (uint32 step = 8; step <= 64; step *= 8)
 	{
@@ -182,31 +190,81 @@ add_far(Leaf *leaf, uint32 self, int n)
 			best[k] = key;
 		}
 		for (int i = 0; i < nbest; i++)
-			leaf->near[n++] = (uint32) best[i];
+			near[n++] = (uint16) best[i];
 		if (nbest > 0)
 			last = best[nbest - 1];
 	}
 	return n;
 }
 
+/* Lets distances fit half precision: all by one factor. */
+static void
+scale_points(Leaf *leaf)
+{
+	VecxPoints *points = &leaf->points;
+	float		most = 0.0f;
+	float		factor;
+
+	if (leaf->l->basis->positions)
+		return;
+	for (Size i = 0; i < points->count; i++)
+		most = Max(most, points->heads[i].norm2);
+	factor = LEAF_NORM2 / most;
+	if (!(most > 0.0f) || isinf(factor))
+		return;
+	for (Size i = 0; i < points->count; i++)
+	{
+		points->heads[i].norm2 *= factor;
+		points->heads[i].scale *= sqrtf(factor);
+	}
+}
+
+/* All distances, and the nearest of each member. */
+static void
+compare_members(Leaf *leaf)
+{
+	VecxLinker *l = leaf->l;
+	uint32		count = (uint32) leaf->points.count;
+
+	scale_points(leaf);
+	for (uint32 first = 0; first < count; first += LEAF_ROWS)
+	{
+		uint32		n = Min(LEAF_ROWS, count - first);
+
+		CHECK_FOR_INTERRUPTS();
+		vecx_point_distances(l->coder->metric, l->how, &leaf->points, first, n, &leaf->points, leaf->block);
+		for (uint32 i = 0; i < n; i++)
+		{
+			const float *row = leaf->block + (Size) i * count;
+			uint16	   *near = leaf->near + (Size) (first + i) * leaf->near_cap;
+			int			nnear = nearest_of_row(leaf, row, first + i, l->nearest, near);
+
+			leaf->nnear[first + i] = (uint16) add_far(leaf, row, first + i, near, nnear);
+		}
+		vecx_points_round(leaf->block, (Size) n * count, leaf->dist + (Size) first * count);
+	}
+}
+
 /* The rule of VecxSelectLinks, on the leaf's distances. */
 static int
-choose(const Leaf *leaf, uint32 self, int nnear, uint32 *chosen)
+choose(const Leaf *leaf, uint32 self, uint16 *chosen)
 {
-	uint32		count = (uint32) leaf->points.count;
-	const float *row = leaf->dist + (Size) self * count;
-	uint32		pruned[LEAF_MIN_LINKS];
+	Size		count = leaf->points.count;
+	const int16 *row = leaf->dist + self * count;
+	const uint16 *near = leaf->near + (Size) self * leaf->near_cap;
+	uint16		pruned[LEAF_MIN_LINKS];
 	int			npruned = 0;
 	int			n = 0;
 
-	for (int i = 0; i < nnear && n < LEAF_MAX_LINKS; i++)
+	for (int i = 0; i < leaf->nnear[self] && n < LEAF_MAX_LINKS; i++)
 	{
-		uint32		at = leaf->near[i];
-		const float *others = leaf->dist + (Size) at * count;
+		uint16		at = near[i];
+		const int16 *others = leaf->dist + at * count;
+		int16		own = row[at];
 		bool		keep = true;
 
 		for (int j = 0; j < n && keep; j++)
-			keep = others[chosen[j]] >= row[at];
+			keep = others[chosen[j]] >= own;
 		if (keep)
 			chosen[n++] = at;
 		else if (npruned < LEAF_MIN_LINKS)
@@ -220,7 +278,7 @@ choose(const Leaf *leaf, uint32 self, int nnear, uint32 *chosen)
 static void
 add_edge(VecxLinker *l, uint32 from, uint32 to)
 {
-	uint64		edge = (uint64) from << 32 | to;
+	VecxEdge	edge = {from, to};
 
 	VecxBucketsAdd(l->edges, l->plan.bucket_of[from], &edge);
 }
@@ -229,27 +287,17 @@ static void
 compare_all(Leaf *leaf, const uint32 *members, uint32 count)
 {
 	VecxLinker *l = leaf->l;
-	uint32		chosen[LEAF_MAX_LINKS];
+	uint16		chosen[LEAF_MAX_LINKS];
 
-	points_alloc(leaf, &leaf->points, count);
+	leaf->points.count = count;
 	load_points(leaf, &leaf->points, members, find_centre(leaf, members, count));
-	leaf->dist = MemoryContextAllocHuge(leaf->cxt, sizeof(float) * count * count);
-	leaf->near = MemoryContextAlloc(leaf->cxt, sizeof(uint32) * (count + 2 * LEAF_FAR));
-	leaf->room = MemoryContextAlloc(leaf->cxt, sizeof(int32) * (count + 4));
-	for (uint32 i = 0; i < count; i += LEAF_ROWS)
-	{
-		CHECK_FOR_INTERRUPTS();
-		vecx_point_distances(l->coder->metric, l->how, &leaf->points, i, Min(LEAF_ROWS, count - i),
-							 &leaf->points, leaf->dist + (Size) i * count);
-	}
+	compare_members(leaf);
 	for (uint32 i = 0; i < count; i++)
 	{
-		int			n;
+		int			n = choose(leaf, i, chosen);
 
 		if (i % LEAF_ROWS == 0)
 			CHECK_FOR_INTERRUPTS();
-		n = nearest_of_row(leaf, i, l->nearest);
-		n = choose(leaf, i, add_far(leaf, i, n), chosen);
 		for (int j = 0; j < n; j++)
 		{
 			add_edge(l, members[i], members[chosen[j]]);
@@ -275,8 +323,8 @@ divide(Leaf *leaf, uint32 *members, uint32 count)
 
 	for (int i = 0; i < 2; i++)
 		two[i] = members[pg_prng_uint64_range(&leaf->prng, 0, count - 1)];
-	points_alloc(leaf, &ends, 2);
-	points_alloc(leaf, &one, 1);
+	points_alloc(leaf, leaf->cxt, &ends, 2);
+	points_alloc(leaf, leaf->cxt, &one, 1);
 	load_points(leaf, &ends, two, centre);
 	for (uint32 i = 0; i < count; i++)
 	{
@@ -303,13 +351,35 @@ process_leaf(Leaf *leaf, uint32 *members, uint32 count)
 	if (count <= LEAF_MAX_VERTICES)
 		compare_all(leaf, members, count);
 	else
-		divide(leaf, members, count);
-	MemoryContextReset(leaf->cxt);
-	if (count > LEAF_MAX_VERTICES)
 	{
+		divide(leaf, members, count);
+		MemoryContextReset(leaf->cxt);
 		process_leaf(leaf, members, count / 2);
 		process_leaf(leaf, members + count / 2, count - count / 2);
 	}
+}
+
+static void
+leaf_init(Leaf *leaf, VecxLinker *l)
+{
+	MemoryContext all = AllocSetContextCreate(l->cxt, "vecx leaves", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(all);
+	Size		most = LEAF_MAX_VERTICES;
+
+	memset(leaf, 0, sizeof(Leaf));
+	leaf->l = l;
+	leaf->cxt = AllocSetContextCreate(all, "vecx leaf", ALLOCSET_DEFAULT_SIZES);
+	leaf->y = palloc(sizeof(float) * Max(l->basis->pdims, 1));
+	leaf->centre = palloc(sizeof(float) * Max(l->basis->pdims, 1));
+	points_alloc(leaf, all, &leaf->points, LEAF_MAX_VERTICES);
+	leaf->block = palloc(sizeof(float) * LEAF_ROWS * most);
+	leaf->dist = palloc(sizeof(int16) * most * most);
+	leaf->near_cap = l->nearest + 2 * LEAF_FAR;
+	leaf->near = palloc(sizeof(uint16) * leaf->near_cap * most);
+	leaf->nnear = palloc(sizeof(uint16) * most);
+	leaf->at = palloc(sizeof(uint32) * most);
+	leaf->room = palloc(sizeof(int32) * (most + 4));
+	MemoryContextSwitchTo(old);
 }
 
 /* Works on leaves until none is left: fills linker->edges. */
@@ -320,11 +390,7 @@ VecxFindCandidates(VecxLinker *l)
 	VecxTeamShared *shared = l->team->shared;
 	Leaf		leaf;
 
-	memset(&leaf, 0, sizeof(leaf));
-	leaf.l = l;
-	leaf.y = palloc(sizeof(float) * Max(l->basis->pdims, 1));
-	leaf.centre = palloc(sizeof(float) * Max(l->basis->pdims, 1));
-	leaf.cxt = AllocSetContextCreate(l->cxt, "vecx leaf", ALLOCSET_DEFAULT_SIZES);
+	leaf_init(&leaf, l);
 	for (;;)
 	{
 		uint32		i = pg_atomic_fetch_add_u32(&shared->next[0], 1);
@@ -337,5 +403,5 @@ VecxFindCandidates(VecxLinker *l)
 		process_leaf(&leaf, plan->members + plan->leaf_first[i], count);
 		VecxReportLinked(l, count);
 	}
-	MemoryContextDelete(leaf.cxt);
+	MemoryContextDelete(MemoryContextGetParent(leaf.cxt));
 }

@@ -614,6 +614,7 @@ work(Shared *shared, ParallelTableScanDesc scan, Relation heap, Relation rel)
 	VecxPlanRead(&shared->files, shared->plan_blocks, &plan);
 	VecxWorkLink(&w, &plan);
 	VecxSpoolFree(w.codes);
+	VecxSpoolFree(w.points);
 	VecxSpoolFree(w.linker.links);
 }
 

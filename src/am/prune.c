@@ -25,24 +25,17 @@ typedef struct Reverse
 	float		dist;
 } Reverse;
 
-#define ST_SORT sort_edges
-#define ST_ELEMENT_TYPE uint64
-#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
-#define ST_SCOPE static
-#define ST_DEFINE
-#include "lib/sort_template.h"
+/* A candidate, and where its code is in the set of them. */
+typedef struct Candidate
+{
+	VecxGraphLink link;
+	uint32		at;
+} Candidate;
 
-#define ST_SORT sort_reverse
-#define ST_ELEMENT_TYPE Reverse
-#define ST_COMPARE(a, b) ((a)->to < (b)->to ? -1 : (a)->to > (b)->to)
-#define ST_SCOPE static
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
-#define ST_SORT sort_links
-#define ST_ELEMENT_TYPE VecxGraphLink
-#define ST_COMPARE(a, b) ((a)->dist < (b)->dist ? -1 : (a)->dist > (b)->dist ? 1 : \
-						  (a)->vertex < (b)->vertex ? -1 : (a)->vertex > (b)->vertex)
+#define ST_SORT sort_candidates
+#define ST_ELEMENT_TYPE Candidate
+#define ST_COMPARE(a, b) ((a)->link.dist < (b)->link.dist ? -1 : (a)->link.dist > (b)->link.dist ? 1 : \
+						  (a)->link.vertex < (b)->link.vertex ? -1 : (a)->link.vertex > (b)->link.vertex)
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
@@ -52,63 +45,121 @@ typedef struct Pruner
 {
 	VecxLinker *l;
 	MemoryContext cxt;			/* reset after each bucket */
-	VecxGraphLink *cands;
-	VecxLinkCandidate *with_codes;
-	uint8	   *codes;			/* copies of candidates' codes */
-	uint8	   *own;			/* the vertex's code */
-	int		   *chosen;
-	void	   *query_scratch;
-	void	   *select_scratch;
+	Candidate  *cands;
+	VecxCodeSet set;			/* the vertex's code, then those of the candidates */
 	VecxLinkRecord *record;
 } Pruner;
 
 static void
 pruner_init(Pruner *p, VecxLinker *l)
 {
-	Size		scratch = vecx_code_query_scratch(l->coder);
-
 	memset(p, 0, sizeof(Pruner));
 	p->l = l;
 	p->cxt = AllocSetContextCreate(l->cxt, "vecx links", ALLOCSET_DEFAULT_SIZES);
-	p->cands = palloc(sizeof(VecxGraphLink) * MAX_CANDIDATES);
-	p->with_codes = palloc(sizeof(VecxLinkCandidate) * MAX_CANDIDATES);
-	p->codes = MemoryContextAllocHuge(l->cxt, (Size) l->coder->nbytes * MAX_CANDIDATES);
-	p->own = palloc(l->coder->nbytes);
-	p->chosen = palloc(sizeof(int) * MAX_CANDIDATES);
-	p->query_scratch = palloc(scratch);
-	p->select_scratch = palloc(scratch);
+	p->cands = palloc(sizeof(Candidate) * MAX_CANDIDATES);
+	vecx_code_set_init(&p->set, l->coder, MAX_CANDIDATES + 1,
+					   MemoryContextAllocHuge(l->cxt, vecx_code_set_bytes(l->coder, MAX_CANDIDATES + 1)));
 	p->record = palloc0(VecxLinkRecordSize(l->m));
 }
 
-/* The code of a candidate, good until all candidates are replaced. */
-static const uint8 *
-candidate_code(Pruner *p, int i, uint32 vertex)
-{
-	const uint8 *code = VecxSpoolGet(p->l->codes, vertex);
+/* Digits of a key that records are sorted by at once. */
+#define SORT_BITS	11
 
-	if (VecxSpoolInMemory(p->l->codes))
-		return code;
-	return memcpy(p->codes + (Size) i * p->l->coder->nbytes, code, p->l->coder->nbytes);
+/*
+ * Sorts records by a number below 2^bits in them, keeping the order of equal
+ * ones.  room has as much space.  The constant arguments fold away.
+ */
+static inline void
+sort_by(char *records, char *room, Size n, Size record, Size key_at, int bits)
+{
+	char	   *from = records;
+	char	   *to = room;
+
+	for (int shift = 0; shift < bits; shift += SORT_BITS)
+	{
+		Size		first[1 << SORT_BITS] = {0};
+		Size		sum = 0;
+		char	   *other = from;
+		uint32		key;
+
+		for (Size i = 0; i < n; i++)
+		{
+			memcpy(&key, from + i * record + key_at, sizeof(key));
+			first[key >> shift & ((1 << SORT_BITS) - 1)]++;
+		}
+		for (int digit = 0; digit < 1 << SORT_BITS; digit++)
+		{
+			sum += first[digit];
+			first[digit] = sum - first[digit];
+		}
+		for (Size i = 0; i < n; i++)
+		{
+			memcpy(&key, from + i * record + key_at, sizeof(key));
+			memcpy(to + first[key >> shift & ((1 << SORT_BITS) - 1)]++ * record, from + i * record, record);
+		}
+		from = to;
+		to = other;
+	}
+	if (from != records)
+		memcpy(records, from, n * record);
 }
 
-/* The best of the candidates, which are sorted, into the record. */
+/* Bits that numbers of vertices have. */
+static int
+vertex_bits(const VecxLinker *l)
+{
+	return pg_leftmost_one_pos32(Max(l->plan.nvertices, 2) - 1) + 1;
+}
+
+/* By the vertex that they lead from, then by that they lead to. */
+static void
+sort_edges(VecxEdge *edges, Size n, int bits)
+{
+	char	   *room = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(VecxEdge) * Max(n, 1));
+
+	sort_by((char *) edges, room, n, sizeof(VecxEdge), offsetof(VecxEdge, to), bits);
+	sort_by((char *) edges, room, n, sizeof(VecxEdge), offsetof(VecxEdge, from), bits);
+	pfree(room);
+}
+
+static void
+sort_reverse(Reverse *reverse, Size n, int bits)
+{
+	char	   *room = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Reverse) * Max(n, 1));
+
+	sort_by((char *) reverse, room, n, sizeof(Reverse), offsetof(Reverse, to), bits);
+	pfree(room);
+}
+
+/*
+ * The best of the candidates, which are sorted and compared with each other, into
+ * the record: the rule of VecxSelectLinks.
+ */
 static void
 select_links(Pruner *p, uint32 vertex, int ncands)
 {
-	VecxLinker *l = p->l;
-	int			kept;
+	VecxLinkRecord *rec = p->record;
+	uint32		most = 2 * (uint32) p->l->m;
+	int			chosen[2 * VECX_MAX_M];
+	bool		pruned[MAX_CANDIDATES] = {0};
 
-	for (int i = 0; i < ncands; i++)
+	rec->vertex = vertex;
+	rec->nlinks = 0;
+	for (int i = 0; i < ncands && rec->nlinks < most; i++)
 	{
-		p->with_codes[i].dist = p->cands[i].dist;
-		p->with_codes[i].code = candidate_code(p, i, p->cands[i].vertex);
+		vecx_code_set_from(&p->set, p->cands[i].at);
+		for (uint32 k = 0; k < rec->nlinks && !pruned[i]; k++)
+			pruned[i] = vecx_code_set_distance(&p->set, p->cands[chosen[k]].at) < p->cands[i].link.dist;
+		if (!pruned[i])
+			chosen[rec->nlinks++] = i;
 	}
-	kept = VecxSelectLinks(l->coder, p->with_codes, ncands, 2 * l->m, p->select_scratch, p->chosen);
-	p->record->vertex = vertex;
-	p->record->nlinks = (uint32) kept;
-	for (int i = 0; i < kept; i++)
-		p->record->links[i] = p->cands[p->chosen[i]];
-	sort_links(p->record->links, kept);
+	for (int i = 0; i < ncands && rec->nlinks < most / 4; i++)
+		if (pruned[i])
+			chosen[rec->nlinks++] = i;
+	/* in the order of the candidates, which is by distance */
+	qsort(chosen, rec->nlinks, sizeof(int), VecxCompareInts);
+	for (uint32 k = 0; k < rec->nlinks; k++)
+		rec->links[k] = p->cands[chosen[k]].link;
 }
 
 /* Edges ahead whose codes are fetched into the cache, and how much of each: the
@@ -128,29 +179,33 @@ prefetch_code(VecxSpool *codes, uint32 vertex)
 		__builtin_prefetch(code + at);
 }
 
-/* Candidates of one vertex: the second halves of its edges, without repeats. */
+/* Candidates of one vertex: what its edges lead to, without repeats. */
 static int
-candidates_of(Pruner *p, uint32 vertex, const uint64 *edges, Size n)
+candidates_of(Pruner *p, uint32 vertex, const VecxEdge *edges, Size n)
 {
 	VecxLinker *l = p->l;
-	VecxCodeQuery query;
 	Size		step = n / MAX_CANDIDATES + 1;
 	int			ncands = 0;
 
-	memcpy(p->own, VecxSpoolGet(l->codes, vertex), l->coder->nbytes);
-	vecx_code_query_init_code(l->coder, &query, p->own, p->query_scratch);
+	vecx_code_set_put(&p->set, 0, VecxSpoolGet(l->codes, vertex));
 	for (Size i = 0; i < n; i += step)
 	{
-		uint32		to = (uint32) edges[i];
+		uint32		to = edges[i].to;
 
 		if (i + EDGES_AHEAD * step < n)
-			prefetch_code(l->codes, (uint32) edges[i + EDGES_AHEAD * step]);
-		if (i >= step && (uint32) edges[i - step] == to)
+			prefetch_code(l->codes, edges[i + EDGES_AHEAD * step].to);
+		if (i >= step && edges[i - step].to == to)
 			continue;
-		p->cands[ncands].vertex = to;
-		p->cands[ncands++].dist = vecx_code_distance(l->coder, &query, VecxSpoolGet(l->codes, to));
+		p->cands[ncands].link.vertex = to;
+		p->cands[ncands].at = ncands + 1;
+		ncands++;
+		vecx_code_set_put(&p->set, ncands, VecxSpoolGet(l->codes, to));
 	}
-	sort_links(p->cands, ncands);
+	vecx_code_set_compare(&p->set, ncands + 1);
+	vecx_code_set_from(&p->set, 0);
+	for (int i = 0; i < ncands; i++)
+		p->cands[i].link.dist = vecx_code_set_distance(&p->set, p->cands[i].at);
+	sort_candidates(p->cands, ncands);
 	return ncands;
 }
 
@@ -162,18 +217,18 @@ choose_in_bucket(Pruner *p, int bucket)
 	VecxBucketPlace *place = &l->team->shared->places[bucket];
 	MemoryContext old = MemoryContextSwitchTo(p->cxt);
 	Size		nedges;
-	uint64	   *edges = VecxBucketsLoad(l->edges, bucket, l->team->nparticipants, &nedges);
+	VecxEdge   *edges = VecxBucketsLoad(l->edges, bucket, l->team->nparticipants, &nedges);
 	Size		next;
 
-	sort_edges(edges, nedges);
+	sort_edges(edges, nedges, vertex_bits(l));
 	place->participant = l->team->me;
 	place->first = VecxSpoolCount(l->forward);
 	for (Size i = 0; i < nedges; i = next)
 	{
-		uint32		vertex = (uint32) (edges[i] >> 32);
+		uint32		vertex = edges[i].from;
 
 		CHECK_FOR_INTERRUPTS();
-		for (next = i; next < nedges && edges[next] >> 32 == vertex;)
+		for (next = i; next < nedges && edges[next].from == vertex;)
 			next++;
 		select_links(p, vertex, candidates_of(p, vertex, edges + i, next - i));
 		VecxSpoolAppend(l->forward, p->record);
@@ -211,7 +266,8 @@ add_reverse(Pruner *p, const VecxLinkRecord *forward, const Reverse *reverse, Si
 	int			ncands = (int) forward->nlinks;
 	Size		step = n / (MAX_CANDIDATES - forward->nlinks) + 1;
 
-	memcpy(p->cands, forward->links, sizeof(VecxGraphLink) * ncands);
+	for (int k = 0; k < ncands; k++)
+		p->cands[k].link = forward->links[k];
 	for (Size i = 0; i < n; i += step)
 	{
 		bool		known = false;
@@ -220,18 +276,25 @@ add_reverse(Pruner *p, const VecxLinkRecord *forward, const Reverse *reverse, Si
 			known = forward->links[k].vertex == reverse[i].from;
 		if (known)
 			continue;
-		p->cands[ncands].vertex = reverse[i].from;
-		p->cands[ncands++].dist = reverse[i].dist;
+		p->cands[ncands].link.vertex = reverse[i].from;
+		p->cands[ncands++].link.dist = reverse[i].dist;
 	}
-	sort_links(p->cands, ncands);
+	for (int i = 0; i < ncands && ncands > 2 * p->l->m; i++)
+	{
+		p->cands[i].at = i;
+		vecx_code_set_put(&p->set, i, VecxSpoolGet(p->l->codes, p->cands[i].link.vertex));
+	}
+	sort_candidates(p->cands, ncands);
 	if (ncands > 2 * p->l->m)
 	{
+		vecx_code_set_compare(&p->set, ncands);
 		select_links(p, forward->vertex, ncands);
 		return;
 	}
 	p->record->vertex = forward->vertex;
 	p->record->nlinks = (uint32) ncands;
-	memcpy(p->record->links, p->cands, sizeof(VecxGraphLink) * ncands);
+	for (int k = 0; k < ncands; k++)
+		p->record->links[k] = p->cands[k].link;
 }
 
 static void
@@ -245,7 +308,7 @@ finish_bucket(Pruner *p, int bucket, VecxSpool *forward, uint32 first)
 	Size		at = 0;
 
 	/* as the forward links, by vertex */
-	sort_reverse(reverse, nreverse);
+	sort_reverse(reverse, nreverse, vertex_bits(l));
 	for (uint32 i = 0; i < place->count; i++)
 	{
 		const VecxLinkRecord *rec = VecxSpoolGet(forward, first + place->first + i);
@@ -322,7 +385,7 @@ VecxLinkAll(VecxLinker *l)
 	VecxTeam   *team = l->team;
 	int			nbuckets = l->plan.nbuckets;
 
-	l->edges = VecxBucketsMake(l->cxt, nbuckets, sizeof(uint64), l->memory / 4, team->files, "edges", team->me);
+	l->edges = VecxBucketsMake(l->cxt, nbuckets, sizeof(VecxEdge), l->memory / 4, team->files, "edges", team->me);
 	VecxFindCandidates(l);
 	VecxBucketsShare(l->edges);
 	VecxTeamWait(team);

@@ -165,6 +165,7 @@ read_all(VecxSpool *spool)
 	{
 		SpoolPart  *part = &spool->parts[p];
 
+		seek(spool, part, part->first);
 		for (uint32 end = at + part->count; at < end;)
 		{
 			uint32		n = Min(end - at, per_chunk - at % per_chunk);
@@ -302,6 +303,27 @@ VecxSpoolPut(VecxSpool *spool, uint32 i, const void *rec)
 	write_record(spool, &spool->parts[0], rec);
 	if (spool->nslots > 0 && spool->cached[i & (spool->nslots - 1)] == i)
 		memcpy(spool->slots + spool->record * (i & (spool->nslots - 1)), rec, spool->record);
+}
+
+/* More may stay in memory: nothing is appended or replaced any more. */
+void
+VecxSpoolGrow(VecxSpool *spool, Size limit)
+{
+	MemoryContext old;
+
+	if (spool->nparts == 0 || limit <= spool->limit)
+		return;
+	old = MemoryContextSwitchTo(spool->cxt);
+	spool->limit = limit;
+	if (spool->nslots > 0)
+	{
+		pfree(spool->cached);
+		pfree(spool->slots);
+		spool->nslots = 0;
+	}
+	if (spool->count * spool->record <= limit)
+		read_all(spool);
+	MemoryContextSwitchTo(old);
 }
 
 /* Lets other processes read it.  Nothing can be appended any more. */

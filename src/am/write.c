@@ -18,9 +18,6 @@
 #include "am/heap.h"
 #include "am/vtree.h"
 
-/* Vectors that are projected at once. */
-#define PROJECT_BATCH	64
-
 typedef struct Placed
 {
 	VecxId		id;				/* at the base */
@@ -41,18 +38,10 @@ typedef struct Writer
 	BlockNumber nbase;			/* base pages */
 	VecxId	   *uppers;			/* ids of upper records, vertex by vertex */
 
-	/* projections, direct-mapped by vertex */
-	uint32		cache_size;		/* a power of two */
-	uint32	   *cached;			/* whose projection is in the place */
-	char	   *projections;
-	Size		proj_bytes;
-	float	   *scratch;
-
-	/* vertices that are to be projected */
-	int			nbatch;
-	uint32		batch[PROJECT_BATCH];
-	char	   *batch_vecs;
-	char	   *batch_y;
+	VecxSpool  *points;			/* where projections are read from */
+	void	   *pv;				/* that of a vertex */
+	void	   *pn;				/* that of a neighbour */
+	void	   *vec;			/* a decoded vector */
 } Writer;
 
 static Size
@@ -238,98 +227,25 @@ place_base(Writer *w, BlockNumber first)
 	pfree(q.near);
 }
 
-static inline char *
-cache_slot(Writer *w, uint32 vertex)
-{
-	return w->projections + (vertex & (w->cache_size - 1)) * w->proj_bytes;
-}
-
-static inline bool
-is_cached(const Writer *w, uint32 vertex)
-{
-	return w->cached[vertex & (w->cache_size - 1)] == vertex;
-}
-
-/* The projection of a vertex; good until the next call but one. */
-static const void *
-projection(Writer *w, uint32 vertex)
-{
-	char	   *slot = cache_slot(w, vertex);
-
-	if (!is_cached(w, vertex))
-	{
-		vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex), w->batch_vecs);
-		vecx_basis_project(w->basis, w->batch_vecs, slot, w->scratch);
-		w->cached[vertex & (w->cache_size - 1)] = vertex;
-	}
-	return slot;
-}
+/* Of the next neighbour's point, the beginning: the processor goes on by itself. */
+#define POINT_BYTES_AHEAD	512
 
 static void
-project_batch(Writer *w)
+prefetch_point(Writer *w, uint32 vertex)
 {
-	Size		bytes = vecx_basis_proj_bytes(w->basis);
+	const char *point;
 
-	if (w->nbatch == 0)
+	if (!VecxSpoolInMemory(w->points))
 		return;
-	vecx_basis_project_many(w->basis, w->batch_vecs, w->nbatch, w->batch_y, w->scratch);
-	for (int i = 0; i < w->nbatch; i++)
-		memcpy(cache_slot(w, w->batch[i]), w->batch_y + i * bytes, bytes);
-	w->nbatch = 0;
-}
-
-/* Puts a vertex among those to be projected together, if it is not known. */
-static void
-want_projection(Writer *w, uint32 vertex)
-{
-	if (is_cached(w, vertex))
-		return;
-	w->cached[vertex & (w->cache_size - 1)] = vertex;
-	vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex),
-					 w->batch_vecs + w->nbatch * VecxVectorBytes(w->index));
-	w->batch[w->nbatch++] = vertex;
-	if (w->nbatch == PROJECT_BATCH)
-		project_batch(w);
-}
-
-/* Projects what the records of a page will need: many at once are faster. */
-static void
-project_for_page(Writer *w, const uint32 *vertices, int count)
-{
-	for (int i = 0; i < count; i++)
-	{
-		int			n;
-		const VecxGraphLink *links = VecxGraphLinks(w->graph, vertices[i], 0, &n);
-
-		want_projection(w, vertices[i]);
-		for (int k = 0; k < n; k++)
-			want_projection(w, links[k].vertex);
-	}
-	project_batch(w);
+	point = VecxSpoolGet(w->points, vertex);
+	for (int at = 0; at < POINT_BYTES_AHEAD; at += 64)
+		__builtin_prefetch(point + at);
 }
 
 static void
-make_projection_cache(Writer *w, Size limit)
+read_projection(Writer *w, uint32 vertex, void *y)
 {
-	w->proj_bytes = MAXALIGN(vecx_basis_proj_bytes(w->basis));
-	w->cache_size = 256;
-	while (w->cache_size < w->graph->nvertices && w->cache_size * 2 * w->proj_bytes <= limit)
-		w->cache_size *= 2;
-	w->projections = MemoryContextAllocHuge(w->cxt, w->proj_bytes * w->cache_size);
-	w->cached = MemoryContextAllocHuge(w->cxt, sizeof(uint32) * w->cache_size);
-	memset(w->cached, 0xFF, sizeof(uint32) * w->cache_size);
-	w->batch_vecs = palloc(VecxVectorBytes(w->index) * PROJECT_BATCH);
-	w->batch_y = palloc0(vecx_basis_proj_bytes(w->basis) * PROJECT_BATCH);
-}
-
-/* The beginning: the processor goes on by itself. */
-static void
-prefetch_projection(Writer *w, uint32 vertex)
-{
-	const char *slot = cache_slot(w, vertex);
-
-	for (int at = 0; at < 512; at += 64)
-		__builtin_prefetch(slot + at);
+	vecx_point_read(w->graph->coder, w->basis, VecxSpoolGet(w->points, vertex), y);
 }
 
 /* A record's bytes, in rec, which is zeroed and large enough. */
@@ -343,7 +259,6 @@ fill_record(Writer *w, VecxRecord rec, uint32 vertex, int level, int cap, uint32
 	const VecxGraphLink *links = VecxGraphLinks(graph, vertex, level, &nlinks);
 	uint8	   *code = VecxRecordCode(&index->layout, rec);
 	float		norm2;
-	void	   *pv = palloc(w->proj_bytes);
 
 	rec->level = (uint8) level;
 	rec->model = w->model;
@@ -367,22 +282,19 @@ fill_record(Writer *w, VecxRecord rec, uint32 vertex, int level, int cap, uint32
 	memcpy(code, VecxGraphCode(graph, vertex), graph->coder->nbytes);
 	norm2 = vecx_code_norm2(graph->coder, code);
 
-	/* two projections are in use at once and may have the same place */
-	memcpy(pv, projection(w, vertex), vecx_basis_proj_bytes(w->basis));
+	read_projection(w, vertex, w->pv);
 	for (int i = 0; i < nlinks; i++)
 	{
 		uint32		popcount = 0;
 
 		if (i + 1 < nlinks)
-			prefetch_projection(w, links[i + 1].vertex);
+			prefetch_point(w, links[i + 1].vertex);
 		if (index->spec->is_bits)
 			popcount = (uint32) vecx_code_norm2(graph->coder, VecxGraphCode(graph, links[i].vertex));
-		VecxEncodeLink(index, w->basis, id_of(w, links[i].vertex, level), pv,
-					   projection(w, links[i].vertex), norm2, links[i].dist,
-					   popcount,
-					   VecxRecordLink(&index->layout, rec, i));
+		read_projection(w, links[i].vertex, w->pn);
+		VecxEncodeLink(index, w->basis, id_of(w, links[i].vertex, level), w->pv, w->pn, norm2,
+					   links[i].dist, popcount, VecxRecordLink(&index->layout, rec, i));
 	}
-	pfree(pv);
 }
 
 static Buffer
@@ -455,7 +367,6 @@ write_base(Writer *w, BlockNumber first)
 		Buffer		buf;
 
 		CHECK_FOR_INTERRUPTS();
-		project_for_page(w, w->order + at, w->on_page[i]);
 		buf = new_page(w, VECX_PAGE_VERTEX, first + i);
 		for (int j = 0; j < w->on_page[i]; j++, at++)
 		{
@@ -527,8 +438,8 @@ write_tree(Writer *w, VecxSpool *keys)
 			CHECK_FOR_INTERRUPTS();
 		if (vertex != sketched)
 		{
-			vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex), w->batch_vecs);
-			VecxTreeSketch(w->index, w->batch_vecs, sketch);
+			vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex), w->vec);
+			VecxTreeSketch(w->index, w->vec, sketch);
 			sketched = vertex;
 		}
 		key.id = w->placed[vertex].id;
@@ -553,11 +464,10 @@ set_entry(VecxMetaPageData *meta, void *arg)
 
 /*
  * Writes a graph behind what the index has already (the metapage and the
- * model), DIRECT.  keys are for the value tree, NULL: there is none.  memory is
- * for projections.
+ * model), DIRECT.  keys are for the value tree, NULL: there is none.
  */
 void
-VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *keys, Size memory)
+VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *points, VecxSpool *keys)
 {
 	Writer		w;
 	MemoryContext old;
@@ -575,8 +485,10 @@ VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *keys, Size memory)
 	w.placed = MemoryContextAllocHuge(w.cxt, sizeof(Placed) * Max(graph->nvertices, 1));
 	w.order = MemoryContextAllocHuge(w.cxt, sizeof(uint32) * Max(graph->nvertices, 1));
 	w.on_page = MemoryContextAllocHuge(w.cxt, sizeof(uint16) * Max(graph->nvertices, 1));
-	w.scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(w.basis) + 1);
-	make_projection_cache(&w, memory);
+	w.points = points;
+	w.pv = palloc(vecx_basis_proj_bytes(w.basis));
+	w.pn = palloc(vecx_basis_proj_bytes(w.basis));
+	w.vec = palloc(VecxVectorBytes(index));
 
 	first_base = place_uppers(&w, first);
 	place_base(&w, first_base);

@@ -134,6 +134,41 @@ extern size_t vecx_code_distances_room(const VecxCoder *coder, size_t nqueries, 
 extern void vecx_code_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries,
 								size_t nqueries, const uint8_t *codes, size_t ncodes,
 								uint8_t *room, float *out);
+/*
+ * Codes that are to be compared with each other: put them in, compare them, then
+ * ask for the distances from one to others.
+ */
+typedef struct VecxSetHead
+{
+	double		mean;			/* of what the code stands for */
+	double		dev2;			/* its squared deviation */
+	double		scale;
+	double		sum;			/* of the levels */
+	double		level_mean;
+} VecxSetHead;
+
+typedef struct VecxCodeSet
+{
+	const VecxCoder *coder;
+	size_t		count;
+	size_t		from;
+	bool		compared;		/* all products are there */
+	uint8_t    *codes;			/* [most] */
+	uint8_t    *levels;
+	VecxSetHead *heads;
+	uint32_t   *products;		/* [count][count] */
+	VecxCodeQuery query;		/* the code to compare from, if they are not */
+	void	   *scratch;
+} VecxCodeSet;
+
+extern size_t vecx_code_set_bytes(const VecxCoder *coder, size_t most);
+extern void vecx_code_set_init(VecxCodeSet *set, const VecxCoder *coder, size_t most, uint8_t *room);
+extern void vecx_code_set_put(VecxCodeSet *set, size_t at, const uint8_t *code);
+extern void vecx_code_set_compare(VecxCodeSet *set, size_t count);
+extern void vecx_code_set_from(VecxCodeSet *set, size_t from);
+/* The navigation distance to the code at to. */
+extern float vecx_code_set_distance(const VecxCodeSet *set, size_t to);
+
 /* The distance that orders results: L1 under L1, else the navigation distance
  * nav, which the caller has already. */
 extern float vecx_code_rank(const VecxCoder *coder, const VecxCodeQuery *query,
@@ -292,15 +327,16 @@ extern bool vecx_sketch_matches(const VecxBasis *basis, const void *pv, const vo
 								uint32_t popcount_n, const uint8_t *sketch);
 
 /*
- * 4. Points: projections in half precision (bit vectors: their codes), kept
- * while an index is built.
+ * 4. Points: projections in half precision (in full of exact codes; of bit vectors
+ * the code and then the projection), kept while an index is built.
  */
 extern uint32_t vecx_point_bytes(const VecxCoder *coder, const VecxBasis *basis);
 /* The point of a vector of which y is the projection, code the own code. */
 extern void vecx_point_make(const VecxCoder *coder, const VecxBasis *basis, const void *y,
 							const uint8_t *code, uint8_t *point);
-/* y[pdims] of a float vector's point. */
-extern void vecx_point_read(const VecxBasis *basis, const uint8_t *point, float *y);
+/* A point's projection, as vecx_basis_project gives it. */
+extern void vecx_point_read(const VecxCoder *coder, const VecxBasis *basis, const uint8_t *point,
+							void *y);
 
 /* A set of points in 8 bits, to compute all distances to another at once. */
 typedef struct VecxPointHead
@@ -335,6 +371,9 @@ typedef enum VecxPointMetric
 /* out[count][b->count]: distances of the points of a from first on to all of b. */
 extern void vecx_point_distances(VecxMetric metric, VecxPointMetric how, const VecxPoints *a,
 								 size_t first, size_t count, const VecxPoints *b, float *out);
+
+/* Distances rounded to half precision, as integers of the same order. */
+extern void vecx_points_round(const float *dist, size_t n, int16_t *rounded);
 
 /*
  * Positions of the want (at least one) least of a row of floats, in ascending

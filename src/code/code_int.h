@@ -138,6 +138,9 @@ extern double vecx_sq_l1(const VecxCoder *coder, const VecxCodeQuery *query,
 extern void vecx_sq_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries,
 							  size_t nqueries, const uint8_t *codes, size_t ncodes,
 							  uint8_t *room, float *out);
+/* A code's part of its products with others of a set, and its levels. */
+extern void vecx_sq_set_head(const VecxCoder *coder, const uint8_t *code, VecxSetHead *head,
+							 uint8_t *levels);
 extern double vecx_sq_norm2(const VecxCoder *coder, const uint8_t *code);
 /* Squared length of the quantisation error, and the step. */
 extern void vecx_sq_noise(const VecxCoder *coder, const uint8_t *code,

@@ -1,7 +1,8 @@
 /*
  * code_point.c
- *    Points: projections in half precision, which a build finds neighbours by;
- *    and sets of them rounded to 8 bits, to compute all distances at once.
+ *    Points: projections in half precision, which a build finds neighbours by and
+ *    makes sketches of; and sets of them rounded to 8 bits, to compute all
+ *    distances at once.
  *
  * In a set, y[i] is about scale * (u[i] - 128), with a scale of each point's own, so
  *    <y, z> = scale_y scale_z (sum u v - 128 (sum u + sum v) + 128^2 n).
@@ -15,12 +16,24 @@ typedef int32_t VecxFourInts __attribute__((vector_size(16), aligned(4), may_ali
 /* Largest elements below this have no inverse. */
 #define SMALLEST_POINT	(1024.0f * FLT_MIN)
 
-/* A point: a factor and the elements divided by it, or a bit vector's code. */
+/* Where codes are exact, so are points: such vectors are short. */
+static bool
+is_exact(const VecxCoder *coder)
+{
+	return coder->kind == VECX_CODE_NONE;
+}
+
+/*
+ * A point: a factor and the elements divided by it; of exact codes the elements;
+ * of bit vectors the code, then the bits of the basis.
+ */
 uint32_t
 vecx_point_bytes(const VecxCoder *coder, const VecxBasis *basis)
 {
 	if (vecx_metric_is_bits(coder->metric))
-		return coder->nbytes;
+		return coder->nbytes + basis->pdims / 8;
+	if (is_exact(coder))
+		return basis->pdims * (uint32_t) sizeof(float);
 	return (uint32_t) sizeof(float) + basis->pdims * (uint32_t) sizeof(uint16_t);
 }
 
@@ -45,6 +58,12 @@ vecx_point_make(const VecxCoder *coder, const VecxBasis *basis, const void *y,
 	if (vecx_metric_is_bits(coder->metric))
 	{
 		memcpy(point, code, coder->nbytes);
+		memcpy(point + coder->nbytes, y, basis->pdims / 8);
+		return;
+	}
+	if (is_exact(coder))
+	{
+		memcpy(point, y, basis->pdims * sizeof(float));
 		return;
 	}
 	factor = largest(x, basis->pdims);
@@ -63,14 +82,25 @@ vecx_point_make(const VecxCoder *coder, const VecxBasis *basis, const void *y,
 }
 
 void
-vecx_point_read(const VecxBasis *basis, const uint8_t *point, float *y)
+vecx_point_read(const VecxCoder *coder, const VecxBasis *basis, const uint8_t *point, void *y)
 {
+	float	   *x = y;
 	float		factor;
 
+	if (vecx_metric_is_bits(coder->metric))
+	{
+		memcpy(y, point + coder->nbytes, basis->pdims / 8);
+		return;
+	}
+	if (is_exact(coder))
+	{
+		memcpy(y, point, basis->pdims * sizeof(float));
+		return;
+	}
 	memcpy(&factor, point, sizeof(factor));
-	vecx_kernels->f16_to_f32((const uint16_t *) (const void *) (point + sizeof(factor)), y, basis->pdims);
+	vecx_kernels->f16_to_f32((const uint16_t *) (const void *) (point + sizeof(factor)), x, basis->pdims);
 	for (uint32_t i = 0; i < basis->pdims; i += 4)
-		*(VecxFour *) (void *) (y + i) *= factor;
+		*(VecxFour *) (void *) (x + i) *= factor;
 }
 
 uint32_t
@@ -231,4 +261,12 @@ vecx_point_distances(VecxMetric metric, VecxPointMetric how, const VecxPoints *a
 	vecx_kernels->products_u8u8(a->points + first * a->nbytes, count, b->points, b->count,
 								a->nbytes, (uint32_t *) (void *) out, b->count);
 	float_distances(how, a, first, count, b, out);
+}
+
+void
+vecx_points_round(const float *dist, size_t n, int16_t *rounded)
+{
+	vecx_kernels->f32_to_f16(dist, (uint16_t *) rounded, n);
+	for (size_t i = 0; i < n; i++)
+		rounded[i] = (int16_t) (rounded[i] ^ ((rounded[i] >> 15) & INT16_MAX));
 }

@@ -313,6 +313,9 @@ vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *query,
  */
 #define SKETCH_NOISE	(1.0 / 1048576.0)
 
+/* What the half precision of a build's points leaves of the largest elements. */
+#define SKETCH_HALF_NOISE	(1.0 / 2048.0)
+
 /* Residuals that rounding makes up more of than this tell nothing. */
 #define SKETCH_MAX_NOISE	0.1
 
@@ -334,6 +337,8 @@ pair_init(SketchPair *pair, const VecxBasis *basis, const float *pv, const float
 {
 	double		pv2 = 0.0;
 	double		pn2 = 0.0;
+	double		max_v = 0.0;
+	double		max_n = 0.0;
 
 	memset(pair, 0, sizeof(*pair));
 	for (uint32_t i = 0; i < basis->ndims; i++)
@@ -342,10 +347,13 @@ pair_init(SketchPair *pair, const VecxBasis *basis, const float *pv, const float
 
 		pv2 += (double) pv[i] * (double) pv[i];
 		pn2 += (double) pn[i] * (double) pn[i];
+		max_v = fmax(max_v, fabs((double) pv[i]));
+		max_n = fmax(max_n, fabs((double) pn[i]));
 		pair->n2 += (double) r * (double) r;
 		pair->max = fabsf(r) > pair->max ? fabsf(r) : pair->max;
 	}
-	pair->noise = SKETCH_NOISE * (sqrt((double) norm_v2) + sqrt((double) norm_n2) + sqrt(pv2) + sqrt(pn2));
+	pair->noise = SKETCH_NOISE * (sqrt((double) norm_v2) + sqrt((double) norm_n2) + sqrt(pv2) + sqrt(pn2)) +
+		SKETCH_HALF_NOISE * (max_v + max_n);
 	pair->share = pair->n2 > 0.0 ? pair->noise * sqrt((double) basis->ndims / pair->n2) : 1.0;
 }
 

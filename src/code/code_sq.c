@@ -301,6 +301,17 @@ vecx_sq_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries, s
 	}
 }
 
+void
+vecx_sq_set_head(const VecxCoder *coder, const uint8_t *code, VecxSetHead *head, uint8_t *levels)
+{
+	VecxSqHead	own = sq_head(code);
+
+	head->level_mean = sq_centre(&own, 1.0 / (double) coder->dim, &head->mean, &head->dev2);
+	head->scale = (double) own.scale;
+	head->sum = (double) own.sum;
+	memcpy(levels, sq_levels(code), coder->dim);
+}
+
 double
 vecx_sq_l1(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code)
 {

@@ -202,9 +202,12 @@ VecxEstimateIndexBytes(const char *name, const VecxOpSpec *spec, uint32 dim, Dat
 static Size
 guess_point_bytes(const VecxCoder *coder, const VecxOpSpec *spec, uint32 dim, uint32 sketch_size)
 {
-	uint32		dims = Min(dim, (sketch_size - VECX_SKETCH_FACTOR_BYTES) * 8);
+	uint32		sketch_bytes = sketch_size - VECX_SKETCH_FACTOR_BYTES;
+	Size		dims = TYPEALIGN(64, Min(dim, sketch_bytes * 8));
 
-	return spec->is_bits ? coder->nbytes : sizeof(float) + sizeof(uint16) * TYPEALIGN(64, dims);
+	if (spec->is_bits)
+		return coder->nbytes + sketch_bytes;
+	return coder->kind == VECX_CODE_NONE ? sizeof(float) * dims : sizeof(float) + sizeof(uint16) * dims;
 }
 
 PG_FUNCTION_INFO_V1(vecx_estimate);
