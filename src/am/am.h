@@ -449,6 +449,33 @@ extern bool VecxStoredHide(VecxIndex *index, VecxStored **by_hash, int n, VecxId
 
 /* calibrate.c: measuring the curve, with so many queries at least */
 #define VECX_LEAST_QUERIES	32
+/* Stored vectors that a measurement searches for, at most. */
+#define VECX_STORED_QUERIES	256
+
+typedef struct VecxLevelSum
+{
+	int			n;
+	double		sum;
+	double		squares;
+	double		records;
+} VecxLevelSum;
+
+typedef struct VecxCurveTotals
+{
+	int			nqueries;
+	int			nlevels[VECX_CURVE_KS];
+	VecxLevelSum sums[VECX_CURVE_KS][VECX_CURVE_POINTS];
+} VecxCurveTotals;
+
+/* Stored vectors to search for. */
+typedef struct VecxCurveSample
+{
+	int			n;
+	int64		vertices;		/* of the index */
+	VecxId		ids[VECX_STORED_QUERIES];
+	uint32		hashes[VECX_STORED_QUERIES];
+} VecxCurveSample;
+
 typedef struct VecxCurveSums VecxCurveSums;
 /* How many rows of a vertex are no farther than reach. */
 typedef int (*VecxCurveMeasure) (const VecxOpened *opened, double reach, void *arg);
@@ -456,6 +483,12 @@ extern VecxCurveSums *VecxCurveBegin(VecxIndex *index);
 extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
 						 double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
 extern bool VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices);
+extern bool VecxCurveIsWanted(VecxIndex *index);
+extern void VecxCurveDraw(VecxIndex *index, bool asked, VecxCurveSample *sample);
+extern void VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share, int nshares,
+								  VecxCurveTotals *totals);
+extern void VecxCurveStoreTotals(VecxIndex *index, const VecxCurveSample *sample,
+								 const VecxCurveTotals *totals, int nshares);
 extern int	VecxCalibrate(VecxIndex *index, bool asked);
 extern bool VecxCodesAreFine(const VecxIndex *index);
 extern void VecxCalibrateIfChanged(VecxIndex *index);

@@ -410,7 +410,7 @@ write_index(Build *b, VecxWork *w)
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_WRITE);
 	VecxSpoolGrow(w->points, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
-	VecxGraphWrite(b->index, w->graph, w->points, w->keys);
+	VecxGraphWrite(b->index, w->team, w->graph, w->points, w->keys);
 	for (int i = 0; i < loader->nside; i++)
 		VecxSideInsert(b->index, VecxRowAt(loader->side, b->index->layout.row_size, i));
 	if (RelationNeedsWAL(b->rel))
@@ -471,8 +471,14 @@ build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
 		VecxLoaderEnd(&w.loader);
 	}
 	link_and_write(b, &w, parallel);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_MEASURE);
 	if (parallel)
+	{
+		VecxParallelCalibrate(parallel, &w);
 		VecxParallelEnd(parallel);
+	}
+	else
+		VecxCalibrateIfChanged(b->index);
 	return w.loader.rows;
 }
 
@@ -529,8 +535,6 @@ vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 									result->index_tuples, (double) PG_UINT32_MAX);
 		VecxMetaEdit(b.index, set_trained_rows, &trained_rows);
 	}
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_MEASURE);
-	VecxCalibrateIfChanged(b.index);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(b.cxt);
 	return result;

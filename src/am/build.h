@@ -155,15 +155,25 @@ typedef struct VecxBucketPlace
 	uint32		count;
 } VecxBucketPlace;
 
+/* Base pages that are to be written together: recipes of records in a file. */
+typedef struct VecxPageList
+{
+	BlockNumber first;
+	uint32		npages;
+	uint32		nrecipes;
+	uint32		nfirsts;		/* in the file that says where each page begins: pages and one */
+} VecxPageList;
+
 typedef struct VecxTeamShared
 {
 	Barrier		barrier;
-	pg_atomic_uint32 next[3];	/* leaf or bucket to be taken next, by step */
+	pg_atomic_uint32 next[4];	/* leaf, bucket or page to be taken next, by step */
 	pg_atomic_uint64 done;		/* of all steps' work */
 	uint32		nvertices[VECX_MAX_PARTICIPANTS];
 	uint32		nlinks[VECX_MAX_PARTICIPANTS];
 	uint32		nforward[VECX_MAX_PARTICIPANTS];
 	VecxBucketPlace places[VECX_MAX_BUCKETS];
+	VecxPageList pages;
 } VecxTeamShared;
 
 typedef struct VecxTeam
@@ -237,7 +247,53 @@ extern void VecxAddReverseLinks(VecxLinker *linker);
 extern void VecxReportLinked(VecxLinker *linker, uint32 count);
 extern void VecxLinkAll(VecxLinker *linker);
 
+/* write_record.c: records, from what is to be in them */
+typedef struct VecxRecipeLink
+{
+	VecxId		id;
+	uint32		vertex;
+	float		dist;
+} VecxRecipeLink;
+
+typedef struct VecxRecipe
+{
+	VecxId		id;				/* where it is to be */
+	VecxId		down;
+	VecxId		base;
+	uint32		vertex;
+	uint32		hash;
+	uint16		cap;			/* links that it has room for */
+	uint16		nlinks;
+	uint8		level;
+	uint8		nrows;
+	VecxRecipeLink links[FLEXIBLE_ARRAY_MEMBER];	/* 2 m, then the row entries */
+} VecxRecipe;
+
+#define VecxRecipeRow(index, recipe, i) \
+	VecxRowAt((char *) &(recipe)->links[VecxMaxLinks((index)->meta.m, 0)], (index)->layout.row_size, i)
+
+/* The same for all records of a vertex, and not zero. */
+#define VecxBuildGeneration(index, vertex)	((uint32) ((index)->meta.seed >> 32) ^ ((vertex) + 1))
+
+typedef struct VecxRecordMaker
+{
+	VecxIndex  *index;
+	const VecxBasis *basis;
+	uint8		model;
+	VecxSpool  *codes;
+	VecxSpool  *points;
+	void	   *pv;				/* projection of a vertex */
+	void	   *pn;				/* and of a neighbour */
+} VecxRecordMaker;
+
+extern Size VecxRecipeSize(const VecxIndex *index);
+extern void VecxRecordMakerInit(VecxRecordMaker *maker, VecxIndex *index, VecxSpool *codes, VecxSpool *points);
+extern void VecxRecordMake(VecxRecordMaker *maker, const VecxRecipe *recipe, Page page);
+extern void VecxPagesMake(VecxTeam *team, VecxRecordMaker *maker, const VecxPageList *pages);
+
 /* write.c: the finished graph onto pages */
-extern void VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *points, VecxSpool *keys);
+extern void VecxCheckBlock(Relation rel, Buffer buf, BlockNumber expected);
+extern void VecxGraphWrite(VecxIndex *index, VecxTeam *team, VecxGraph *graph, VecxSpool *points,
+						   VecxSpool *keys);
 
 #endif							/* VECX_BUILD_H */

@@ -25,10 +25,9 @@
 #include "am/am.h"
 #include "am/heap.h"
 
-/* Stored vectors to search for: one in so many, up to so many, lest measuring a
- * small index takes longer than building it. */
+/* Stored vectors to search for: one in so many, lest measuring a small index takes
+ * longer than building it. */
 #define STORED_SHARE		16
-#define STORED_QUERIES		256
 
 /* Searches for many rows find about the same share each, and take long. */
 #define MANY_ROWS			100
@@ -51,21 +50,12 @@
 #define GROWTH				1.5
 #define REMOVED				0.25
 
-typedef struct LevelSum
-{
-	int			n;
-	double		sum;
-	double		squares;
-	double		records;
-} LevelSum;
-
 struct VecxCurveSums
 {
 	VecxIndex  *index;
 	MemoryContext query_cxt;	/* of one search */
-	int			nqueries;
-	int			nlevels[VECX_CURVE_KS];
-	LevelSum	sums[VECX_CURVE_KS][VECX_CURVE_POINTS];
+	int			many_rows_queries;	/* searches for many rows, at most */
+	VecxCurveTotals t;
 };
 
 /* A vertex as a query. */
@@ -97,8 +87,9 @@ VecxCurveBegin(VecxIndex *index)
 	sums->index = index;
 	sums->query_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx curve of a query",
 											ALLOCSET_DEFAULT_SIZES);
+	sums->many_rows_queries = MANY_ROWS_QUERIES;
 	for (int i = 0; i < VECX_CURVE_KS; i++)
-		sums->nlevels[i] = VECX_CURVE_POINTS;
+		sums->t.nlevels[i] = VECX_CURVE_POINTS;
 	return sums;
 }
 
@@ -132,7 +123,7 @@ count_found(VecxSearch *search, Found *found)
 }
 
 static void
-add_share(LevelSum *sum, double share, double records)
+add_share(VecxLevelSum *sum, double share, double records)
 {
 	sum->n++;
 	sum->records += records;
@@ -160,7 +151,7 @@ add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wa
 	}
 	nseeds = VecxSearchDescend(search, &probe, 0, seeds);
 	VecxSearchStart(search, &probe, 0, seeds, nseeds);
-	for (int level = 0; level < sums->nlevels[line]; level++)
+	for (int level = 0; level < sums->t.nlevels[line]; level++)
 	{
 		VecxCurvePoint point;
 		VecxEffort	effort;
@@ -175,7 +166,7 @@ add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wa
 		else					/* who has found all there is will not lose it */
 			records *= effort.width * effort.patience / before;
 		before = effort.width * effort.patience;
-		add_share(&sums->sums[line][level], share, records);
+		add_share(&sums->t.sums[line][level], share, records);
 	}
 	VecxSearchRelease(search);
 }
@@ -185,12 +176,12 @@ static void
 end_pilot(VecxCurveSums *sums)
 {
 	for (int line = 0; line < VECX_CURVE_KS; line++)
-		for (int level = 0; level < sums->nlevels[line]; level++)
+		for (int level = 0; level < sums->t.nlevels[line]; level++)
 		{
-			const LevelSum *sum = &sums->sums[line][level];
+			const VecxLevelSum *sum = &sums->t.sums[line][level];
 
 			if (sum->sum >= NEARLY_ALL * sum->n)
-				sums->nlevels[line] = level + 1;
+				sums->t.nlevels[line] = level + 1;
 		}
 }
 
@@ -220,7 +211,7 @@ VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
 		MemoryContext old;
 		Found		found = {.stored = stored,.reach = truth[wanted - 1],.measure = measure,.arg = arg};
 
-		if (VecxCurveRows[line] >= MANY_ROWS && sums->nqueries >= MANY_ROWS_QUERIES)
+		if (VecxCurveRows[line] >= MANY_ROWS && sums->t.nqueries >= sums->many_rows_queries)
 			continue;
 		vacuum_delay_point(false);
 		old = MemoryContextSwitchTo(sums->query_cxt);
@@ -228,12 +219,12 @@ VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(sums->query_cxt);
 	}
-	if (++sums->nqueries == PILOT_QUERIES)
+	if (++sums->t.nqueries == PILOT_QUERIES)
 		end_pilot(sums);
 }
 
 static double
-lower_bound(const LevelSum *sum, int rows)
+lower_bound(const VecxLevelSum *sum, int rows)
 {
 	double		mean = sum->sum / sum->n;
 	double		variance = Max(sum->squares / sum->n - mean * mean, 0);
@@ -256,22 +247,22 @@ VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices)
 	VecxIndex  *index = sums->index;
 	VecxCurveData curve;
 
-	if (sums->nqueries < VECX_LEAST_QUERIES)
+	if (sums->t.nqueries < VECX_LEAST_QUERIES)
 		return false;
 	memset(&curve, 0, sizeof(curve));
 	curve.vertices = (uint32) Min(Max(vertices, 1), PG_UINT32_MAX);
 	curve.nblocks = RelationGetNumberOfBlocks(index->rel);
-	curve.queries = (uint16) Min(sums->nqueries, PG_UINT16_MAX);
+	curve.queries = (uint16) Min(sums->t.nqueries, PG_UINT16_MAX);
 	curve.source = source;
 	curve.model = index->meta.current_model;
 	for (int line = 0; line < VECX_CURVE_KS; line++)
 	{
 		uint16		before = 0;
 
-		curve.npoints[line] = (uint8) sums->nlevels[line];
-		for (int level = 0; level < sums->nlevels[line]; level++)
+		curve.npoints[line] = (uint8) sums->t.nlevels[line];
+		for (int level = 0; level < sums->t.nlevels[line]; level++)
 		{
-			const LevelSum *sum = &sums->sums[line][level];
+			const VecxLevelSum *sum = &sums->t.sums[line][level];
 			VecxCurvePoint *point = &curve.points[line][level];
 			VecxEffort	effort;
 
@@ -396,26 +387,28 @@ find_nearest(VecxIndex *index, StoredQuery *queries, int n)
 	pfree(by_hash);
 }
 
-/* Makes queries of the vertices that are still there; returns their number. */
+/* Makes queries of every nshares-th of the sample, those that are still there; returns
+ * their number. */
 static int
-make_queries(VecxIndex *index, VecxStored *sampled, int n, StoredQuery *queries)
+make_queries(VecxIndex *index, const VecxCurveSample *sample, int share, int nshares, StoredQuery *queries)
 {
 	int			made = 0;
 
-	for (int i = 0; i < n; i++)
+	for (int i = share; i < sample->n; i += nshares)
 	{
 		StoredQuery *q = &queries[made];
 		Size		size;
-		VecxRecord	rec = VecxCopyRecord(index, sampled[i].id, &size);
+		VecxRecord	rec = VecxCopyRecord(index, sample->ids[i], &size);
 
-		if (!rec || rec->level != 0 || rec->hash != sampled[i].hash)
+		if (!rec || rec->level != 0 || rec->hash != sample->hashes[i])
 			continue;
-		q->stored = sampled[i];
+		memset(q, 0, sizeof(StoredQuery));
+		q->stored.id = sample->ids[i];
+		q->stored.hash = rec->hash;
 		q->stored.code = VecxRecordCode(&index->layout, rec);
 		VecxIdSetInit(&q->stored.hidden, CurrentMemoryContext, RelationGetNumberOfBlocks(index->rel));
 		q->probe = VecxProbeMakeFromCode(index, q->stored.code);
 		q->nearest = palloc(sizeof(VecxCandidate) * MANY_ROWS);
-		q->nnearest = 0;
 		made++;
 	}
 	return made;
@@ -470,7 +463,7 @@ queries_to_draw(const VecxIndex *index)
 		sizeof(VecxCandidate) * MANY_ROWS;
 
 	return (int) Min(Max((Size) maintenance_work_mem * 1024 / 4 / each, VECX_LEAST_QUERIES),
-					 STORED_QUERIES);
+					 VECX_STORED_QUERIES);
 }
 
 /* Keeps so many of the sampled vertices as an index of that size is worth; those
@@ -485,6 +478,88 @@ thin_out(VecxStored *sampled, int n, int64 vertices)
 	return kept;
 }
 
+/* Draws vectors of the index to measure with; if it was asked for, as many as there may
+ * be. */
+void
+VecxCurveDraw(VecxIndex *index, bool asked, VecxCurveSample *sample)
+{
+	int			n = queries_to_draw(index);
+	VecxStored *sampled = palloc0(sizeof(VecxStored) * n);
+
+	VecxIndexRefresh(index);
+	n = VecxSampleVertices(index, sampled, n, &sample->vertices);
+	sample->n = asked ? n : thin_out(sampled, n, sample->vertices);
+	for (int i = 0; i < sample->n; i++)
+	{
+		sample->ids[i] = sampled[i].id;
+		sample->hashes[i] = sampled[i].hash;
+	}
+	pfree(sampled);
+}
+
+/* Searches for one of nshares shares of them. */
+void
+VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share, int nshares,
+					  VecxCurveTotals *totals)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	StoredQuery *queries = palloc(sizeof(StoredQuery) * Max(sample->n, 1));
+	VecxCurveSums *sums;
+	int			n;
+
+	VecxIndexRefresh(index);
+	sums = VecxCurveBegin(index);
+	sums->many_rows_queries = MANY_ROWS_QUERIES / nshares;
+	n = make_queries(index, sample, share, nshares, queries);
+	if (n > 0)
+		find_nearest(index, queries, n);
+	for (int i = 0; i < n; i++)
+	{
+		StoredQuery *q = &queries[i];
+		double		truth[MANY_ROWS];
+
+		hide_near_copies(index, q);
+		for (int j = 0; j < q->nnearest; j++)
+			truth[j] = q->nearest[j].est;
+		VecxCurveAdd(sums, q->probe, &q->stored, truth, q->nnearest, within_reach, NULL);
+	}
+	*totals = sums->t;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+/* Makes the curve of what all shares found: of the levels that none gave up. */
+void
+VecxCurveStoreTotals(VecxIndex *index, const VecxCurveSample *sample, const VecxCurveTotals *totals,
+					 int nshares)
+{
+	VecxCurveSums *sums = VecxCurveBegin(index);
+
+	for (int i = 0; i < nshares; i++)
+	{
+		sums->t.nqueries += totals[i].nqueries;
+		for (int line = 0; line < VECX_CURVE_KS; line++)
+		{
+			sums->t.nlevels[line] = Min(sums->t.nlevels[line], totals[i].nlevels[line]);
+			for (int level = 0; level < VECX_CURVE_POINTS; level++)
+			{
+				const VecxLevelSum *from = &totals[i].sums[line][level];
+				VecxLevelSum *to = &sums->t.sums[line][level];
+
+				to->n += from->n;
+				to->sum += from->sum;
+				to->squares += from->squares;
+				to->records += from->records;
+			}
+		}
+	}
+	(void) VecxCurveStore(sums, VECX_CURVE_STORED, sample->vertices);
+	MemoryContextDelete(sums->query_cxt);
+	pfree(sums);
+}
+
 /*
  * Measures the curve with vectors of the index, if there are enough; returns their
  * number.  If it was asked for, with as many as there may be.
@@ -492,38 +567,20 @@ thin_out(VecxStored *sampled, int n, int64 vertices)
 int
 VecxCalibrate(VecxIndex *index, bool asked)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-	int			n = queries_to_draw(index);
-	VecxStored *sampled = palloc0(sizeof(VecxStored) * n);
-	StoredQuery *queries = palloc0(sizeof(StoredQuery) * n);
-	VecxCurveSums *sums;
-	int64		vertices;
+	VecxCurveSample *sample = palloc(sizeof(VecxCurveSample));
+	VecxCurveTotals *totals = palloc(sizeof(VecxCurveTotals));
+	int			n;
 
-	VecxIndexRefresh(index);
-	n = VecxSampleVertices(index, sampled, n, &vertices);
-	if (!asked)
-		n = thin_out(sampled, n, vertices);
-	n = make_queries(index, sampled, n, queries);
-	if (n >= VECX_LEAST_QUERIES)
+	VecxCurveDraw(index, asked, sample);
+	n = sample->n;
+	if (sample->n >= VECX_LEAST_QUERIES)
 	{
-		find_nearest(index, queries, n);
-		sums = VecxCurveBegin(index);
-		for (int i = 0; i < n; i++)
-		{
-			StoredQuery *q = &queries[i];
-			double		truth[MANY_ROWS];
-
-			hide_near_copies(index, q);
-			for (int j = 0; j < q->nnearest; j++)
-				truth[j] = q->nearest[j].est;
-			VecxCurveAdd(sums, q->probe, &q->stored, truth, q->nnearest, within_reach, NULL);
-		}
-		(void) VecxCurveStore(sums, VECX_CURVE_STORED, vertices);
+		VecxCurveMeasureShare(index, sample, 0, 1, totals);
+		VecxCurveStoreTotals(index, sample, totals, 1);
+		n = totals->nqueries;
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
+	pfree(sample);
+	pfree(totals);
 	return n;
 }
 
@@ -555,18 +612,21 @@ is_old(const VecxMetaPageData *meta, BlockNumber nblocks)
 		curve->removed >= curve->vertices * REMOVED;
 }
 
-/*
- * For VACUUM and ANALYZE: measures the curve if there is none, or the index is
- * no longer the one that it was measured on.
- */
-void
-VecxCalibrateIfChanged(VecxIndex *index)
+/* Whether there is no curve, or the index is no longer the one that it was measured on. */
+bool
+VecxCurveIsWanted(VecxIndex *index)
 {
 	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
 
-	if ((options && !options->auto_calibrate) || index->lists || !VecxCodesAreFine(index) ||
-		(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) ||
-		!is_old(&index->meta, RelationGetNumberOfBlocks(index->rel)))
-		return;
-	(void) VecxCalibrate(index, false);
+	return (!options || options->auto_calibrate) && !index->lists && VecxCodesAreFine(index) &&
+		!(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) &&
+		is_old(&index->meta, RelationGetNumberOfBlocks(index->rel));
+}
+
+/* For VACUUM and ANALYZE. */
+void
+VecxCalibrateIfChanged(VecxIndex *index)
+{
+	if (VecxCurveIsWanted(index))
+		(void) VecxCalibrate(index, false);
 }

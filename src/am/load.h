@@ -128,6 +128,7 @@ extern VecxParallel *VecxParallelBegin(Relation heap, Relation index, IndexInfo 
 extern double VecxParallelLoad(VecxParallel *parallel, VecxWork *work, IndexInfo *built_info);
 extern void VecxParallelPlan(VecxParallel *parallel, const VecxPlan *plan);
 extern VecxSpool *VecxParallelLinks(VecxParallel *parallel, VecxWork *work);
+extern void VecxParallelCalibrate(VecxParallel *parallel, VecxWork *work);
 extern void VecxParallelEnd(VecxParallel *parallel);
 
 /* parallel_plan.c */

@@ -174,6 +174,18 @@ VecxPageInit(Page page, uint8 kind)
 	opaque->page_id = VECX_PAGE_ID;
 }
 
+/* That an index may have so many pages. */
+void
+VecxCheckRoom(Relation index, uint64 nblocks)
+{
+	if (nblocks > VECX_MAX_BLOCKS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" has reached its largest size of %u pages",
+						RelationGetRelationName(index), VECX_MAX_BLOCKS),
+				 errhint("Partition the table, or use a narrower quantizer.")));
+}
+
 /*
  * The page can be seen by others before it is locked here.  One of them may
  * have come upon it by a free space map that a crash left ahead of the file,
@@ -192,12 +204,7 @@ VecxExtend(Relation index, ForkNumber fork)
 
 		if (need_lock)
 			LockRelationForExtension(index, ExclusiveLock);
-		if (RelationGetNumberOfBlocksInFork(index, fork) >= VECX_MAX_BLOCKS)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("index \"%s\" has reached its largest size of %u pages",
-							RelationGetRelationName(index), VECX_MAX_BLOCKS),
-					 errhint("Partition the table, or use a narrower quantizer.")));
+		VecxCheckRoom(index, (uint64) RelationGetNumberOfBlocksInFork(index, fork) + 1);
 		buf = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
 		locked = ConditionalLockBuffer(buf);
 		if (need_lock)

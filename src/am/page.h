@@ -304,6 +304,7 @@ extern void VecxPageAbandon(VecxPageChange *change);
 extern void VecxPageInit(Page page, uint8 kind);
 
 /* A new page at the end of the index, exclusively locked, uninitialised. */
+extern void VecxCheckRoom(Relation index, uint64 nblocks);
 extern Buffer VecxExtend(Relation index, ForkNumber fork);
 extern BlockNumber VecxSettledLength(Relation index);
 

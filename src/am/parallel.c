@@ -9,8 +9,9 @@
  *    load     each reads a part of the table into files of its own
  *    plan     the leader joins equal vectors and writes who is in which leaf
  *    link     leaves and then buckets, whoever is free takes the next
- *
- * The leader writes the pages.
+ *    write    the leader makes the upper levels and says what is to be on which
+ *             page; the same for pages
+ *    measure  each searches for some of the vectors that the leader has drawn
  */
 #include "postgres.h"
 
@@ -55,6 +56,8 @@ typedef struct Shared
 	uint32		nrows[VECX_MAX_PARTICIPANTS];	/* row records of each */
 	uint32		nkeys[VECX_MAX_PARTICIPANTS];	/* keys of the value tree */
 	uint32		plan_blocks;
+	VecxCurveSample sample;		/* of no query: there is nothing to measure */
+	VecxCurveTotals totals[VECX_MAX_PARTICIPANTS];
 	VecxTeamShared team;
 	SharedFileSet files;
 } Shared;
@@ -538,6 +541,32 @@ VecxParallelLinks(VecxParallel *p, VecxWork *w)
 	return all;
 }
 
+static void
+measure_share(Shared *shared, VecxTeam *team, VecxIndex *index)
+{
+	if (shared->sample.n == 0)
+		return;
+	VecxCurveMeasureShare(index, &shared->sample, team->me, team->nparticipants, &shared->totals[team->me]);
+	VecxTeamWait(team);
+}
+
+/* Measures the curve together with the others. */
+void
+VecxParallelCalibrate(VecxParallel *p, VecxWork *w)
+{
+	Shared	   *shared = p->shared;
+
+	shared->sample.n = 0;
+	if (VecxCurveIsWanted(w->index))
+		VecxCurveDraw(w->index, false, &shared->sample);
+	if (shared->sample.n < VECX_LEAST_QUERIES)
+		shared->sample.n = 0;
+	VecxTeamWait(w->team);
+	measure_share(shared, w->team, w->index);
+	if (shared->sample.n > 0)
+		VecxCurveStoreTotals(w->index, &shared->sample, shared->totals, w->team->nparticipants);
+}
+
 void
 VecxParallelEnd(VecxParallel *p)
 {
@@ -595,6 +624,7 @@ work(Shared *shared, ParallelTableScanDesc scan, Relation heap, Relation rel)
 	VecxPivots	pivots;
 	VecxWork	w;
 	VecxPlan	plan;
+	VecxRecordMaker maker;
 
 	info->ii_Concurrent = shared->concurrent;
 	wait_for_team(shared, &team);
@@ -613,9 +643,19 @@ work(Shared *shared, ParallelTableScanDesc scan, Relation heap, Relation rel)
 	VecxTeamWait(&team);
 	VecxPlanRead(&shared->files, shared->plan_blocks, &plan);
 	VecxWorkLink(&w, &plan);
+
+	/* the leader says what is to be on which page */
+	VecxTeamWait(&team);
+	VecxRecordMakerInit(&maker, index, w.codes, w.points);
+	VecxPagesMake(&team, &maker, &team.shared->pages);
+	VecxTeamWait(&team);
 	VecxSpoolFree(w.codes);
 	VecxSpoolFree(w.points);
 	VecxSpoolFree(w.linker.links);
+
+	/* the leader writes the rest, and draws vectors to search for */
+	VecxTeamWait(&team);
+	measure_share(shared, &team, index);
 }
 
 extern PGDLLEXPORT void VecxParallelBuildMain(dsm_segment *seg, shm_toc *toc);

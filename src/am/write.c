@@ -29,8 +29,6 @@ typedef struct Writer
 {
 	VecxIndex  *index;
 	VecxGraph  *graph;
-	const VecxBasis *basis;
-	uint8		model;
 	MemoryContext cxt;
 	Placed	   *placed;
 	uint32	   *order;			/* vertices in page order */
@@ -38,10 +36,8 @@ typedef struct Writer
 	BlockNumber nbase;			/* base pages */
 	VecxId	   *uppers;			/* ids of upper records, vertex by vertex */
 
-	VecxSpool  *points;			/* where projections are read from */
-	void	   *pv;				/* that of a vertex */
-	void	   *pn;				/* that of a neighbour */
-	void	   *vec;			/* a decoded vector */
+	VecxRecordMaker maker;
+	VecxRecipe *recipe;			/* of the record at hand */
 } Writer;
 
 static Size
@@ -227,74 +223,50 @@ place_base(Writer *w, BlockNumber first)
 	pfree(q.near);
 }
 
-/* Of the next neighbour's point, the beginning: the processor goes on by itself. */
-#define POINT_BYTES_AHEAD	512
-
-static void
-prefetch_point(Writer *w, uint32 vertex)
-{
-	const char *point;
-
-	if (!VecxSpoolInMemory(w->points))
-		return;
-	point = VecxSpoolGet(w->points, vertex);
-	for (int at = 0; at < POINT_BYTES_AHEAD; at += 64)
-		__builtin_prefetch(point + at);
-}
-
-static void
-read_projection(Writer *w, uint32 vertex, void *y)
-{
-	vecx_point_read(w->graph->coder, w->basis, VecxSpoolGet(w->points, vertex), y);
-}
-
-/* A record's bytes, in rec, which is zeroed and large enough. */
-static void
-fill_record(Writer *w, VecxRecord rec, uint32 vertex, int level, int cap, uint32 generation)
+/* What is to be in a record. */
+static const VecxRecipe *
+make_recipe(Writer *w, uint32 vertex, int level, int cap)
 {
 	VecxIndex  *index = w->index;
 	VecxGraph  *graph = w->graph;
-	VecxGraphVertex *v = &graph->vertices[vertex];
+	const VecxGraphVertex *v = &graph->vertices[vertex];
+	VecxRecipe *recipe = w->recipe;
 	int			nlinks;
 	const VecxGraphLink *links = VecxGraphLinks(graph, vertex, level, &nlinks);
-	uint8	   *code = VecxRecordCode(&index->layout, rec);
-	float		norm2;
 
-	rec->level = (uint8) level;
-	rec->model = w->model;
-	rec->nlinks = (uint16) nlinks;
-	rec->link_cap = (uint16) cap;
-	rec->generation = generation;
-	rec->hash = v->hash;
-	rec->down = level > 0 ? id_of(w, vertex, level - 1) : VECX_INVALID_ID;
-	rec->base = level > 0 ? id_of(w, vertex, 0) : VECX_INVALID_ID;
+	recipe->id = id_of(w, vertex, level);
+	recipe->down = level > 0 ? id_of(w, vertex, level - 1) : VECX_INVALID_ID;
+	recipe->base = level > 0 ? id_of(w, vertex, 0) : VECX_INVALID_ID;
+	recipe->vertex = vertex;
+	recipe->hash = v->hash;
+	recipe->cap = (uint16) cap;
+	recipe->level = (uint8) level;
+	recipe->nlinks = (uint16) nlinks;
+	for (int i = 0; i < nlinks; i++)
+		recipe->links[i] = (VecxRecipeLink) {id_of(w, links[i].vertex, level), links[i].vertex, links[i].dist};
+	recipe->nrows = 0;
 	if (level == 0)
-		for (uint32 row = v->first_row; row != PG_UINT32_MAX && rec->nrows < VECX_INLINE_ROWS;
+		for (uint32 row = v->first_row; row != PG_UINT32_MAX && recipe->nrows < VECX_INLINE_ROWS;
 			 row = graph->rows[row].next)
 		{
-			VecxRowEntry *entry = VecxRecordRow(&index->layout, rec, rec->nrows++);
+			VecxRowEntry *entry = VecxRecipeRow(index, recipe, recipe->nrows++);
 
+			memset(entry, 0, index->layout.row_size);
 			entry->tid = graph->rows[row].tid;
 			if (graph->filters)
 				memcpy(VecxRowFilters(entry), VecxGraphRowFilters(graph, row),
 					   index->filters->nbytes);
 		}
-	memcpy(code, VecxGraphCode(graph, vertex), graph->coder->nbytes);
-	norm2 = vecx_code_norm2(graph->coder, code);
+	return recipe;
+}
 
-	read_projection(w, vertex, w->pv);
-	for (int i = 0; i < nlinks; i++)
-	{
-		uint32		popcount = 0;
-
-		if (i + 1 < nlinks)
-			prefetch_point(w, links[i + 1].vertex);
-		if (index->spec->is_bits)
-			popcount = (uint32) vecx_code_norm2(graph->coder, VecxGraphCode(graph, links[i].vertex));
-		read_projection(w, links[i].vertex, w->pn);
-		VecxEncodeLink(index, w->basis, id_of(w, links[i].vertex, level), w->pv, w->pn, norm2,
-					   links[i].dist, popcount, VecxRecordLink(&index->layout, rec, i));
-	}
+/* That it is the page it was planned to be. */
+void
+VecxCheckBlock(Relation rel, Buffer buf, BlockNumber expected)
+{
+	if (BufferGetBlockNumber(buf) != expected)
+		elog(ERROR, "a page of index \"%s\" is not where it was planned",
+			 RelationGetRelationName(rel));
 }
 
 static Buffer
@@ -302,24 +274,9 @@ new_page(Writer *w, uint8 kind, BlockNumber expected)
 {
 	Buffer		buf = VecxExtend(w->index->rel, MAIN_FORKNUM);
 
-	if (BufferGetBlockNumber(buf) != expected)
-		elog(ERROR, "a page of index \"%s\" is not where it was planned",
-			 RelationGetRelationName(w->index->rel));
+	VecxCheckBlock(w->index->rel, buf, expected);
 	VecxPageInit(BufferGetPage(buf), kind);
 	return buf;
-}
-
-static void
-add_record(Writer *w, Buffer buf, uint32 vertex, int level, int cap, VecxId id)
-{
-	Size		size = VecxRecordSize(&w->index->layout, cap);
-	VecxRecord	rec = palloc0(size);
-	/* the same for all records of a vertex, and not zero */
-	uint32		generation = (uint32) (w->index->meta.seed >> 32) ^ (vertex + 1);
-
-	fill_record(w, rec, vertex, level, cap, generation);
-	VecxPageAddItem(BufferGetPage(buf), VecxIdOffset(id), rec, size);
-	pfree(rec);
 }
 
 static void
@@ -347,7 +304,7 @@ write_uppers(Writer *w)
 				CHECK_FOR_INTERRUPTS();
 				buf = new_page(w, VECX_PAGE_UPPER, VecxIdBlock(id));
 			}
-			add_record(w, buf, v, level, w->graph->m, id);
+			VecxRecordMake(&w->maker, make_recipe(w, v, level, w->graph->m), BufferGetPage(buf));
 		}
 	if (BufferIsValid(buf))
 	{
@@ -372,11 +329,43 @@ write_base(Writer *w, BlockNumber first)
 		{
 			uint32		v = w->order[at];
 
-			add_record(w, buf, v, 0, w->placed[v].cap, w->placed[v].id);
+			VecxRecordMake(&w->maker, make_recipe(w, v, 0, w->placed[v].cap), BufferGetPage(buf));
 		}
 		finish_page(buf);
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, at);
 	}
+}
+
+/* Tells the others what is to be on the base pages, and writes them together. */
+static void
+write_base_together(Writer *w, VecxTeam *team, BlockNumber first)
+{
+	VecxPageList *pages = &team->shared->pages;
+	VecxSpool  *recipes = VecxSpoolMakeShared(w->cxt, VecxRecipeSize(w->index), 0, team->files, "recipes", 0);
+	VecxSpool  *firsts = VecxSpoolMakeShared(w->cxt, sizeof(uint32), 0, team->files, "pages", 0);
+	uint32		at = 0;
+
+	VecxCheckRoom(w->index->rel, (uint64) first + w->nbase);
+	pages->first = first;
+	pages->npages = w->nbase;
+	VecxSpoolAppend(firsts, &at);
+	for (BlockNumber i = 0; i < w->nbase; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int j = 0; j < w->on_page[i]; j++, at++)
+			VecxSpoolAppend(recipes, make_recipe(w, w->order[at], 0, w->placed[w->order[at]].cap));
+		VecxSpoolAppend(firsts, &at);
+	}
+	pages->nrecipes = VecxSpoolCount(recipes);
+	pages->nfirsts = VecxSpoolCount(firsts);
+	VecxSpoolShare(recipes);
+	VecxSpoolShare(firsts);
+	VecxSpoolFree(recipes);
+	VecxSpoolFree(firsts);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	VecxTeamWait(team);
+	VecxPagesMake(team, &w->maker, pages);
+	VecxTeamWait(team);
 }
 
 /* Rows beyond those in the records. */
@@ -390,7 +379,7 @@ write_more_rows(Writer *w)
 	{
 		uint32		row = graph->vertices[v].first_row;
 		VecxId		id = w->placed[v].id;
-		uint32		generation = (uint32) (w->index->meta.seed >> 32) ^ (v + 1);
+		uint32		generation = VecxBuildGeneration(w->index, v);
 
 		for (int i = 0; row != PG_UINT32_MAX; i++, row = graph->rows[row].next)
 		{
@@ -426,6 +415,7 @@ write_tree(Writer *w, VecxSpool *keys)
 {
 	VecxTreeBuild *build = VecxTreeBuildBegin(w->index, maintenance_work_mem / TREE_SORT_SHARE);
 	uint8	   *sketch = palloc(w->index->tree_coder.nbytes);
+	void	   *vec = palloc(VecxVectorBytes(w->index));
 	uint32		sketched = VECX_NO_VERTEX;
 	uint32		count = VecxSpoolCount(keys);
 
@@ -438,8 +428,8 @@ write_tree(Writer *w, VecxSpool *keys)
 			CHECK_FOR_INTERRUPTS();
 		if (vertex != sketched)
 		{
-			vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex), w->vec);
-			VecxTreeSketch(w->index, w->vec, sketch);
+			vecx_code_decode(w->graph->coder, VecxGraphCode(w->graph, vertex), vec);
+			VecxTreeSketch(w->index, vec, sketch);
 			sketched = vertex;
 		}
 		key.id = w->placed[vertex].id;
@@ -447,6 +437,7 @@ write_tree(Writer *w, VecxSpool *keys)
 	}
 	VecxTreeBuildEnd(build);
 	pfree(sketch);
+	pfree(vec);
 }
 
 static void
@@ -467,33 +458,31 @@ set_entry(VecxMetaPageData *meta, void *arg)
  * model), DIRECT.  keys are for the value tree, NULL: there is none.
  */
 void
-VecxGraphWrite(VecxIndex *index, VecxGraph *graph, VecxSpool *points, VecxSpool *keys)
+VecxGraphWrite(VecxIndex *index, VecxTeam *team, VecxGraph *graph, VecxSpool *points, VecxSpool *keys)
 {
 	Writer		w;
 	MemoryContext old;
 	BlockNumber first = RelationGetNumberOfBlocks(index->rel);
 	BlockNumber first_base;
-	const VecxModel *model = VecxCurrentModel(index);
 
 	memset(&w, 0, sizeof(w));
 	w.index = index;
 	w.graph = graph;
-	w.basis = &model->basis;
-	w.model = model->number;
 	w.cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx write", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(w.cxt);
 	w.placed = MemoryContextAllocHuge(w.cxt, sizeof(Placed) * Max(graph->nvertices, 1));
 	w.order = MemoryContextAllocHuge(w.cxt, sizeof(uint32) * Max(graph->nvertices, 1));
 	w.on_page = MemoryContextAllocHuge(w.cxt, sizeof(uint16) * Max(graph->nvertices, 1));
-	w.points = points;
-	w.pv = palloc(vecx_basis_proj_bytes(w.basis));
-	w.pn = palloc(vecx_basis_proj_bytes(w.basis));
-	w.vec = palloc(VecxVectorBytes(index));
+	VecxRecordMakerInit(&w.maker, index, graph->codes, points);
+	w.recipe = palloc0(VecxRecipeSize(index));
 
 	first_base = place_uppers(&w, first);
 	place_base(&w, first_base);
 	write_uppers(&w);
-	write_base(&w, first_base);
+	if (team->files)
+		write_base_together(&w, team, first_base);
+	else
+		write_base(&w, first_base);
 	/* before the rows, whose placing reads the metapage again */
 	VecxMetaEdit(index, set_entry, &w);
 	write_more_rows(&w);
