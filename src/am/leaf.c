@@ -241,7 +241,7 @@ compare_members(Leaf *leaf)
 
 			leaf->nnear[first + i] = (uint16) add_far(leaf, row, first + i, near, nnear);
 		}
-		vecx_points_round(leaf->block, (Size) n * count, leaf->dist + (Size) first * count);
+		vecx_points_round(l->how, leaf->block, (Size) n * count, leaf->dist + (Size) first * count);
 	}
 }
 

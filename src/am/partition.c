@@ -33,24 +33,30 @@ static void
 make_points(const VecxCoder *coder, const VecxBasis *basis, const char *vecs, Size vec_bytes,
 			VecxPoints *points, float *y)
 {
-	void	   *vec = palloc(vec_bytes);
+	char	   *batch = MemoryContextAllocHuge(CurrentMemoryContext, vec_bytes * PIVOT_BATCH);
 	uint8	   *code = palloc0(coder->nbytes);
 	float	   *scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
 
-	for (Size i = 0; i < points->count; i++)
+	for (Size first = 0; first < points->count; first += PIVOT_BATCH)
 	{
+		Size		n = Min(PIVOT_BATCH, points->count - first);
+
 		CHECK_FOR_INTERRUPTS();
-		vecx_code_encode(coder, vecs + i * vec_bytes, code);
-		if (y == NULL)
+		for (Size i = 0; i < n; i++)
 		{
-			vecx_points_put_bits(points, i, coder, code);
-			continue;
+			vecx_code_encode(coder, vecs + (first + i) * vec_bytes, code);
+			if (y == NULL)
+				vecx_points_put_bits(points, first + i, coder, code);
+			else
+				vecx_code_decode(coder, code, batch + i * vec_bytes);
 		}
-		vecx_code_decode(coder, code, vec);
-		vecx_basis_project(basis, vec, y + i * basis->pdims, scratch);
-		vecx_points_put(points, i, y + i * basis->pdims, NULL);
+		if (y == NULL)
+			continue;
+		vecx_basis_project_many(basis, batch, n, y + first * basis->pdims, scratch);
+		for (Size i = first; i < first + n; i++)
+			vecx_points_put(points, i, y + i * basis->pdims, NULL);
 	}
-	pfree(vec);
+	pfree(batch);
 	pfree(code);
 	pfree(scratch);
 }

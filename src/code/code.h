@@ -319,7 +319,7 @@ extern void vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *
 /*
  * True if a sketch may be that of v and n, whose projections were made anew:
  * up to what different summation orders may do, on another processor, to them
- * and to dist_vn.  Where n is so near to v, beside their lengths, that rounding
+ * and to dist_vn, and what half precision does to a build's.  Where n is so near to v, beside their lengths, that rounding
  * makes up a tenth of the residual, every sketch may.
  */
 extern bool vecx_sketch_matches(const VecxBasis *basis, const void *pv, const void *pn,
@@ -373,7 +373,7 @@ extern void vecx_point_distances(VecxMetric metric, VecxPointMetric how, const V
 								 size_t first, size_t count, const VecxPoints *b, float *out);
 
 /* Distances rounded to half precision, as integers of the same order. */
-extern void vecx_points_round(const float *dist, size_t n, int16_t *rounded);
+extern void vecx_points_round(VecxPointMetric how, const float *dist, size_t n, int16_t *rounded);
 
 /*
  * Positions of the want (at least one) least of a row of floats, in ascending

@@ -264,9 +264,10 @@ vecx_point_distances(VecxMetric metric, VecxPointMetric how, const VecxPoints *a
 }
 
 void
-vecx_points_round(const float *dist, size_t n, int16_t *rounded)
+vecx_points_round(VecxPointMetric how, const float *dist, size_t n, int16_t *rounded)
 {
 	vecx_kernels->f32_to_f16(dist, (uint16_t *) rounded, n);
-	for (size_t i = 0; i < n; i++)
+	/* squares, and bits that differ, are as integers what they are as halves */
+	for (size_t i = 0; i < n && how != VECX_POINT_L2SQ; i++)
 		rounded[i] = (int16_t) (rounded[i] ^ ((rounded[i] >> 15) & INT16_MAX));
 }

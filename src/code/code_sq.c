@@ -43,14 +43,81 @@ sq_levels(const uint8_t *code)
 	return code + sizeof(VecxSqHead);
 }
 
-static inline uint32_t
-sq_level(float x, float offset, float inverse)
-{
-	float		t = (x - offset) * inverse + 0.5f;
+/* Whole numbers up to this are exact in float. */
+#define MOST_WHOLE	16777216.0f
 
-	if (!(t > 0.0f))
-		return 0;
-	return t >= 255.0f ? 255 : (uint32_t) t;
+/* The least and the largest of some elements: of every eighth, then of those. */
+static void
+find_range(const float *x, uint32_t n, float *min, float *max)
+{
+	float		least[8];
+	float		most[8];
+
+	for (uint32_t k = 0; k < 8; k++)
+		least[k] = most[k] = x[k < n ? k : 0];
+	for (uint32_t i = 8; i + 8 <= n; i += 8)
+		for (uint32_t k = 0; k < 8; k++)
+		{
+			least[k] = x[i + k] < least[k] ? x[i + k] : least[k];
+			most[k] = x[i + k] > most[k] ? x[i + k] : most[k];
+		}
+	for (uint32_t i = n / 8 * 8; i < n; i++)
+	{
+		least[0] = x[i] < least[0] ? x[i] : least[0];
+		most[0] = x[i] > most[0] ? x[i] : most[0];
+	}
+	*min = least[0];
+	*max = most[0];
+	for (uint32_t k = 1; k < 8; k++)
+	{
+		*min = least[k] < *min ? least[k] : *min;
+		*max = most[k] > *max ? most[k] : *max;
+	}
+}
+
+static bool
+are_whole(const float *x, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (fabsf(x[i]) > MOST_WHOLE || (float) (int32_t) x[i] != x[i])
+			return false;
+	return true;
+}
+
+typedef int32_t FourInts __attribute__((vector_size(16), may_alias));
+typedef double FourDoubles __attribute__((vector_size(32)));
+
+/* The levels of some elements, four at a time; adds the squares of what they leave. */
+static double
+make_levels(const float *x, uint32_t n, const VecxSqHead *head, uint8_t *levels)
+{
+	const VecxFour zero = {0.0f, 0.0f, 0.0f, 0.0f};
+	const VecxFour most = zero + 255.0f;
+	float		inverse = head->scale > 0.0f ? 1.0f / head->scale : 0.0f;
+	FourDoubles err2 = {0.0, 0.0, 0.0, 0.0};
+
+	for (uint32_t i = 0; i < n; i += 4)
+	{
+		VecxFour	four = zero + head->offset;
+		VecxFour	t;
+		FourInts	inside;
+		FourInts	level;
+		FourDoubles e;
+
+		memcpy(&four, x + i, (n - i < 4 ? n - i : 4) * sizeof(float));
+		t = (four - head->offset) * inverse + 0.5f;
+		inside = t > zero;
+		t = (VecxFour) ((FourInts) t & inside);
+		inside = t < most;
+		t = (VecxFour) (((FourInts) t & inside) | ((FourInts) most & ~inside));
+		level = __builtin_convertvector(t, FourInts);
+		for (uint32_t k = 0; k < 4 && i + k < n; k++)
+			levels[i + k] = (uint8_t) level[k];
+		e = __builtin_convertvector(four, FourDoubles) -
+			((double) head->offset + (double) head->scale * __builtin_convertvector(level, FourDoubles));
+		err2 += e * e;
+	}
+	return err2[0] + err2[1] + err2[2] + err2[3];
 }
 
 void
@@ -58,37 +125,22 @@ vecx_sq_encode(const VecxCoder *coder, const float *x, uint8_t *code)
 {
 	uint32_t	dim = coder->dim;
 	uint8_t    *levels = code + sizeof(VecxSqHead);
-	float		min = x[0];
-	float		max = x[0];
-	bool		integers = true;
-	double		err2 = 0.0;
+	float		min;
+	float		max;
 	VecxSqHead	head;
 
-	for (uint32_t i = 0; i < dim; i++)
-	{
-		min = x[i] < min ? x[i] : min;
-		max = x[i] > max ? x[i] : max;
-		if (integers && (fabsf(x[i]) > 16777216.0f || (float) (int32_t) x[i] != x[i]))
-			integers = false;
-	}
+	find_range(x, dim, &min, &max);
 	memset(code, 0, coder->nbytes);
 	memset(&head, 0, sizeof(head));
 	head.offset = min;
 	/* Whole numbers within 255 of each other, as image data, stay exact. */
-	head.scale = integers && max - min <= 255.0f ? 1.0f : (max - min) / 255.0f;
+	head.scale = max - min <= 255.0f && are_whole(x, dim) ? 1.0f : (max - min) / 255.0f;
 	if (min == max || head.scale < FLT_MIN)
 		head.scale = 0.0f;
+	head.err2 = vecx_finite(make_levels(x, dim, &head, levels));
 	for (uint32_t i = 0; i < dim; i++)
-	{
-		uint32_t	c = head.scale > 0.0f ? sq_level(x[i], min, 1.0f / head.scale) : 0;
-		double		e = (double) x[i] - ((double) min + (double) head.scale * (double) c);
-
-		levels[i] = (uint8_t) c;
-		head.sum += c;
-		head.sumsq += c * c;
-		err2 += e * e;
-	}
-	head.err2 = vecx_finite(err2);
+		head.sum += levels[i];
+	head.sumsq = vecx_kernels->ip_u8u8(levels, levels, dim);
 	memcpy(code, &head, sizeof(head));
 }
 
