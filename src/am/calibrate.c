@@ -36,6 +36,8 @@
 /* After so many queries higher levels are given up if one found nearly all. */
 #define PILOT_QUERIES		32
 #define NEARLY_ALL			0.999
+/* ... of so many rows at least: of 32 a level that finds 19 in 20 may find all. */
+#define PILOT_ROWS			256
 
 /* A query's near copies: at most so many, and what comes next is so many times as
  * far in the squared distance. */
@@ -180,7 +182,7 @@ end_pilot(VecxCurveSums *sums)
 		{
 			const VecxLevelSum *sum = &sums->t.sums[line][level];
 
-			if (sum->sum >= NEARLY_ALL * sum->n)
+			if (sum->n * VecxCurveRows[line] >= PILOT_ROWS && sum->sum >= NEARLY_ALL * sum->n)
 				sums->t.nlevels[line] = level + 1;
 		}
 }
