@@ -183,7 +183,6 @@ SELECT rows, count(*) > 0 AS points, max(recall) > 0.99 AS all_found FROM vecx_c
 -- what is not supported says so
 CREATE INDEX ON made USING vecx (v vector_l1_ops) WITH (structure = lists);
 CREATE INDEX ON made USING vecx (v) WITH (structure = lists, quantizer = sq8);
-CREATE INDEX ON made USING vecx (v) WITH (structure = lists, quantizer = rabitq, bits = 4);
 
 CREATE INDEX ON made USING vecx (v) WITH (structure = tree);
 SELECT vecx_calibrate('grown_l2');

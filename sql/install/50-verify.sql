@@ -41,7 +41,10 @@ CREATE FUNCTION vecx_info(index regclass,
 		OUT list_bits_per_row double precision,
 		OUT list_replicas integer,
 		OUT list_replication double precision,
-		OUT list_spread double precision)
+		OUT list_spread double precision,
+		OUT bytes_behind bigint,
+		OUT codebook_entropy double precision,
+		OUT codebook_rows integer)
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;
 COMMENT ON FUNCTION vecx_info(regclass) IS 'what a vecx index is made of';
 

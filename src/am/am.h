@@ -95,6 +95,13 @@ typedef enum VecxQuantizerOption
 	VECX_QUANTIZER_PQ
 } VecxQuantizerOption;
 
+typedef enum VecxRerankOption
+{
+	VECX_RERANK_HEAP,
+	VECX_RERANK_SQ8,
+	VECX_RERANK_HALF
+} VecxRerankOption;
+
 typedef enum VecxStructureOption
 {
 	VECX_STRUCTURE_OPTION_GRAPH,
@@ -115,6 +122,7 @@ typedef struct VecxOptions
 	int			pq_m;			/* columns of PQ, 0: the default */
 	int			pq_training;	/* VecxPqTraining, 0: the default */
 	int			pq_queries;		/* offset of a column's name, 0: none */
+	int			rerank;			/* VecxRerankOption */
 	double		target_recall;	/* 0: not set */
 	bool		auto_calibrate;
 } VecxOptions;

@@ -241,15 +241,16 @@ estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, Shares shares, 
 {
 	double		page = page_cost(info);
 	double		nlists = Max(cost->tuples / meta->list_rows, 1);
+	double		pages = VecxListPagesAmong(info->pages, meta);
 	Cost		per_row = cpu_operator_cost * meta->dim / PRODUCTS_PER_OPERATOR / VECX_LIST_BLOCK;
 
 	if (shares.all < 1)
 		per_row += cpu_operator_cost * TEST_PER_OPERATOR;
 	probes = Min(probes, nlists);
-	cost->pages = Min(ceil(probes * (1 + info->pages / nlists)), info->pages);
+	cost->pages = Min(ceil(probes * (1 + pages / nlists)), pages);
 	cost->startup = cost->pages * page + probes * CENTROIDS_PER_LIST * cpu_per_record +
 		probes * VecxListEntries(meta) * per_row + EXACT_ROWS * exact;
-	cost->per_row = (info->pages / cost->tuples * page + per_row) / shares.all + page + exact;
+	cost->per_row = (pages / cost->tuples * page + per_row) / shares.all + page + exact;
 	estimate_tree_rows(meta, shares, page, cost);
 }
 

@@ -49,9 +49,37 @@ typedef VecxListPageData *VecxListPage;
 StaticAssertDecl(sizeof(VecxListPageData) == 40, "on-disk size is frozen");
 
 #define VecxListPageHeader(page)	((VecxListPage) PageGetContents(page))
-#define VecxListPageBlocks(page) \
-	((uint8 *) PageGetContents(page) + MAXALIGN(sizeof(VecxListPageData)))
+/* Its BEHIND pages, as far as there are rows, else InvalidBlockNumber. */
+#define VecxListPageBehind(page) \
+	((BlockNumber *) ((char *) PageGetContents(page) + MAXALIGN(sizeof(VecxListPageData))))
+#define VecxListPageBlocks(lists, page)	((uint8 *) PageGetContents(page) + (lists)->blocks)
 #define VECX_LIST_PAGE_ROOM		(VECX_PAGE_CAPACITY - MAXALIGN(sizeof(VecxListPageData)))
+
+/* A BEHIND page: this header, then an entry for each of so many rows of a LIST page. */
+typedef struct VecxBehindPageData
+{
+	BlockNumber owner;			/* the LIST page */
+	uint16		place;			/* among its BEHIND pages */
+	uint16		unused;
+} VecxBehindPageData;
+
+typedef VecxBehindPageData *VecxBehindPage;
+
+typedef struct VecxBehindEntry
+{
+	ItemPointerData tid;		/* of the row */
+	uint16		unused;
+	uint8		bytes[FLEXIBLE_ARRAY_MEMBER];	/* further bits of its code, or a copy of its vector */
+} VecxBehindEntry;
+
+StaticAssertDecl(sizeof(VecxBehindPageData) == 8, "on-disk size is frozen");
+StaticAssertDecl(offsetof(VecxBehindEntry, bytes) == 8, "on-disk size is frozen");
+
+#define VecxBehindPageHeader(page)	((VecxBehindPage) PageGetContents(page))
+#define VECX_BEHIND_PAGE_ROOM	(VECX_PAGE_CAPACITY - MAXALIGN(sizeof(VecxBehindPageData)))
+
+/* The LIST pages among the pages of an index, about. */
+#define VecxListPagesAmong(pages, meta)	((pages) / (1.0 + (meta)->list_behind))
 
 /* A centroid's row entry. */
 #define VecxListOfTid(tid)		ItemPointerGetBlockNumberNoCheck(tid)
@@ -69,9 +97,9 @@ VecxListSetTid(ItemPointer tid, BlockNumber head)
 typedef struct VecxLists
 {
 	VecxListCode code;
-	Size		factors;
+	Size		blocks;			/* offset in a page's contents */
+	Size		factors;		/* offsets in a block */
 	Size		rows;
-	Size		extra;
 	Size		block_bytes;
 	int			page_blocks;
 	int			page_rows;
@@ -80,9 +108,14 @@ typedef struct VecxLists
 	int			replicas;		/* lists that a row goes to, at most */
 	Size		row_size;		/* of a row entry */
 	Size		item_bytes;		/* of a VecxListItem */
+	bool		has_copies;
+	VecxCoder	copies;			/* of rows' vectors */
+	Size		behind_bytes;	/* of a VecxBehindEntry; 0: nothing is behind rows */
+	int			behind_rows;	/* of a BEHIND page */
+	int			behind_pages;	/* of a LIST page, at most */
 } VecxLists;
 
-/* A row by itself: the row entry, its codes, a byte each, and extra follow. */
+/* A row by itself: the row entry, its codes, a byte each, and what is behind follow. */
 typedef struct VecxListItem
 {
 	float		add;
@@ -96,7 +129,9 @@ StaticAssertDecl(offsetof(VecxListItem, bytes) == MAXALIGN(offsetof(VecxListItem
 
 #define VecxListItemRow(item)			((VecxRowEntry *) (item)->bytes)
 #define VecxListItemCodes(lists, item)	((item)->bytes + (lists)->row_size)
-#define VecxListItemExtra(lists, item)	(VecxListItemCodes(lists, item) + (lists)->code.ncolumns)
+#define VecxListItemExtra(lists, item) \
+	((item)->bytes + MAXALIGN((lists)->row_size + (lists)->code.ncolumns))
+#define VecxListItemCopy(lists, item)	(VecxListItemExtra(lists, item) + (lists)->code.extra_bytes)
 
 /* A centroid, ready to encode with. */
 typedef struct VecxListEncoder
@@ -113,7 +148,8 @@ typedef struct VecxListEncoder
 extern void VecxListsQuantizer(Relation index, const VecxMetaPageData *meta, VecxListOptions *wanted);
 extern Oid	VecxListsQueryTable(Relation index, const char **column);
 extern void VecxListsRefuseOptions(Relation index);
-extern void VecxListsCheckOptions(Relation index, uint32 dim);
+extern void VecxListsCheckOptions(Relation index, const VecxMetaPageData *meta);
+extern VecxCodeKind VecxListsCopies(Relation index);
 
 /* list_train.c */
 struct VecxClusters;
@@ -130,8 +166,9 @@ extern VecxListCode VecxLoadListCode(VecxIndex *index);
 /* list_page.c */
 extern void VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const VecxMetaPageData *meta);
 extern void VecxListsOpen(VecxIndex *index);
+extern void VecxListsLayOut(VecxLists *lists, VecxCodeKind copies);
 extern int	VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta, Size row_size);
-extern void VecxListPageInit(Page page, BlockNumber head);
+extern void VecxListPageInit(const VecxLists *lists, Page page, BlockNumber head);
 extern VecxListPage VecxListGetPage(const VecxIndex *index, Page page, BlockNumber blkno);
 extern void VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item);
 extern void VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item);
@@ -142,6 +179,22 @@ extern void VecxListEncoderInit(VecxListEncoder *encoder, VecxIndex *index);
 extern void VecxListEncoderUse(VecxListEncoder *encoder, const float *centre);
 extern void VecxListEncode(VecxListEncoder *encoder, const float *x, const float *y, VecxListItem *item);
 
+/* list_behind.c: changes of rows with what is behind them */
+extern void VecxListAppend(VecxIndex *index, Buffer buf, const VecxListItem *item);
+extern void VecxListFillBehind(VecxIndex *index, Buffer buf, const char *items, int nitems);
+extern void VecxListRemove(VecxIndex *index, Buffer buf, const bool *gone);
+extern void VecxListDropBehind(VecxIndex *index, Buffer buf, int nrows);
+extern const VecxBehindEntry *VecxBehindFind(const VecxLists *lists, Page page, BlockNumber owner,
+											 int row, const ItemPointerData *tid);
+
+/* list_refine.c */
+typedef struct VecxListRefiner VecxListRefiner;
+extern VecxListRefiner *VecxListRefinerMake(VecxIndex *index, MemoryContext cxt,
+											const VecxListQuery *query, const float *vec);
+extern uint32 VecxListRefinerPage(VecxListRefiner *refiner, BlockNumber blkno, Page page,
+								  const VecxListProbe *list);
+extern void VecxListRefine(VecxListRefiner *refiner, uint32 reference, const ItemPointerData *tid,
+						   float product, float *lower, float *upper);
 
 /* list_probes.c: how many lists to read */
 typedef struct VecxProbeSums VecxProbeSums;
@@ -176,6 +229,7 @@ extern int	VecxListScanProbes(const VecxListScan *ls);
 extern float VecxListScanRatio(const VecxListScan *ls);
 extern bool VecxListScanFill(VecxListScan *ls, int64 rows_given);
 extern bool VecxListScanPeek(VecxListScan *ls, float *lower);
+extern void VecxListScanSettle(VecxListScan *ls, float limit);
 extern bool VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper);
 extern void VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts, int64 *within);
 

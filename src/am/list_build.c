@@ -234,6 +234,13 @@ item_head(const VecxLists *lists)
 	return offsetof(VecxListItem, bytes) + lists->row_size;
 }
 
+/* Bytes of what is behind it. */
+static Size
+behind_item(const VecxLists *lists)
+{
+	return lists->code.extra_bytes + (lists->has_copies ? lists->copies.nbytes : 0);
+}
+
 static void
 pack_item(const VecxLists *lists, const VecxListItem *item, uint8 *packed)
 {
@@ -248,7 +255,7 @@ pack_item(const VecxLists *lists, const VecxListItem *item, uint8 *packed)
 	else
 		for (uint32 i = 0; i < code->ncolumns; i += 2)
 			packed[i / 2] = codes[i] | (i + 1 < code->ncolumns ? codes[i + 1] << 4 : 0);
-	memcpy(packed + ncodes, codes + code->ncolumns, code->extra_bytes);
+	memcpy(packed + ncodes, VecxListItemExtra(lists, item), behind_item(lists));
 }
 
 static void
@@ -265,7 +272,7 @@ unpack_item(const VecxLists *lists, const uint8 *packed, VecxListItem *item)
 	else
 		for (uint32 i = 0; i < code->ncolumns; i++)
 			codes[i] = packed[i / 2] >> (i % 2 * 4) & 0x0F;
-	memcpy(codes + code->ncolumns, packed + ncodes, code->extra_bytes);
+	memcpy(VecxListItemExtra(lists, item), packed + ncodes, behind_item(lists));
 }
 
 static void
@@ -277,7 +284,7 @@ begin_sort(VecxListsBuild *b)
 	Oid			operator = Int4LessOperator;
 	Oid			collation = InvalidOid;
 	bool		nulls_first = false;
-	Size		bytes = VARHDRSZ + item_head(b->index->lists) + packed_codes(code) + code->extra_bytes;
+	Size		bytes = VARHDRSZ + item_head(b->index->lists) + packed_codes(code) + behind_item(b->index->lists);
 
 	TupleDescInitEntry(desc, 1, "list", INT4OID, -1, 0);
 	TupleDescInitEntry(desc, 2, "row", BYTEAOID, -1, 0);
@@ -356,6 +363,8 @@ sort_row(VecxListsBuild *b, int row, uint32 leaf, uint16 flags)
 	b->item->add = entry.add;
 	b->item->rescale = entry.rescale;
 	b->item->sigma = entry.sigma;
+	if (lists->has_copies)
+		vecx_code_encode(&lists->copies, b->x + (Size) row * dim, VecxListItemCopy(lists, b->item));
 	pack_item(lists, b->item, (uint8 *) VARDATA(b->packed));
 	ExecClearTuple(b->slot);
 	b->slot->tts_values[0] = Int32GetDatum((int32) leaf);
@@ -458,7 +467,6 @@ typedef struct Writer
 	Buffer		buf;
 	BlockNumber head;
 	uint32		npages;
-	int			nrows;			/* on the page */
 } Writer;
 
 static void
@@ -471,16 +479,14 @@ begin_page(VecxListsBuild *b, Writer *w)
 	if (BufferIsValid(w->buf))
 	{
 		VecxPageGetOpaque(BufferGetPage(w->buf))->next = blkno;
-		VecxListSetRows(b->index->lists, BufferGetPage(w->buf), w->nrows);
 		MarkBufferDirty(w->buf);
 		UnlockReleaseBuffer(w->buf);
 	}
 	else
 		w->head = blkno;
 	w->buf = buf;
-	w->nrows = 0;
 	w->npages++;
-	VecxListPageInit(BufferGetPage(buf), w->head);
+	VecxListPageInit(b->index->lists, BufferGetPage(buf), w->head);
 }
 
 static void
@@ -489,7 +495,6 @@ end_list(VecxListsBuild *b, Writer *w)
 	BlockNumber tail = BufferGetBlockNumber(w->buf);
 	VecxListPage header;
 
-	VecxListSetRows(b->index->lists, BufferGetPage(w->buf), w->nrows);
 	MarkBufferDirty(w->buf);
 	if (tail != w->head)
 	{
@@ -525,11 +530,12 @@ VecxListsBuildWrite(VecxListsBuild *b, VecxLoader *loader)
 		unpack_item(lists, (uint8 *) VARDATA_ANY(packed), b->item);
 		if (next != list && BufferIsValid(w.buf))
 			end_list(b, &w);
-		if (!BufferIsValid(w.buf) || w.nrows == lists->page_rows)
+		if (!BufferIsValid(w.buf) ||
+			VecxListPageHeader(BufferGetPage(w.buf))->nrows == lists->page_rows)
 			begin_page(b, &w);
 		list = next;
 		b->heads[list] = w.head;
-		VecxListPut(lists, BufferGetPage(w.buf), w.nrows++, b->item);
+		VecxListAppend(b->index, w.buf, b->item);
 	}
 	if (BufferIsValid(w.buf))
 		end_list(b, &w);

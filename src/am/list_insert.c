@@ -55,15 +55,9 @@ lock_page(VecxIndex *index, BlockNumber head, BlockNumber blkno)
 static bool
 append_to_page(VecxIndex *index, Buffer buf, const VecxListItem *item)
 {
-	int			nrows = VecxListPageHeader(BufferGetPage(buf))->nrows;
-	VecxPageChange change;
-
-	if (nrows >= index->lists->page_rows)
+	if (VecxListPageHeader(BufferGetPage(buf))->nrows >= index->lists->page_rows)
 		return false;
-	VecxPageBegin(&change, index->rel, buf, index->mode, false);
-	VecxListSetRows(index->lists, change.page, nrows + 1);
-	VecxListPut(index->lists, change.page, nrows, item);
-	VecxPageCommit(&change);
+	VecxListAppend(index, buf, item);
 	return true;
 }
 
@@ -122,10 +116,9 @@ make_page(VecxIndex *index, BlockNumber head, const VecxListItem *item)
 	VecxPageChange change;
 
 	VecxPageBegin(&change, index->rel, buf, index->mode, true);
-	VecxListPageInit(change.page, head == InvalidBlockNumber ? blkno : head);
-	VecxListSetRows(index->lists, change.page, 1);
-	VecxListPut(index->lists, change.page, 0, item);
+	VecxListPageInit(index->lists, change.page, head == InvalidBlockNumber ? blkno : head);
 	VecxPageCommit(&change);
+	VecxListAppend(index, buf, item);
 	UnlockReleaseBuffer(buf);
 	return blkno;
 }
@@ -145,6 +138,7 @@ drop_page(VecxIndex *index, BlockNumber blkno)
 	header->flags |= VECX_LIST_CLOSED;
 	header->retired = U64FromFullTransactionId(ReadNextFullTransactionId());
 	VecxPageCommit(&change);
+	VecxListDropBehind(index, buf, 0);
 	UnlockReleaseBuffer(buf);
 }
 

@@ -51,15 +51,16 @@ Oid
 VecxListsQueryTable(Relation index, const char **column)
 {
 	VecxOptions *options = (VecxOptions *) index->rd_options;
-	Oid			type = getBaseType(TupleDescAttr(RelationGetDescr(index), 0)->atttypid);
 	const char *name = options ? GET_STRING_RELOPTION(options, pq_queries) : NULL;
 	List	   *names;
 	RangeVar   *table;
+	Oid			type;
 	Oid			relid;
 	AttrNumber	attno;
 
 	if (name == NULL)
 		return InvalidOid;
+	type = getBaseType(TupleDescAttr(RelationGetDescr(index), 0)->atttypid);
 	names = textToQualifiedNameList(cstring_to_text(name));
 	*column = strVal(llast(names));
 	table = makeRangeVarFromNameList(list_truncate(names, list_length(names) - 1));
@@ -109,6 +110,8 @@ VecxListsRefuseOptions(Relation index)
 		name = "pq_training";
 	else if (options->pq_queries > 0)
 		name = "pq_queries";
+	else if (options->rerank != VECX_RERANK_HEAP)
+		name = "rerank";
 	if (is_pq(options) || name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -119,6 +122,17 @@ VecxListsRefuseOptions(Relation index)
 						RelationGetRelationName(index)),
 				 errhint("Set structure = lists, or leave out the option (ALTER INDEX ... RESET (%s)).",
 						 is_pq(options) ? "quantizer" : name)));
+}
+
+/* What copies of vectors are; 0: there are none. */
+VecxCodeKind
+VecxListsCopies(Relation index)
+{
+	const VecxOptions *options = (VecxOptions *) index->rd_options;
+
+	if (!options || options->rerank == VECX_RERANK_HEAP)
+		return 0;
+	return options->rerank == VECX_RERANK_SQ8 ? VECX_CODE_SQ8 : VECX_CODE_HALF;
 }
 
 static void
@@ -142,36 +156,60 @@ check_pq(Relation index, const VecxOptions *options, uint32 dim)
 	(void) VecxListsQueryTable(index, &column);
 }
 
+/* Raises if what belongs behind a row does not fit a page, or is two things. */
+static void
+check_behind(Relation index, const VecxOptions *options, const VecxMetaPageData *meta)
+{
+	VecxListOptions wanted;
+	VecxLists	lists;
+
+	if (!is_pq(options) && options->bits > 1 && options->rerank != VECX_RERANK_HEAP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("bits of index \"%s\" does not go together with rerank = %s",
+						RelationGetRelationName(index),
+						options->rerank == VECX_RERANK_SQ8 ? "sq8" : "half"),
+				 errdetail("Copies of vectors leave nothing for further bits to tell."),
+				 errhint("Leave out one of them.")));
+	memset(&lists, 0, sizeof(lists));
+	VecxListsQuantizer(index, meta, &wanted);
+	vecx_list_code_plan(&wanted, (VecxMetric) meta->metric, meta->dim, &lists.code);
+	lists.row_size = sizeof(VecxRowEntry);
+	VecxListsLayOut(&lists, VecxListsCopies(index));
+	if (lists.behind_bytes > 0 && lists.behind_rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("copies of vectors in index \"%s\" do not fit a page",
+						RelationGetRelationName(index)),
+				 errdetail("One of %u dimensions needs %zu of %zu bytes.", meta->dim, lists.behind_bytes,
+						   (Size) VECX_BEHIND_PAGE_ROOM),
+				 options->rerank == VECX_RERANK_HALF && meta->dim < VECX_BEHIND_PAGE_ROOM - 64 ?
+				 errhint("Use rerank = sq8, or leave it out.") : errhint("Leave out rerank.")));
+}
+
 /* Of lists: raises if their options do not go together. */
 void
-VecxListsCheckOptions(Relation index, uint32 dim)
+VecxListsCheckOptions(Relation index, const VecxMetaPageData *meta)
 {
 	const VecxOptions *options = (VecxOptions *) index->rd_options;
 
 	if (!options)
 		return;
-	if (is_pq(options))
-	{
-		check_pq(index, options, dim);
-		return;
-	}
-	if (options->quantizer != VECX_QUANTIZER_AUTO && options->quantizer != VECX_QUANTIZER_RABITQ)
+	if (!is_pq(options) && options->quantizer != VECX_QUANTIZER_AUTO &&
+		options->quantizer != VECX_QUANTIZER_RABITQ)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("structure = lists of index \"%s\" does not support its quantizer",
 						RelationGetRelationName(index)),
 				 errhint("Use quantizer = rabitq or quantizer = pq.")));
-	if (options->pq_m > 0 || options->pq_training > 0 || options->pq_queries > 0)
+	if (is_pq(options))
+		check_pq(index, options, meta->dim);
+	else if (options->pq_m > 0 || options->pq_training > 0 || options->pq_queries > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s of index \"%s\" applies to quantizer = pq only",
 						options->pq_m > 0 ? "pq_m" : options->pq_training > 0 ? "pq_training" : "pq_queries",
 						RelationGetRelationName(index)),
 				 errhint("Set quantizer = pq, or leave out the option.")));
-	if (options->bits > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("structure = lists of index \"%s\" supports one bit a dimension only",
-						RelationGetRelationName(index)),
-				 errhint("Set bits = 1, or leave it out.")));
+	check_behind(index, options, meta);
 }

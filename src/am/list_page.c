@@ -19,21 +19,46 @@ VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const VecxMetaPage
 				 errmsg("structure = lists of index \"%s\" does not support its operator class",
 						RelationGetRelationName(index)),
 				 errhint("Use structure = graph, or an operator class for L2 distance, inner product or cosine distance of dense vectors.")));
-	VecxListsCheckOptions(index, meta->dim);
+	VecxListsCheckOptions(index, meta);
 }
 
-/* Fills in where things lie in blocks and on pages: code and row_size are set. */
-static void
-lay_out(VecxLists *lists)
+/*
+ * Fills in where things lie in blocks and on pages: code and row_size are set.
+ * There may be no room for a block, or for what is behind a row.
+ */
+void
+VecxListsLayOut(VecxLists *lists, VecxCodeKind copies)
 {
+	Size		extra = lists->code.extra_bytes;
+	Size		behind = 0;
+
+	lists->has_copies = copies != 0;
+	if (lists->has_copies)
+	{
+		vecx_coder_init(&lists->copies, copies, lists->code.metric, lists->code.dim, 0);
+		extra += lists->copies.nbytes;
+	}
 	lists->factors = lists->code.code_bytes;
 	lists->rows = lists->factors + sizeof(VecxListFactors);
-	lists->extra = lists->rows + lists->row_size * VECX_LIST_BLOCK;
-	lists->block_bytes = MAXALIGN(lists->extra + (Size) lists->code.extra_bytes * VECX_LIST_BLOCK);
+	lists->block_bytes = MAXALIGN(lists->rows + lists->row_size * VECX_LIST_BLOCK);
+	lists->item_bytes = offsetof(VecxListItem, bytes) + MAXALIGN(lists->row_size + lists->code.ncolumns) +
+		MAXALIGN(extra);
 	lists->page_blocks = (int) (VECX_LIST_PAGE_ROOM / lists->block_bytes);
+	if (extra > 0)
+	{
+		lists->behind_bytes = MAXALIGN(offsetof(VecxBehindEntry, bytes) + extra);
+		lists->behind_rows = (int) (VECX_BEHIND_PAGE_ROOM / lists->behind_bytes);
+	}
+	for (; lists->behind_rows > 0 && lists->page_blocks > 0; lists->page_blocks--)
+	{
+		lists->behind_pages = (lists->page_blocks * VECX_LIST_BLOCK + lists->behind_rows - 1) /
+			lists->behind_rows;
+		behind = MAXALIGN(sizeof(BlockNumber) * lists->behind_pages);
+		if (behind + lists->page_blocks * lists->block_bytes <= VECX_LIST_PAGE_ROOM)
+			break;
+	}
+	lists->blocks = MAXALIGN(sizeof(VecxListPageData)) + behind;
 	lists->page_rows = lists->page_blocks * VECX_LIST_BLOCK;
-	lists->item_bytes = MAXALIGN(offsetof(VecxListItem, bytes) + lists->row_size + lists->code.ncolumns +
-								 lists->code.extra_bytes);
 }
 
 /* Makes index->lists of the quantiser of an index that has lists. */
@@ -45,7 +70,8 @@ VecxListsOpen(VecxIndex *index)
 
 	if (meta->list_code_bytes < 1 || meta->list_code_bytes > 16 * VECX_BASIS_MAX_BYTES ||
 		meta->list_rows < VECX_MIN_LIST_ROWS || meta->list_rows > VECX_MAX_LIST_ROWS ||
-		meta->list_replicas < 1 || meta->list_replicas > VECX_MOST_REPLICAS)
+		meta->list_replicas < 1 || meta->list_replicas > VECX_MOST_REPLICAS ||
+		(meta->list_copies != 0 && meta->list_copies != VECX_CODE_HALF && meta->list_copies != VECX_CODE_SQ8))
 		VecxCorrupted(index->rel, VECX_META_BLKNO, "the metapage has values out of range");
 	lists = MemoryContextAllocZero(index->cxt, sizeof(VecxLists));
 	lists->code = VecxLoadListCode(index);
@@ -53,7 +79,7 @@ VecxListsOpen(VecxIndex *index)
 	lists->list_rows = (int) meta->list_rows;
 	lists->list_entries = (int) VecxListEntries(meta);
 	lists->replicas = (int) meta->list_replicas;
-	lay_out(lists);
+	VecxListsLayOut(lists, (VecxCodeKind) meta->list_copies);
 	if (lists->page_blocks < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -83,7 +109,7 @@ VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta, Size row_size
 	VecxListsQuantizer(index, meta, &wanted);
 	vecx_list_code_plan(&wanted, (VecxMetric) meta->metric, meta->dim, &lists.code);
 	lists.row_size = row_size;
-	lay_out(&lists);
+	VecxListsLayOut(&lists, VecxListsCopies(index));
 	if (lists.page_rows == 0)
 		return LEAST_LIST_ROWS;
 	return Max((LEAST_LIST_ROWS + lists.page_rows - 1) / lists.page_rows * lists.page_rows * 4 / 5,
@@ -92,7 +118,7 @@ VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta, Size row_size
 
 /* An empty page of the list whose first page is head. */
 void
-VecxListPageInit(Page page, BlockNumber head)
+VecxListPageInit(const VecxLists *lists, Page page, BlockNumber head)
 {
 	VecxListPage header;
 
@@ -102,7 +128,9 @@ VecxListPageInit(Page page, BlockNumber head)
 	header->head = header->tail = head;
 	header->forward = header->sibling = InvalidBlockNumber;
 	header->npages = 1;
-	((PageHeader) page)->pd_lower = (LocationIndex) (VecxListPageBlocks(page) - (uint8 *) page);
+	for (int i = 0; i < lists->behind_pages; i++)
+		VecxListPageBehind(page)[i] = InvalidBlockNumber;
+	((PageHeader) page)->pd_lower = (LocationIndex) (VecxListPageBlocks(lists, page) - (uint8 *) page);
 }
 
 /* The header of a locked page if it is one of a list, else NULL. */
@@ -123,7 +151,7 @@ VecxListGetPage(const VecxIndex *index, Page page, BlockNumber blkno)
 static uint8 *
 block_of(const VecxLists *lists, Page page, int row)
 {
-	return VecxListPageBlocks(page) + lists->block_bytes * (row / VECX_LIST_BLOCK);
+	return VecxListPageBlocks(lists, page) + lists->block_bytes * (row / VECX_LIST_BLOCK);
 }
 
 VecxRowEntry *
@@ -147,8 +175,6 @@ VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item
 						VecxListItemCodes(lists, item));
 	vecx_list_put_factors((VecxListFactors *) (block + lists->factors), slot, &entry);
 	memcpy(VecxListRow(lists, page, row), VecxListItemRow(item), lists->row_size);
-	memcpy(block + lists->extra + (Size) slot * lists->code.extra_bytes,
-		   VecxListItemExtra(lists, item), lists->code.extra_bytes);
 }
 
 void
@@ -165,8 +191,6 @@ VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item)
 	item->rescale = entry.rescale;
 	item->sigma = entry.sigma;
 	memcpy(VecxListItemRow(item), VecxListRow(lists, page, row), lists->row_size);
-	memcpy(VecxListItemExtra(lists, item),
-		   block + lists->extra + (Size) slot * lists->code.extra_bytes, lists->code.extra_bytes);
 }
 
 /* Sets the number of rows; those that are there are, and blocks begun. */
@@ -176,7 +200,7 @@ VecxListSetRows(const VecxLists *lists, Page page, int nrows)
 	int			blocks = (nrows + VECX_LIST_BLOCK - 1) / VECX_LIST_BLOCK;
 
 	VecxListPageHeader(page)->nrows = (uint16) nrows;
-	((PageHeader) page)->pd_lower = (LocationIndex) (VecxListPageBlocks(page) - (uint8 *) page +
+	((PageHeader) page)->pd_lower = (LocationIndex) (VecxListPageBlocks(lists, page) - (uint8 *) page +
 													 lists->block_bytes * blocks);
 }
 
@@ -186,6 +210,7 @@ VecxListFreePage(VecxIndex *index, Buffer buf)
 {
 	VecxPageChange change;
 
+	VecxListDropBehind(index, buf, 0);
 	VecxPageBegin(&change, index->rel, buf, index->mode, true);
 	VecxPageInit(change.page, VECX_PAGE_VERTEX);
 	VecxPageCommit(&change);
@@ -233,4 +258,6 @@ VecxListEncode(VecxListEncoder *e, const float *x, const float *y, VecxListItem 
 	item->add = entry.add;
 	item->rescale = entry.rescale;
 	item->sigma = entry.sigma;
+	if (lists->has_copies)
+		vecx_code_encode(&lists->copies, x, VecxListItemCopy(lists, item));
 }

@@ -46,6 +46,8 @@ typedef struct WaitingRow
 	float		lower;
 	float		upper;
 	VecxRowEntry row;
+	uint32		reference;		/* of what is behind it; 0: nothing, or it was looked at */
+	float		product;		/* of the query with its code */
 } WaitingRow;
 
 struct VecxListScan
@@ -57,6 +59,8 @@ struct VecxListScan
 	const VecxRange *range;
 	const VecxFilterQuery *filter;	/* NULL: none */
 	VecxListQuery query;
+	VecxListRefiner *refiner;	/* NULL: nothing is behind rows */
+	uint32		reference;		/* of the first row of the page that is being read; or 0 */
 	float	   *est;			/* [VECX_LIST_BLOCK] */
 	float	   *sigma;
 	bool		restarted;
@@ -157,8 +161,11 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 		ls->seen = palloc(sizeof(float) * ls->seen_cap);
 	}
 	if (probe)
+	{
 		vecx_list_query_init(&index->lists->code, &ls->query, probe->vec,
 							 palloc(vecx_list_query_bytes(&index->lists->code)));
+		ls->refiner = VecxListRefinerMake(index, cxt, &ls->query, probe->vec);
+	}
 	else
 		ls->sweeping = true;
 	ls->sweep_next = VECX_META_BLKNO + 1;
@@ -351,10 +358,24 @@ note_seen(VecxListScan *ls, int n)
 	ls->nseen += n;
 }
 
+/* There is room among the far rows. */
+static void
+keep_waiting(VecxListScan *ls, const WaitingRow *waiting)
+{
+	if (waiting->lower >= ls->near_limit)
+		ls->far[ls->nfar++] = *waiting;
+	else
+	{
+		if (ls->nnear == ls->near_cap)
+			shed_near(ls);
+		push_near(ls, waiting);
+	}
+}
+
 /* Takes up the rows of a block that pass the filter, whose bounds are in est and
  * sigma. */
 static void
-take_block(VecxListScan *ls, const void *rows, int n)
+take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -373,25 +394,22 @@ take_block(VecxListScan *ls, const void *rows, int n)
 		waiting.upper = ls->scored ? ls->est[i] + error : INFINITY;
 		waiting.row = *row;
 		waiting.row.flags = ls->filter && ls->pass[i] == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
-		if (lower >= ls->near_limit)
-			ls->far[ls->nfar++] = waiting;
-		else
-		{
-			if (ls->nnear == ls->near_cap)
-				shed_near(ls);
-			push_near(ls, &waiting);
-		}
+		waiting.reference = ls->reference > 0 ? ls->reference + first + i : 0;
+		waiting.product = ls->scored ? vecx_list_product(&ls->query, sums[i]) : 0;
+		keep_waiting(ls, &waiting);
 	}
 }
 
 static void
-take_page(VecxListScan *ls, Page page, int nrows)
+take_page(VecxListScan *ls, BlockNumber blkno, Page page, int nrows)
 {
 	const VecxLists *lists = ls->index->lists;
-	uint8	   *block = VecxListPageBlocks(page);
+	uint8	   *block = VecxListPageBlocks(lists, page);
 
 	make_room(ls, nrows);
 	ls->rows_read += nrows;
+	ls->reference = ls->scored && ls->refiner ?
+		VecxListRefinerPage(ls->refiner, blkno, page, &ls->list) : 0;
 	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK, block += lists->block_bytes)
 	{
 		uint32		sums[VECX_LIST_BLOCK];
@@ -410,7 +428,7 @@ take_page(VecxListScan *ls, Page page, int nrows)
 				note_seen(ls, n);
 		}
 		if (any || ls->range->active)
-			take_block(ls, block + lists->rows, n);
+			take_block(ls, block + lists->rows, n, sums, first);
 	}
 }
 
@@ -451,7 +469,7 @@ read_page(VecxListScan *ls, BlockNumber blkno)
 		/* an empty one may be in the making, to be filled before it is led to */
 		if (header->nrows > 0 && VecxIdSetAdd(&ls->pages, VecxIdMake(blkno, PAGE_READ)))
 		{
-			take_page(ls, page, header->nrows);
+			take_page(ls, blkno, page, header->nrows);
 			ls->had_rows = true;
 		}
 		if (header->flags & VECX_LIST_MOVED)
@@ -725,6 +743,32 @@ VecxListScanPeek(VecxListScan *ls, float *lower)
 	return true;
 }
 
+/* Looks at what is behind the row of the least lower bound. */
+static void
+refine_first(VecxListScan *ls)
+{
+	WaitingRow	waiting = pop_near(ls);
+
+	VecxListRefine(ls->refiner, waiting.reference, &waiting.row.tid, waiting.product,
+				   &waiting.lower, &waiting.upper);
+	waiting.reference = 0;
+	make_room(ls, 1);
+	keep_waiting(ls, &waiting);
+}
+
+/* Makes sure that bounds below a limit are the best to be had. */
+void
+VecxListScanSettle(VecxListScan *ls, float limit)
+{
+	float		lower;
+
+	while (ls->refiner && VecxListScanPeek(ls, &lower) && lower < limit && ls->near[0].reference > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		refine_first(ls);
+	}
+}
+
 /* Remembers that a row leaves; false if it has left before. */
 static bool
 give(VecxListScan *ls, const ItemPointerData *tid)
@@ -745,12 +789,18 @@ give(VecxListScan *ls, const ItemPointerData *tid)
 }
 
 /* Takes out the row of the least lower bound, with its bounds; false if it has
- * left before.  VecxListScanPeek was called. */
+ * left before, or waits with better bounds now.  VecxListScanPeek was called. */
 bool
 VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper)
 {
-	WaitingRow	waiting = pop_near(ls);
+	WaitingRow	waiting;
 
+	if (ls->near[0].reference > 0)
+	{
+		refine_first(ls);
+		return false;
+	}
+	waiting = pop_near(ls);
 	*lower = waiting.lower;
 	*upper = waiting.upper;
 	*row = waiting.row;

@@ -326,8 +326,8 @@ write_page(Split *s, const Part *part, const BlockNumber *blocks, int npages, in
 	VecxPageChange change;
 
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	VecxPageBegin(&change, index->rel, buf, index->mode, true);
-	VecxListPageInit(change.page, blocks[0]);
+	VecxListFillBehind(index, buf, part->items + lists->item_bytes * first, nrows);
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
 	VecxListSetRows(lists, change.page, nrows);
 	for (int row = 0; row < nrows; row++)
 		VecxListPut(lists, change.page, row,
@@ -364,7 +364,7 @@ write_part(Split *s, Part *part, BlockNumber sibling)
 		CHECK_FOR_INTERRUPTS();
 		blocks[i] = BufferGetBlockNumber(buf);
 		VecxPageBegin(&change, index->rel, buf, index->mode, true);
-		VecxListPageInit(change.page, blocks[0]);
+		VecxListPageInit(index->lists, change.page, blocks[0]);
 		VecxPageCommit(&change);
 		UnlockReleaseBuffer(buf);
 	}
@@ -388,39 +388,26 @@ note_copied(VecxIndex *index, BlockNumber head, BlockNumber forward)
 	UnlockReleaseBuffer(buf);
 }
 
-/* Removes what was copied from a page of an old list, and says where it went.
- * Rows are in the order in which read_rows met them, from *at on. */
+/* Says on a page of the old list where its rows went, and removes those that were
+ * copied.  Rows are in the order in which read_rows met them, from *at on. */
 static BlockNumber
 empty_page(Split *s, BlockNumber blkno, int *at)
 {
 	VecxIndex  *index = s->index;
-	VecxListItem *item = palloc0(index->lists->item_bytes);
 	Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_LIST);
 	VecxPageChange change;
-	int			nrows;
-	int			kept = 0;
 	BlockNumber next;
+	int			nrows;
 
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
 	nrows = VecxListPageHeader(change.page)->nrows;
-	for (int i = 0; i < nrows; i++)
-	{
-		if (s->moved[(*at)++])
-			continue;
-		if (kept < i)
-		{
-			VecxListGet(index->lists, change.page, i, item);
-			VecxListPut(index->lists, change.page, kept, item);
-		}
-		kept++;
-	}
-	VecxListSetRows(index->lists, change.page, kept);
 	VecxListPageHeader(change.page)->forward = s->parts[0].head;
 	VecxListPageHeader(change.page)->flags |= VECX_LIST_MOVED;
 	next = VecxPageGetOpaque(change.page)->next;
 	VecxPageCommit(&change);
+	VecxListRemove(index, buf, s->moved + *at);
+	*at += nrows;
 	UnlockReleaseBuffer(buf);
-	pfree(item);
 	return next;
 }
 

@@ -140,6 +140,19 @@ run(VecxListTrainer *t, const VecxClusters *clusters, MemoryContext cxt, size_t 
 	return train(t->index, &sample, cxt, nbytes);
 }
 
+/* BEHIND pages of a LIST page with this quantiser. */
+static int
+behind_pages(const VecxIndex *index, const uint8 *bytes, size_t nbytes)
+{
+	VecxLists	lists;
+
+	memset(&lists, 0, sizeof(lists));
+	(void) vecx_list_code_bind(&lists.code, bytes, nbytes);
+	lists.row_size = sizeof(VecxRowEntry) + index->filters->nbytes;
+	VecxListsLayOut(&lists, (VecxCodeKind) index->meta.list_copies);
+	return lists.behind_pages;
+}
+
 /* Writes the quantiser, trained by t, or without rows if that is NULL. */
 static void
 write_code(VecxIndex *index, ForkNumber fork, VecxListTrainer *t, const VecxClusters *clusters)
@@ -153,6 +166,8 @@ write_code(VecxIndex *index, ForkNumber fork, VecxListTrainer *t, const VecxClus
 
 	index->meta.list_code = VecxBlobWrite(index->rel, fork, VECX_WRITE_DIRECT, bytes, nbytes);
 	index->meta.list_code_bytes = (uint32) nbytes;
+	index->meta.list_copies = (uint8) VecxListsCopies(index->rel);
+	index->meta.list_behind = (uint8) behind_pages(index, bytes, nbytes);
 	VecxMetaWrite(index->rel, fork, VECX_WRITE_DIRECT, &index->meta);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

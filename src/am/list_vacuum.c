@@ -15,32 +15,6 @@
 
 #include "am/list.h"
 
-/* Removes the dead rows of a page; the last ones take their places. */
-static void
-remove_rows(VecxIndex *index, Buffer buf, const bool *dead, int nrows)
-{
-	const VecxLists *lists = index->lists;
-	VecxListItem *item = palloc0(lists->item_bytes);
-	VecxPageChange change;
-	int			end = nrows;
-
-	VecxPageBegin(&change, index->rel, buf, index->mode, false);
-	for (int i = 0; i < end; i++)
-	{
-		if (!dead[i])
-			continue;
-		while (end > i && dead[end - 1])
-			end--;
-		if (end <= i)
-			break;
-		VecxListGet(lists, change.page, --end, item);
-		VecxListPut(lists, change.page, i, item);
-	}
-	VecxListSetRows(lists, change.page, end);
-	VecxPageCommit(&change);
-	pfree(item);
-}
-
 /*
  * VACUUM of one page, which is exclusively locked.  True if it was of a list that
  * is gone and is free now: the caller tells the free space map.
@@ -79,7 +53,7 @@ VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callbac
 		nremoved += dead[i];
 	}
 	if (ndead > 0)
-		remove_rows(index, buf, dead, nrows);
+		VecxListRemove(index, buf, dead);
 	*live += nlive;
 	*removed += nremoved;
 	pfree(dead);

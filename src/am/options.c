@@ -40,6 +40,14 @@ static relopt_enum_elt_def quantizer_values[] =
 	{NULL}
 };
 
+static relopt_enum_elt_def rerank_values[] =
+{
+	{"heap", VECX_RERANK_HEAP},
+	{"sq8", VECX_RERANK_SQ8},
+	{"half", VECX_RERANK_HALF},
+	{NULL}
+};
+
 static relopt_enum_elt_def pq_training_values[] =
 {
 	{"kmeans", VECX_PQ_KMEANS},
@@ -156,6 +164,11 @@ vecxAmInit(void)
 	add_string_reloption(vecx_relopt_kind, "pq_queries",
 						 "Column of queries for the training of quantizer = pq, as table.column",
 						 NULL, check_pq_queries, AccessExclusiveLock);
+	add_enum_reloption(vecx_relopt_kind, "rerank",
+					   "What the nearest rows of lists are looked up in: the table, or copies in the index",
+					   rerank_values, VECX_RERANK_HEAP,
+					   "Valid values are \"heap\", \"sq8\" and \"half\".",
+					   AccessExclusiveLock);
 
 	add_int_reloption(vecx_relopt_kind, "replicas",
 					  "Lists that a row is put into at most, with structure = lists",
@@ -219,6 +232,7 @@ vecxoptions(Datum reloptions, bool validate)
 		{"pq_m", RELOPT_TYPE_INT, offsetof(VecxOptions, pq_m)},
 		{"pq_training", RELOPT_TYPE_ENUM, offsetof(VecxOptions, pq_training)},
 		{"pq_queries", RELOPT_TYPE_STRING, offsetof(VecxOptions, pq_queries)},
+		{"rerank", RELOPT_TYPE_ENUM, offsetof(VecxOptions, rerank)},
 		{"target_recall", RELOPT_TYPE_REAL, offsetof(VecxOptions, target_recall)},
 		{"auto_calibrate", RELOPT_TYPE_BOOL, offsetof(VecxOptions, auto_calibrate)},
 	};

@@ -28,6 +28,8 @@
 #define VECX_PAGE_SIDE			6	/* rows whose vector cannot be scored */
 #define VECX_PAGE_TREE			7	/* the value tree: vtree.h */
 #define VECX_PAGE_LIST			8	/* rows of posting lists; see list.h */
+#define VECX_PAGE_BEHIND		9	/* what belongs to rows of a LIST page */
+#define VECX_LAST_PAGE_KIND		VECX_PAGE_BEHIND
 
 typedef struct VecxPageOpaqueData
 {
@@ -238,7 +240,8 @@ typedef struct VecxMetaPageData
 	uint32		list_code_bytes;
 	uint32		list_rows;		/* rows that lists are made for */
 	uint16		list_replicas;	/* lists that a row goes to, at most */
-	uint16		unused2;
+	uint8		list_copies;	/* VecxCodeKind of copies of their vectors, 0: none */
+	uint8		list_behind;	/* BEHIND pages of a LIST page, at most */
 	uint32		lists_closed;	/* since VACUUM has looked for such */
 	uint32		unused3;
 } VecxMetaPageData;

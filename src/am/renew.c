@@ -62,8 +62,8 @@ guess_vertices(VecxIndex *index)
 
 	/* most pages are those of lists */
 	if (index->lists)
-		return (int64) RelationGetNumberOfBlocks(index->rel) * index->lists->page_rows /
-			index->lists->list_rows;
+		return (int64) (VecxListPagesAmong(RelationGetNumberOfBlocks(index->rel), &index->meta) *
+						index->lists->page_rows / index->lists->list_rows);
 	return (int64) RelationGetNumberOfBlocks(index->rel) *
 		Max(VECX_PAGE_CAPACITY / size, 1);
 }

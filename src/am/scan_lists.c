@@ -52,7 +52,7 @@ cost_of_lists(const VecxScan *so, double probes)
 	const VecxLists *lists = so->index->lists;
 
 	/* no more than there are */
-	probes = Min(probes, (double) RelationGetNumberOfBlocks(so->index->rel) * lists->page_rows /
+	probes = Min(probes, VecxListPagesAmong(RelationGetNumberOfBlocks(so->index->rel), &so->index->meta) * lists->page_rows /
 				 lists->list_entries);
 	return probes * (COST_OF_LIST + lists->list_entries * COST_OF_ROW) +
 		LOOKUPS_ANYWAY * lookup_cost(so);

@@ -127,6 +127,8 @@ comes_next(VecxScan *so, const VecxOpened *vertex)
 
 	if (so->strict)
 		return false;			/* which compares exact distances */
+	if (so->lists)
+		VecxListScanSettle(so->lists, upper);
 	if (pending_bound(so, &bound) && upper > bound)
 		return false;
 	return so->ready.n == 0 ||

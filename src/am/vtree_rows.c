@@ -44,7 +44,7 @@ count_rows(VecxIndex *index)
 	for (int column = 0; column < index->filters->ncolumns; column++)
 		if (index->filters->columns[column].kind != VECX_FILTER_ARRAY)
 			return Max(VecxTreeCount(index, (uint16) column, 0, PG_UINT64_MAX), 1);
-	return Max((double) RelationGetNumberOfBlocks(index->rel) * index->lists->page_rows / 2, 1);
+	return Max(VecxListPagesAmong(RelationGetNumberOfBlocks(index->rel), &index->meta) * index->lists->page_rows / 2, 1);
 }
 
 static int

@@ -231,6 +231,13 @@ check_page(Check *c, BlockNumber blkno, Page page)
 			check_plain_page(c, blkno, page);
 			VecxListCheckPage(c->lists, blkno, page);
 			break;
+		case VECX_PAGE_BEHIND:
+			if (!c->lists)
+				VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
+						   "a page is of a kind that should not be there", "kind=%u", opaque->kind);
+			check_plain_page(c, blkno, page);
+			VecxListCheckBehind(c->lists, blkno, page);
+			break;
 		default:
 			if (opaque->kind != VECX_PAGE_META || blkno != VECX_META_BLKNO)
 				VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,

@@ -47,10 +47,44 @@ check_item(VecxListCheck *c, BlockNumber blkno, int row)
 	entry.rescale = c->item->rescale;
 	entry.sigma = c->item->sigma;
 	entry.codes = VecxListItemCodes(c->index->lists, c->item);
-	entry.extra = VecxListItemExtra(c->index->lists, c->item);
+	entry.extra = NULL;
 	if (!vecx_list_entry_check(code, &entry))
 		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a row's code is not one",
 				   "row=%d", row);
+}
+
+/* What is behind the rows of a page, as far as it is on one BEHIND page. */
+static void
+check_behind_rows(VecxListCheck *c, BlockNumber blkno, Page page, int place)
+{
+	const VecxLists *lists = c->index->lists;
+	int			nrows = VecxListPageHeader(page)->nrows;
+	BlockNumber behind = VecxListPageBehind(page)[place];
+	int			row = place * lists->behind_rows;
+	Buffer		buf;
+
+	if (behind == InvalidBlockNumber && row >= nrows)
+		return;
+	if (behind == VECX_META_BLKNO || behind >= c->nblocks)
+		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a list leads out of the index",
+				   "place=%d behind=%u", place, behind);
+	buf = ReadBuffer(c->index->rel, behind);
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	for (; row < nrows && row / lists->behind_rows == place; row++)
+	{
+		const VecxBehindEntry *entry = VecxBehindFind(lists, BufferGetPage(buf), blkno, row,
+													  &VecxListRow(lists, page, row)->tid);
+
+		if (!entry)
+			VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a row of a list lacks what is behind it",
+					   "row=%d behind=%u", row, behind);
+		if (!vecx_list_extra_check(&lists->code, entry->bytes) ||
+			(lists->has_copies &&
+			 !vecx_code_check(&lists->copies, entry->bytes + lists->code.extra_bytes)))
+			VecxDamage(c->index->rel, behind, InvalidOffsetNumber, "what is behind a row is not a code",
+					   "row=%d of page=%u", row, blkno);
+	}
+	UnlockReleaseBuffer(buf);
 }
 
 /* A private copy of a page. */
@@ -59,7 +93,7 @@ VecxListCheckPage(VecxListCheck *c, BlockNumber blkno, Page page)
 {
 	const VecxLists *lists = c->index->lists;
 	VecxListPage header = VecxListPageHeader(page);
-	Size		used = MAXALIGN(SizeOfPageHeaderData) + MAXALIGN(sizeof(VecxListPageData));
+	Size		used = MAXALIGN(SizeOfPageHeaderData) + lists->blocks;
 	int			blocks;
 
 	if (((PageHeader) page)->pd_lower < used || header->nrows > lists->page_rows)
@@ -81,6 +115,30 @@ VecxListCheckPage(VecxListCheck *c, BlockNumber blkno, Page page)
 		VecxListGet(lists, page, row, c->item);
 		check_item(c, blkno, row);
 	}
+	for (int place = 0; place < lists->behind_pages; place++)
+		check_behind_rows(c, blkno, page, place);
+}
+
+/* A private copy of a BEHIND page: that of a row, or of none by now. */
+void
+VecxListCheckBehind(VecxListCheck *c, BlockNumber blkno, Page page)
+{
+	VecxBehindPage header = VecxBehindPageHeader(page);
+	bool		named = false;
+	Buffer		buf;
+
+	if (header->owner == VECX_META_BLKNO || header->owner >= c->nblocks ||
+		header->place >= c->index->lists->behind_pages)
+		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a page behind a list has a header that cannot be",
+				   "owner=%u place=%u", header->owner, header->place);
+	buf = ReadBuffer(c->index->rel, header->owner);
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	if (VecxListGetPage(c->index, BufferGetPage(buf), header->owner))
+		named = VecxListPageBehind(BufferGetPage(buf))[header->place] == blkno;
+	UnlockReleaseBuffer(buf);
+	if (!named)
+		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a page is behind none of a list",
+				   "owner=%u place=%u", header->owner, header->place);
 }
 
 /* Notes the TIDs of a page of the list at hand. */

@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "kernel/kernel.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/array.h"
@@ -23,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "am/list.h"
 #include "verify/verify.h"
 
 #define RERANK		10			/* times k rows are looked at again */
@@ -80,7 +82,7 @@ static const struct
 
 /* Bits a dimension that codes in blocks are tried with: RaBitQ, and PQ by the
  * dimensions that share one of its bits. */
-static const int block_bits[] = {4, 2, 1};
+static const int block_bits[] = {7, 5, 4, 2, 1};
 static const int pq_dims_a_bit[] = {1, 2, 4};
 
 /* ---- recall ---- */
@@ -344,6 +346,47 @@ report_vertex_codes(Report *report)
 	}
 }
 
+/* The options that give a code in blocks, if blocks of it fit a page. */
+static void
+set_list_options(Report *report, const VecxListOptions *wanted, Trial *result)
+{
+	const VecxOpSpec *spec = report->sample.index.spec;
+	uint32		dim = report->sample.index.meta.dim;
+	bool		pq = wanted->quantizer == VECX_LIST_PQ;
+	VecxLists	lists;
+	Datum		options[5];
+	int			n = 0;
+	StringInfoData line;
+
+	memset(&lists, 0, sizeof(lists));
+	vecx_list_code_plan(wanted, spec->metric, dim, &lists.code);
+	lists.row_size = sizeof(VecxRowEntry);
+	VecxListsLayOut(&lists, 0);
+	if (lists.page_rows == 0 || spec->metric == VECX_METRIC_L1)
+		return;
+	options[n++] = CStringGetTextDatum("structure=lists");
+	options[n++] = CStringGetTextDatum(pq ? "quantizer=pq" : "quantizer=rabitq");
+	options[n++] = CStringGetTextDatum(psprintf("bits=%u", wanted->bits));
+	if (pq)
+	{
+		options[n++] = CStringGetTextDatum(psprintf("pq_m=%u", wanted->pq_m));
+		options[n++] = CStringGetTextDatum(psprintf("pq_training=%s", vecx_pq_training_name(wanted->training)));
+	}
+	initStringInfo(&line);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *option = TextDatumGetCString(options[i]);
+		char	   *equals = strchr(option, '=');
+
+		*equals = '\0';
+		appendStringInfo(&line, "%s%s = %s", i > 0 ? ", " : "", option, equals + 1);
+	}
+	result->options = MemoryContextStrdup(report->sample.cxt, line.data);
+	result->index_bytes = VecxEstimateIndexBytes(report->name, spec, dim,
+												 PointerGetDatum(construct_array(options, n, TEXTOID, -1, false, TYPALIGN_INT)),
+												 (double) report->sample.seen);
+}
+
 static void
 report_block_code(Report *report, VecxListQuantizer quantizer, int bits, int m,
 				  VecxPqTraining training)
@@ -358,6 +401,7 @@ report_block_code(Report *report, VecxListQuantizer quantizer, int bits, int m,
 	result->pq_m = m;
 	result->pq_training = quantizer == VECX_LIST_PQ ? vecx_pq_training_name(training) : NULL;
 	try_block_code(report, &options, result);
+	set_list_options(report, &options, result);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(report->cxt);
 }

@@ -39,8 +39,10 @@ typedef struct Info
 	uint32	   *rows_of;		/* of lists, by their first pages */
 	double		list_squares;	/* sum of the squares of these */
 	int64		list_pages;		/* of the longest list */
-	int64		kind_bytes[VECX_PAGE_LIST + 1];
+	int64		kind_bytes[VECX_LAST_PAGE_KIND + 1];
 	int64		free_bytes;
+	int64	   *usage;			/* [ncolumns][1 << bits] of PQ: rows with each code; else NULL */
+	VecxListItem *item;
 } Info;
 
 static const char *const metric_names[] = {
@@ -133,6 +135,37 @@ count_side_rows(Info *info, Page page)
 }
 
 static void
+count_codes(Info *info, Page page, int nrows)
+{
+	const VecxLists *lists = info->index->lists;
+	const uint8 *codes = VecxListItemCodes(lists, info->item);
+
+	for (int row = 0; row < nrows; row++)
+	{
+		VecxListGet(lists, page, row, info->item);
+		for (uint32 c = 0; c < lists->code.ncolumns; c++)
+			info->usage[(c << lists->code.bits) + codes[c]]++;
+	}
+}
+
+/* How evenly codes are used: the mean of the columns' entropies, in that of equal use. */
+static double
+usage_entropy(const Info *info)
+{
+	const VecxListCode *code = &info->index->lists->code;
+	double		sum = 0;
+
+	for (uint32 i = 0; i < code->ncolumns << code->bits; i++)
+	{
+		double		share = (double) info->usage[i] / (double) info->list_rows;
+
+		if (share > 0)
+			sum -= share * log2(share);
+	}
+	return sum / code->ncolumns / code->bits;
+}
+
+static void
 count_list_page(Info *info, BlockNumber blkno, Page page)
 {
 	VecxListPage header = VecxListGetPage(info->index, page, blkno);
@@ -141,6 +174,8 @@ count_list_page(Info *info, BlockNumber blkno, Page page)
 	for (int i = 0; i < header->nrows; i++)
 		copies += (VecxListRow(info->index->lists, page, i)->flags & VECX_ROW_COPY) != 0;
 	info->rows += header->nrows - copies;
+	if (info->usage)
+		count_codes(info, page, header->nrows);
 	info->list_rows += header->nrows;
 	info->list_copies += copies;
 	if (header->head < info->nblocks)
@@ -163,8 +198,8 @@ count_page(Info *info, BlockNumber blkno, Page page)
 	int			kind = VecxPageGetOpaque(page)->kind;
 	Size		room = PageGetExactFreeSpace(page);
 
-	if (kind < VECX_PAGE_META || kind > VECX_PAGE_LIST ||
-		(kind == VECX_PAGE_LIST && !info->index->lists))
+	if (kind < VECX_PAGE_META || kind > VECX_LAST_PAGE_KIND ||
+		(kind >= VECX_PAGE_LIST && !info->index->lists))
 		VecxCorrupted(info->index->rel, blkno, "a page is of a kind that does not exist");
 	if (kind == VECX_PAGE_META || kind == VECX_PAGE_MODEL)
 		room = 0;				/* never used for anything else */
@@ -188,6 +223,13 @@ count_index(Info *info)
 
 	info->index = VecxIndexOpen(info->target.rel, CurrentMemoryContext);
 	info->nblocks = RelationGetNumberOfBlocks(info->target.rel);
+	if (info->index->lists && info->index->lists->code.quantizer == VECX_LIST_PQ)
+	{
+		const VecxLists *lists = info->index->lists;
+
+		info->usage = palloc0(sizeof(int64) * (lists->code.ncolumns << lists->code.bits));
+		info->item = palloc0(lists->item_bytes);
+	}
 	VecxIdSetInitBitmap(&info->live, CurrentMemoryContext, info->nblocks);
 	VecxIdSetInitBitmap(&info->linked, CurrentMemoryContext, info->nblocks);
 	if (info->index->lists)
@@ -234,8 +276,8 @@ make_result(const Info *info, TupleDesc desc)
 	const VecxBasis *basis = &VecxCurrentModel(info->index)->basis;
 	const VecxLists *lists = info->index->lists;
 	double		mean = (double) info->list_rows / (double) Max(info->lists, 1);
-	Datum		values[41];
-	bool		nulls[41] = {false};
+	Datum		values[44];
+	bool		nulls[44] = {false};
 	int64		trained = 0;
 	int			n = 0;
 
@@ -281,7 +323,7 @@ make_result(const Info *info, TupleDesc desc)
 	values[n++] = Float8GetDatum(mean);
 	values[n++] = Int64GetDatum(info->list_pages);
 	nulls[n] = !lists;
-	values[n++] = Float8GetDatum(lists ? 8.0 * (double) lists->block_bytes / VECX_LIST_BLOCK : 0);
+	values[n++] = Float8GetDatum(lists ? 8.0 * ((double) lists->block_bytes / VECX_LIST_BLOCK + (double) lists->behind_bytes) : 0);
 	nulls[n] = !lists;
 	values[n++] = Int32GetDatum(meta->list_replicas);
 	nulls[n] = info->list_rows == info->list_copies;
@@ -289,6 +331,11 @@ make_result(const Info *info, TupleDesc desc)
 	nulls[n] = info->list_rows == 0;
 	values[n++] = Float8GetDatum(sqrt(Max(info->list_squares / (double) Max(info->lists, 1) - mean * mean, 0)) /
 								 Max(mean, 1));
+	values[n++] = Int64GetDatum(info->kind_bytes[VECX_PAGE_BEHIND]);
+	nulls[n] = !info->usage || info->list_rows == 0;
+	values[n++] = Float8GetDatum(info->usage && info->list_rows > 0 ? usage_entropy(info) : 0);
+	nulls[n] = !info->usage;
+	values[n++] = Int32GetDatum(lists ? (int32) lists->code.trained_rows : 0);
 	Assert(n == lengthof(values) && n == desc->natts);
 	return heap_form_tuple(desc, values, nulls);
 }

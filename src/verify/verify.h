@@ -115,6 +115,7 @@ extern void VecxRowCheckFinish(VecxRowCheck *rows, bool with_table);
 typedef struct VecxListCheck VecxListCheck;
 extern VecxListCheck *VecxListCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows);
 extern void VecxListCheckPage(VecxListCheck *lists, BlockNumber blkno, Page page);
+extern void VecxListCheckBehind(VecxListCheck *lists, BlockNumber blkno, Page page);
 extern void VecxListCheckList(VecxListCheck *lists, BlockNumber blkno, OffsetNumber off,
 							  BlockNumber head);
 

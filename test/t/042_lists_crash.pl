@@ -1,7 +1,7 @@
 # Posting lists through crashes: the server is killed while sessions insert, so that
 # lists are split, delete and vacuum.  After each restart the index is whole and
 # nothing committed is lost; a standby compares every page, answers alike, and
-# can be promoted.
+# can be promoted.  A second index has copies of vectors behind its rows.
 
 use strict;
 use warnings;
@@ -13,11 +13,28 @@ use VecxTest;
 my $pair = crash_pair(
 	dim => 64,
 	items => 'WITH (structure = lists, list_rows = 32)',
-	volatile => 'WITH (structure = lists)');
+	volatile => 'WITH (structure = lists, quantizer = pq)');
 my ($node, $standby) = @{$pair}{qw(node standby)};
 my $writer = writer_script(30, 10);
 
-crash_round($pair, $_, 1000 * $_ + 137, $writer, $writer, vacuum_script(200)) foreach 1 .. 3;
+my $behind_ids = q{
+	SET enable_seqscan = off;
+	SET enable_sort = off;
+	SELECT count(*), count(DISTINCT id), coalesce(sum(id), 0)
+	FROM (SELECT id FROM items ORDER BY v <=> (SELECT v FROM queries WHERE id = 1) OFFSET 0) s WHERE id > 0};
+my $table_ids = 'SELECT count(*), count(DISTINCT id), coalesce(sum(id), 0) FROM items WHERE id > 0';
+
+$node->safe_psql('postgres',
+	'CREATE INDEX items_behind_idx ON items USING vecx (v vector_cosine_ops) WITH (structure = lists, list_rows = 32, rerank = sq8)');
+foreach my $round (1 .. 3)
+{
+	crash_round($pair, $round, 1000 * $round + 137, $writer, $writer, vacuum_script(200));
+	check_index($node, 'items_behind_idx', "with copies, after crash $round");
+	is($node->safe_psql('postgres', $behind_ids), $node->safe_psql('postgres', $table_ids),
+		"crash $round: the index with copies returns every row");
+	same_answers($node, $standby, $behind_ids, "crash $round: the standby's index with copies returns the same rows");
+}
+cmp_ok($node->safe_psql('postgres', q{SELECT bytes_behind FROM vecx_info('items_behind_idx')}), '>', 0, 'there are copies');
 cmp_ok($node->safe_psql('postgres', q{SELECT lists FROM vecx_info('items_v_idx')}), '>', 20, 'lists were split');
 
 # The standby takes over, and goes on where the primary stopped.
