@@ -34,8 +34,8 @@ typedef struct BenchEngineDef
 	const char *extension;
 	const char *schema;			/* where CREATE EXTENSION puts it */
 	const char *am;
-	const char *options;		/* of CREATE INDEX, "" for the defaults */
-	const char *width;			/* the setting that holds the search width */
+	const char *options;		/* of CREATE INDEX, "" for the defaults; NULL: by the rows */
+	const char *width;			/* the setting that holds the search width, or the lists to read */
 	bool		half;			/* index the column cast to halfvec */
 } BenchEngineDef;
 

@@ -158,9 +158,9 @@ def curve_of(rowset, engine):
     return named(rowset['curves'], 'engine', engine)
 
 
-def best_peer(rowset, recall, value):
-    """The lower cost of pgvector's two builds, and whose it is."""
-    found = [(at_recall(curve_of(rowset, name), recall, value), name) for name in PEERS]
+def best_peer(rowset, recall, value, peers=PEERS):
+    """The lower cost of pgvector's two builds, or of other peers, and whose it is."""
+    found = [(at_recall(curve_of(rowset, name), recall, value), name) for name in peers]
     return min([f for f in found if f[0] is not None], default=(None, None))
 
 
@@ -175,15 +175,15 @@ def per_second(us):
     return us and 1e6 / us
 
 
-def speed_rows(rowset, recall, value, key, what, limits):
+def speed_rows(rowset, recall, value, key, what, limits, engine='vecx', peers=PEERS, whose='pgvector'):
     """Queries a second; above the floor of SQL where that is most of the time."""
-    mine = curve_of(rowset, 'vecx')
+    mine = curve_of(rowset, engine)
     own = at_recall_somehow(mine, recall, value)
-    peer, name = best_peer(rowset, recall, value)
-    check = f'{what} at recall {recall}, pgvector'
+    peer, name = best_peer(rowset, recall, value, peers)
+    check = f'{what} at recall {recall}, {whose}'
     if own is None or peer is None:
         return [speed(check, per_second(own), per_second(peer), limits)]
-    floors = [curve_of(rowset, n)['floor'][key] for n in ('vecx', name)]
+    floors = [curve_of(rowset, n)['floor'][key] for n in (engine, name)]
     above = [own - floors[0], peer - floors[1]]
     # Noise alone must not invoke the rule of the floor: best rounds have to agree.
     applies = limits and floors[0] > own / 2 and mine['floor']['best_us'] > at_recall_somehow(mine, recall, best_us) / 2

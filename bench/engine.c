@@ -17,6 +17,9 @@ static const BenchEngineDef engines[] = {
 	{"pgvector-64", "vector", "pgv", "hnsw", "m = 16, ef_construction = 64", "hnsw.ef_search", false},
 	{"pgvector-200", "vector", "pgv", "hnsw", "m = 16, ef_construction = 200", "hnsw.ef_search", false},
 	{"pgvector-half", "vector", "pgv", "hnsw", "m = 16, ef_construction = 200", "hnsw.ef_search", true},
+	{"lists", "vecx", "vecx", "vecx", "structure = lists", "vecx.probes", false},
+	{"lists-pq", "vecx", "vecx", "vecx", "structure = lists, quantizer = pq", "vecx.probes", false},
+	{"ivfflat", "vector", "pgv", "ivfflat", NULL, "ivfflat.probes", false},
 };
 
 const BenchEngineDef *
@@ -83,6 +86,13 @@ bench_extension_ready(PGconn *conn, const BenchEngineDef *def)
 	return bench_value(conn, "SELECT extversion FROM pg_extension WHERE extname = '%s'", def->extension);
 }
 
+/* What pgvector recommends for its lists, up to a million rows. */
+static char *
+ivfflat_options(int nrows)
+{
+	return bench_format("lists = %d", nrows < 10000 ? 10 : nrows / 1000);
+}
+
 /*
  * Fills run->engine with those named that can be used.  fresh names an
  * extension to be dropped first with all that was loaded for it.
@@ -113,7 +123,7 @@ bench_engines_prepare(BenchRun *run, char **names, int nnames, const char *fresh
 		e->def = def;
 		e->version = version;
 		if (e->options == NULL)
-			e->options = bench_format("%s", def->options);
+			e->options = def->options ? bench_format("%s", def->options) : ivfflat_options(run->base.nrows);
 		e->table = table_name(run->set->name, def->name);
 		e->index = bench_format("%s_idx", e->table);
 		run->nengines++;
