@@ -165,6 +165,7 @@ RESET vecx.scan_order;
 SET vecx.probes = 1000;
 SELECT count(*) FROM (SELECT id FROM grown ORDER BY v <-> made_vector(1, 64) LIMIT 10) s;
 SELECT batches AS lists, width FROM vecx_last_scan() \gset all_
+SELECT heap_fetches < 500 AS few_fetches FROM vecx_last_scan();
 SET vecx.probe_ratio = 1.05;
 SELECT count(*) FROM (SELECT id FROM grown ORDER BY v <-> made_vector(1, 64) LIMIT 10) s;
 SELECT batches < :all_lists AS fewer, width = :all_width AS same_width FROM vecx_last_scan();
@@ -180,13 +181,32 @@ SELECT * FROM lists_test('grown', '<->', 5);
 RESET vecx.probes;
 SELECT rows, count(*) > 0 AS points, max(recall) > 0.99 AS all_found FROM vecx_curve('grown_l2') GROUP BY rows ORDER BY rows;
 
+-- measured anew: with rows of the index, with given queries, by ANALYZE when there is
+-- no curve or the index has grown, but given queries count more
+SELECT vecx_calibrate('grown_l2');
+SELECT DISTINCT source, vertices = (SELECT lists FROM vecx_info('grown_l2')) AS all_lists FROM vecx_curve('grown_l2');
+SELECT * FROM lists_test('grown', '<->', 5);
+SELECT vecx_recall('grown_l2', samples => 40) > 0.9 AS good;
+SELECT vecx_calibrate('grown_l2', 'made', 'v');
+SELECT DISTINCT source, queries > 900 AS many FROM vecx_curve('grown_l2');
+ANALYZE grown;
+SELECT DISTINCT source FROM vecx_curve('grown_l2');
+CREATE TABLE few (v vector(64));
+INSERT INTO few SELECT made_vector(i, 64) FROM generate_series(1, 10) i;
+SELECT vecx_calibrate('grown_l2', 'few', 'v');
+CREATE INDEX few_l2 ON few USING vecx (v) WITH (structure = lists);
+SELECT vecx_calibrate('few_l2');
+SELECT count(*) FROM vecx_curve('few_l2');
+INSERT INTO few SELECT made_vector(i, 64) FROM generate_series(11, 500) i;
+ANALYZE few;
+SELECT DISTINCT source, queries > 40 AS many FROM vecx_curve('few_l2');
+DROP TABLE few;
+
 -- what is not supported says so
 CREATE INDEX ON made USING vecx (v vector_l1_ops) WITH (structure = lists);
 CREATE INDEX ON made USING vecx (v) WITH (structure = lists, quantizer = sq8);
 
 CREATE INDEX ON made USING vecx (v) WITH (structure = tree);
-SELECT vecx_calibrate('grown_l2');
-SELECT vecx_recall('grown_l2');
 SELECT vecx_recall('grown_l2', queries => 'made', query_column => 'v', samples => 20) > 0.9 AS good;
 
 DROP TABLE made, grown, nothing;

@@ -604,8 +604,8 @@ VecxCodesAreFine(const VecxIndex *index)
 		(kind < VECX_CODE_RABITQ1 || kind >= VECX_CODE_RABITQ1 + FINE_BITS - 1);
 }
 
-static bool
-is_old(const VecxMetaPageData *meta, BlockNumber nblocks)
+bool
+VecxCurveIsOld(const VecxMetaPageData *meta, BlockNumber nblocks)
 {
 	const VecxCurveData *curve = &meta->curve;
 
@@ -622,7 +622,7 @@ VecxCurveIsWanted(VecxIndex *index)
 
 	return (!options || options->auto_calibrate) && !index->lists && VecxCodesAreFine(index) &&
 		!(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) &&
-		is_old(&index->meta, RelationGetNumberOfBlocks(index->rel));
+		VecxCurveIsOld(&index->meta, RelationGetNumberOfBlocks(index->rel));
 }
 
 /* For VACUUM and ANALYZE. */

@@ -45,6 +45,8 @@ typedef VecxListPageData *VecxListPage;
 
 #define VECX_LIST_CLOSED		0x01	/* on the first page: no row may be added */
 #define VECX_LIST_MOVED			0x02	/* rows of this page went to the lists at forward */
+#define VECX_LIST_LEFT			0x04	/* on the first page: those that are left are in no other
+										 * list for that */
 
 StaticAssertDecl(sizeof(VecxListPageData) == 40, "on-disk size is frozen");
 
@@ -91,7 +93,7 @@ VecxListSetTid(ItemPointer tid, BlockNumber head)
 
 /* Pages of a list beyond which it is split. */
 #define VecxListMostPages(lists) \
-	(2 * (((lists)->list_entries + (lists)->page_rows - 1) / (lists)->page_rows))
+	Max((2 * (lists)->list_entries + (lists)->page_rows - 1) / (lists)->page_rows, 2)
 
 /* An index's quantiser, and where things lie in a block. */
 typedef struct VecxLists
@@ -203,6 +205,13 @@ extern void VecxProbeSumsAdd(VecxProbeSums *sums, const float *nav, uint32 nlist
 							 const uint32 *place, int nrows);
 extern bool VecxProbeSumsStore(VecxProbeSums *sums, uint8 source);
 
+/* list_calibrate.c */
+extern bool VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *const *x,
+							  const ItemPointerData *tids, int n, uint8 source);
+extern int	VecxListSampleRows(VecxIndex *index, ItemPointerData *tids, int most);
+extern const float *VecxListVectorOf(VecxIndex *index, VecxExact *exact, ItemPointer tid);
+extern void VecxListCalibrateIfChanged(VecxIndex *index);
+
 /* Lists that are read whatever their distance, of a number. */
 #define VecxLeastProbes(number)	(Min((number) / 8, 3) + 1)
 
@@ -263,7 +272,7 @@ typedef struct VecxListState
 	uint32		npages;
 	uint32		split_pages;
 	bool		closed;
-	bool		moved;			/* what could be read has gone to other lists */
+	bool		left;			/* rows were left in it when others went elsewhere */
 } VecxListState;
 
 /* list_merge.c: lists that VACUUM has something to do for */

@@ -25,9 +25,6 @@
 /* Rows of the sample for each list, at most. */
 #define SAMPLE_PER_LIST		32
 
-/* Rows of the sample that are queries for the curve, about. */
-#define QUERIES				128
-
 /* Rows that are assigned and projected together. */
 #define ROW_BATCH			64
 
@@ -48,7 +45,6 @@ struct VecxListsBuild
 	double		sample_seen;	/* rows of the blocks sampled */
 	float	   *work;
 	VecxListCurve *curve;		/* NULL: not to be measured */
-	Size		query_every;	/* rows of the sample */
 	VecxListTrainer *trainer;	/* NULL: the quantiser looks at no rows */
 
 	VecxClusters clusters;
@@ -130,7 +126,7 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	VecxPrepareInput(b->index, values[0], &input);
 	if (input.kind == VECX_INPUT_OK)
 	{
-		if (b->curve && b->sample.count % b->query_every == 0)
+		if (b->curve)
 			VecxListCurveAddQuery(b->curve, tid, input.vec, b->mean, b->work);
 		if (b->trainer)
 			VecxListTrainerOffer(b->trainer, input.vec);
@@ -155,7 +151,6 @@ sample_table(VecxListsBuild *b)
 	BlockSamplerData blocks;
 
 	b->sample_max = (Size) Max(rows, 1);
-	b->query_every = Max(b->sample_max / QUERIES, 1);
 	if (!options || options->auto_calibrate)
 		b->curve = VecxListCurveMake(b->index, ROW_BATCH);
 	b->trainer = VecxListTrainerMake(b->index, b->sample_max);

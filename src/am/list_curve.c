@@ -40,6 +40,8 @@ struct VecxListCurve
 	MemoryContext cxt;
 	VecxPointMetric how;
 	int			nqueries;
+	uint32		offered;		/* rows that might have been */
+	pg_prng_state random;
 	CurveQuery *queries;
 	VecxPoints	points;			/* of the queries */
 	float	   *room;			/* [batch][nqueries] */
@@ -54,6 +56,7 @@ VecxListCurveMake(VecxIndex *index, int rows)
 
 	c->index = index;
 	c->cxt = CurrentMemoryContext;
+	pg_prng_seed(&c->random, index->meta.seed);
 	c->how = index->meta.metric == VECX_METRIC_IP ? VECX_POINT_PRODUCT : VECX_POINT_L2SQ;
 	c->queries = palloc0(sizeof(CurveQuery) * MOST_QUERIES);
 	c->room = palloc(sizeof(float) * rows * MOST_QUERIES);
@@ -63,19 +66,29 @@ VecxListCurveMake(VecxIndex *index, int rows)
 	return c;
 }
 
-/* Takes a row for a query; mean is what points lack, work is for one. */
+/* Takes a row for a query, unless there are enough and chance is against it, so that all
+ * that are offered are as likely; mean is what points lack, work is for one. */
 void
 VecxListCurveAddQuery(VecxListCurve *c, ItemPointer tid, const float *x, const float *mean, float *work)
 {
 	Size		bytes = sizeof(float) * c->index->meta.dim;
-	CurveQuery *query = &c->queries[c->nqueries];
+	uint32		at = c->offered++;
+	CurveQuery *query;
 
-	if (c->nqueries == MOST_QUERIES)
+	if (at >= MOST_QUERIES)
+		at = (uint32) pg_prng_uint64_range(&c->random, 0, at);
+	if (at >= MOST_QUERIES)
 		return;
+	query = &c->queries[at];
+	if (at == c->nqueries)
+	{
+		c->nqueries++;
+		query->lists = MemoryContextAlloc(c->cxt, sizeof(uint32) * MANY_ROWS * c->index->meta.list_replicas);
+		query->x = MemoryContextAlloc(c->cxt, bytes);
+	}
 	query->tid = *tid;
-	query->lists = MemoryContextAlloc(c->cxt, sizeof(uint32) * MANY_ROWS * c->index->meta.list_replicas);
-	query->x = memcpy(MemoryContextAlloc(c->cxt, bytes), x, bytes);
-	vecx_cluster_put(&c->points, c->nqueries++, c->index->meta.dim, mean, x, work);
+	memcpy(query->x, x, bytes);
+	vecx_cluster_put(&c->points, at, c->index->meta.dim, mean, x, work);
 	c->points.count = c->nqueries;
 }
 

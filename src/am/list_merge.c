@@ -53,7 +53,7 @@ VecxListNote(VecxListNotes *notes, VecxIndex *index, VecxId centroid, BlockNumbe
 
 	if (state->rows == 0 || notes->n >= notes->most)
 		return;
-	if (state->closed ? !state->moved :
+	if (state->closed ? !state->left :
 		state->rows * SHORT_PART >= lists->list_entries &&
 		state->npages <= Max(VecxListMostPages(lists), state->split_pages))
 		return;
@@ -142,7 +142,7 @@ tend(VecxIndex *index, Relation heap, VecxListNotes *notes, const VecxListRef *l
 	if (!read_centroid(index, list, centre))
 		return;
 	VecxListLook(index, list->head, &state);
-	if (state.rows == 0 || (state.closed && !state.moved))
+	if (state.rows == 0 || (state.closed && !state.left))
 		return;
 	if (!state.closed && state.rows * SHORT_PART >= index->lists->list_entries)
 	{

@@ -581,8 +581,6 @@ next_page(VecxListScan *ls, BlockNumber *blkno)
 			begin_list(ls, VecxListOfTid(&ls->order[ls->at].tids[0]), &ls->order[ls->at]);
 			ls->at++;
 		}
-		else if (!ls->sweeping)
-			ls->sweeping = !find_lists(ls);
 		else
 		{
 			if (ls->sweep_end == InvalidBlockNumber)
@@ -632,9 +630,14 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		CHECK_FOR_INTERRUPTS();
 		if (waiting_rows(ls) > 0 && waiting_rows(ls) + ls->index->lists->page_rows > ls->most_rows)
 			break;
-		/* what is not near by the graph comes when all else has left */
-		if (ls->sweeping && ls->next == InvalidBlockNumber && ls->nforwards == 0 &&
-			waiting_rows(ls) > 0)
+		if (ls->next == InvalidBlockNumber && ls->nforwards == 0 && ls->at >= ls->norder && !ls->sweeping)
+		{
+			ls->sweeping = !find_lists(ls);
+			continue;
+		}
+		/* what is not near by the graph comes when all else has left, and what pages that
+		 * were emptied lead to with it */
+		if (ls->sweeping && ls->next == InvalidBlockNumber && waiting_rows(ls) > 0)
 			break;
 		if (is_pruned(ls) && waiting_rows(ls) > 0)
 			break;

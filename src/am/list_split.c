@@ -384,6 +384,21 @@ note_copied(VecxIndex *index, BlockNumber head, BlockNumber forward)
 
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
 	VecxListPageHeader(change.page)->forward = forward;
+	VecxListPageHeader(change.page)->flags &= ~VECX_LIST_LEFT;
+	VecxPageCommit(&change);
+	UnlockReleaseBuffer(buf);
+}
+
+/* All of a list's rows that were copied have been removed: the others may go the same
+ * way another time. */
+static void
+note_left(VecxIndex *index, BlockNumber head)
+{
+	Buffer		buf = VecxReadPage(index->rel, head, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_LIST);
+	VecxPageChange change;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	VecxListPageHeader(change.page)->flags |= VECX_LIST_LEFT;
 	VecxPageCommit(&change);
 	UnlockReleaseBuffer(buf);
 }
@@ -506,6 +521,8 @@ regroup(Split *s, uint32 k, int least)
 			empty = empty && s->moved[row];
 		if (empty)
 			mark_dead(s->index, s->old[i].centroid, s->old[i].head);
+		else
+			note_left(s->index, s->old[i].head);
 		first = s->end[i];
 	}
 	return true;

@@ -85,7 +85,7 @@ walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
 	walk->state.npages = header->npages;
 	walk->state.split_pages = header->split_pages;
 	walk->state.closed = (header->flags & VECX_LIST_CLOSED) != 0;
-	walk->state.moved = (header->flags & VECX_LIST_MOVED) != 0;
+	walk->state.left = (header->flags & VECX_LIST_LEFT) != 0;
 	walk->roomy = head;
 	while (blkno != InvalidBlockNumber)
 	{
@@ -97,7 +97,6 @@ walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
 		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_LIST);
 		header = VecxListGetPage(index, BufferGetPage(buf), blkno);
 		walk->state.rows += header->nrows;
-		walk->state.moved &= (header->flags & VECX_LIST_MOVED) != 0;
 		if (!has_room)
 			walk->roomy = blkno;
 		has_room |= header->nrows < index->lists->page_rows;

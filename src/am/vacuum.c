@@ -681,7 +681,15 @@ vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 
 	if (info->analyze_only)
 	{
-		VecxCalibrateIfChanged(VecxIndexOpen(info->index, CurrentMemoryContext));
+		cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx analyze", ALLOCSET_DEFAULT_SIZES);
+		old = MemoryContextSwitchTo(cxt);
+		index = VecxIndexOpen(info->index, cxt);
+		if (index->lists)
+			VecxListCalibrateIfChanged(index);
+		else
+			VecxCalibrateIfChanged(index);
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(cxt);
 		return stats;
 	}
 	if (stats == NULL && wants_vacuum(info->index))

@@ -105,7 +105,7 @@ VecxListCheckPage(VecxListCheck *c, BlockNumber blkno, Page page)
 				   "a page's free space is not where it should be", "nrows=%u pd_lower=%u",
 				   header->nrows, ((PageHeader) page)->pd_lower);
 	if (header->head == VECX_META_BLKNO || header->head >= c->nblocks ||
-		(header->flags & ~(VECX_LIST_CLOSED | VECX_LIST_MOVED)) != 0 ||
+		(header->flags & ~(VECX_LIST_CLOSED | VECX_LIST_MOVED | VECX_LIST_LEFT)) != 0 ||
 		(header->retired != 0 && header->nrows > 0))
 		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a page of a list has a header that cannot be",
 				   "head=%u flags=%u nrows=%u retired=" UINT64_FORMAT,

@@ -92,6 +92,30 @@ measure(VecxQuerySet *set, bool given)
 	(void) VecxCurveStore(sums, given ? VECX_CURVE_GIVEN : VECX_CURVE_STORED, set->vertices);
 }
 
+/* The same of posting lists, which tell themselves what is nearest. */
+static void
+measure_lists(VecxQuerySet *set, bool given)
+{
+	const float **x = palloc(sizeof(float *) * Max(set->nqueries, 1));
+	ItemPointerData *tids = palloc(sizeof(ItemPointerData) * Max(set->nqueries, 1));
+	Size		bytes = sizeof(float) * set->index->meta.dim;
+	int			n = 0;
+
+	for (int i = 0; i < set->nqueries; i++)
+	{
+		VecxInput	input;
+
+		VecxPrepareInput(set->index, PointerGetDatum(set->queries[i].value), &input);
+		if (input.kind != VECX_INPUT_OK)
+			continue;
+		x[n] = memcpy(palloc(bytes), input.vec, bytes);
+		tids[n++] = set->queries[i].row;
+	}
+	VecxQueriesCheck(set, given, n);
+	(void) VecxListCalibrate(set->index, set->exact, x, given ? NULL : tids, n,
+							 given ? VECX_CURVE_GIVEN : VECX_CURVE_STORED);
+}
+
 /* vecx_calibrate(index regclass, queries regclass, query_column name) */
 PG_FUNCTION_INFO_V1(vecx_calibrate);
 Datum
@@ -116,20 +140,19 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 	VecxTargetOpen(&set.target, PG_GETARG_OID(0), RowExclusiveLock);
 	VecxMetaRead(set.target.rel, &meta);
 	if (meta.structure == VECX_STRUCTURE_LISTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("vecx_calibrate does not support index \"%s\", whose structure is lists",
-						RelationGetRelationName(set.target.rel)),
-				 errhint("Its build measures it; REINDEX measures it anew.")));
+		set.k = 0;
 	old = MemoryContextSwitchTo(set.cxt);
 	index = VecxIndexOpen(set.target.rel, set.cxt);
-	if (!given && PG_ARGISNULL(2) && VecxCodesAreFine(index))
+	if (!given && PG_ARGISNULL(2) && !index->lists && VecxCodesAreFine(index))
 		VecxQueriesCheck(&set, given, VecxCalibrate(index, true));
 	else
 	{
 		VecxQuerySetMake(&set, given ? PG_GETARG_OID(1) : InvalidOid,
 						 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
-		measure(&set, given);
+		if (index->lists)
+			measure_lists(&set, given);
+		else
+			measure(&set, given);
 		VecxQuerySetEnd(&set);
 	}
 	MemoryContextSwitchTo(old);

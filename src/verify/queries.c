@@ -236,6 +236,34 @@ sample_queries(VecxQuerySet *set)
 	hide_stored_queries(set);
 }
 
+/* The same of posting lists, whose rows are drawn. */
+static void
+sample_rows(VecxQuerySet *set)
+{
+	ItemPointerData *tids = palloc(sizeof(ItemPointerData) * set->most_queries);
+	int			n = VecxListSampleRows(set->index, tids, set->most_queries);
+
+	for (int i = 0; i < n; i++)
+	{
+		VecxQuery  *query = &set->queries[set->nqueries];
+
+		CHECK_FOR_INTERRUPTS();
+		if (VecxVisibleRows(set, VECX_INVALID_ID, &tids[i], 1, VECX_INVALID_ID, 1, &query->value) == 0)
+			continue;
+		query->row = tids[i];
+		set->nqueries++;
+	}
+	VecxExactReset(set->exact);
+	pfree(tids);
+}
+
+/* Whether a query is a vector of the table. */
+bool
+VecxQueryIsStored(const VecxQuery *query)
+{
+	return query->stored.id != VECX_INVALID_ID || ItemPointerIsValid(&query->row);
+}
+
 static void
 exact_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
 {
@@ -253,7 +281,7 @@ exact_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 		double		d;
 
 		CHECK_FOR_INTERRUPTS();
-		if (query->stored.id != VECX_INVALID_ID && VecxSameValue(value, query->value))
+		if (VecxQueryIsStored(query) && VecxSameValue(value, query->value))
 			continue;
 		d = VecxQueryDistance(set, query, PointerGetDatum(value));
 		/* what is at no distance, zero under cosine, is nobody's neighbour */
@@ -310,7 +338,7 @@ VecxQueriesCheck(const VecxQuerySet *set, bool given, int n)
 
 /*
  * Opens the index, which set->target names, takes queries from a table, or from
- * the index if that is InvalidOid, and finds the k nearest rows of each.
+ * the index if that is InvalidOid, and finds the k nearest rows of each, unless k is 0.
  * set->cxt is current, k and most_queries are set.
  */
 void
@@ -331,15 +359,12 @@ VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column)
 	if (OidIsValid(table))
 		load_queries(set, table, column);
 	else if (set->index->lists)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("vectors of index \"%s\", whose structure is lists, cannot be queries",
-						RelationGetRelationName(set->target.rel)),
-				 errhint("Name a table of queries and its column.")));
+		sample_rows(set);
 	else
 		sample_queries(set);
 	VecxQueriesCheck(set, OidIsValid(table), set->nqueries);
-	find_truth(set);
+	if (set->k > 0)
+		find_truth(set);
 }
 
 void

@@ -142,7 +142,7 @@ search_hidden(VecxQuerySet *set, VecxQuery *query, VecxNearest *found)
 	VecxSearchRelease(search);
 }
 
-/* What an index scan returns. */
+/* What an index scan returns, the query itself left out. */
 static void
 search_index(VecxQuerySet *set, const VecxQuery *query, VecxNearest *found)
 {
@@ -167,6 +167,8 @@ search_index(VecxQuerySet *set, const VecxQuery *query, VecxNearest *found)
 		FormIndexDatum(info, slot, estate, values, isnull);
 		if (isnull[0])
 			break;				/* only those are left */
+		if (VecxQueryIsStored(query) && VecxSameValue(PG_DETOAST_DATUM(values[0]), query->value))
+			continue;			/* itself */
 		VecxNearestAdd(found, VecxQueryDistance(set, query, values[0]));
 		ResetPerTupleExprContext(estate);
 	}

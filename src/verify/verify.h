@@ -42,7 +42,8 @@ typedef struct VecxQuery
 {
 	struct varlena *value;
 	VecxNearest truth;
-	VecxStored	stored;			/* id is 0 if it came from another table */
+	VecxStored	stored;			/* id is 0 if it is not the vector of a vertex */
+	ItemPointerData row;		/* of posting lists; invalid if it came from another table */
 } VecxQuery;
 
 typedef struct VecxQuerySet
@@ -70,6 +71,7 @@ extern void VecxNearestAdd(VecxNearest *nearest, double d);
 extern void VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column);
 extern void VecxQueriesCheck(const VecxQuerySet *set, bool given, int n);
 extern void VecxQuerySetEnd(VecxQuerySet *set);
+extern bool VecxQueryIsStored(const VecxQuery *query);
 extern double VecxQueryDistance(VecxQuerySet *set, const VecxQuery *query, Datum value);
 extern int	VecxVisibleRows(VecxQuerySet *set, VecxId id, const ItemPointerData *tids, int ntids,
 							VecxId chain, int limit, struct varlena **value);

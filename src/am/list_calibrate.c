@@ -1,0 +1,523 @@
+/*
+ * list_calibrate.c
+ *    Measures the curve of an index with posting lists anew.
+ *
+ * The index itself tells what is near to a query: all of its lists are read, once for
+ * many queries together, and of the rows that may be nearest by their codes the values
+ * are taken from the table.  Then the places of their lists are known (list_probes.c).
+ * Queries are rows of the index, or given by the user; the latter's curve is not replaced
+ * by one of the former.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/table.h"
+#include "catalog/index.h"
+#include "commands/vacuum.h"
+#include "common/pg_prng.h"
+#include "compat.h"
+#include "kernel/kernel.h"
+#include "miscadmin.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "am/heap.h"
+#include "am/list.h"
+#include "code/code_cluster.h"
+
+/* Rows of the index that are searched for, when nobody says how many. */
+#define STORED_QUERIES	128
+
+/* Pages that are looked at for each of them, at most. */
+#define TRIES			20
+
+/* Nearest rows that the curve is about, and those by codes among which they are. */
+#define NEAREST_ROWS	100
+#define KEPT			600
+
+/* Share of maintenance_work_mem for the queries that are served by one pass. */
+#define QUERIES_SHARE	4
+
+/* All lists, by their centroids. */
+typedef struct Lists
+{
+	int			n;
+	int			cap;
+	uint8	   *codes;
+	BlockNumber *heads;
+	float	   *norm2;
+	bool	   *has_rows;
+	uint32	   *of_page;		/* list of a first page */
+	BlockNumber nblocks;
+} Lists;
+
+/* A row that may be among the nearest. */
+typedef struct Near
+{
+	float		lower;
+	uint32		list;
+	ItemPointerData tid;
+} Near;
+
+typedef struct ListQuery
+{
+	const float *x;
+	ItemPointerData tid;		/* of its own row; invalid: none */
+	VecxListQuery query;
+	float	   *nav;			/* [lists] */
+	Near	   *near;			/* [KEPT + 1]; a heap, the farthest first */
+	int			nnear;
+} ListQuery;
+
+static void
+add_list(VecxIndex *index, Lists *lists, VecxRecord rec)
+{
+	const VecxCoder *coder = &index->coder;
+	BlockNumber head = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+
+	if (head >= lists->nblocks)
+		return;
+	if (lists->n == lists->cap)
+	{
+		lists->cap *= 2;
+		lists->codes = repalloc_huge(lists->codes, (Size) coder->nbytes * lists->cap);
+		lists->heads = repalloc_huge(lists->heads, sizeof(BlockNumber) * lists->cap);
+	}
+	memcpy(lists->codes + (Size) lists->n * coder->nbytes, VecxRecordCode(&index->layout, rec), coder->nbytes);
+	lists->heads[lists->n] = head;
+	lists->of_page[head] = (uint32) lists->n++;
+}
+
+/* Finds all centroids. */
+static void
+find_lists(VecxIndex *index, Lists *lists)
+{
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	PGAlignedBlock page;
+
+	memset(lists, 0, sizeof(Lists));
+	lists->nblocks = RelationGetNumberOfBlocks(index->rel);
+	lists->cap = 256;
+	lists->codes = palloc((Size) index->coder.nbytes * lists->cap);
+	lists->heads = palloc(sizeof(BlockNumber) * lists->cap);
+	lists->of_page = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * lists->nblocks);
+	memset(lists->of_page, 0xFF, sizeof(uint32) * lists->nblocks);
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < lists->nblocks; blkno++)
+	{
+		vacuum_delay_point(false);
+		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page) ||
+			VecxPageGetOpaque(page.data)->kind != VECX_PAGE_VERTEX)
+			continue;
+		for (OffsetNumber off = FirstOffsetNumber;
+			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
+		{
+			Size		size;
+			VecxRecord	rec = VecxGetRecord(index, page.data, VecxIdMake(blkno, off), &size);
+
+			if (rec && rec->level == 0 && rec->nrows == 1 && !(rec->flags & VECX_RECORD_DEAD))
+				add_list(index, lists, rec);
+		}
+	}
+	FreeAccessStrategy(strategy);
+	lists->norm2 = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * Max(lists->n, 1));
+	lists->has_rows = MemoryContextAllocExtended(CurrentMemoryContext, Max(lists->n, 1),
+												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < lists->n; i++)
+		lists->norm2[i] = vecx_code_norm2(&index->coder, lists->codes + (Size) i * index->coder.nbytes);
+}
+
+/* Bytes that a query needs. */
+static Size
+query_bytes(const VecxIndex *index, const Lists *lists)
+{
+	return vecx_list_query_bytes(&index->lists->code) + sizeof(float) * lists->n + sizeof(ListQuery) +
+		sizeof(Near) * (KEPT + 1);
+}
+
+static void
+prepare_query(VecxIndex *index, const Lists *lists, ListQuery *q)
+{
+	const VecxCoder *coder = &index->coder;
+	void	   *scratch = palloc(vecx_code_query_scratch(coder));
+	VecxCodeQuery code;
+
+	vecx_list_query_init(&index->lists->code, &q->query, q->x,
+						 palloc(vecx_list_query_bytes(&index->lists->code)));
+	q->nav = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * Max(lists->n, 1));
+	vecx_code_query_init(coder, &code, q->x, scratch);
+	for (int i = 0; i < lists->n; i++)
+		q->nav[i] = vecx_code_distance(coder, &code, lists->codes + (Size) i * coder->nbytes);
+	pfree(scratch);
+	q->near = palloc(sizeof(Near) * (KEPT + 1));
+	q->nnear = 0;
+}
+
+static void
+sift_down(Near *near, int n)
+{
+	Near		item = near[0];
+	int			i = 0;
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= n)
+			break;
+		if (child + 1 < n && near[child + 1].lower > near[child].lower)
+			child++;
+		if (item.lower >= near[child].lower)
+			break;
+		near[i] = near[child];
+		i = child;
+	}
+	near[i] = item;
+}
+
+static void
+keep(ListQuery *q, const Near *row)
+{
+	int			i;
+
+	if (q->nnear == KEPT)
+	{
+		if (row->lower >= q->near[0].lower)
+			return;
+		q->near[0] = *row;
+		sift_down(q->near, KEPT);
+		return;
+	}
+	for (i = q->nnear++; i > 0 && q->near[(i - 1) / 2].lower < row->lower; i = (i - 1) / 2)
+		q->near[i] = q->near[(i - 1) / 2];
+	q->near[i] = *row;
+}
+
+/* Compares the rows of a page of a list with a query. */
+static void
+see_page(VecxIndex *index, const Lists *lists, Page page, uint32 list, ListQuery *q)
+{
+	const VecxLists *layout = index->lists;
+	int			nrows = VecxListPageHeader(page)->nrows;
+	uint8	   *block = VecxListPageBlocks(layout, page);
+	VecxListProbe probe;
+	float		est[VECX_LIST_BLOCK];
+	float		sigma[VECX_LIST_BLOCK];
+
+	vecx_list_probe_init(&layout->code, &q->query, q->nav[list], lists->norm2[list], &probe);
+	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK, block += layout->block_bytes)
+	{
+		uint32		sums[VECX_LIST_BLOCK];
+
+		memset(sums, 0, sizeof(sums));
+		vecx_list_add_sums(&layout->code, &q->query, block, 0, layout->code.ncolumns, sums);
+		vecx_list_estimates(&q->query, &probe, sums, (VecxListFactors *) (block + layout->factors), est, sigma);
+		for (int i = 0; i < Min(nrows - first, VECX_LIST_BLOCK); i++)
+		{
+			Near		row = {est[i] - VECX_LIST_SIGMAS * sigma[i], list,
+			VecxRowAt(block + layout->rows, layout->row_size, i)->tid};
+
+			keep(q, &row);
+		}
+	}
+}
+
+/* Reads all lists. */
+static void
+see_rows(VecxIndex *index, Lists *lists, ListQuery *queries, int n)
+{
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	PGAlignedBlock page;
+
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < lists->nblocks; blkno++)
+	{
+		VecxListPage header;
+		uint32		list;
+
+		vacuum_delay_point(false);
+		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page))
+			continue;
+		header = VecxListGetPage(index, page.data, blkno);
+		if (!header || header->nrows == 0 || header->head >= lists->nblocks)
+			continue;
+		list = lists->of_page[header->head];
+		if (list == VECX_NO_LEAF)
+			continue;
+		lists->has_rows[list] = true;
+		for (int i = 0; i < n; i++)
+			see_page(index, lists, page.data, list, &queries[i]);
+	}
+	FreeAccessStrategy(strategy);
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) &((const Near *) a)->tid, (ItemPointer) &((const Near *) b)->tid);
+}
+
+static int
+compare_lower(const void *a, const void *b)
+{
+	float		x = ((const Near *) a)->lower;
+	float		y = ((const Near *) b)->lower;
+
+	return (x > y) - (x < y);
+}
+
+static int
+compare_est(const void *a, const void *b)
+{
+	float		x = ((const VecxCandidate *) a)->est;
+	float		y = ((const VecxCandidate *) b)->est;
+
+	return (x > y) - (x < y);
+}
+
+/* Puts the lists with rows in order of their distances: nav, and where each is. */
+static int
+rank_lists(const Lists *lists, const ListQuery *q, float *nav, uint32 *place)
+{
+	VecxCandidate *order = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(VecxCandidate) * Max(lists->n, 1));
+	int			n = 0;
+
+	for (int i = 0; i < lists->n; i++)
+		if (lists->has_rows[i])
+			order[n++] = (VecxCandidate) {q->nav[i], (VecxId) i};
+	qsort(order, n, sizeof(VecxCandidate), compare_est);
+	for (int i = 0; i < n; i++)
+	{
+		nav[i] = order[i].est;
+		place[order[i].id] = (uint32) i;
+	}
+	pfree(order);
+	return n;
+}
+
+/* Makes one of the entries of each row, in the list that comes first; drops the query's
+ * own row.  The list is its place from now on. */
+static void
+unite_entries(ListQuery *q, const uint32 *place)
+{
+	int			n = 0;
+
+	for (int i = 0; i < q->nnear; i++)
+		q->near[i].list = place[q->near[i].list];
+	qsort(q->near, q->nnear, sizeof(Near), compare_tids);
+	for (int i = 0; i < q->nnear; i++)
+	{
+		Near	   *row = &q->near[i];
+
+		if (ItemPointerIsValid(&q->tid) && ItemPointerEquals(&row->tid, &q->tid))
+			continue;
+		if (n > 0 && ItemPointerEquals(&row->tid, &q->near[n - 1].tid))
+		{
+			q->near[n - 1].lower = Min(q->near[n - 1].lower, row->lower);
+			q->near[n - 1].list = Min(q->near[n - 1].list, row->list);
+		}
+		else
+			q->near[n++] = *row;
+	}
+	q->nnear = n;
+	qsort(q->near, n, sizeof(Near), compare_lower);
+}
+
+/* The distance of a row by its value; false if it cannot be seen. */
+static bool
+find_distance(VecxIndex *index, VecxExact *exact, const float *x, ItemPointer tid, float *distance)
+{
+	VecxInput	input;
+	Datum		value;
+	bool		isnull;
+
+	if (!VecxExactFetch(exact, tid, &value, &isnull) || isnull)
+		return false;
+	VecxPrepareInput(index, value, &input);
+	if (input.kind != VECX_INPUT_OK)
+		return false;
+	*distance = index->meta.metric == VECX_METRIC_IP ?
+		-vecx_kernels->ip_f32(x, input.vec, index->meta.dim) :
+		vecx_kernels->l2sq_f32(x, input.vec, index->meta.dim);
+	return true;
+}
+
+/* The places of the rows that are nearest by their values, nearest first. */
+static int
+find_nearest(VecxIndex *index, VecxExact *exact, ListQuery *q, MemoryContext row_cxt, uint32 *places)
+{
+	VecxCandidate nearest[NEAREST_ROWS + 1];	/* negative distance, and place */
+	int			n = 0;
+
+	for (int i = 0; i < q->nnear; i++)
+	{
+		MemoryContext old;
+		float		distance;
+		bool		found;
+
+		if (n == NEAREST_ROWS && q->near[i].lower > -nearest[0].est)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		old = MemoryContextSwitchTo(row_cxt);
+		found = find_distance(index, exact, q->x, &q->near[i].tid, &distance);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(row_cxt);
+		if (!found || (n == NEAREST_ROWS && distance >= -nearest[0].est))
+			continue;
+		if (n == NEAREST_ROWS)
+			(void) VecxHeapPop(nearest, &n);
+		VecxHeapPush(nearest, &n, (VecxCandidate) {-distance, q->near[i].list});
+	}
+	VecxExactReset(exact);
+	qsort(nearest, n, sizeof(VecxCandidate), compare_est);
+	for (int i = 0; i < n; i++)
+		places[i] = nearest[n - 1 - i].id;
+	return n;
+}
+
+/* Adds so many queries, for which all lists are read. */
+static void
+measure(VecxIndex *index, VecxExact *exact, Lists *lists, VecxProbeSums *sums, ListQuery *queries, int n)
+{
+	MemoryContext row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx row of a list", ALLOCSET_DEFAULT_SIZES);
+	float	   *nav = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * Max(lists->n, 1));
+	uint32	   *place = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * Max(lists->n, 1));
+
+	for (int i = 0; i < n; i++)
+		prepare_query(index, lists, &queries[i]);
+	see_rows(index, lists, queries, n);
+	for (int i = 0; i < n; i++)
+	{
+		uint32		places[NEAREST_ROWS];
+		int			nlists = rank_lists(lists, &queries[i], nav, place);
+		int			nrows;
+
+		unite_entries(&queries[i], place);
+		nrows = find_nearest(index, exact, &queries[i], row_cxt, places);
+		if (nrows > 0)
+			VecxProbeSumsAdd(sums, nav, nlists, places, nrows);
+	}
+}
+
+/*
+ * Measures the curve with n vectors; tids, if given, are those of their rows, which
+ * do not count.  False, and nothing changes, if there were too few.
+ */
+bool
+VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *const *x, const ItemPointerData *tids,
+				  int n, uint8 source)
+{
+	ListQuery  *queries = palloc0(sizeof(ListQuery) * Max(n, 1));
+	MemoryContext pass_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration", ALLOCSET_DEFAULT_SIZES);
+	Lists		lists;
+	VecxProbeSums *sums;
+	int			at_once;
+
+	find_lists(index, &lists);
+	sums = VecxProbeSumsMake(index, (uint32) Max(lists.n, 1));
+	at_once = (int) Max((Size) maintenance_work_mem * 1024 / QUERIES_SHARE / query_bytes(index, &lists), 1);
+	for (int i = 0; i < n; i++)
+	{
+		queries[i].x = x[i];
+		if (tids)
+			queries[i].tid = tids[i];
+		else
+			ItemPointerSetInvalid(&queries[i].tid);
+	}
+	for (int first = 0; first < n; first += at_once)
+	{
+		MemoryContext old = MemoryContextSwitchTo(pass_cxt);
+
+		measure(index, exact, &lists, sums, queries + first, Min(at_once, n - first));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(pass_cxt);
+	}
+	return VecxProbeSumsStore(sums, source);
+}
+
+/*
+ * Draws rows from the lists whose values can be read, up to most different ones.
+ * Returns how many.
+ */
+int
+VecxListSampleRows(VecxIndex *index, ItemPointerData *tids, int most)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	PGAlignedBlock page;
+	int			n = 0;
+
+	for (int64 tries = 0; n < most && tries < (int64) TRIES * most && nblocks > 1; tries++)
+	{
+		BlockNumber blkno = (BlockNumber) pg_prng_uint64_range(&pg_global_prng_state, 1, nblocks - 1);
+		VecxListPage header;
+		VecxRowEntry *row;
+		bool		known = false;
+
+		vacuum_delay_point(false);
+		if (!VecxReadPageCopy(index->rel, blkno, NULL, &page))
+			continue;
+		header = VecxListGetPage(index, page.data, blkno);
+		if (!header || header->nrows == 0)
+			continue;
+		row = VecxListRow(index->lists, page.data,
+						  (int) pg_prng_uint64_range(&pg_global_prng_state, 0, header->nrows - 1));
+		/* so that each row is as likely as any other */
+		if (row->flags & VECX_ROW_COPY)
+			continue;
+		for (int i = 0; i < n && !known; i++)
+			known = ItemPointerEquals(&tids[i], &row->tid);
+		if (!known)
+			tids[n++] = row->tid;
+	}
+	return n;
+}
+
+/* The vector of a row, as the index takes it; NULL if it cannot be read. */
+const float *
+VecxListVectorOf(VecxIndex *index, VecxExact *exact, ItemPointer tid)
+{
+	VecxInput	input;
+	Datum		value;
+	bool		isnull;
+	Size		bytes = sizeof(float) * index->meta.dim;
+
+	if (!VecxExactFetch(exact, tid, &value, &isnull) || isnull)
+		return NULL;
+	VecxPrepareInput(index, value, &input);
+	return input.kind == VECX_INPUT_OK ? memcpy(palloc(bytes), input.vec, bytes) : NULL;
+}
+
+/*
+ * For ANALYZE: measures the curve with rows of the index, if there is none or the index
+ * is not what it was.  VACUUM does not, since its snapshot does not keep TOAST.
+ */
+void
+VecxListCalibrateIfChanged(VecxIndex *index)
+{
+	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
+	ItemPointerData tids[STORED_QUERIES];
+	const float *x[STORED_QUERIES];
+	Relation	heap;
+	VecxExact  *exact;
+	int			nsampled;
+	int			n = 0;
+
+	if ((options && !options->auto_calibrate) || !ActiveSnapshotSet() ||
+		(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) ||
+		!VecxCurveIsOld(&index->meta, RelationGetNumberOfBlocks(index->rel)))
+		return;
+	/* who analyzes has it locked */
+	heap = table_open(IndexGetRelation(RelationGetRelid(index->rel), false), NoLock);
+	exact = VecxExactMake(heap, index->rel, GetActiveSnapshot());
+	nsampled = VecxListSampleRows(index, tids, STORED_QUERIES);
+	for (int i = 0; i < nsampled; i++)
+	{
+		x[n] = VecxListVectorOf(index, exact, &tids[i]);
+		if (x[n])
+			tids[n++] = tids[i];
+	}
+	if (n >= VECX_LEAST_QUERIES)
+		(void) VecxListCalibrate(index, exact, x, tids, n, VECX_CURVE_STORED);
+	VecxExactEnd(exact);
+	table_close(heap, NoLock);
+}
