@@ -44,7 +44,8 @@ CREATE FUNCTION vecx_info(index regclass,
 		OUT list_spread double precision,
 		OUT bytes_behind bigint,
 		OUT codebook_entropy double precision,
-		OUT codebook_rows integer)
+		OUT codebook_rows integer,
+		OUT tune_version integer)
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;
 COMMENT ON FUNCTION vecx_info(regclass) IS 'what a vecx index is made of';
 
@@ -142,3 +143,24 @@ CREATE FUNCTION vecx_compress_report("table" regclass, "column" name, opclass na
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE COST 1000000 ROWS 20;
 COMMENT ON FUNCTION vecx_compress_report(regclass, name, name, bigint, integer, integer, regclass, name, text[], integer[]) IS
 	'what each way to compress the vectors of a column costs in recall, measured on a sample';
+
+CREATE FUNCTION vecx_tune(index regclass, queries regclass, query_column name DEFAULT NULL,
+		relevant name DEFAULT NULL, key name DEFAULT NULL, samples integer DEFAULT 500,
+		rank integer DEFAULT 16,
+		OUT version integer,
+		OUT queries_used integer,
+		OUT queries_held_out integer,
+		OUT lists integer,
+		OUT recall_before double precision,
+		OUT recall_after double precision,
+		OUT lists_after integer,
+		OUT lists_all integer)
+	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE COST 1000000;
+COMMENT ON FUNCTION vecx_tune(regclass, regclass, name, name, name, integer, integer) IS
+	'learns from queries which posting lists to read for others like them';
+
+CREATE FUNCTION vecx_tune_undo(index regclass)
+	RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE COST 10000;
+COMMENT ON FUNCTION vecx_tune_undo(regclass) IS
+	'takes back what vecx_tune did last; returns the version that is in use then, NULL if none is';

@@ -159,6 +159,7 @@ init_meta(Build *b, VecxMetaPageData *meta)
 	meta->centre = InvalidBlockNumber;
 	meta->tree_root = InvalidBlockNumber;
 	meta->list_code = InvalidBlockNumber;
+	meta->tune = InvalidBlockNumber;
 	if (meta->structure == VECX_STRUCTURE_LISTS)
 	{
 		VecxListsCheckSupport(b->rel, b->spec, meta);

@@ -15,6 +15,7 @@
 
 #include "am/am.h"
 #include "code/code_list.h"
+#include "code/code_tune.h"
 #include "code/code_replica.h"
 
 /*
@@ -225,10 +226,28 @@ VecxProbeLimit(const VecxIndex *index, float nearest, float ratio)
 	return Max(nearest, 0) * ratio * ratio;
 }
 
+/* list_tune.c: the adapter that moves queries before centroids are searched */
+typedef struct VecxTuneHeadData
+{
+	uint32		version;
+	BlockNumber previous;		/* MODEL pages of the one before, or InvalidBlockNumber */
+	uint32		previous_bytes;
+	uint32		unused;
+	VecxCurveData curve;		/* there was before */
+} VecxTuneHeadData;
+
+extern const char *VecxTuneBind(const VecxIndex *index, const uint8 *bytes, Size nbytes,
+								VecxAdapter *adapter);
+extern uint8 *VecxTuneRead(VecxIndex *index, VecxTuneHeadData *head, VecxAdapter *adapter);
+extern const float *VecxTuneMove(VecxIndex *index, const float *x);
+extern VecxProbe *VecxTuneProbe(VecxIndex *index, VecxProbe *probe);
+extern uint32 VecxTuneStore(VecxIndex *index, const uint8 *adapter, Size nbytes);
+extern uint32 VecxTuneUndo(VecxIndex *index);
+
 /* list_read.c: the rows of lists as a scan meets them */
 typedef struct VecxListScan VecxListScan;
 extern VecxListScan *VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search,
-									  VecxProbe *probe, const VecxRange *range,
+									  VecxProbe *probe, VecxProbe *route, const VecxRange *range,
 									  const VecxFilterQuery *filter, const VecxEffort *effort);
 extern double VecxListScanPassing(const VecxListScan *ls);
 extern double VecxListScanRank(const VecxListScan *ls, int64 k);

@@ -67,6 +67,7 @@ typedef struct ListQuery
 	ItemPointerData tid;		/* of its own row; invalid: none */
 	VecxListQuery query;
 	float	   *nav;			/* [lists] */
+	float	   *order;			/* [lists]: what they are read by: nav, unless queries are moved */
 	Near	   *near;			/* [KEPT + 1]; a heap, the farthest first */
 	int			nnear;
 } ListQuery;
@@ -132,7 +133,7 @@ find_lists(VecxIndex *index, Lists *lists)
 static Size
 query_bytes(const VecxIndex *index, const Lists *lists)
 {
-	return vecx_list_query_bytes(&index->lists->code) + sizeof(float) * lists->n + sizeof(ListQuery) +
+	return vecx_list_query_bytes(&index->lists->code) + 2 * sizeof(float) * lists->n + sizeof(ListQuery) +
 		sizeof(Near) * (KEPT + 1);
 }
 
@@ -142,6 +143,7 @@ prepare_query(VecxIndex *index, const Lists *lists, ListQuery *q)
 	const VecxCoder *coder = &index->coder;
 	void	   *scratch = palloc(vecx_code_query_scratch(coder));
 	VecxCodeQuery code;
+	const float *moved;
 
 	vecx_list_query_init(&index->lists->code, &q->query, q->x,
 						 palloc(vecx_list_query_bytes(&index->lists->code)));
@@ -149,6 +151,15 @@ prepare_query(VecxIndex *index, const Lists *lists, ListQuery *q)
 	vecx_code_query_init(coder, &code, q->x, scratch);
 	for (int i = 0; i < lists->n; i++)
 		q->nav[i] = vecx_code_distance(coder, &code, lists->codes + (Size) i * coder->nbytes);
+	q->order = q->nav;
+	moved = VecxTuneMove(index, q->x);
+	if (moved != q->x)
+	{
+		q->order = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * Max(lists->n, 1));
+		vecx_code_query_init(coder, &code, moved, scratch);
+		for (int i = 0; i < lists->n; i++)
+			q->order[i] = vecx_code_distance(coder, &code, lists->codes + (Size) i * coder->nbytes);
+	}
 	pfree(scratch);
 	q->near = palloc(sizeof(Near) * (KEPT + 1));
 	q->nnear = 0;
@@ -284,7 +295,7 @@ rank_lists(const Lists *lists, const ListQuery *q, float *nav, uint32 *place)
 
 	for (int i = 0; i < lists->n; i++)
 		if (lists->has_rows[i])
-			order[n++] = (VecxCandidate) {q->nav[i], (VecxId) i};
+			order[n++] = (VecxCandidate) {q->order[i], (VecxId) i};
 	qsort(order, n, sizeof(VecxCandidate), compare_est);
 	for (int i = 0; i < n; i++)
 	{

@@ -56,6 +56,7 @@ struct VecxListScan
 	MemoryContext cxt;
 	VecxSearch *search;
 	VecxProbe  *probe;			/* NULL: nothing has a distance */
+	VecxProbe  *route;			/* what centroids are searched by: that, or where it is moved */
 	const VecxRange *range;
 	const VecxFilterQuery *filter;	/* NULL: none */
 	VecxListQuery query;
@@ -125,7 +126,8 @@ struct VecxListScan
 
 VecxListScan *
 VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxProbe *probe,
-				 const VecxRange *range, const VecxFilterQuery *filter, const VecxEffort *effort)
+				 VecxProbe *route, const VecxRange *range, const VecxFilterQuery *filter,
+				 const VecxEffort *effort)
 {
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	VecxListScan *ls = palloc0(sizeof(VecxListScan));
@@ -135,6 +137,7 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->cxt = cxt;
 	ls->search = search;
 	ls->probe = probe;
+	ls->route = route;
 	ls->range = range;
 	ls->filter = filter;
 	ls->probes = effort->width;
@@ -494,7 +497,7 @@ begin_list(VecxListScan *ls, BlockNumber head, const VecxOpened *centroid)
 	ls->scored = centroid != NULL;
 	ls->lists_read++;
 	if (centroid)
-		vecx_list_probe_init(&ls->index->lists->code, &ls->query, centroid->nav, centroid->norm2,
+		vecx_list_probe_init(&ls->index->lists->code, &ls->query, centroid->rank, centroid->norm2,
 							 &ls->list);
 }
 
@@ -525,8 +528,8 @@ find_lists(VecxListScan *ls)
 			return false;
 		ls->restarted = true;
 		VecxIndexRefresh(ls->index);
-		VecxSearchStart(ls->search, ls->probe, 0, seeds,
-						VecxSearchDescend(ls->search, ls->probe, 0, seeds));
+		VecxSearchStart(ls->search, ls->route, 0, seeds,
+						VecxSearchDescend(ls->search, ls->route, 0, seeds));
 	}
 	VecxSearchRun(ls->search, Min(Max(ls->probes - ls->nread, ls->probes / 2) + 1, VecxWidestBatch()));
 	opened = VecxSearchOpened(ls->search, &n);
@@ -544,7 +547,12 @@ find_lists(VecxListScan *ls)
 		if (opened[i].nav > threshold)
 			opened[left++] = opened[i];
 		else if (!opened[i].dead && opened[i].nrows > 0)
-			ls->order[ls->norder++] = opened[i];
+		{
+			ls->order[ls->norder] = opened[i];
+			/* nav says whose turn it is, rank how far it is */
+			ls->order[ls->norder++].rank = ls->route == ls->probe ? opened[i].nav :
+				vecx_code_distance(&ls->index->coder, &ls->probe->code, opened[i].code);
+		}
 	}
 	VecxSearchKeepOpened(ls->search, left);
 	VecxSearchRelease(ls->search);

@@ -243,7 +243,9 @@ typedef struct VecxMetaPageData
 	uint8		list_copies;	/* VecxCodeKind of copies of their vectors, 0: none */
 	uint8		list_behind;	/* BEHIND pages of a LIST page, at most */
 	uint32		lists_closed;	/* since VACUUM has looked for such */
-	uint32		unused3;
+	BlockNumber tune;			/* MODEL pages of the queries' adapter, if there is one */
+	uint32		tune_bytes;
+	uint32		tune_version;	/* of the last one that was made */
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1
@@ -256,7 +258,7 @@ StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxCurveData) == 504, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 696, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 704, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

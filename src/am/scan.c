@@ -128,7 +128,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	end_query(so);
 	MemoryContextReset(so->cxt);
 	so->index = NULL;
-	so->probe = NULL;
+	so->probe = so->route = NULL;
 	so->batch = NULL;
 	so->pending = NULL;
 	so->set_rows = NULL;

@@ -30,6 +30,7 @@ typedef struct VecxScan
 	VecxIndex  *index;
 	VecxSearch *search;
 	VecxProbe  *probe;			/* NULL: the query has no distance to anything */
+	VecxProbe  *route;			/* what the search goes by: that, unless queries are moved */
 	Datum		query;
 	bool		strict;			/* vecx.scan_order when the plan was started */
 	VecxRange	range;

@@ -91,6 +91,7 @@ prepare_query(IndexScanDesc scan, VecxScan *so)
 		return false;
 	}
 	so->probe = VecxProbeMake(so->index, input.vec);
+	so->route = VecxTuneProbe(so->index, so->probe);
 	return true;
 }
 
@@ -124,7 +125,7 @@ VecxScanLimitSearch(VecxScan *so)
 static void
 begin_search(VecxScan *so, const VecxId *seeds, int nseeds)
 {
-	VecxSearchStart(so->search, so->probe, 0, seeds, nseeds);
+	VecxSearchStart(so->search, so->route, 0, seeds, nseeds);
 	VecxSearchCount(so->search, &so->counts);
 	so->begun = so->counts.records;
 	VecxScanLimitSearch(so);
@@ -135,7 +136,7 @@ void
 VecxScanStartGraph(VecxScan *so)
 {
 	VecxId		seeds[VECX_MAX_SEEDS];
-	int			nseeds = VecxSearchDescend(so->search, so->probe, 0, seeds);
+	int			nseeds = VecxSearchDescend(so->search, so->route, 0, seeds);
 
 	begin_search(so, seeds, nseeds);
 }
@@ -254,7 +255,7 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	so->filter = VecxFilterQueryMake(so->index->filters, so->cxt, scan->keyData,
 									 scan->numberOfKeys, so->tids ? test_tid : NULL,
 									 unconstify(VecxTidSet *, so->tids));
-	so->search = VecxSearchMake(so->index, so->cxt, false);
+	so->search = VecxSearchMake(so->index, so->cxt, so->index->meta.tune != InvalidBlockNumber);
 	if (!so->index->lists)
 		VecxSearchFilter(so->search, so->filter, get_float8_infinity());
 	VecxReadyInit(&so->ready, so->cxt);
@@ -295,7 +296,8 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	}
 	if (so->index->lists && so->phase != VECX_PHASE_DONE && so->phase != VECX_PHASE_SET)
 	{
-		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, &so->range,
+		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, so->route,
+									 &so->range,
 									 so->filter, &so->effort);
 		so->counts.width = so->width;
 	}

@@ -121,6 +121,47 @@ check_centre(Check *c)
 	pfree(VecxReadCentre(c->index));
 }
 
+/* The adapter of queries as it is on disk, and those before it. */
+static void
+check_tune(Check *c)
+{
+	Relation	rel = c->target.rel;
+	BlockNumber first = c->index->meta.tune;
+	uint32		nbytes = c->index->meta.tune_bytes;
+	uint32		version = c->index->meta.tune_version;
+
+	if (first != InvalidBlockNumber && !c->index->lists)
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage has an adapter that cannot be there",
+				   "first=%u", first);
+	while (first != InvalidBlockNumber)
+	{
+		VecxTuneHeadData head;
+		VecxAdapter adapter;
+		uint8	   *bytes;
+		const char *wrong;
+
+		CHECK_FOR_INTERRUPTS();
+		if (first == VECX_META_BLKNO || first >= c->nblocks ||
+			nbytes / VECX_PAGE_CAPACITY > c->nblocks)
+			VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "an adapter lies beyond the index",
+					   "first=%u nbytes=%u", first, nbytes);
+		bytes = palloc(Max(nbytes, 1));
+		VecxBlobRead(rel, first, bytes, nbytes);
+		wrong = VecxTuneBind(c->index, bytes, nbytes, &adapter);
+		if (wrong)
+			VecxDamage(rel, first, InvalidOffsetNumber, wrong, "nbytes=%u", nbytes);
+		memcpy(&head, bytes, sizeof(head));
+		/* versions grow, so that the chain ends */
+		if (head.version == 0 || head.version > version)
+			VecxDamage(rel, first, InvalidOffsetNumber, "an adapter has a version that cannot be",
+					   "version=%u", head.version);
+		version = head.version - 1;
+		first = head.previous;
+		nbytes = head.previous_bytes;
+		pfree(bytes);
+	}
+}
+
 static int
 compare_items(const void *a, const void *b)
 {
@@ -302,6 +343,7 @@ check_index(Check *c, bool heapallindexed)
 	check_meta(c);
 	check_models(c);
 	check_centre(c);
+	check_tune(c);
 	VecxGraphCheckEntry(c->graph);
 	for (BlockNumber blkno = VECX_META_BLKNO; blkno < c->nblocks; blkno++)
 	{

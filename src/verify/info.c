@@ -276,8 +276,10 @@ make_result(const Info *info, TupleDesc desc)
 	const VecxBasis *basis = &VecxCurrentModel(info->index)->basis;
 	const VecxLists *lists = info->index->lists;
 	double		mean = (double) info->list_rows / (double) Max(info->lists, 1);
-	Datum		values[44];
-	bool		nulls[44] = {false};
+	Datum		values[45];
+	bool		nulls[45] = {false};
+	VecxTuneHeadData tune;
+	VecxAdapter adapter;
 	int64		trained = 0;
 	int			n = 0;
 
@@ -336,6 +338,9 @@ make_result(const Info *info, TupleDesc desc)
 	values[n++] = Float8GetDatum(info->usage && info->list_rows > 0 ? usage_entropy(info) : 0);
 	nulls[n] = !info->usage;
 	values[n++] = Int32GetDatum(lists ? (int32) lists->code.trained_rows : 0);
+	nulls[n] = VecxTuneRead(info->index, &tune, &adapter) == NULL;
+	values[n] = Int32GetDatum(nulls[n] ? 0 : (int32) tune.version);
+	n++;
 	Assert(n == lengthof(values) && n == desc->natts);
 	return heap_form_tuple(desc, values, nulls);
 }

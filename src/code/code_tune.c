@@ -1,0 +1,556 @@
+/*
+ * code_tune.c
+ *    Learns an adapter of queries, see code_tune.h.
+ *
+ * The scores of a query's candidate lists, those nearest to it and its goals, become a
+ * softmax, which is to be that of the goals' weights (ListNet).  A score is the
+ * navigation distance to the centroid, negative and less what all have in common,
+ * 2 <q', c> - |c|^2, or 2 <q', c> under IP, so that its gradient by q' is 2 c.  Its
+ * temperature follows from the spread of the query's own scores: with another scale
+ * than theirs the softmax teaches nothing.
+ */
+#include "code_int.h"
+#include "code_tune.h"
+
+#define CANDIDATES	256			/* nearest lists of a query that it is told from its goals by */
+#define HELD_OUT	8			/* one query of so many says when to stop */
+#define EPOCHS		30
+#define PATIENCE	5			/* epochs without gain */
+#define BATCH		16			/* queries a step */
+#define SCALES		12			/* that are tried, up to ... */
+#define GREATEST_SCALE 1.5f
+#define RATE		0.003f		/* first step, of the elements' own size */
+#define TEMPERATURE	0.25f		/* in deviations of the scores */
+#define BETA1		0.9f
+#define BETA2		0.99f
+
+#define MAGIC		0x61747876	/* "vxta", little-endian */
+#define FORMAT		1
+
+typedef struct AdapterHead
+{
+	uint32_t	magic;
+	uint32_t	format;
+	uint32_t	metric;
+	uint32_t	dim;
+	uint32_t	rank;
+	float		scale;
+} AdapterHead;
+
+size_t
+vecx_adapter_bytes(uint32_t dim, uint32_t rank)
+{
+	return sizeof(AdapterHead) + sizeof(float) * (1 + 2 * (size_t) rank) * dim;
+}
+
+const char *
+vecx_adapter_bind(VecxAdapter *adapter, const uint8_t *bytes, size_t nbytes)
+{
+	AdapterHead head;
+	const float *values = (const float *) (bytes + sizeof(AdapterHead));
+
+	if (nbytes < sizeof(head))
+		return "an adapter is too short";
+	memcpy(&head, bytes, sizeof(head));
+	if (head.magic != MAGIC)
+		return "an adapter does not begin as one";
+	if (head.format != FORMAT)
+		return "an adapter has a format that this version does not know";
+	if (head.dim == 0 || head.rank > VECX_TUNE_MAX_RANK || head.metric < VECX_METRIC_L2 ||
+		head.metric > VECX_METRIC_IP ||
+		nbytes != vecx_adapter_bytes(head.dim, head.rank))
+		return "an adapter has values out of range";
+	if (!isfinite(head.scale))
+		return "an adapter has a value that is not finite";
+	for (size_t i = 0; i < (1 + 2 * (size_t) head.rank) * head.dim; i++)
+		if (!isfinite(values[i]))
+			return "an adapter has a value that is not finite";
+	adapter->metric = (VecxMetric) head.metric;
+	adapter->dim = head.dim;
+	adapter->rank = head.rank;
+	adapter->scale = head.scale;
+	adapter->shift = values;
+	adapter->up = values + head.dim;
+	adapter->down = adapter->up + (size_t) head.rank * head.dim;
+	return NULL;
+}
+
+static void
+add_scaled(float *to, const float *x, float factor, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		to[i] += factor * x[i];
+}
+
+void
+vecx_adapter_apply(const VecxAdapter *a, const float *q, float *out)
+{
+	memcpy(out, a->shift, sizeof(float) * a->dim);
+	add_scaled(out, q, a->scale, a->dim);
+	for (uint32_t j = 0; j < a->rank; j++)
+		add_scaled(out, a->up + (size_t) j * a->dim,
+				   vecx_kernels->ip_f32(a->down + (size_t) j * a->dim, q, a->dim), a->dim);
+}
+
+/* ---- scores ---- */
+
+static float
+offset_of(const VecxTuneSample *s, uint32_t list)
+{
+	const float *c = s->centres + (size_t) list * s->dim;
+
+	return s->metric == VECX_METRIC_IP ? 0.0f : vecx_kernels->ip_f32(c, c, s->dim);
+}
+
+static float
+score(const VecxTuneSample *s, const float *q, uint32_t list)
+{
+	return 2.0f * vecx_kernels->ip_f32(q, s->centres + (size_t) list * s->dim, s->dim) - offset_of(s, list);
+}
+
+void
+vecx_tune_distances(const VecxTuneSample *s, const VecxAdapter *adapter, const float *q, float *room,
+					float *nav)
+{
+	float		norm2;
+
+	if (adapter)
+	{
+		vecx_adapter_apply(adapter, q, room);
+		q = room;
+	}
+	norm2 = vecx_kernels->ip_f32(q, q, s->dim);
+	for (uint32_t c = 0; c < s->nlists; c++)
+		nav[c] = s->metric == VECX_METRIC_IP ? -0.5f * score(s, q, c) : norm2 - score(s, q, c);
+}
+
+/* ---- candidates ---- */
+
+typedef struct Candidate
+{
+	uint32_t	list;
+	float		weight;			/* of the goal that it is, else 0 */
+	float		offset;
+	float		score;			/* then its share of the softmax */
+} Candidate;
+
+typedef struct Lesson
+{
+	const VecxTrainEnv *env;
+	const VecxTuneSample *s;
+	uint32_t	rank;
+	uint32_t	nparams;
+	uint32_t	nlearned;		/* of them, for now */
+	float	   *params;			/* scale, shift, up, down */
+	float	   *gradient;
+	float	   *momentum;
+	float	   *squares;
+	uint32_t   *first;			/* [nqueries + 1]: of the candidates */
+	Candidate  *candidates;
+	float	   *sharpness;		/* [nqueries]: 1 / temperature */
+	float		unit;			/* the size of a query's elements */
+	float	   *moved;			/* [dim] */
+	float	   *pull;			/* [dim]: the loss by that */
+} Lesson;
+
+/* Keeps a list if it is among the CANDIDATES best of a heap, worst first. */
+static uint32_t
+keep_best(Candidate *heap, uint32_t n, Candidate item)
+{
+	uint32_t	i = n;
+
+	if (n < CANDIDATES)
+	{
+		for (; i > 0 && heap[(i - 1) / 2].score > item.score; i = (i - 1) / 2)
+			heap[i] = heap[(i - 1) / 2];
+		heap[i] = item;
+		return n + 1;
+	}
+	if (item.score <= heap[0].score)
+		return n;
+	for (i = 0;;)
+	{
+		uint32_t	child = 2 * i + 1;
+
+		if (child >= CANDIDATES)
+			break;
+		if (child + 1 < CANDIDATES && heap[child + 1].score < heap[child].score)
+			child++;
+		if (item.score <= heap[child].score)
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = item;
+	return n;
+}
+
+/* The candidates of a query; returns how many, and its temperature's inverse. */
+static uint32_t
+find_candidates(Lesson *l, uint32_t query, Candidate *out)
+{
+	const VecxTuneSample *s = l->s;
+	const float *q = s->queries + (size_t) query * s->dim;
+	double		sum = 0.0;
+	double		sum2 = 0.0;
+	uint32_t	n = 0;
+
+	l->env->poll(l->env->arg);
+	for (uint32_t c = 0; c < s->nlists; c++)
+	{
+		Candidate	item = {c, 0.0f, 0.0f, score(s, q, c)};
+
+		n = keep_best(out, n, item);
+	}
+	for (uint32_t i = 0; i < n; i++)
+	{
+		sum += (double) out[i].score;
+		sum2 += (double) out[i].score * (double) out[i].score;
+	}
+	sum /= fmax(n, 1);
+	l->sharpness[query] = (float) (1.0 / (TEMPERATURE * sqrt(fmax(sum2 / fmax(n, 1) - sum * sum, 1e-20))));
+	for (uint32_t g = s->first[query]; g < s->first[query + 1]; g++)
+	{
+		uint32_t	i = 0;
+
+		while (i < n && out[i].list != s->goals[g].list)
+			i++;
+		if (i == n)
+			out[n++] = (Candidate) {s->goals[g].list, 0.0f, 0.0f, 0.0f};
+		out[i].weight += s->goals[g].weight;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		out[i].offset = offset_of(s, out[i].list);
+	return n;
+}
+
+/* ---- the loss and its gradient ---- */
+
+static void
+bind_params(const Lesson *l, VecxAdapter *a)
+{
+	a->metric = l->s->metric;
+	a->dim = l->s->dim;
+	a->rank = l->rank;
+	a->scale = l->params[0];
+	a->shift = l->params + 1;
+	a->up = a->shift + a->dim;
+	a->down = a->up + (size_t) a->rank * a->dim;
+}
+
+/* The cross entropy of a query; candidates' scores become their shares. */
+static double
+query_loss(Lesson *l, uint32_t query)
+{
+	const VecxTuneSample *s = l->s;
+	Candidate  *first = l->candidates + l->first[query];
+	uint32_t	n = l->first[query + 1] - l->first[query];
+	float		greatest = -FLT_MAX;
+	double		sum = 0.0;
+	double		loss = 0.0;
+	VecxAdapter a;
+
+	bind_params(l, &a);
+	vecx_adapter_apply(&a, s->queries + (size_t) query * s->dim, l->moved);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		first[i].score = l->sharpness[query] *
+			(2.0f * vecx_kernels->ip_f32(l->moved, s->centres + (size_t) first[i].list * s->dim, s->dim) -
+			 first[i].offset);
+		greatest = fmaxf(greatest, first[i].score);
+	}
+	for (uint32_t i = 0; i < n; i++)
+	{
+		first[i].score -= greatest;
+		sum += exp((double) first[i].score);
+	}
+	for (uint32_t i = 0; i < n; i++)
+	{
+		loss += (double) first[i].weight * (log(sum) - (double) first[i].score);
+		first[i].score = (float) (exp((double) first[i].score) / sum);
+	}
+	return loss;
+}
+
+/* Adds the gradient of a query, whose loss was taken just now. */
+static void
+add_gradient(Lesson *l, uint32_t query)
+{
+	const VecxTuneSample *s = l->s;
+	const float *q = s->queries + (size_t) query * s->dim;
+	const Candidate *first = l->candidates + l->first[query];
+	uint32_t	n = l->first[query + 1] - l->first[query];
+	const float *up = l->params + 1 + s->dim;
+	const float *down = up + (size_t) l->rank * s->dim;
+	float	   *up_gradient = l->gradient + 1 + s->dim;
+	float	   *down_gradient = up_gradient + (size_t) l->rank * s->dim;
+
+	memset(l->pull, 0, sizeof(float) * s->dim);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		float		factor = 2.0f * l->sharpness[query] * (first[i].score - first[i].weight);
+
+		if (fabsf(first[i].score - first[i].weight) > 1e-6f)
+			add_scaled(l->pull, s->centres + (size_t) first[i].list * s->dim, factor, s->dim);
+	}
+	l->gradient[0] += vecx_kernels->ip_f32(l->pull, q, s->dim);
+	add_scaled(l->gradient + 1, l->pull, 1.0f, s->dim);
+	if (l->nlearned < l->nparams)
+		return;
+	for (uint32_t j = 0; j < l->rank; j++)
+	{
+		size_t		at = (size_t) j * s->dim;
+
+		add_scaled(up_gradient + at, l->pull, vecx_kernels->ip_f32(down + at, q, s->dim), s->dim);
+		add_scaled(down_gradient + at, q, vecx_kernels->ip_f32(up + at, l->pull, s->dim), s->dim);
+	}
+}
+
+/* One step of Adam. */
+static void
+step(Lesson *l, float rate, uint32_t t)
+{
+	float		mend1 = 1.0f - powf(BETA1, (float) t);
+	float		mend2 = 1.0f - powf(BETA2, (float) t);
+
+	for (uint32_t i = 0; i < l->nlearned; i++)
+	{
+		float		g = l->gradient[i];
+		/* the shift and up are in a query's units, scale and down are not */
+		float		unit = i > 0 && i <= l->s->dim * (1 + l->rank) ? l->unit : 1.0f;
+
+		l->momentum[i] = BETA1 * l->momentum[i] + (1 - BETA1) * g;
+		l->squares[i] = BETA2 * l->squares[i] + (1 - BETA2) * g * g;
+		l->params[i] -= rate * unit * l->momentum[i] / mend1 / (sqrtf(l->squares[i] / mend2) + FLT_MIN);
+	}
+	memset(l->gradient, 0, sizeof(float) * l->nparams);
+}
+
+/* ---- training ---- */
+
+static bool
+is_held_out(uint32_t query)
+{
+	return query % HELD_OUT == HELD_OUT - 1;
+}
+
+/*
+ * What the queries held out say: how many lists are to be read, as the mean place of
+ * the goals, which the last of them decide.  The softmax is there to have a gradient:
+ * it may gain where they do not.
+ */
+static double
+mean_places(Lesson *l, bool all)
+{
+	double		loss = 0.0;
+
+	for (uint32_t q = 0; q < l->s->nqueries; q++)
+	{
+		const Candidate *first = l->candidates + l->first[q];
+		uint32_t	n = l->first[q + 1] - l->first[q];
+
+		if (!all && !is_held_out(q))
+			continue;
+		l->env->poll(l->env->arg);
+		(void) query_loss(l, q);
+		for (uint32_t i = 0; i < n; i++)
+		{
+			int			place = 1;
+
+			if (first[i].weight == 0)
+				continue;
+			for (uint32_t j = 0; j < n; j++)
+				place += first[j].score > first[i].score;
+			loss += (double) first[i].weight * place;
+		}
+	}
+	return loss;
+}
+
+static void
+learn_epoch(Lesson *l, const uint32_t *order, float rate, uint32_t *steps)
+{
+	uint32_t	in_batch = 0;
+
+	for (uint32_t i = 0; i < l->s->nqueries; i++)
+	{
+		if (is_held_out(order[i]))
+			continue;
+		l->env->poll(l->env->arg);
+		(void) query_loss(l, order[i]);
+		add_gradient(l, order[i]);
+		if (++in_batch == BATCH)
+		{
+			step(l, rate, ++*steps);
+			in_batch = 0;
+		}
+	}
+	if (in_batch > 0)
+		step(l, rate, ++*steps);
+}
+
+static void
+shuffle(uint32_t *order, uint32_t n, uint64_t *rng)
+{
+	for (uint32_t i = n; i > 1; i--)
+	{
+		uint32_t	j = vecx_random_below(rng, i);
+		uint32_t	swap = order[i - 1];
+
+		order[i - 1] = order[j];
+		order[j] = swap;
+	}
+}
+
+/* Learns the first so many parameters from the best ones there are, which it replaces
+ * where the queries held out gain. */
+static void
+learn_some(Lesson *l, uint32_t nlearned, float *best_params, double *best, uint32_t *order,
+		   uint64_t *rng)
+{
+	uint32_t	steps = 0;
+	uint32_t	waited = 0;
+
+	l->nlearned = nlearned;
+	memcpy(l->params, best_params, sizeof(float) * l->nparams);
+	memset(l->momentum, 0, sizeof(float) * l->nparams);
+	memset(l->squares, 0, sizeof(float) * l->nparams);
+	for (uint32_t epoch = 0; epoch < EPOCHS && waited < PATIENCE; epoch++)
+	{
+		double		loss;
+
+		shuffle(order, l->s->nqueries, rng);
+		learn_epoch(l, order, RATE / (1.0f + 0.1f * (float) epoch), &steps);
+		loss = mean_places(l, false);
+		waited++;
+		if (loss < *best)
+		{
+			*best = loss;
+			memcpy(best_params, l->params, sizeof(float) * l->nparams);
+			waited = 0;
+		}
+	}
+}
+
+/* Moves all queries a part of the way to the middle of the lists, or away from it: the
+ * one that suits them best. */
+static void
+try_scales(Lesson *l, float *best_params)
+{
+	const VecxTuneSample *s = l->s;
+	float	   *middle = l->pull;
+	double		best = 0.0;
+
+	memset(middle, 0, sizeof(float) * s->dim);
+	for (uint32_t c = 0; c < s->nlists; c++)
+		add_scaled(middle, s->centres + (size_t) c * s->dim, 1.0f / (float) s->nlists, s->dim);
+	memcpy(l->params, best_params, sizeof(float) * l->nparams);
+	for (int i = 0; i <= SCALES; i++)
+	{
+		/* no change first, then from GREATEST_SCALE downwards */
+		float		scale = i == 0 ? 1.0f : GREATEST_SCALE * (float) (SCALES + 1 - i) / SCALES;
+		double		loss;
+
+		l->params[0] = scale;
+		memset(l->params + 1, 0, sizeof(float) * s->dim);
+		add_scaled(l->params + 1, middle, 1.0f - scale, s->dim);
+		loss = mean_places(l, true);
+		if (i == 0 || loss < best)
+		{
+			best = loss;
+			memcpy(best_params, l->params, sizeof(float) * l->nparams);
+		}
+	}
+}
+
+/* The fewer the parameters, the fewer queries suffice: scale and shift before all. */
+static void
+learn(Lesson *l, float *best_params, uint64_t *rng)
+{
+	uint32_t	dim = l->s->dim;
+	uint32_t   *order = l->env->alloc(l->env->arg, sizeof(uint32_t) * (l->s->nqueries + 1));
+	double		best;
+
+	/* down begins at random and up at zero: together they change nothing */
+	memset(best_params, 0, sizeof(float) * l->nparams);
+	best_params[0] = 1.0f;
+	for (uint32_t i = 1 + dim * (1 + l->rank); i < l->nparams; i++)
+		best_params[i] = (float) (vecx_random_normal(rng) / sqrt((double) dim));
+	for (uint32_t q = 0; q < l->s->nqueries; q++)
+		order[q] = q;
+	try_scales(l, best_params);
+	memcpy(l->params, best_params, sizeof(float) * l->nparams);
+	best = mean_places(l, false);
+	learn_some(l, 1 + dim, best_params, &best, order, rng);
+	if (l->rank > 0)
+		learn_some(l, l->nparams, best_params, &best, order, rng);
+	l->env->release(l->env->arg, order);
+}
+
+static float
+element_size(const VecxTuneSample *s)
+{
+	double		sum = 0.0;
+
+	for (uint32_t q = 0; q < s->nqueries; q++)
+	{
+		const float *x = s->queries + (size_t) q * s->dim;
+
+		sum += (double) vecx_kernels->ip_f32(x, x, s->dim);
+	}
+	return (float) sqrt(sum / fmax((double) s->nqueries * s->dim, 1.0));
+}
+
+static void *
+zeros(const VecxTrainEnv *env, size_t nbytes)
+{
+	return memset(env->alloc(env->arg, nbytes), 0, nbytes);
+}
+
+uint8_t *
+vecx_adapter_train(const VecxTrainEnv *env, const VecxTuneSample *s, uint32_t rank, uint64_t seed)
+{
+	Lesson		l;
+	uint64_t	rng = seed;
+	uint32_t	most = s->nlists < CANDIDATES ? s->nlists : CANDIDATES;
+	uint8_t    *bytes = env->alloc(env->arg, vecx_adapter_bytes(s->dim, rank));
+	AdapterHead head = {MAGIC, FORMAT, (uint32_t) s->metric, s->dim, rank, 1.0f};
+	float	   *learned;
+
+	memset(&l, 0, sizeof(l));
+	l.env = env;
+	l.s = s;
+	l.rank = rank;
+	l.nparams = 1 + s->dim * (1 + 2 * rank);
+	l.unit = element_size(s);
+	l.params = zeros(env, sizeof(float) * l.nparams);
+	l.gradient = zeros(env, sizeof(float) * l.nparams);
+	l.momentum = zeros(env, sizeof(float) * l.nparams);
+	l.squares = zeros(env, sizeof(float) * l.nparams);
+	l.moved = env->alloc(env->arg, sizeof(float) * s->dim);
+	l.pull = env->alloc(env->arg, sizeof(float) * s->dim);
+	l.sharpness = env->alloc(env->arg, sizeof(float) * (s->nqueries + 1));
+	l.first = env->alloc(env->arg, sizeof(uint32_t) * (s->nqueries + 1));
+	l.candidates = env->alloc(env->arg, sizeof(Candidate) *
+							  ((size_t) most * s->nqueries + s->first[s->nqueries] + CANDIDATES));
+	l.first[0] = 0;
+	for (uint32_t q = 0; q < s->nqueries; q++)
+		l.first[q + 1] = l.first[q] + find_candidates(&l, q, l.candidates + l.first[q]);
+
+	learned = env->alloc(env->arg, sizeof(float) * l.nparams);
+	learn(&l, learned, &rng);
+	head.scale = learned[0];
+	memcpy(bytes, &head, sizeof(head));
+	memcpy(bytes + sizeof(head), learned + 1, sizeof(float) * (l.nparams - 1));
+	env->release(env->arg, learned);
+	env->release(env->arg, l.candidates);
+	env->release(env->arg, l.first);
+	env->release(env->arg, l.sharpness);
+	env->release(env->arg, l.pull);
+	env->release(env->arg, l.moved);
+	env->release(env->arg, l.squares);
+	env->release(env->arg, l.momentum);
+	env->release(env->arg, l.gradient);
+	env->release(env->arg, l.params);
+	return bytes;
+}
