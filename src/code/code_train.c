@@ -18,9 +18,6 @@
  * nothing measurable in recall. */
 #define TRAIN_ROUNDS		3
 #define TRAIN_MORE_ROUNDS	2
-/* Rows from which on dimensions and bits are chosen by trying: of fewer, half to
- * train on and half to judge by, the default is right as often. */
-#define TRAIN_CHOOSE_ROWS	1024
 #define TRAIN_POLL_FLOPS	((size_t) 20 * 1000 * 1000)
 
 void *
@@ -511,13 +508,9 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 	if (copy != NULL)
 		sample = copy;
 	/* What half of the sample shows is a good start for all of it. */
-	memset(&half, 0, sizeof(half));
-	if (nrows >= TRAIN_CHOOSE_ROWS)
-	{
-		vecx_trainer_init(&half, env, metric, dim, sample, nrows, 1, 2, seed);
-		(void) vecx_train_choose(&half, sample, nrows, sketch_bytes, &ndims, &nplanes);
-		vecx_trainer_done(&half);
-	}
+	vecx_trainer_init(&half, env, metric, dim, sample, nrows, 1, 2, seed);
+	(void) vecx_train_choose(&half, sample, nrows, sketch_bytes, &ndims, &nplanes);
+	vecx_trainer_done(&half);
 	vecx_trainer_init(&t, env, metric, dim, sample, nrows, 0, 1, seed);
 	t.dirs = half.dirs;
 	t.ndirs = half.ndirs;

@@ -264,7 +264,6 @@ test_float_coder(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 	free(scratch);
 }
 
-/* A mean that dwarfs the differences must not drown them. */
 /* Many distances at once are those that one query after the other gives. */
 static void
 test_many_distances(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
@@ -310,6 +309,105 @@ test_many_distances(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 	free(room);
 }
 
+/* Of codes in a set the distances are those of one code and another, whether all are
+ * compared at once or too many for that. */
+static void
+test_set(VecxCodeKind kind, VecxMetric metric, uint32_t dim, size_t count)
+{
+	float	   *rows = make_rows(count, dim, metric);
+	VecxCoder	coder;
+	VecxCodeSet set;
+	VecxCodeQuery query;
+	uint8_t    *codes;
+	uint8_t    *room;
+	void	   *scratch;
+	bool		same = true;
+
+	vecx_coder_init(&coder, kind, metric, dim, 0);
+	codes = get(count * coder.nbytes);
+	room = get(vecx_code_set_bytes(&coder, count));
+	scratch = get(vecx_code_query_scratch(&coder));
+	vecx_code_set_init(&set, &coder, count, room);
+	for (size_t r = 0; r < count; r++)
+	{
+		vecx_code_encode(&coder, rows + r * dim, codes + r * coder.nbytes);
+		vecx_code_set_put(&set, r, codes + r * coder.nbytes);
+	}
+	vecx_code_set_compare(&set, count);
+	for (size_t a = 0; a < count; a += 3)
+	{
+		vecx_code_set_from(&set, a);
+		vecx_code_query_init_code(&coder, &query, codes + a * coder.nbytes, scratch);
+		for (size_t b = 0; b < count; b++)
+		{
+			float		one = vecx_code_distance(&coder, &query, codes + b * coder.nbytes);
+
+			same = same && fabsf(vecx_code_set_distance(&set, b) - one) <= 1e-5f * (1.0f + fabsf(one));
+		}
+	}
+	UNIT_CHECK(same, "kind %d, metric %d: %zu codes in a set", (int) kind, (int) metric, count);
+	free(rows);
+	free(codes);
+	free(room);
+	free(scratch);
+}
+
+/* A point gives the projection back: in half precision, or as it is of exact codes. */
+static void
+test_point(VecxCodeKind kind, uint32_t dim, double tolerance)
+{
+	float	   *row = make_rows(1, dim, VECX_METRIC_L2);
+	size_t		nbytes;
+	uint8_t    *bytes = vecx_basis_train(&env, VECX_METRIC_L2, dim, NULL, 0, 32, 1, &nbytes);
+	VecxBasis	basis;
+	VecxCoder	coder;
+	float	   *y;
+	float	   *again;
+	float	   *scratch;
+	uint8_t    *point;
+	double		most = 0.0;
+	double		off = 0.0;
+
+	vecx_coder_init(&coder, kind, VECX_METRIC_L2, dim, 0);
+	UNIT_CHECK(vecx_basis_bind(&basis, bytes, nbytes) == NULL, "kind %d: a basis for points", (int) kind);
+	y = get(vecx_basis_proj_bytes(&basis));
+	again = get(vecx_basis_proj_bytes(&basis));
+	point = get(vecx_point_bytes(&coder, &basis));
+	scratch = get(sizeof(float) * vecx_basis_scratch_floats(&basis));
+	vecx_basis_project(&basis, row, y, scratch);
+	vecx_point_make(&coder, &basis, y, NULL, point);
+	vecx_point_read(&coder, &basis, point, again);
+	for (uint32_t i = 0; i < basis.pdims; i++)
+	{
+		most = fmax(most, fabs((double) y[i]));
+		off = fmax(off, fabs((double) y[i] - (double) again[i]));
+	}
+	UNIT_CHECK(off <= tolerance * most, "kind %d: a point is %g off", (int) kind, off / most);
+	free(row);
+	free(scratch);
+	env.release(env.arg, bytes);
+	free(y);
+	free(again);
+	free(point);
+}
+
+static void
+test_rounded_distances(void)
+{
+	static const float dist[] = {-60000.0f, -1.5f, -1.0f, -0.001f, 0.0f, 0.001f, 1.0f, 1.5f, 60000.0f};
+	int16_t		rounded[sizeof(dist) / sizeof(dist[0])];
+	bool		ascending = true;
+
+	vecx_points_round(VECX_POINT_PRODUCT, dist, sizeof(dist) / sizeof(dist[0]), rounded);
+	for (size_t i = 1; i < sizeof(dist) / sizeof(dist[0]); i++)
+		ascending = ascending && rounded[i - 1] < rounded[i];
+	vecx_points_round(VECX_POINT_L2SQ, dist + 4, 5, rounded);
+	for (size_t i = 1; i < 5; i++)
+		ascending = ascending && rounded[i - 1] < rounded[i];
+	UNIT_CHECK(ascending, "distances rounded to integers keep their order");
+}
+
+/* A mean that dwarfs the differences must not drown them. */
 static void
 test_common_mean(void)
 {
@@ -1095,7 +1193,12 @@ main(int argc, char **argv)
 			test_float_coder(float_kinds[k], float_metrics[m], 131);
 			test_float_coder(float_kinds[k], float_metrics[m], 768);
 			test_many_distances(float_kinds[k], float_metrics[m], 131);
+			test_set(float_kinds[k], float_metrics[m], 131, 40);
+			test_set(float_kinds[k], float_metrics[m], 131, 100);
 		}
+	test_point(VECX_CODE_SQ8, 100, 1.0 / 2048.0);
+	test_point(VECX_CODE_NONE, 20, 0.0);
+	test_rounded_distances();
 	test_common_mean();
 	test_image_data();
 	test_degenerate_codes();
