@@ -237,16 +237,6 @@ vacuum_centroids(Vacuum *v, BlockNumber nblocks)
 	}
 }
 
-/* Merges and splits lists, now that all rows were seen; centroids that have none left
- * go at once. */
-static void
-tend_lists(Vacuum *v)
-{
-	VecxListTendNoted(v->index, &v->notes);
-	for (int i = 0; i < v->notes.nemptied; i++)
-		take_up(v, v->notes.emptied[i]);
-}
-
 /* Takes the lists of dead centroids from them, and retires those. */
 static void
 retire_lists(Vacuum *v)
@@ -290,6 +280,41 @@ remember_upper(Vacuum *v, BlockNumber blkno)
 			palloc(sizeof(BlockNumber) * v->uppers_cap);
 	}
 	v->uppers[v->nuppers++] = blkno;
+}
+
+/* Finds the UPPER pages anew. */
+static void
+find_uppers(Vacuum *v)
+{
+	BlockNumber nblocks = VecxSettledLength(v->index->rel);
+
+	v->nuppers = 0;
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		Buffer		buf = read_block(v, blkno);
+		Page		page = BufferGetPage(buf);
+
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		if (!PageIsNew(page) && VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER)
+			remember_upper(v, blkno);
+		UnlockReleaseBuffer(buf);
+	}
+}
+
+/*
+ * Merges and splits lists, now that all rows were seen; centroids that have none left
+ * go at once.  Among them may be some that came of a merge before: their upper records
+ * have to be known, too.
+ */
+static void
+tend_lists(Vacuum *v)
+{
+	VecxListTendNoted(v->index, &v->notes);
+	if (v->notes.nemptied == 0)
+		return;
+	for (int i = 0; i < v->notes.nemptied; i++)
+		take_up(v, v->notes.emptied[i]);
+	find_uppers(v);
 }
 
 static void
