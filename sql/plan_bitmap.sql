@@ -136,6 +136,18 @@ EXECUTE nearest(8, noise(58));
 EXECUTE nearest(NULL, noise(58));
 RESET plan_cache_mode;
 
+-- a partial index: rows that it lacks are not returned because a bitmap has them
+CREATE TABLE half (id int, cat int, active bool, v vector(16));
+INSERT INTO half SELECT i, i % 50, i % 3 = 0, noise(i) FROM generate_series(1, 3000) i;
+CREATE INDEX half_v ON half USING vecx (v vector_l2_ops) WHERE active;
+CREATE INDEX half_cat ON half (cat);
+ANALYZE half;
+EXPLAIN (COSTS OFF) SELECT id FROM half WHERE active AND cat = 7 ORDER BY v <-> (SELECT v FROM q WHERE i = 1) LIMIT 5;
+SELECT bool_and(active) AS active, array_agg(id) = (SELECT array_agg(id) FROM
+	(SELECT id FROM half WHERE active AND cat = 7 ORDER BY (v <-> noise(-1))::numeric LIMIT 5) s) AS same
+FROM (SELECT id, active FROM half WHERE active AND cat = 7 ORDER BY v <-> noise(-1) LIMIT 5) s;
+DROP TABLE half;
+
 -- partitions, and a join
 CREATE TABLE p (id int, cat int, v vector(16)) PARTITION BY RANGE (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1500);

@@ -530,6 +530,7 @@ typedef struct VecxExact VecxExact;
 extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
 extern void VecxExactOnlyLive(VecxExact *exact);
 extern bool VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull);
+extern bool VecxExactMeetsPredicate(VecxExact *exact);
 extern bool VecxExactAllDead(const VecxExact *exact);
 extern void VecxExactReset(VecxExact *exact);
 extern void VecxExactEnd(VecxExact *exact);

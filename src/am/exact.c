@@ -21,6 +21,7 @@ struct VecxExact
 	TupleTableSlot *slot;
 	IndexInfo  *info;
 	bool		only_live;		/* see VecxExactOnlyLive */
+	ExprState  *predicate;		/* of a partial index, once it was asked for */
 	bool		all_dead;		/* whether the last fetch found it so */
 	EState	   *estate;
 };
@@ -95,6 +96,18 @@ VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 	*value = values[0];
 	*isnull = isnulls[0];
 	return true;
+}
+
+/* Whether the row of the last fetch, which must have been successful, is one of those
+ * that a partial index is about. */
+bool
+VecxExactMeetsPredicate(VecxExact *exact)
+{
+	if (exact->info->ii_Predicate == NIL)
+		return true;
+	if (!exact->predicate)
+		exact->predicate = ExecPrepareQual(exact->info->ii_Predicate, exact->estate);
+	return ExecQual(exact->predicate, GetPerTupleExprContext(exact->estate));
 }
 
 /* Whether the row of the last fetch is dead to everybody. */

@@ -49,8 +49,14 @@ VecxSetRowsMost(void)
 	return (int64) work_mem * 1024 / 4 / (int64) sizeof(SetRow);
 }
 
-/* Looks at all rows of a set, which must be no more than that and have no lossy
- * pages.  Allocates in the current context; fetch_cxt is reset for each row. */
+/*
+ * Looks at all rows of a set, which must be no more than that and have no lossy
+ * pages.  Allocates in the current context; fetch_cxt is reset for each row.
+ *
+ * Other indexes found the rows, so a partial index may lack some of them.  These are
+ * not to be returned: the planner leaves conditions that follow from the
+ * predicate out of the scan's filter.
+ */
 VecxSetRows *
 VecxSetRowsMake(VecxExact *exact, ScanKey order, Datum query, const VecxTidSet *set,
 				MemoryContext fetch_cxt)
@@ -67,7 +73,7 @@ VecxSetRowsMake(VecxExact *exact, ScanKey order, Datum query, const VecxTidSet *
 		Datum		value;
 
 		CHECK_FOR_INTERRUPTS();
-		if (VecxExactFetch(exact, &row.tid, &value, &row.isnull))
+		if (VecxExactFetch(exact, &row.tid, &value, &row.isnull) && VecxExactMeetsPredicate(exact))
 		{
 			row.distance = row.isnull ? 0 :
 				DatumGetFloat8(FunctionCall2Coll(&order->sk_func, order->sk_collation,
