@@ -127,6 +127,14 @@ SELECT q.i, array_agg(n.id = o.id) FROM q,
 	USING (r)
 GROUP BY q.i ORDER BY q.i;
 
+-- a subplan among the columns hears of the loop's parameters
+EXPLAIN (COSTS OFF) SELECT q.i, n.* FROM q, LATERAL (SELECT t.id IN (SELECT o.id FROM t o WHERE o.year = 2002 + q.i OFFSET 0) AS hit
+	FROM t WHERE cat = 7 ORDER BY t.v <-> q.v LIMIT 30) n;
+SELECT q.i, bool_and(n.hit = (n.year = 2002 + q.i)) AS same, bool_or(n.hit) AS any FROM q,
+	LATERAL (SELECT year, t.id IN (SELECT o.id FROM t o WHERE o.year = 2002 + q.i OFFSET 0) AS hit
+		FROM t WHERE cat = 7 ORDER BY t.v <-> q.v LIMIT 30) n
+GROUP BY q.i ORDER BY q.i;
+
 -- a generic plan
 PREPARE nearest(int, vector) AS SELECT id FROM t WHERE cat = $1 ORDER BY v <-> $2 LIMIT 2;
 SET plan_cache_mode = force_generic_plan;

@@ -95,6 +95,9 @@ begin_filter(CustomScanState *node, EState *estate, int eflags)
 
 	memcpy(scan, lsecond(plan->custom_plans), sizeof(IndexScan));
 	scan->scan.plan.targetlist = plan->scan.plan.targetlist;
+	/* and hears of all parameters that it now depends on, those of subplans in it */
+	scan->scan.plan.extParam = plan->scan.plan.extParam;
+	scan->scan.plan.allParam = plan->scan.plan.allParam;
 	state->bitmap = ExecInitNode(linitial(plan->custom_plans), estate, eflags);
 	state->scan = castNode(IndexScanState, ExecInitNode(&scan->scan.plan, estate, eflags));
 	node->custom_ps = list_make2(state->bitmap, state->scan);
