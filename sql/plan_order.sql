@@ -106,6 +106,9 @@ SELECT * FROM compare('SELECT id FROM t ORDER BY 1 - (w <=> ''[1,0.001,0]'') DES
 SELECT * FROM compare('SELECT id FROM t WHERE tag = 2 ORDER BY w <=> ''[1,0.001,0]'', id DESC LIMIT 20');
 -- not without a LIMIT, nor where ties with the last row count
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY w <=> '[1,0,0]', id;
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY w <=> '[1,0,0]', id LIMIT ALL;
+RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY w <=> '[1,0,0]', id FETCH FIRST 5 ROWS WITH TIES;
 DECLARE c CURSOR WITH HOLD FOR SELECT id FROM t ORDER BY w <=> '[1,0,0]', id;
 FETCH 2 FROM c;

@@ -20,6 +20,7 @@
 #include "nodes/pathnodes.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "optimizer/planner.h"
 
 #include "am/am.h"
 #include "am/plan.h"
@@ -83,9 +84,10 @@ VecxOrderSuffices(PlannerInfo *root, RelOptInfo *rel, List *pathkeys)
 	Query	   *parse = root->parse;
 	ListCell   *lc;
 
-	/* a sort of runs, see above */
+	/* a sort of runs, see above; LIMIT ALL is none */
 	if (list_length(root->query_pathkeys) > list_length(pathkeys) &&
-		(!parse->limitCount || parse->limitOption != LIMIT_OPTION_COUNT))
+		(!parse->limitCount || !limit_needed(parse) ||
+		 parse->limitOption != LIMIT_OPTION_COUNT))
 		return false;
 	if (vecx_scan_order != VECX_SCAN_RELAXED)
 		return true;
