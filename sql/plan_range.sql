@@ -69,6 +69,9 @@ EXECUTE near(array_fill(0.1, ARRAY[16]), NULL);
 EXECUTE near(array_fill(0.1, ARRAY[16]), -1);
 EXECUTE near('[1,2]', 1);
 RESET plan_cache_mode;
+-- whatever becomes of the rows
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> (SELECT v FROM q) < 1.3 ORDER BY id;
+EXPLAIN (COSTS OFF) SELECT id % 2, count(*) FROM t WHERE v <-> (SELECT v FROM q) < 1.3 GROUP BY 1;
 RESET enable_seqscan;
 
 -- each metric, and radii that few, many and all rows are within

@@ -76,7 +76,8 @@ joins_by(RelOptInfo *rel, EquivalenceClass *eclass)
 }
 
 /*
- * Whether rows of rel may leave in the order of an index by these keys.
+ * Whether rows of rel may leave in the order of an index by these keys.  Without
+ * keys nobody takes them for ordered.
  */
 bool
 VecxOrderSuffices(PlannerInfo *root, RelOptInfo *rel, List *pathkeys)
@@ -84,6 +85,8 @@ VecxOrderSuffices(PlannerInfo *root, RelOptInfo *rel, List *pathkeys)
 	Query	   *parse = root->parse;
 	ListCell   *lc;
 
+	if (pathkeys == NIL)
+		return true;
 	/* a sort of runs, see above; LIMIT ALL is none */
 	if (list_length(root->query_pathkeys) > list_length(pathkeys) &&
 		(!parse->limitCount || !limit_needed(parse) ||
