@@ -72,6 +72,13 @@
 #define VECX_EXPLAIN_STATE_HEADER	"commands/explain.h"
 #endif
 
+/* set operations take rows in order from below since 17 */
+#if PG_VERSION_NUM >= 170000
+#define VecxSetopPathkeys(root)	((root)->setop_pathkeys)
+#else
+#define VecxSetopPathkeys(root)	NIL
+#endif
+
 /* sort directions, and members of equivalence classes of children, are kept apart since 18 */
 #if PG_VERSION_NUM >= 180000
 #define VecxPathKeyIsDescending(key)	((key)->pk_cmptype == COMPARE_GT)

@@ -26,13 +26,13 @@ static set_rel_pathlist_hook_type next_set_rel_pathlist_hook;
 static create_upper_paths_hook_type next_create_upper_paths_hook;
 static planner_hook_type next_planner_hook;
 
-/* Called for each table and subquery, when PostgreSQL has found its paths. */
+/* Called for each table, subquery and CTE, when PostgreSQL has found its paths. */
 static void
 vecx_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	if (next_set_rel_pathlist_hook)
 		next_set_rel_pathlist_hook(root, rel, rti, rte);
-	if (rte->rtekind == RTE_SUBQUERY)
+	if (rte->rtekind == RTE_SUBQUERY || rte->rtekind == RTE_CTE)
 		VecxForgetRelaxedOrder(root, rel);
 	else if (rte->rtekind == RTE_RELATION && enable_paths &&
 			 rte->tablesample == NULL && !IS_DUMMY_REL(rel))
@@ -46,7 +46,7 @@ vecx_create_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 	if (next_create_upper_paths_hook)
 		next_create_upper_paths_hook(root, stage, input_rel, output_rel, extra);
 	if (stage == UPPERREL_FINAL)
-		VecxSortLimited(root, output_rel);
+		VecxFinishRelaxedOrder(root, output_rel);
 }
 
 static PlannedStmt *

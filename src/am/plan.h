@@ -33,7 +33,7 @@ extern OpExpr *VecxMatchDistance(IndexOptInfo *index, Expr *expr, Oid sort_famil
 extern bool VecxIsIndex(const IndexOptInfo *index);
 extern bool VecxOrderSuffices(PlannerInfo *root, RelOptInfo *rel, List *pathkeys);
 extern void VecxForgetRelaxedOrder(PlannerInfo *root, RelOptInfo *rel);
-extern void VecxSortLimited(PlannerInfo *root, RelOptInfo *final_rel);
+extern void VecxFinishRelaxedOrder(PlannerInfo *root, RelOptInfo *final_rel);
 
 /* plan_range.c: conditions on a distance */
 extern List *VecxRangeClauses(PlannerInfo *root, IndexOptInfo *index);

@@ -6,9 +6,10 @@
  * once.  For ORDER BY that is what the setting promises.  But the planner
  * believes that rows of one distance are neighbours, and builds on it:
  *
- * - Grouping, DISTINCT and window functions would make two groups of one, merge
- *   joins lose rows.  There the order is not offered (cost.c), and where it comes
- *   out of a subquery, the subquery's claim is withdrawn.
+ * - Grouping, DISTINCT, also that of aggregates and of set operations, and window
+ *   functions would make two groups of one, merge joins lose rows.  There the order
+ *   is not offered (cost.c), and where it comes out of a subquery, a CTE or an arm
+ *   of a set operation, the claim of that is withdrawn.
  * - `ORDER BY distance, id` sorts each run of rows of one distance by itself
  *   (Incremental Sort).  That is offered only below a LIMIT, and the rows that
  *   pass the LIMIT are sorted again: the result is in order, and a row that
@@ -16,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "nodes/pathnodes.h"
 #include "optimizer/pathnode.h"
@@ -41,7 +43,8 @@ groups_rows(Query *parse)
 {
 	ListCell   *lc;
 
-	if (parse->groupClause || parse->groupingSets || parse->distinctClause)
+	/* since PostgreSQL 16 an aggregate's DISTINCT wants its rows in order, too */
+	if (parse->groupClause || parse->groupingSets || parse->distinctClause || parse->hasAggs)
 		return true;
 	foreach(lc, parse->windowClause)
 	{
@@ -132,6 +135,8 @@ has_relaxed_order(Path *path)
 				VecxIsIndex(((IndexPath *) path)->indexinfo);
 		case T_CustomPath:
 			return VecxIsBitmapFilterPath(path);
+		case T_Path:			/* whose order is the CTE's, since PostgreSQL 17 */
+			return path->pathtype == T_CteScan;
 		case T_SubqueryScanPath:
 			return has_relaxed_order(((SubqueryScanPath *) path)->subpath);
 		case T_LimitPath:
@@ -164,7 +169,7 @@ has_relaxed_order(Path *path)
 }
 
 /*
- * Withdraws what the paths of a subquery claim about their order if it is a
+ * Withdraws what the paths of a subquery or CTE claim about their order if it is a
  * relaxed one that the query around them must not rely on.
  */
 void
@@ -200,9 +205,12 @@ sorts_relaxed_runs(Path *path)
 	return IsA(path, IncrementalSortPath) && has_relaxed_order(path);
 }
 
-/* Sorts what passes a LIMIT above such an incremental sort. */
+/*
+ * Sorts what passes a LIMIT above such an incremental sort.  An arm of a set operation,
+ * which looks for equal rows, claims no relaxed order.
+ */
 void
-VecxSortLimited(PlannerInfo *root, RelOptInfo *final_rel)
+VecxFinishRelaxedOrder(PlannerInfo *root, RelOptInfo *final_rel)
 {
 	ListCell   *lc;
 
@@ -214,5 +222,7 @@ VecxSortLimited(PlannerInfo *root, RelOptInfo *final_rel)
 
 		if (IsA(path, LimitPath) && sorts_relaxed_runs(((LimitPath *) path)->subpath))
 			lfirst(lc) = create_sort_path(root, final_rel, path, root->sort_pathkeys, -1.0);
+		else if (VecxSetopPathkeys(root) != NIL && has_relaxed_order(path))
+			path->pathkeys = NIL;
 	}
 }
