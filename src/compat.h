@@ -45,9 +45,12 @@
 
 /* scans of an index got counters of their own in 18 */
 #if PG_VERSION_NUM >= 180000
+#define VecxCountSearch(scan) \
+	((scan)->instrument ? (void) (scan)->instrument->nsearches++ : (void) 0)
 #define VecxIndexBeginScan(heap, index, snapshot, nkeys, norderbys) \
 	index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys)
 #else
+#define VecxCountSearch(scan)	((void) 0)
 #define VecxIndexBeginScan(heap, index, snapshot, nkeys, norderbys) \
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
 #endif
@@ -72,11 +75,35 @@
 #define VECX_EXPLAIN_STATE_HEADER	"commands/explain.h"
 #endif
 
+/* the columns that a condition keeps from being NULL became sets in 16 */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/multibitmapset.h"
+#define VecxIsNonnullable(vars, var) \
+	mbms_is_member((var)->varno, (var)->varattno - FirstLowInvalidHeapAttributeNumber, vars)
+#else
+#define VecxIsNonnullable(vars, var)	list_member(vars, var)
+#endif
+
+/* NOT NULL may be NOT VALID since 18 */
+#if PG_VERSION_NUM >= 180000
+#define VecxAttributeIsNotNull(desc, i) \
+	(TupleDescCompactAttr(desc, i)->attnullability == ATTNULLABLE_VALID)
+#else
+#define VecxAttributeIsNotNull(desc, i)	(TupleDescAttr(desc, i)->attnotnull)
+#endif
+
 /* set operations take rows in order from below since 17 */
 #if PG_VERSION_NUM >= 170000
 #define VecxSetopPathkeys(root)	((root)->setop_pathkeys)
 #else
 #define VecxSetopPathkeys(root)	NIL
+#endif
+
+/* what the planner shall not use counts more than costs since 18 */
+#if PG_VERSION_NUM >= 180000
+#define VecxDisablePath(path)	((path)->disabled_nodes += 1000)
+#else
+#define VecxDisablePath(path)	((void) 0)
 #endif
 
 /* sort directions, and members of equivalence classes of children, are kept apart since 18 */

@@ -18,6 +18,7 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "compat.h"
 #include "nodes/pathnodes.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -346,6 +347,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		!VecxOrderSuffices(root, info->rel, path->path.pathkeys))
 	{
 		*startup = *total = get_float8_infinity();
+		VecxDisablePath(&path->path);
 		return;
 	}
 

@@ -18,7 +18,8 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
-#include "catalog/pg_attribute.h"
+#include "access/sysattr.h"
+#include "access/table.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -30,7 +31,7 @@
 #include "parser/parsetree.h"
 #include "compat.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
+#include "utils/rel.h"
 
 #include "am/am.h"
 #include "am/plan.h"
@@ -42,7 +43,7 @@ clauses_refute_null(List *clauses, Node *key)
 	ListCell   *lc;
 
 	if (IsA(key, Var) &&
-		list_member(find_nonnullable_vars((Node *) clauses), key))
+		VecxIsNonnullable(find_nonnullable_vars((Node *) clauses), (Var *) key))
 		return true;
 	foreach(lc, clauses)
 	{
@@ -58,13 +59,10 @@ clauses_refute_null(List *clauses, Node *key)
 static bool
 column_is_not_null(Oid relid, AttrNumber attno)
 {
-	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attno));
-	bool		result;
+	Relation	table = table_open(relid, NoLock);	/* the planner's lock is kept */
+	bool		result = VecxAttributeIsNotNull(RelationGetDescr(table), attno - 1);
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-	ReleaseSysCache(tuple);
+	table_close(table, NoLock);
 	return result;
 }
 
@@ -162,7 +160,7 @@ make_index_path(PlannerInfo *root, IndexOptInfo *index, List *clauses, OpExpr *d
 							 distance ? list_make1(distance) : NIL,
 							 distance ? list_make1_int(0) : NIL,
 							 pathkeys,
-							 distance ? ForwardScanDirection : NoMovementScanDirection,
+							 ForwardScanDirection,
 							 false, bms_copy(index->rel->lateral_relids), 1.0, false);
 }
 

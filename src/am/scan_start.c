@@ -6,8 +6,10 @@
 
 #include <math.h>
 
+#include "access/genam.h"
 #include "access/heaptoast.h"
 #include "access/relscan.h"
+#include "compat.h"
 #include "pgstat.h"
 #include "utils/float.h"
 #include "utils/snapmgr.h"
@@ -242,6 +244,7 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 				 errmsg("index \"%s\" can only be scanned with an MVCC snapshot",
 						RelationGetRelationName(scan->indexRelation))));
 	pgstat_count_index_scan(scan->indexRelation);
+	VecxCountSearch(scan);
 
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
 	memset(&so->counts, 0, sizeof(so->counts));
