@@ -33,6 +33,16 @@ CREATE OPERATOR <=>@ (
 );
 COMMENT ON OPERATOR <=>@ (vector, vector_ball) IS 'cosine distance to the center is at most the radius';
 
+CREATE FUNCTION cosine_within_or_nan(vector, vector_ball) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vecx_vector_cosine_within_or_nan'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION cosine_within_or_nan(vector, vector_ball) IS 'whether the cosine distance to the center is at most the radius, or NaN';
+CREATE OPERATOR <=>@^ (
+	LEFTARG = vector, RIGHTARG = vector_ball, FUNCTION = cosine_within_or_nan,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+COMMENT ON OPERATOR <=>@^ (vector, vector_ball) IS 'cosine distance to the center is at most the radius, or NaN';
+
 CREATE FUNCTION l1_within(vector, vector_ball) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'vecx_vector_l1_within'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
@@ -76,6 +86,16 @@ CREATE OPERATOR <=>@ (
 );
 COMMENT ON OPERATOR <=>@ (halfvec, halfvec_ball) IS 'cosine distance to the center is at most the radius';
 
+CREATE FUNCTION cosine_within_or_nan(halfvec, halfvec_ball) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vecx_halfvec_cosine_within_or_nan'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION cosine_within_or_nan(halfvec, halfvec_ball) IS 'whether the cosine distance to the center is at most the radius, or NaN';
+CREATE OPERATOR <=>@^ (
+	LEFTARG = halfvec, RIGHTARG = halfvec_ball, FUNCTION = cosine_within_or_nan,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+COMMENT ON OPERATOR <=>@^ (halfvec, halfvec_ball) IS 'cosine distance to the center is at most the radius, or NaN';
+
 CREATE FUNCTION l1_within(halfvec, halfvec_ball) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'vecx_halfvec_l1_within'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
@@ -118,6 +138,16 @@ CREATE OPERATOR <=>@ (
 	RESTRICT = matchingsel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <=>@ (sparsevec, sparsevec_ball) IS 'cosine distance to the center is at most the radius';
+
+CREATE FUNCTION cosine_within_or_nan(sparsevec, sparsevec_ball) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vecx_sparsevec_cosine_within_or_nan'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION cosine_within_or_nan(sparsevec, sparsevec_ball) IS 'whether the cosine distance to the center is at most the radius, or NaN';
+CREATE OPERATOR <=>@^ (
+	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = cosine_within_or_nan,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+COMMENT ON OPERATOR <=>@^ (sparsevec, sparsevec_ball) IS 'cosine distance to the center is at most the radius, or NaN';
 
 CREATE FUNCTION l1_within(sparsevec, sparsevec_ball) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'vecx_sparsevec_l1_within'
@@ -175,3 +205,9 @@ CREATE OPERATOR <%>@ (
 );
 COMMENT ON OPERATOR <%>@ (bit, bit_ball) IS 'Jaccard distance to the center is at most the radius';
 
+-- The planner uses it for conditions such as 1 - (a <=> b) > 0.5.
+CREATE FUNCTION ball_radius(bound double precision, factor double precision, term double precision, margin double precision)
+	RETURNS double precision
+	AS 'MODULE_PATHNAME', 'vecx_ball_radius'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ball_radius(double precision, double precision, double precision, double precision) IS 'the distance at which factor * distance + term reaches a bound, and margin more';

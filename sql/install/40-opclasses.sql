@@ -12,6 +12,7 @@ CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING vecx AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
 	OPERATOR 2 <=>^ (vector, vector) FOR ORDER BY float_ops,
 	OPERATOR 3 <=>@ (vector, vector_ball),
+	OPERATOR 4 <=>@^ (vector, vector_ball),
 	FUNCTION 1 vecx_support_vector_cosine(internal);
 CREATE OPERATOR CLASS vector_l1_ops FOR TYPE vector USING vecx AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
@@ -29,6 +30,7 @@ CREATE OPERATOR CLASS halfvec_cosine_ops FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
 	OPERATOR 2 <=>^ (halfvec, halfvec) FOR ORDER BY float_ops,
 	OPERATOR 3 <=>@ (halfvec, halfvec_ball),
+	OPERATOR 4 <=>@^ (halfvec, halfvec_ball),
 	FUNCTION 1 vecx_support_halfvec_cosine(internal);
 CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING vecx AS
 	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
@@ -46,6 +48,7 @@ CREATE OPERATOR CLASS sparsevec_cosine_ops FOR TYPE sparsevec USING vecx AS
 	OPERATOR 1 <=> (sparsevec, sparsevec) FOR ORDER BY float_ops,
 	OPERATOR 2 <=>^ (sparsevec, sparsevec) FOR ORDER BY float_ops,
 	OPERATOR 3 <=>@ (sparsevec, sparsevec_ball),
+	OPERATOR 4 <=>@^ (sparsevec, sparsevec_ball),
 	FUNCTION 1 vecx_support_sparsevec_cosine(internal);
 CREATE OPERATOR CLASS sparsevec_l1_ops FOR TYPE sparsevec USING vecx AS
 	OPERATOR 1 <+> (sparsevec, sparsevec) FOR ORDER BY float_ops,
