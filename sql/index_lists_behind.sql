@@ -116,6 +116,7 @@ SELECT a.rerank, a.looks < b.looks AS fewer_looks FROM looks a, looks b WHERE a.
 -- every number of bits; an index that begins empty; filter columns; an unlogged table; strict order; a range
 CREATE TABLE few (id int, kind int, v vector(70));
 INSERT INTO few SELECT i, i % 7, made_vector(i, 70) FROM generate_series(1, 400) i;
+ANALYZE few;
 CREATE FUNCTION bits_test(b int, OUT quantizer text, OUT missing bigint, OUT twice bigint, OUT recall text) AS $$
 BEGIN
 	EXECUTE format('CREATE INDEX few_idx ON few USING vecx (v) WITH (structure = lists, bits = %s)', b);
@@ -137,6 +138,12 @@ SELECT bool_and(d >= before) AS in_order FROM
 	(SELECT d, lag(d, 1, 0) OVER () AS before FROM
 		(SELECT v <-> made_vector(1, 70) AS d FROM grown ORDER BY v <-> made_vector(1, 70) LIMIT 100) s) t;
 RESET vecx.scan_order;
+
+-- sizes that are foretold grow with what is kept
+SELECT bool_and(bytes >= before) AND max(bytes) > min(bytes) AS grows FROM (SELECT n, bytes, lag(bytes, 1, 0::bigint) OVER (ORDER BY n) AS before
+	FROM unnest('{"{structure=lists,quantizer=pq,pq_m=8,pq_queries=a.b}","{structure=lists,quantizer=pq,bits=8}","{structure=lists,bits=5}","{structure=lists,rerank=half}"}'::text[])
+		WITH ORDINALITY AS o (options, n), LATERAL (SELECT index_bytes AS bytes FROM vecx_estimate('few', 'v', options::text[])) e) s;
+SELECT * FROM vecx_estimate('few', 'v', '{quantizer=pq}');
 
 -- what does not go together says so
 CREATE INDEX few_wrong ON few USING vecx (v) WITH (structure = lists, bits = 4, rerank = half);

@@ -127,7 +127,7 @@ comes_next(VecxScan *so, const VecxOpened *vertex)
 
 	if (so->strict)
 		return false;			/* which compares exact distances */
-	if (so->lists)
+	if (so->lists && !isinf(upper))
 		VecxListScanSettle(so->lists, upper);
 	if (pending_bound(so, &bound) && upper > bound)
 		return false;

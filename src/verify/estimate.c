@@ -144,7 +144,10 @@ find_lists(Relation rel, const VecxOpSpec *spec, VecxMetaPageData *meta, VecxLis
 
 	memset(lists, 0, sizeof(*lists));
 	if (!options || options->structure != VECX_STRUCTURE_OPTION_LISTS)
+	{
+		VecxListsRefuseOptions(rel);
 		return;
+	}
 	meta->structure = VECX_STRUCTURE_LISTS;
 	options->pq_queries = 0;	/* of no matter to sizes, and there is no column yet to compare with */
 	VecxListsCheckSupport(rel, spec, meta);
