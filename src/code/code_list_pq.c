@@ -122,7 +122,10 @@ vecx_list_pq_shape(const VecxListCode *code, const VecxListCentre *centre, const
 		(double) vecx_kernels->ip_f32(centre->c, centre->c, code->dim);
 	shape->cr = (double) vecx_kernels->ip_f32(query_c, coded, n);
 	shape->rr = (double) vecx_kernels->ip_f32(query_y, coded, n) - shape->cr;
-	shape->coded2 = (double) vecx_kernels->ip_f32(coded, coded, n);
+	/* with a matrix of queries' own coded is not in the vectors' space: but k-means makes
+	 * <r, r^> about the same */
+	shape->coded2 = code->proj_floats > n ? fmax(shape->rr, 0.0) :
+		(double) vecx_kernels->ip_f32(coded, coded, n);
 }
 
 void
