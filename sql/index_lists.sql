@@ -202,6 +202,23 @@ ANALYZE few;
 SELECT DISTINCT source, queries > 40 AS many FROM vecx_curve('few_l2');
 DROP TABLE few;
 
+-- a scan in strict order that reads all lists drops next to nothing, where one bit of few
+-- dimensions tells little
+CREATE TABLE noisy AS SELECT i AS id, array(SELECT hashint8(i * 65536 + d) / 2147483648.0 FROM generate_series(1, 16) d)::vector(16) AS v
+	FROM generate_series(1, 3000) i;
+CREATE INDEX noisy_l2 ON noisy USING vecx (v) WITH (structure = lists);
+SET vecx.scan_order = strict;
+SET vecx.probes = 1000;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*) >= 2998 AS nearly_all, bool_and(d >= before) AS ordered FROM
+	(SELECT d, lag(d, 1, 0) OVER () AS before FROM (SELECT v <-> array_fill(0.1, ARRAY[16])::vector AS d FROM noisy ORDER BY 1) s) s;
+RESET enable_seqscan;
+RESET enable_sort;
+RESET vecx.probes;
+RESET vecx.scan_order;
+DROP TABLE noisy;
+
 -- what is not supported says so
 CREATE INDEX ON made USING vecx (v vector_l1_ops) WITH (structure = lists);
 CREATE INDEX ON made USING vecx (v) WITH (structure = lists, quantizer = sq8);

@@ -193,7 +193,8 @@ extern const VecxBehindEntry *VecxBehindFind(const VecxLists *lists, Page page, 
 /* list_refine.c */
 typedef struct VecxListRefiner VecxListRefiner;
 extern VecxListRefiner *VecxListRefinerMake(VecxIndex *index, MemoryContext cxt,
-											const VecxListQuery *query, const float *vec);
+											const VecxListQuery *query, const float *vec,
+											float sigmas);
 extern uint32 VecxListRefinerPage(VecxListRefiner *refiner, BlockNumber blkno, Page page,
 								  const VecxListProbe *list);
 extern void VecxListRefine(VecxListRefiner *refiner, uint32 reference, const ItemPointerData *tid,
@@ -248,7 +249,8 @@ extern uint32 VecxTuneUndo(VecxIndex *index);
 typedef struct VecxListScan VecxListScan;
 extern VecxListScan *VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search,
 									  VecxProbe *probe, VecxProbe *route, const VecxRange *range,
-									  const VecxFilterQuery *filter, const VecxEffort *effort);
+									  const VecxFilterQuery *filter, const VecxEffort *effort,
+									  bool strict);
 extern double VecxListScanPassing(const VecxListScan *ls);
 extern double VecxListScanRank(const VecxListScan *ls, int64 k);
 extern void VecxListScanForget(VecxListScan *ls);

@@ -62,6 +62,7 @@ struct VecxListScan
 	VecxListQuery query;
 	VecxListRefiner *refiner;	/* NULL: nothing is behind rows */
 	uint32		reference;		/* of the first row of the page that is being read; or 0 */
+	float		sigmas;			/* of bounds */
 	float	   *est;			/* [VECX_LIST_BLOCK] */
 	float	   *sigma;
 	bool		restarted;
@@ -127,7 +128,7 @@ struct VecxListScan
 VecxListScan *
 VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxProbe *probe,
 				 VecxProbe *route, const VecxRange *range, const VecxFilterQuery *filter,
-				 const VecxEffort *effort)
+				 const VecxEffort *effort, bool strict)
 {
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	VecxListScan *ls = palloc0(sizeof(VecxListScan));
@@ -143,6 +144,7 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->probes = effort->width;
 	ls->expected = effort->records;
 	ls->ratio = effort->ratio;
+	ls->sigmas = strict ? VECX_LIST_STRICT_SIGMAS : VECX_LIST_SIGMAS;
 	ls->limit = INFINITY;
 	ls->allowed = effort->rows;
 	ls->next = InvalidBlockNumber;
@@ -167,7 +169,7 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	{
 		vecx_list_query_init(&index->lists->code, &ls->query, probe->vec,
 							 palloc(vecx_list_query_bytes(&index->lists->code)));
-		ls->refiner = VecxListRefinerMake(index, cxt, &ls->query, probe->vec);
+		ls->refiner = VecxListRefinerMake(index, cxt, &ls->query, probe->vec, ls->sigmas);
 	}
 	else
 		ls->sweeping = true;
@@ -383,7 +385,7 @@ take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int fi
 	for (int i = 0; i < n; i++)
 	{
 		const VecxRowEntry *row = VecxRowAt(rows, ls->index->lists->row_size, i);
-		float		error = ls->scored ? VECX_LIST_SIGMAS * ls->sigma[i] : INFINITY;
+		float		error = ls->scored ? ls->sigmas * ls->sigma[i] : INFINITY;
 		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
 		WaitingRow	waiting;
 

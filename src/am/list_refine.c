@@ -32,6 +32,7 @@ struct VecxListRefiner
 {
 	VecxIndex  *index;
 	const VecxListQuery *query;
+	float		sigmas;			/* of bounds */
 	VecxCodeQuery copies;		/* the query as copies are compared with it */
 	MemoryContext cxt;
 	Size		page_bytes;		/* of a RefinedPage */
@@ -41,9 +42,10 @@ struct VecxListRefiner
 	uint32		pages_cap;
 };
 
-/* NULL if nothing is behind rows. */
+/* NULL if nothing is behind rows; bounds are so many standard deviations away. */
 VecxListRefiner *
-VecxListRefinerMake(VecxIndex *index, MemoryContext cxt, const VecxListQuery *query, const float *vec)
+VecxListRefinerMake(VecxIndex *index, MemoryContext cxt, const VecxListQuery *query, const float *vec,
+					float sigmas)
 {
 	const VecxLists *lists = index->lists;
 	VecxListRefiner *r;
@@ -53,6 +55,7 @@ VecxListRefinerMake(VecxIndex *index, MemoryContext cxt, const VecxListQuery *qu
 	r = MemoryContextAllocZero(cxt, sizeof(VecxListRefiner));
 	r->index = index;
 	r->query = query;
+	r->sigmas = sigmas;
 	r->cxt = cxt;
 	r->page_bytes = MAXALIGN(offsetof(RefinedPage, behind) + sizeof(BlockNumber) * lists->behind_pages);
 	r->npages = 1;
@@ -105,8 +108,8 @@ refine_by_bits(const VecxListRefiner *r, const RefinedPage *page, float product,
 	float		sigma;
 
 	vecx_list_refine(&r->index->lists->code, r->query, &page->list, product, extra, &est, &sigma);
-	*lower = est - VECX_LIST_SIGMAS * sigma;
-	*upper = est + VECX_LIST_SIGMAS * sigma;
+	*lower = est - r->sigmas * sigma;
+	*upper = est + r->sigmas * sigma;
 }
 
 /* Makes the bounds of a row those by all that the index has of it. */

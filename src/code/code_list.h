@@ -51,6 +51,9 @@
  */
 #define VECX_LIST_SIGMAS	2.0f
 
+/* The same where a row that comes late is a row lost. */
+#define VECX_LIST_STRICT_SIGMAS	6.0f
+
 /* Values are on disk. */
 typedef enum VecxListQuantizer
 {
