@@ -89,6 +89,12 @@ SELECT bool_and(cost > before) FROM (SELECT cost, lag(cost) OVER (ORDER BY width
 	FROM unnest('{10, 40, 200, 1000}'::int[]) width, LATERAL (SELECT set_config('vecx.ef_search', width::text, false) OFFSET 0) c
 	WHERE c IS NOT NULL) s) s;
 RESET vecx.ef_search;
+-- a LIMIT that is not known counts as 100, not as a tenth of the rows
+PREPARE some_of(int) AS SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT $1;
+SET plan_cache_mode = force_generic_plan;
+SELECT cost('EXECUTE some_of(NULL)') > cost('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 10') AS more_than_10,
+	cost('EXECUTE some_of(NULL)') < cost('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 190') AS less_than_190;
+RESET plan_cache_mode;
 SELECT cost('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 10') AS cached \gset
 SET effective_cache_size = '80kB';
 SELECT cost('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 10') > :cached * 1.5 AS uncached;

@@ -46,6 +46,8 @@
 #define EXACT_ROWS			60.0
 /* A row of a list that is tested, in calls of an operator. */
 #define TEST_PER_OPERATOR	2.0
+/* That are wanted by a LIMIT which is not known. */
+#define ROWS_OF_UNKNOWN_LIMIT	100.0
 /* Of a value tree: entries on a page, with sketches and without; records opened in any
  * case. */
 #define ENTRIES_PER_PAGE	150.0
@@ -328,6 +330,22 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 			PRODUCTS_PER_OPERATOR;
 }
 
+/*
+ * What a scan is taken to read of its rows.  Of a LIMIT that is not known,
+ * PostgreSQL takes a tenth of the rows for granted, which is a sort's case; who orders
+ * by distance wants few, however many rows there are.
+ */
+static double
+read_share(const PlannerInfo *root, const IndexPath *path)
+{
+	double		fraction = root->tuple_fraction;
+
+	if (path->indexorderbys == NIL || root->limit_tuples >= 0 || !root->parse->limitCount ||
+		fraction <= 0 || fraction >= 1)
+		return 1;
+	return Min(1, ROWS_OF_UNKNOWN_LIMIT / (fraction * Max(path->indexinfo->rel->rows, 1)));
+}
+
 void
 vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				 Cost *startup, Cost *total, Selectivity *selectivity,
@@ -362,7 +380,8 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	estimate_scan(root, info, path->indexorderbys, filtered_shares(root, path), &cost);
 	*pages = cost.pages;
 	*startup = cost.startup;
-	*total = *startup + *selectivity * cost.tuples * (cost.per_row + recheck.per_tuple);
+	*total = *startup + *selectivity * cost.tuples * (cost.per_row + recheck.per_tuple) *
+		read_share(root, path);
 }
 
 /*
