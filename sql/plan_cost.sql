@@ -46,12 +46,12 @@ SELECT cost('SELECT v <-> vec(1) FROM outside') > 2 * cost('SELECT v <-> vec(1) 
 
 -- few rows, a LIMIT, no LIMIT; a rare condition, with an index of its own
 SELECT node('SELECT id FROM tiny ORDER BY v <-> subvector(vec(1), 1, 16) LIMIT 1');
-SELECT node('SELECT id FROM slim ORDER BY v <-> subvector(vec(1), 1, 16) LIMIT 1');
+SELECT node('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 1');
 SELECT node('SELECT id FROM slim ORDER BY v <-> subvector(vec(1), 1, 16)');
 SELECT node('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 10');
 SELECT node('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 300');
 SELECT node('SELECT id FROM outside ORDER BY v <-> vec(1)');
-SELECT node('SELECT id FROM outside WHERE tag < 250 ORDER BY v <-> vec(1) LIMIT 10');
+SELECT node('SELECT id FROM outside WHERE tag < 250 ORDER BY v <-> vec(1) LIMIT 10') ~ 'outside_v|Vecx Bitmap Filter' AS ordered;
 SELECT node('SELECT id FROM outside WHERE tag = 7 ORDER BY v <-> vec(1) LIMIT 10');
 SELECT node('SELECT id FROM outside WHERE id + 0 = 7 ORDER BY v <-> vec(1) LIMIT 10');
 EXPLAIN (COSTS OFF) SELECT t.id, n.id FROM tiny t, LATERAL (SELECT o.id FROM outside o ORDER BY o.v <-> vec(t.id) LIMIT 5) n;
