@@ -282,6 +282,14 @@ remember_upper(Vacuum *v, BlockNumber blkno)
 	v->uppers[v->nuppers++] = blkno;
 }
 
+/* Waits until no insert is under way that began before. */
+static void
+wait_for_inserts(Vacuum *v)
+{
+	LockPage(v->index->rel, VECX_META_BLKNO, ExclusiveLock);
+	UnlockPage(v->index->rel, VECX_META_BLKNO, ExclusiveLock);
+}
+
 /* Finds the UPPER pages anew. */
 static void
 find_uppers(Vacuum *v)
@@ -303,8 +311,8 @@ find_uppers(Vacuum *v)
 
 /*
  * Merges and splits lists, now that all rows were seen; centroids that have none left
- * go at once.  Among them may be some that came of a merge before: their upper records
- * have to be known, too.
+ * go at once.  Among them may be some that came of a merge before, or of an insert that
+ * has yet to write their upper records: these have to be known, too.
  */
 static void
 tend_lists(Vacuum *v)
@@ -314,6 +322,7 @@ tend_lists(Vacuum *v)
 		return;
 	for (int i = 0; i < v->notes.nemptied; i++)
 		take_up(v, v->notes.emptied[i]);
+	wait_for_inserts(v);
 	find_uppers(v);
 }
 
@@ -660,8 +669,7 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	if (VecxIdSetCount(&v.dead) > 0)
 	{
 		mark_uppers(&v);
-		LockPage(info->index, VECX_META_BLKNO, ExclusiveLock);
-		UnlockPage(info->index, VECX_META_BLKNO, ExclusiveLock);
+		wait_for_inserts(&v);
 		if (v.index->lists)
 			retire_lists(&v);
 		repair_links(&v);
