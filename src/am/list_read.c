@@ -18,13 +18,8 @@
 #include "utils/memutils.h"
 #include "utils/spccache.h"
 
-#include "am/heap.h"
 #include "am/list.h"
-
-/* Rows that are kept in order: so many at first, and a part of those that are not,
- * when these are all that is left; twice as many before the farther half goes. */
-#define NEAR_ROWS		128
-#define NEAR_PART		16
+#include "am/list_waiting.h"
 
 /* Marks of a block: its rows were taken up; the list that begins there was found
  * as one that rows were moved to. */
@@ -39,16 +34,6 @@ typedef struct GivenRows
 	uint64		place;			/* heap page, and which of its line pointers */
 	uint64		bits;
 } GivenRows;
-
-/* A row that waits, with the bounds of its distance. */
-typedef struct WaitingRow
-{
-	float		lower;
-	float		upper;
-	VecxRowEntry row;
-	uint32		reference;		/* of what is behind it; 0: nothing, or it was looked at */
-	float		product;		/* of the query with its code */
-} WaitingRow;
 
 struct VecxListScan
 {
@@ -98,16 +83,7 @@ struct VecxListScan
 	BlockNumber sweep_next;
 	BlockNumber sweep_end;
 
-	/* rows: the nearest, in a heap, and in any order those that are not below
-	 * near_limit */
-	WaitingRow *near;
-	int			nnear;
-	int			near_cap;
-	float		near_limit;
-	WaitingRow *far;
-	int			nfar;
-	int			far_cap;
-	int			most_rows;
+	VecxWaiting waiting;
 	HTAB	   *given;
 
 	VecxPass	pass[VECX_LIST_BLOCK];	/* of the rows of a block */
@@ -150,10 +126,7 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->next = InvalidBlockNumber;
 	ls->est = palloc(sizeof(float) * VECX_LIST_BLOCK);
 	ls->sigma = palloc(sizeof(float) * VECX_LIST_BLOCK);
-	ls->near_cap = 2 * NEAR_ROWS;
-	ls->near = palloc(sizeof(WaitingRow) * ls->near_cap);
-	ls->near_limit = INFINITY;
-	ls->most_rows = (int) Min((int64) work_mem * 1024 / 4 / (int64) sizeof(WaitingRow), INT_MAX / 2);
+	VecxWaitingInit(&ls->waiting, cxt, ls->expected);
 	memset(&hash, 0, sizeof(hash));
 	hash.keysize = sizeof(uint64);
 	hash.entrysize = sizeof(GivenRows);
@@ -177,156 +150,6 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->sweep_end = InvalidBlockNumber;
 	MemoryContextSwitchTo(old);
 	return ls;
-}
-
-/* Room for so many more far rows; at first for what the lists to be read should have. */
-static void
-make_room(VecxListScan *ls, int more)
-{
-	if (ls->nfar + more <= ls->far_cap)
-		return;
-	if (ls->far == NULL)
-	{
-		ls->far_cap = Max(more, (int) Min((double) ls->expected * 1.25,
-										  (double) ls->most_rows));
-		ls->far = MemoryContextAllocHuge(ls->cxt, sizeof(WaitingRow) * ls->far_cap);
-		return;
-	}
-	ls->far_cap = Max(ls->far_cap * 2, ls->nfar + more);
-	ls->far = repalloc_huge(ls->far, sizeof(WaitingRow) * ls->far_cap);
-}
-
-static inline int
-waiting_rows(const VecxListScan *ls)
-{
-	return ls->nnear + ls->nfar;
-}
-
-static void
-push_near(VecxListScan *ls, const WaitingRow *row)
-{
-	WaitingRow	item = *row;
-	int			i = ls->nnear++;
-
-	while (i > 0 && ls->near[(i - 1) / 2].lower > item.lower)
-	{
-		ls->near[i] = ls->near[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	ls->near[i] = item;
-}
-
-static WaitingRow
-pop_near(VecxListScan *ls)
-{
-	WaitingRow	top = ls->near[0];
-	WaitingRow	last = ls->near[--ls->nnear];
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= ls->nnear)
-			break;
-		if (child + 1 < ls->nnear && ls->near[child + 1].lower < ls->near[child].lower)
-			child++;
-		if (last.lower <= ls->near[child].lower)
-			break;
-		ls->near[i] = ls->near[child];
-		i = child;
-	}
-	ls->near[i] = last;
-	return top;
-}
-
-/* Puts the m least of the rows first. */
-static void
-select_least(WaitingRow *rows, int n, int m)
-{
-	int			from = 0;
-	int			to = n - 1;
-
-	while (from < to)
-	{
-		float		pivot = rows[from + (to - from) / 2].lower;
-		int			i = from;
-		int			j = to;
-
-		while (i <= j)
-		{
-			while (rows[i].lower < pivot)
-				i++;
-			while (rows[j].lower > pivot)
-				j--;
-			if (i <= j)
-			{
-				WaitingRow	swap = rows[i];
-
-				rows[i++] = rows[j];
-				rows[j--] = swap;
-			}
-		}
-		if (m - 1 <= j)
-			to = j;
-		else if (m - 1 >= i)
-			from = i;
-		else
-			break;
-	}
-}
-
-/* Makes the near rows a heap again. */
-static void
-reheap(VecxListScan *ls, int nnear)
-{
-	ls->nnear = 0;
-	for (int i = 0; i < nnear; i++)
-		push_near(ls, &ls->near[i]);
-}
-
-/* The near rows have become too many: the farther half goes to the far ones. */
-static void
-shed_near(VecxListScan *ls)
-{
-	int			kept = ls->near_cap / 2;
-
-	select_least(ls->near, ls->nnear, kept);
-	/* and for those of the page that is being read */
-	make_room(ls, ls->nnear - kept + ls->index->lists->page_rows);
-	ls->near_limit = INFINITY;
-	for (int i = kept; i < ls->nnear; i++)
-	{
-		ls->near_limit = Min(ls->near_limit, ls->near[i].lower);
-		ls->far[ls->nfar++] = ls->near[i];
-	}
-	reheap(ls, kept);
-}
-
-/* No near row is left: takes the nearest of the far ones. */
-static void
-refill_near(VecxListScan *ls)
-{
-	int			m = Min(Max(NEAR_ROWS, ls->nfar / NEAR_PART), ls->nfar);
-
-	if (ls->near_cap < 2 * m)
-	{
-		ls->near_cap = 2 * m;
-		ls->near = repalloc_huge(ls->near, sizeof(WaitingRow) * ls->near_cap);
-	}
-	if (m < ls->nfar)
-		select_least(ls->far, ls->nfar, m);
-	memcpy(ls->near, ls->far, sizeof(WaitingRow) * m);
-	reheap(ls, m);
-	ls->near_limit = INFINITY;
-	for (int i = m; i < ls->nfar; i++)
-		ls->near_limit = Min(ls->near_limit, ls->far[i].lower);
-	/* those taken are at the front: the last ones take their places */
-	if (ls->nfar - m >= m)
-		memcpy(ls->far, ls->far + ls->nfar - m, sizeof(WaitingRow) * m);
-	else
-		memmove(ls->far, ls->far + m, sizeof(WaitingRow) * (ls->nfar - m));
-	ls->nfar -= m;
 }
 
 /* Tests the rows of a block; false if none passes. */
@@ -363,20 +186,6 @@ note_seen(VecxListScan *ls, int n)
 	ls->nseen += n;
 }
 
-/* There is room among the far rows. */
-static void
-keep_waiting(VecxListScan *ls, const WaitingRow *waiting)
-{
-	if (waiting->lower >= ls->near_limit)
-		ls->far[ls->nfar++] = *waiting;
-	else
-	{
-		if (ls->nnear == ls->near_cap)
-			shed_near(ls);
-		push_near(ls, waiting);
-	}
-}
-
 /* Takes up the rows of a block that pass the filter, whose bounds are in est and
  * sigma. */
 static void
@@ -387,7 +196,7 @@ take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int fi
 		const VecxRowEntry *row = VecxRowAt(rows, ls->index->lists->row_size, i);
 		float		error = ls->scored ? ls->sigmas * ls->sigma[i] : INFINITY;
 		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
-		WaitingRow	waiting;
+		VecxWaitingRow waiting;
 
 		/* also those that fail: they tell how far the scan has come */
 		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
@@ -401,7 +210,7 @@ take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int fi
 		waiting.row.flags = ls->filter && ls->pass[i] == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
 		waiting.reference = ls->reference > 0 ? ls->reference + first + i : 0;
 		waiting.product = ls->scored ? vecx_list_product(&ls->query, sums[i]) : 0;
-		keep_waiting(ls, &waiting);
+		VecxWaitingAdd(&ls->waiting, &waiting);
 	}
 }
 
@@ -411,7 +220,6 @@ take_page(VecxListScan *ls, BlockNumber blkno, Page page, int nrows)
 	const VecxLists *lists = ls->index->lists;
 	uint8	   *block = VecxListPageBlocks(lists, page);
 
-	make_room(ls, nrows);
 	ls->rows_read += nrows;
 	ls->reference = ls->scored && ls->refiner ?
 		VecxListRefinerPage(ls->refiner, blkno, page, &ls->list) : 0;
@@ -632,13 +440,13 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		ls->probes += ls->probes / 2 + 1;
 		ls->ratio = ls->limit = INFINITY;
 	}
-	while (ls->nread < ls->probes || waiting_rows(ls) == 0)
+	while (ls->nread < ls->probes || VecxWaitingCount(&ls->waiting) == 0)
 	{
 		BlockNumber blkno;
 		bool		in_list;
 
 		CHECK_FOR_INTERRUPTS();
-		if (waiting_rows(ls) > 0 && waiting_rows(ls) + ls->index->lists->page_rows > ls->most_rows)
+		if (VecxWaitingCount(&ls->waiting) > 0 && VecxWaitingCount(&ls->waiting) + ls->index->lists->page_rows > ls->waiting.most)
 			break;
 		if (ls->next == InvalidBlockNumber && ls->nforwards == 0 && ls->at >= ls->norder && !ls->sweeping)
 		{
@@ -647,9 +455,9 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		}
 		/* what is not near by the graph comes when all else has left, and what pages that
 		 * were emptied lead to with it */
-		if (ls->sweeping && ls->next == InvalidBlockNumber && waiting_rows(ls) > 0)
+		if (ls->sweeping && ls->next == InvalidBlockNumber && VecxWaitingCount(&ls->waiting) > 0)
 			break;
-		if (is_pruned(ls) && waiting_rows(ls) > 0)
+		if (is_pruned(ls) && VecxWaitingCount(&ls->waiting) > 0)
 			break;
 		if (!next_page(ls, &blkno))
 			break;
@@ -658,7 +466,7 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		if (in_list && ls->next == InvalidBlockNumber)
 			ls->nread += ls->had_rows;
 	}
-	return waiting_rows(ls) > 0;
+	return VecxWaitingCount(&ls->waiting) > 0;
 }
 
 /* The share of the rows tested that pass the filter. */
@@ -666,23 +474,6 @@ double
 VecxListScanPassing(const VecxListScan *ls)
 {
 	return (ls->rows_passed + 1.0) / (ls->rows_tested + 1.0);
-}
-
-/* The k-th least distance of the rows that wait, which are as many. */
-static float
-kth_waiting(const VecxListScan *ls, int k)
-{
-	float	   *heap = palloc(sizeof(float) * k);
-	int			n = 0;
-	float		kth;
-
-	for (int i = 0; i < ls->nnear; i++)
-		VecxKeepNearest(heap, &n, k, (ls->near[i].lower + ls->near[i].upper) / 2);
-	for (int i = 0; i < ls->nfar; i++)
-		VecxKeepNearest(heap, &n, k, (ls->far[i].lower + ls->far[i].upper) / 2);
-	kth = heap[0];
-	pfree(heap);
-	return kth;
 }
 
 /*
@@ -695,9 +486,9 @@ VecxListScanRank(const VecxListScan *ls, int64 k)
 	float		kth;
 	double		rank = 0;
 
-	if (!ls->seen || k > waiting_rows(ls))
+	if (!ls->seen || k > VecxWaitingCount(&ls->waiting))
 		return (double) k / VecxListScanPassing(ls);
-	kth = kth_waiting(ls, (int) k);
+	kth = VecxWaitingKth(&ls->waiting, (int) k);
 	for (int i = 0; i < ls->nseen; i++)
 		rank += ls->seen[i] <= kth;
 	return Max(rank, (double) k);
@@ -748,11 +539,11 @@ VecxListScanRatio(const VecxListScan *ls)
 bool
 VecxListScanPeek(VecxListScan *ls, float *lower)
 {
-	if (waiting_rows(ls) == 0)
+	const VecxWaitingRow *first = VecxWaitingFirst(&ls->waiting);
+
+	if (!first)
 		return false;
-	if (ls->nnear == 0)
-		refill_near(ls);
-	*lower = ls->near[0].lower;
+	*lower = first->lower;
 	return true;
 }
 
@@ -760,13 +551,12 @@ VecxListScanPeek(VecxListScan *ls, float *lower)
 static void
 refine_first(VecxListScan *ls)
 {
-	WaitingRow	waiting = pop_near(ls);
+	VecxWaitingRow waiting = VecxWaitingPop(&ls->waiting);
 
 	VecxListRefine(ls->refiner, waiting.reference, &waiting.row.tid, waiting.product,
 				   &waiting.lower, &waiting.upper);
 	waiting.reference = 0;
-	make_room(ls, 1);
-	keep_waiting(ls, &waiting);
+	VecxWaitingAdd(&ls->waiting, &waiting);
 }
 
 /* Makes sure that bounds below a limit are the best to be had. */
@@ -775,7 +565,7 @@ VecxListScanSettle(VecxListScan *ls, float limit)
 {
 	float		lower;
 
-	while (ls->refiner && VecxListScanPeek(ls, &lower) && lower < limit && ls->near[0].reference > 0)
+	while (ls->refiner && VecxListScanPeek(ls, &lower) && lower < limit && ls->waiting.near[0].reference > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		refine_first(ls);
@@ -806,14 +596,14 @@ give(VecxListScan *ls, const ItemPointerData *tid)
 bool
 VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper)
 {
-	WaitingRow	waiting;
+	VecxWaitingRow waiting;
 
-	if (ls->near[0].reference > 0)
+	if (ls->waiting.near[0].reference > 0)
 	{
 		refine_first(ls);
 		return false;
 	}
-	waiting = pop_near(ls);
+	waiting = VecxWaitingPop(&ls->waiting);
 	*lower = waiting.lower;
 	*upper = waiting.upper;
 	*row = waiting.row;

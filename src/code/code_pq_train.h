@@ -41,12 +41,18 @@ typedef enum VecxPqRows
 	VECX_PQ_CENTRES				/* of those rows */
 } VecxPqRows;
 
+#define PQ_BATCH			512		/* rows projected at once */
+
 extern void vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t n, float *rows);
 extern void vecx_pq_project_vectors(VecxPqTrainer *t);
 extern float *vecx_pq_project_queries(VecxPqTrainer *t, size_t most, size_t *nqueries);
 extern void vecx_pq_halves(VecxPqTrainer *t);
 extern void vecx_pq_assign_rows(VecxPqTrainer *t);
 extern void vecx_pq_move_centroids(VecxPqTrainer *t, const float *y);
+
+/* code_pq_directions.c: the matrix of principal directions, about in order of variance,
+ * dealt out to the columns */
+extern void vecx_pq_find_directions(VecxPqTrainer *t);
 
 /* code_pq_judge.c: how good a code is on its sample */
 #define VECX_PQ_HELD_OUT	8		/* one query of so many is not trained with */

@@ -1,0 +1,218 @@
+/*
+ * list_waiting.c
+ *    Rows of lists that wait; see list_waiting.h.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "am/heap.h"
+#include "am/list_waiting.h"
+
+/* Rows that are kept in order: so many at first, and a part of those that are not,
+ * when these are all that is left; twice as many before the farther half goes. */
+#define NEAR_ROWS		128
+#define NEAR_PART		16
+
+/* Allocates in the current context now, and in cxt later. */
+void
+VecxWaitingInit(VecxWaiting *w, MemoryContext cxt, float expected)
+{
+	memset(w, 0, sizeof(*w));
+	w->cxt = cxt;
+	w->expected = expected;
+	w->near_cap = 2 * NEAR_ROWS;
+	w->near = palloc(sizeof(VecxWaitingRow) * w->near_cap);
+	w->near_limit = INFINITY;
+	w->most = (int) Min((int64) work_mem * 1024 / 4 / (int64) sizeof(VecxWaitingRow), INT_MAX / 2);
+}
+
+/* Room for so many more far rows; at first for what the lists to be read should have. */
+static void
+make_room(VecxWaiting *w, int more)
+{
+	if (w->nfar + more <= w->far_cap)
+		return;
+	if (w->far == NULL)
+	{
+		w->far_cap = Max(Max(more, NEAR_ROWS), (int) Min((double) w->expected * 1.25, (double) w->most));
+		w->far = MemoryContextAllocHuge(w->cxt, sizeof(VecxWaitingRow) * w->far_cap);
+		return;
+	}
+	w->far_cap = Max(w->far_cap * 2, w->nfar + more);
+	w->far = repalloc_huge(w->far, sizeof(VecxWaitingRow) * w->far_cap);
+}
+
+static void
+push_near(VecxWaiting *w, const VecxWaitingRow *row)
+{
+	VecxWaitingRow	item = *row;
+	int			i = w->nnear++;
+
+	while (i > 0 && w->near[(i - 1) / 2].lower > item.lower)
+	{
+		w->near[i] = w->near[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	w->near[i] = item;
+}
+
+/* Takes out the first row; VecxWaitingFirst was called. */
+VecxWaitingRow
+VecxWaitingPop(VecxWaiting *w)
+{
+	VecxWaitingRow	top = w->near[0];
+	VecxWaitingRow	last = w->near[--w->nnear];
+	int			i = 0;
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= w->nnear)
+			break;
+		if (child + 1 < w->nnear && w->near[child + 1].lower < w->near[child].lower)
+			child++;
+		if (last.lower <= w->near[child].lower)
+			break;
+		w->near[i] = w->near[child];
+		i = child;
+	}
+	w->near[i] = last;
+	return top;
+}
+
+/* Puts the m least of the rows first. */
+static void
+select_least(VecxWaitingRow *rows, int n, int m)
+{
+	int			from = 0;
+	int			to = n - 1;
+
+	while (from < to)
+	{
+		float		pivot = rows[from + (to - from) / 2].lower;
+		int			i = from;
+		int			j = to;
+
+		while (i <= j)
+		{
+			while (rows[i].lower < pivot)
+				i++;
+			while (rows[j].lower > pivot)
+				j--;
+			if (i <= j)
+			{
+				VecxWaitingRow	swap = rows[i];
+
+				rows[i++] = rows[j];
+				rows[j--] = swap;
+			}
+		}
+		if (m - 1 <= j)
+			to = j;
+		else if (m - 1 >= i)
+			from = i;
+		else
+			break;
+	}
+}
+
+/* Makes the near rows a heap again. */
+static void
+reheap(VecxWaiting *w, int nnear)
+{
+	w->nnear = 0;
+	for (int i = 0; i < nnear; i++)
+		push_near(w, &w->near[i]);
+}
+
+/* The near rows have become too many: the farther half goes to the far ones. */
+static void
+shed_near(VecxWaiting *w)
+{
+	int			kept = w->near_cap / 2;
+
+	select_least(w->near, w->nnear, kept);
+	make_room(w, w->nnear - kept);
+	w->near_limit = INFINITY;
+	for (int i = kept; i < w->nnear; i++)
+	{
+		w->near_limit = Min(w->near_limit, w->near[i].lower);
+		w->far[w->nfar++] = w->near[i];
+	}
+	reheap(w, kept);
+}
+
+/* No near row is left: takes the nearest of the far ones. */
+static void
+refill_near(VecxWaiting *w)
+{
+	int			m = Min(Max(NEAR_ROWS, w->nfar / NEAR_PART), w->nfar);
+
+	if (w->near_cap < 2 * m)
+	{
+		w->near_cap = 2 * m;
+		w->near = repalloc_huge(w->near, sizeof(VecxWaitingRow) * w->near_cap);
+	}
+	if (m < w->nfar)
+		select_least(w->far, w->nfar, m);
+	memcpy(w->near, w->far, sizeof(VecxWaitingRow) * m);
+	reheap(w, m);
+	w->near_limit = INFINITY;
+	for (int i = m; i < w->nfar; i++)
+		w->near_limit = Min(w->near_limit, w->far[i].lower);
+	/* those taken are at the front: the last ones take their places */
+	if (w->nfar - m >= m)
+		memcpy(w->far, w->far + w->nfar - m, sizeof(VecxWaitingRow) * m);
+	else
+		memmove(w->far, w->far + m, sizeof(VecxWaitingRow) * (w->nfar - m));
+	w->nfar -= m;
+}
+
+void
+VecxWaitingAdd(VecxWaiting *w, const VecxWaitingRow *waiting)
+{
+	if (waiting->lower >= w->near_limit)
+	{
+		make_room(w, 1);
+		w->far[w->nfar++] = *waiting;
+	}
+	else
+	{
+		if (w->nnear == w->near_cap)
+			shed_near(w);
+		push_near(w, waiting);
+	}
+}
+
+/* The k-th least distance of the rows that wait, which are as many. */
+float
+VecxWaitingKth(const VecxWaiting *w, int k)
+{
+	float	   *heap = palloc(sizeof(float) * k);
+	int			n = 0;
+	float		kth;
+
+	for (int i = 0; i < w->nnear; i++)
+		VecxKeepNearest(heap, &n, k, (w->near[i].lower + w->near[i].upper) / 2);
+	for (int i = 0; i < w->nfar; i++)
+		VecxKeepNearest(heap, &n, k, (w->far[i].lower + w->far[i].upper) / 2);
+	kth = heap[0];
+	pfree(heap);
+	return kth;
+}
+
+/* The row of the least lower bound; NULL if none waits. */
+const VecxWaitingRow *
+VecxWaitingFirst(VecxWaiting *w)
+{
+	if (VecxWaitingCount(w) == 0)
+		return NULL;
+	if (w->nnear == 0)
+		refill_near(w);
+	return &w->near[0];
+}
