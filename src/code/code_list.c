@@ -558,6 +558,7 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 		memcpy(query->y, query->y + code->pdims, code->pdims * sizeof(float));
 	widest = float_tables(code, query->y, tables, least);
 	query->delta = widest / 255.0f;
+	query->noise = query->delta * sqrtf((float) code->ncolumns / 12.0f);
 	scale = query->delta >= FLT_MIN ? 1.0f / query->delta : 0.0f;
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 	{
@@ -603,10 +604,14 @@ vecx_list_estimates(const VecxListQuery *query, const VecxListProbe *probe, cons
 {
 	for (int i = 0; i < VECX_LIST_BLOCK; i++)
 	{
-		float		product = vecx_list_product(query, sums[i]);
+		float		rescale = vecx_bf16_to_float(factors->rescale[i]);
+		float		turned = rescale * vecx_list_product(query, sums[i]);
+		float		shift = probe->scale * factors->add[i];
+		float		of_code = probe->spread * vecx_bf16_to_float(factors->sigma[i]);
+		float		of_tables = fabsf(rescale) * query->noise;
 
-		est[i] = probe->add + probe->scale * factors->add[i] +
-			vecx_bf16_to_float(factors->rescale[i]) * product;
-		sigma[i] = probe->spread * vecx_bf16_to_float(factors->sigma[i]);
+		est[i] = probe->add + shift + turned;
+		sigma[i] = (of_code > of_tables ? of_code : of_tables) +
+			FLT_EPSILON * (fabsf(probe->add) + fabsf(shift) + fabsf(turned));
 	}
 }

@@ -17,7 +17,7 @@
  * into two factors of the entry:
  *
  *    estimate = probe.add + probe.scale * add + rescale * (delta * sum + bias)
- *    sigma    = probe.spread * sigma
+ *    sigma    = probe.spread * sigma, at least |rescale| * noise; and rounding
  *
  * in navigation distance (code.h); sigma is one standard deviation of the
  * estimate's error.  With r^ what the code stands for and s = |r|^2 / <r, r^>,
@@ -223,6 +223,7 @@ typedef struct VecxListQuery
 	float	   *y;				/* the projection */
 	uint8_t    *tables;			/* [ncolumns][16 or 256] */
 	float		delta;			/* a table's unit */
+	float		noise;			/* standard deviation of a sum's rounding to it */
 	float		bias;
 
 	/* For what lies behind a block. */
