@@ -72,7 +72,7 @@ BEGIN
 END $$ LANGUAGE plpgsql;
 SELECT t, r.* FROM unnest('{kmeans,balanced,anisotropic,distill,query_aware,plain}'::text[]) t,
 	pq_test('pq_training = ' || t, 'vector_l2_ops', '<->') r;
-SELECT * FROM pq_test($$pq_training = distill, pq_queries = 'queries.q'$$, 'vector_ip_ops', '<#>');
+SELECT * FROM pq_test($$pq_training = distill, pq_queries = 'public.queries.q'$$, 'vector_ip_ops', '<#>');
 SELECT * FROM pq_test($$pq_training = query_aware, pq_queries = 'public.queries.q', pq_m = 32$$, 'vector_cosine_ops', '<=>');
 SELECT * FROM pq_test('bits = 8, pq_m = 8', 'vector_l2_ops', '<->');
 SELECT * FROM pq_test('pq_m = 64', 'vector_l2_ops', '<->');
@@ -100,7 +100,7 @@ CREATE INDEX ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quan
 -- queries are read with the rights of the table's owner
 CREATE ROLE regress_vecx_pq;
 ALTER TABLE grown OWNER TO regress_vecx_pq;
-ALTER INDEX grown_pq SET (pq_queries = 'queries.q');
+ALTER INDEX grown_pq SET (pq_queries = 'public.queries.q');
 REINDEX INDEX grown_pq;
 GRANT SELECT ON queries TO regress_vecx_pq;
 REINDEX INDEX grown_pq;
@@ -109,20 +109,42 @@ REVOKE SELECT ON queries FROM regress_vecx_pq;
 ALTER TABLE grown OWNER TO CURRENT_USER;
 DROP ROLE regress_vecx_pq;
 
+-- an index is built again without queries that are gone
+CREATE TABLE asked AS TABLE queries;
+ALTER INDEX grown_pq SET (pq_queries = 'public.asked.q');
+REINDEX INDEX grown_pq;
+DROP TABLE asked;
+REINDEX INDEX grown_pq;
+SELECT * FROM lists_test('grown', '<->', 5);
+BEGIN;
+TRUNCATE grown;
+ROLLBACK;
+
+-- bounds hold where codes are all but exact
+CREATE TABLE grid AS SELECT i AS id, array(SELECT abs(hashint8(i * 65536 + d)) % 4 FROM generate_series(1, 8) d)::vector(8) AS v
+	FROM generate_series(1, 2000) i;
+CREATE INDEX grid_pq ON grid USING vecx (v) WITH (structure = lists, list_rows = 1000, quantizer = pq, pq_m = 8, bits = 8);
+SET enable_seqscan = off;
+SELECT count(*) FILTER (WHERE d < before) <= 2 AS in_order
+FROM (SELECT d, lag(d) OVER () AS before
+	FROM (SELECT v <-> '[0.1,1.2,2.3,1.4,0.5,1.6,2.7,0.8]' AS d FROM grid ORDER BY 1 LIMIT 100) s) s;
+RESET enable_seqscan;
+DROP TABLE grid;
+
 -- what does not go together says so
 CREATE VIEW queries_view AS SELECT q FROM queries;
 CREATE INDEX made_wrong ON made USING vecx (v) WITH (quantizer = pq);
 CREATE INDEX made_wrong ON made USING vecx (v) WITH (pq_m = 8);
 CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, pq_m = 8);
-CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, pq_queries = 'queries.q');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, pq_queries = 'public.queries.q');
 CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, bits = 5);
 CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_m = 65);
 CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_training = magic);
-CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'queries');
-CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'nowhere.q');
-CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'queries.nothing');
-CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'wide.v');
-CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'queries_view.q');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'queries.q');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'public.nowhere.q');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'public.queries.nothing');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'public.wide.v');
+CREATE INDEX made_wrong ON made USING vecx (v) WITH (structure = lists, quantizer = pq, pq_queries = 'public.queries_view.q');
 
 DROP VIEW queries_view;
 DROP TABLE made, queries, grown, volatile, wide;

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/index.h"
 #include "access/reloptions.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -45,7 +46,8 @@ VecxListsQuantizer(Relation index, const VecxMetaPageData *meta, VecxListOptions
 
 /*
  * The column that pq_queries names: its table, or InvalidOid if there is none to
- * look at.  Whether the user may read it, the query that does finds out.
+ * look at.  Whether the user may read it, the query that does finds out.  An index that
+ * is built again, perhaps because its table is truncated, does without.
  */
 Oid
 VecxListsQueryTable(Relation index, const char **column)
@@ -57,6 +59,7 @@ VecxListsQueryTable(Relation index, const char **column)
 	Oid			type;
 	Oid			relid;
 	AttrNumber	attno;
+	int			level = ReindexIsProcessingIndex(RelationGetRelid(index)) ? WARNING : ERROR;
 
 	if (name == NULL)
 		return InvalidOid;
@@ -66,32 +69,44 @@ VecxListsQueryTable(Relation index, const char **column)
 	table = makeRangeVarFromNameList(list_truncate(names, list_length(names) - 1));
 	relid = RangeVarGetRelid(table, AccessShareLock, true);
 	if (!OidIsValid(relid))
-		ereport(ERROR,
+	{
+		ereport(level,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s\" that pq_queries of index \"%s\" names does not exist",
 						NameListToString(names), RelationGetRelationName(index)),
 				 errhint("Name another, or leave out the option (ALTER INDEX ... RESET (pq_queries)).")));
+		return InvalidOid;
+	}
 	if (!RELKIND_HAS_TABLE_AM(get_rel_relkind(relid)) &&
 		get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR,
+	{
+		ereport(level,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\", which pq_queries of index \"%s\" names, is not a table",
 						get_rel_name(relid), RelationGetRelationName(index)),
 				 errhint("Name a table or a materialized view.")));
+		return InvalidOid;
+	}
 	attno = get_attnum(relid, *column);
 	if (attno == InvalidAttrNumber)
-		ereport(ERROR,
+	{
+		ereport(level,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of relation \"%s\" does not exist", *column, get_rel_name(relid)),
 				 errhint("Name a column of type %s in pq_queries of index \"%s\".", format_type_be(type),
 						 RelationGetRelationName(index))));
+		return InvalidOid;
+	}
 	if (getBaseType(get_atttype(relid, attno)) != type)
-		ereport(ERROR,
+	{
+		ereport(level,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", *column,
 						get_rel_name(relid), format_type_be(type)),
 				 errhint("Name a column of that type in pq_queries of index \"%s\".",
 						 RelationGetRelationName(index))));
+		return InvalidOid;
+	}
 	return relid;
 }
 
@@ -112,6 +127,8 @@ VecxListsRefuseOptions(Relation index)
 		name = "pq_queries";
 	else if (options->rerank != VECX_RERANK_HEAP)
 		name = "rerank";
+	else if (options->list_rows > 0)
+		name = "list_rows";
 	if (is_pq(options) || name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -153,7 +170,9 @@ check_pq(Relation index, const VecxOptions *options, uint32 dim)
 						vecx_list_most_m(dim)),
 				 errdetail("Each of these numbers stands for at least one of %u dimensions.", dim),
 				 errhint("Set a smaller pq_m, or leave it out.")));
-	(void) VecxListsQueryTable(index, &column);
+	/* who builds an index again is told when it is trained */
+	if (!ReindexIsProcessingIndex(RelationGetRelid(index)))
+		(void) VecxListsQueryTable(index, &column);
 }
 
 /* Raises if what belongs behind a row does not fit a page, or is two things. */

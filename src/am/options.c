@@ -111,15 +111,16 @@ assign_scan_order(int newval, void *extra)
 		ResetPlanCache();
 }
 
-/* Only the form: an index may be restored before its queries are. */
+/* Only the form: an index may be restored before its queries are, and is built anew
+ * under any search_path. */
 static void
 check_pq_queries(const char *value)
 {
-	if (value && list_length(textToQualifiedNameList(cstring_to_text(value))) < 2)
+	if (value && list_length(textToQualifiedNameList(cstring_to_text(value))) != 3)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" does not name a column", value),
-				 errhint("Write pq_queries as 'table.column' or 'schema.table.column'.")));
+				 errhint("Write pq_queries as 'schema.table.column'.")));
 }
 
 /* Called once, when the library is loaded. */
