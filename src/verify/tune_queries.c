@@ -1,0 +1,273 @@
+/*
+ * tune_queries.c
+ *    The queries that vecx_tune learns from, and the rows that they want: the nearest by
+ *    the operator, or those that the user says are relevant.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "verify/tune.h"
+
+/* The column of the table that the index is on. */
+static const char *
+indexed_column(const VecxTune *t)
+{
+	AttrNumber	attno = t->target.rel->rd_index->indkey.values[0];
+
+	if (attno == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("relevant rows cannot be given for index \"%s\", which is on an expression",
+						RelationGetRelationName(t->target.rel)),
+				 errhint("Leave out relevant and key: then the true nearest rows count.")));
+	return get_attname(RelationGetRelid(t->target.heap), attno, false);
+}
+
+static char *
+query_sql(const VecxTune *t, Oid table, const char *column, const char *relevant, const char *key,
+		  int samples)
+{
+	Relation	rel = try_relation_open(table, AccessShareLock);
+	char	   *name;
+
+	if (!rel)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table of queries, OID %u, does not exist", table)));
+	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+	relation_close(rel, NoLock);	/* the lock is kept, so the name stays true */
+	if (!column)
+		column = indexed_column(t);
+	column = quote_identifier(column);
+	if (!relevant)
+		return psprintf("SELECT q.%s FROM %s q WHERE q.%s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
+						column, name, column, samples);
+	return psprintf("SELECT q.%s, d.%s FROM %s q JOIN %s d ON d.%s = q.%s WHERE q.%s IS NOT NULL AND d.%s IS NOT NULL "
+					"ORDER BY pg_catalog.random() LIMIT %d",
+					column, quote_identifier(indexed_column(t)), name,
+					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(t->target.heap)),
+											   RelationGetRelationName(t->target.heap)),
+					quote_identifier(key), quote_identifier(relevant), column,
+					quote_identifier(indexed_column(t)), samples);
+}
+
+static struct varlena *
+copy_value(VecxTune *t, int i, int attno, const char *what)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, attno, &isnull);
+
+	if (getBaseType(SPI_gettypeid(SPI_tuptable->tupdesc, attno)) != t->type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the column of %s is not of type %s", what, format_type_be(t->type)),
+				 errhint("Name a column of that type as query_column.")));
+	return PG_DETOAST_DATUM_COPY(value);
+}
+
+/* Adds a query, unless it has no distance to anything. */
+static void
+add_query(VecxTune *t, struct varlena *value, struct varlena *relevant)
+{
+	VecxTuneQuery  *query = &t->queries[t->nqueries];
+	VecxInput	input;
+
+	VecxPrepareInput(t->index, PointerGetDatum(value), &input);
+	if (input.kind != VECX_INPUT_OK)
+		return;
+	query->value = value;
+	query->x = input.vec;
+	query->relevant = relevant;
+	query->nearest = palloc(sizeof(VecxTuneNeighbour) * VECX_TUNE_NEAREST);
+	t->nqueries++;
+}
+
+/* Reads the queries with the caller's rights. */
+void
+VecxTuneLoadQueries(VecxTune *t, Oid table, const char *column, const char *relevant, const char *key,
+			 int samples)
+{
+	char	   *sql = query_sql(t, table, column, relevant, key, samples);
+	Oid			owner;
+	int			context;
+
+	t->queries = palloc0(sizeof(VecxTuneQuery) * samples);
+	GetUserIdAndSecContext(&owner, &context);
+	SetUserIdAndSecContext(t->target.save_user, t->target.save_context);
+	SPI_connect();
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read queries");
+	for (uint64 i = 0; i < SPI_tuptable->numvals; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(t->cxt);
+
+		add_query(t, copy_value(t, (int) i, 1, "queries"),
+				  relevant ? copy_value(t, (int) i, 2, "relevant rows") : NULL);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	SetUserIdAndSecContext(owner, context);
+	if (t->nqueries < VECX_TUNE_HELD_OUT * VECX_LEAST_QUERIES)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("too few queries to tune index \"%s\"",
+						RelationGetRelationName(t->target.rel)),
+				 errdetail("There are %d, and %d are needed.", t->nqueries,
+						   VECX_TUNE_HELD_OUT * VECX_LEAST_QUERIES)));
+}
+
+/* ---- their rows ---- */
+
+static uint32
+hash_value(const struct varlena *value)
+{
+	return hash_bytes((const unsigned char *) VARDATA_ANY(value), (int) VARSIZE_ANY_EXHDR(value));
+}
+
+void
+VecxTuneHashRelevant(VecxTune *t)
+{
+	HASHCTL		ctl;
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(uint32);
+	ctl.entrysize = sizeof(VecxTuneRelevant);
+	ctl.hcxt = t->cxt;
+	t->relevant = hash_create("vecx relevant rows", t->nqueries, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	t->next_equal = palloc(sizeof(int) * t->nqueries);
+	for (int i = 0; i < t->nqueries; i++)
+	{
+		uint32		hash = hash_value(t->queries[i].relevant);
+		bool		found;
+		VecxTuneRelevant   *entry = hash_search(t->relevant, &hash, HASH_ENTER, &found);
+
+		t->next_equal[i] = found ? entry->query : -1;
+		entry->query = i;
+	}
+}
+
+/* Notes the row with every query that it is relevant to. */
+static void
+match_relevant(VecxTune *t, ItemPointer tid, const struct varlena *value)
+{
+	uint32		hash = hash_value(value);
+	VecxTuneRelevant   *entry = hash_search(t->relevant, &hash, HASH_FIND, NULL);
+
+	for (int i = entry ? entry->query : -1; i >= 0; i = t->next_equal[i])
+	{
+		VecxTuneQuery  *query = &t->queries[i];
+
+		if (query->nequal < VECX_TUNE_MOST_EQUAL && VecxSameValue(value, query->relevant))
+			query->equal[query->nequal++] = *tid;
+	}
+}
+
+static void
+keep_nearest(VecxTuneQuery *query, double distance, ItemPointer tid)
+{
+	VecxTuneNeighbour  *heap = query->nearest;
+	VecxTuneNeighbour	item;
+	int			i;
+
+	item.distance = distance;
+	item.tid = *tid;
+	if (query->n < VECX_TUNE_NEAREST)
+	{
+		for (i = query->n++; i > 0 && heap[(i - 1) / 2].distance < distance; i = (i - 1) / 2)
+			heap[i] = heap[(i - 1) / 2];
+		heap[i] = item;
+		return;
+	}
+	if (distance >= heap[0].distance)
+		return;
+	for (i = 0;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= VECX_TUNE_NEAREST)
+			break;
+		if (child + 1 < VECX_TUNE_NEAREST && heap[child + 1].distance > heap[child].distance)
+			child++;
+		if (distance >= heap[child].distance)
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = item;
+}
+
+static void
+look_at_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+{
+	VecxTune	   *t = arg;
+	MemoryContext old;
+	struct varlena *value;
+
+	if (isnull[0])
+		return;
+	old = MemoryContextSwitchTo(t->row_cxt);
+	value = PG_DETOAST_DATUM(values[0]);
+	if (t->relevant)
+		match_relevant(t, tid, value);
+	for (int i = 0; i < t->nqueries; i++)
+	{
+		double		d;
+
+		CHECK_FOR_INTERRUPTS();
+		d = DatumGetFloat8(FunctionCall2Coll(&t->distance, t->target.rel->rd_indcollation[0],
+											 PointerGetDatum(value),
+											 PointerGetDatum(t->queries[i].value)));
+		if (!isnan(d))
+			keep_nearest(&t->queries[i], d, tid);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(t->row_cxt);
+}
+
+static int
+compare_neighbours(const void *a, const void *b)
+{
+	double		x = ((const VecxTuneNeighbour *) a)->distance;
+	double		y = ((const VecxTuneNeighbour *) b)->distance;
+
+	return (x > y) - (x < y);
+}
+
+/* Finds the nearest rows of all queries, and the relevant ones, in one scan of the table. */
+void
+VecxTuneFindRows(VecxTune *t)
+{
+	IndexInfo  *info;
+	TableScanDesc scan = VecxTargetScan(&t->target, t->snapshot, &info);
+	HASHCTL		ctl;
+
+	table_index_build_scan(t->target.heap, t->target.rel, info, true, false, look_at_row, t, scan);
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(ItemPointerData);
+	ctl.entrysize = sizeof(VecxTuneRow);
+	ctl.hcxt = t->cxt;
+	t->rows = hash_create("vecx rows of queries", t->nqueries * 16L, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int i = 0; i < t->nqueries; i++)
+	{
+		VecxTuneQuery  *query = &t->queries[i];
+		bool		found;
+
+		qsort(query->nearest, query->n, sizeof(VecxTuneNeighbour), compare_neighbours);
+		for (int j = 0; j < query->n + query->nequal; j++)
+		{
+			VecxTuneRow   *row = hash_search(t->rows, j < query->n ? &query->nearest[j].tid :
+										  &query->equal[j - query->n], HASH_ENTER, &found);
+
+			if (!found)
+				row->n = 0;
+		}
+	}
+}
