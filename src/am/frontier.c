@@ -46,42 +46,7 @@ VecxFrontierClear(VecxFrontier *f)
 	}
 }
 
-/* Arranges the array so that the count nearest come first, in no order. */
-static void
-select_nearest(VecxCandidate *cands, int n, int count)
-{
-	int			from = 0;
-	int			to = n - 1;
-
-	/* Hoare's selection; equal estimates on both sides keep it from degrading */
-	while (from < to)
-	{
-		float		pivot = cands[from + (to - from) / 2].est;
-		int			i = from;
-		int			j = to;
-
-		while (i <= j)
-		{
-			while (cands[i].est < pivot)
-				i++;
-			while (cands[j].est > pivot)
-				j--;
-			if (i <= j)
-			{
-				VecxCandidate t = cands[i];
-
-				cands[i++] = cands[j];
-				cands[j--] = t;
-			}
-		}
-		if (count - 1 <= j)
-			to = j;
-		else if (count - 1 >= i)
-			from = i;
-		else
-			return;
-	}
-}
+VECX_DEFINE_SELECT_LEAST(select_nearest, VecxCandidate, VECX_ESTIMATE);
 
 /*
  * Makes room for one more far record.  Beyond the share of work_mem the farther

@@ -68,7 +68,7 @@ typedef struct ListQuery
 	VecxListQuery query;
 	float	   *nav;			/* [lists] */
 	float	   *order;			/* [lists]: what they are read by: nav, unless queries are moved */
-	Near	   *near;			/* [KEPT + 1]; a heap, the farthest first */
+	Near	   *near;			/* [KEPT]; a heap, the farthest first */
 	int			nnear;
 } ListQuery;
 
@@ -134,7 +134,7 @@ static Size
 query_bytes(const VecxIndex *index, const Lists *lists)
 {
 	return vecx_list_query_bytes(&index->lists->code) + 2 * sizeof(float) * lists->n + sizeof(ListQuery) +
-		sizeof(Near) * (KEPT + 1);
+		sizeof(Near) * KEPT;
 }
 
 static void
@@ -161,49 +161,12 @@ prepare_query(VecxIndex *index, const Lists *lists, ListQuery *q)
 			q->order[i] = vecx_code_distance(coder, &code, lists->codes + (Size) i * coder->nbytes);
 	}
 	pfree(scratch);
-	q->near = palloc(sizeof(Near) * (KEPT + 1));
+	q->near = palloc(sizeof(Near) * KEPT);
 	q->nnear = 0;
 }
 
-static void
-sift_down(Near *near, int n)
-{
-	Near		item = near[0];
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= n)
-			break;
-		if (child + 1 < n && near[child + 1].lower > near[child].lower)
-			child++;
-		if (item.lower >= near[child].lower)
-			break;
-		near[i] = near[child];
-		i = child;
-	}
-	near[i] = item;
-}
-
-static void
-keep(ListQuery *q, const Near *row)
-{
-	int			i;
-
-	if (q->nnear == KEPT)
-	{
-		if (row->lower >= q->near[0].lower)
-			return;
-		q->near[0] = *row;
-		sift_down(q->near, KEPT);
-		return;
-	}
-	for (i = q->nnear++; i > 0 && q->near[(i - 1) / 2].lower < row->lower; i = (i - 1) / 2)
-		q->near[i] = q->near[(i - 1) / 2];
-	q->near[i] = *row;
-}
+#define LOWER(item)		((item).lower)
+VECX_DEFINE_KEEP_LEAST(keep_near, Near, LOWER);
 
 /* Compares the rows of a page of a list with a query. */
 static void
@@ -229,7 +192,7 @@ see_page(VecxIndex *index, const Lists *lists, Page page, uint32 list, ListQuery
 			Near		row = {est[i] - VECX_LIST_SIGMAS * sigma[i], list,
 			VecxRowAt(block + layout->rows, layout->row_size, i)->tid};
 
-			keep(q, &row);
+			keep_near(q->near, &q->nnear, KEPT, row);
 		}
 	}
 }

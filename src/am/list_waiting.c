@@ -46,79 +46,15 @@ make_room(VecxWaiting *w, int more)
 	w->far = repalloc_huge(w->far, sizeof(VecxWaitingRow) * w->far_cap);
 }
 
-static void
-push_near(VecxWaiting *w, const VecxWaitingRow *row)
-{
-	VecxWaitingRow	item = *row;
-	int			i = w->nnear++;
-
-	while (i > 0 && w->near[(i - 1) / 2].lower > item.lower)
-	{
-		w->near[i] = w->near[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	w->near[i] = item;
-}
+#define LOWER(item)		((item).lower)
+VECX_DEFINE_HEAP(push_row, pop_row, VecxWaitingRow, LOWER);
+VECX_DEFINE_SELECT_LEAST(select_least, VecxWaitingRow, LOWER);
 
 /* Takes out the first row; VecxWaitingFirst was called. */
 VecxWaitingRow
 VecxWaitingPop(VecxWaiting *w)
 {
-	VecxWaitingRow	top = w->near[0];
-	VecxWaitingRow	last = w->near[--w->nnear];
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= w->nnear)
-			break;
-		if (child + 1 < w->nnear && w->near[child + 1].lower < w->near[child].lower)
-			child++;
-		if (last.lower <= w->near[child].lower)
-			break;
-		w->near[i] = w->near[child];
-		i = child;
-	}
-	w->near[i] = last;
-	return top;
-}
-
-/* Puts the m least of the rows first. */
-static void
-select_least(VecxWaitingRow *rows, int n, int m)
-{
-	int			from = 0;
-	int			to = n - 1;
-
-	while (from < to)
-	{
-		float		pivot = rows[from + (to - from) / 2].lower;
-		int			i = from;
-		int			j = to;
-
-		while (i <= j)
-		{
-			while (rows[i].lower < pivot)
-				i++;
-			while (rows[j].lower > pivot)
-				j--;
-			if (i <= j)
-			{
-				VecxWaitingRow	swap = rows[i];
-
-				rows[i++] = rows[j];
-				rows[j--] = swap;
-			}
-		}
-		if (m - 1 <= j)
-			to = j;
-		else if (m - 1 >= i)
-			from = i;
-		else
-			break;
-	}
+	return pop_row(w->near, &w->nnear);
 }
 
 /* Makes the near rows a heap again. */
@@ -127,7 +63,7 @@ reheap(VecxWaiting *w, int nnear)
 {
 	w->nnear = 0;
 	for (int i = 0; i < nnear; i++)
-		push_near(w, &w->near[i]);
+		push_row(w->near, &w->nnear, w->near[i]);
 }
 
 /* The near rows have become too many: the farther half goes to the far ones. */
@@ -185,7 +121,7 @@ VecxWaitingAdd(VecxWaiting *w, const VecxWaitingRow *waiting)
 	{
 		if (w->nnear == w->near_cap)
 			shed_near(w);
-		push_near(w, waiting);
+		push_row(w->near, &w->nnear, *waiting);
 	}
 }
 

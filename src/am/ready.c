@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 
 #include "am/ready.h"
+#include "code/code_heap.h"
 
 void
 VecxCursorStart(VecxRowCursor *cursor, VecxIndex *index, const VecxFilterQuery *filter,
@@ -74,6 +75,9 @@ VecxCursorEnd(VecxRowCursor *cursor)
 	cursor->rows = NULL;
 }
 
+#define DISTANCE(item)	((item).distance)
+VECX_DEFINE_HEAP(push_item, pop_item, VecxReady, DISTANCE);
+
 void
 VecxReadyInit(VecxReadyHeap *heap, MemoryContext cxt)
 {
@@ -85,8 +89,6 @@ VecxReadyInit(VecxReadyHeap *heap, MemoryContext cxt)
 void
 VecxReadyPush(VecxReadyHeap *heap, const VecxReady *item)
 {
-	int			i;
-
 	if (heap->n == heap->cap)
 	{
 		heap->cap = Max(heap->cap * 2, 16);
@@ -94,36 +96,11 @@ VecxReadyPush(VecxReadyHeap *heap, const VecxReady *item)
 			repalloc_huge(heap->items, sizeof(VecxReady) * heap->cap) :
 			MemoryContextAlloc(heap->cxt, sizeof(VecxReady) * heap->cap);
 	}
-	for (i = heap->n++; i > 0; i = (i - 1) / 2)
-	{
-		if (heap->items[(i - 1) / 2].distance <= item->distance)
-			break;
-		heap->items[i] = heap->items[(i - 1) / 2];
-	}
-	heap->items[i] = *item;
+	push_item(heap->items, &heap->n, *item);
 }
 
 VecxReady
 VecxReadyPop(VecxReadyHeap *heap)
 {
-	VecxReady	top = heap->items[0];
-	VecxReady	last = heap->items[--heap->n];
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= heap->n)
-			break;
-		if (child + 1 < heap->n && heap->items[child + 1].distance < heap->items[child].distance)
-			child++;
-		if (last.distance <= heap->items[child].distance)
-			break;
-		heap->items[i] = heap->items[child];
-		i = child;
-	}
-	if (heap->n > 0)
-		heap->items[i] = last;
-	return top;
+	return pop_item(heap->items, &heap->n);
 }

@@ -7,6 +7,7 @@
  * Codes stay those of the nearest centroids: the books of encoding are k-means',
  * only the books of scoring move, so rows are encoded as before.
  */
+#include "code_heap.h"
 #include "code_pq_train.h"
 
 #define MAX_QUERIES		2000
@@ -55,36 +56,8 @@ teacher_score(const VecxPqTrainer *t, const float *query, size_t row)
 	return -0.5f * vecx_kernels->l2sq_f32(query, x, t->code->pdims);
 }
 
-/* Keeps the candidate if it is among the NEAR best of a heap, worst first. */
-static void
-keep_best(Candidate *heap, uint32_t n, Candidate item)
-{
-	uint32_t	i = n;
-
-	if (n < NEAR)
-	{
-		for (; i > 0 && heap[(i - 1) / 2].score > item.score; i = (i - 1) / 2)
-			heap[i] = heap[(i - 1) / 2];
-		heap[i] = item;
-		return;
-	}
-	if (item.score <= heap[0].score)
-		return;
-	for (i = 0;;)
-	{
-		uint32_t	child = 2 * i + 1;
-
-		if (child >= NEAR)
-			break;
-		if (child + 1 < NEAR && heap[child + 1].score < heap[child].score)
-			child++;
-		if (item.score <= heap[child].score)
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = item;
-}
+#define DEMERIT(item)	(-(item).score)
+VECX_DEFINE_KEEP_LEAST(keep_best, Candidate, DEMERIT);
 
 /*
  * The candidates of a query, and as its temperature the deviation of the scores
@@ -98,7 +71,7 @@ find_candidates(Lesson *lesson, size_t q)
 	Candidate  *candidates = lesson->candidates + q * CANDIDATES;
 	double		sum = 0.0;
 	double		sum2 = 0.0;
-	uint32_t	n = 0;
+	int			n = 0;
 	/* a row that is the query itself would be all of the softmax */
 	size_t		own = t->sample->queries ? t->nrows : q * t->nrows / lesson->nqueries;
 
@@ -109,8 +82,7 @@ find_candidates(Lesson *lesson, size_t q)
 
 		if (r == own)
 			continue;
-		keep_best(candidates, n, item);
-		n += n < NEAR;
+		keep_best(candidates, &n, NEAR, item);
 	}
 	for (uint32_t i = 0; i < NEAR; i++)
 	{

@@ -9,6 +9,7 @@
  * temperature follows from the spread of the query's own scores: with another scale
  * than theirs the softmax teaches nothing.
  */
+#include "code_heap.h"
 #include "code_int.h"
 #include "code_tune.h"
 
@@ -153,37 +154,8 @@ typedef struct Lesson
 	float	   *pull;			/* [dim]: the loss by that */
 } Lesson;
 
-/* Keeps a list if it is among the CANDIDATES best of a heap, worst first. */
-static uint32_t
-keep_best(Candidate *heap, uint32_t n, Candidate item)
-{
-	uint32_t	i = n;
-
-	if (n < CANDIDATES)
-	{
-		for (; i > 0 && heap[(i - 1) / 2].score > item.score; i = (i - 1) / 2)
-			heap[i] = heap[(i - 1) / 2];
-		heap[i] = item;
-		return n + 1;
-	}
-	if (item.score <= heap[0].score)
-		return n;
-	for (i = 0;;)
-	{
-		uint32_t	child = 2 * i + 1;
-
-		if (child >= CANDIDATES)
-			break;
-		if (child + 1 < CANDIDATES && heap[child + 1].score < heap[child].score)
-			child++;
-		if (item.score <= heap[child].score)
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = item;
-	return n;
-}
+#define DEMERIT(item)	(-(item).score)
+VECX_DEFINE_KEEP_LEAST(keep_best, Candidate, DEMERIT);
 
 /* The candidates of a query; returns how many, and its temperature's inverse. */
 static uint32_t
@@ -193,16 +165,16 @@ find_candidates(Lesson *l, uint32_t query, Candidate *out)
 	const float *q = s->queries + (size_t) query * s->dim;
 	double		sum = 0.0;
 	double		sum2 = 0.0;
-	uint32_t	n = 0;
+	int			n = 0;
 
 	l->env->poll(l->env->arg);
 	for (uint32_t c = 0; c < s->nlists; c++)
 	{
 		Candidate	item = {c, 0.0f, 0.0f, score(s, q, c)};
 
-		n = keep_best(out, n, item);
+		keep_best(out, &n, CANDIDATES, item);
 	}
-	for (uint32_t i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)
 	{
 		sum += (double) out[i].score;
 		sum2 += (double) out[i].score * (double) out[i].score;
@@ -211,7 +183,7 @@ find_candidates(Lesson *l, uint32_t query, Candidate *out)
 	l->sharpness[query] = (float) (1.0 / (TEMPERATURE * sqrt(fmax(sum2 / fmax(n, 1) - sum * sum, 1e-20))));
 	for (uint32_t g = s->first[query]; g < s->first[query + 1]; g++)
 	{
-		uint32_t	i = 0;
+		int			i = 0;
 
 		while (i < n && out[i].list != s->goals[g].list)
 			i++;
@@ -219,9 +191,9 @@ find_candidates(Lesson *l, uint32_t query, Candidate *out)
 			out[n++] = (Candidate) {s->goals[g].list, 0.0f, 0.0f, 0.0f};
 		out[i].weight += s->goals[g].weight;
 	}
-	for (uint32_t i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)
 		out[i].offset = offset_of(s, out[i].list);
-	return n;
+	return (uint32_t) n;
 }
 
 /* ---- the loss and its gradient ---- */

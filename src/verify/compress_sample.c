@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "am/column_sample.h"
+#include "code/code_heap.h"
 #include "verify/verify.h"
 
 #define SEED			UINT64CONST(0x636F6D7072657373)
@@ -72,44 +73,13 @@ split_off(VecxSample *sample, int n)
 	return vectors;
 }
 
-static void
-swap_floats(float *a, float *b)
-{
-	float		x = *a;
-
-	*a = *b;
-	*b = x;
-}
+VECX_DEFINE_SELECT_LEAST(select_least, float, VECX_ITSELF);
 
 /* The k-th smallest, from 1; reorders the values. */
 float
 VecxKthSmallest(float *values, int n, int k)
 {
-	int			low = 0;
-	int			high = n - 1;
-
-	while (low < high)
-	{
-		float		pivot = values[low + (high - low) / 2];
-		int			i = low;
-		int			j = high;
-
-		while (i <= j)
-		{
-			while (values[i] < pivot)
-				i++;
-			while (values[j] > pivot)
-				j--;
-			if (i <= j)
-				swap_floats(&values[i++], &values[j--]);
-		}
-		if (k - 1 <= j)
-			high = j;
-		else if (k - 1 >= i)
-			low = i;
-		else
-			break;
-	}
+	select_least(values, n, k);
 	return values[k - 1];
 }
 

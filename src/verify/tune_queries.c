@@ -13,6 +13,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "code/code_heap.h"
 #include "verify/tune.h"
 
 /* The column of the table that the index is on. */
@@ -170,39 +171,8 @@ match_relevant(VecxTune *t, ItemPointer tid, const struct varlena *value)
 	}
 }
 
-static void
-keep_nearest(VecxTuneQuery *query, double distance, ItemPointer tid)
-{
-	VecxTuneNeighbour  *heap = query->nearest;
-	VecxTuneNeighbour	item;
-	int			i;
-
-	item.distance = distance;
-	item.tid = *tid;
-	if (query->n < VECX_TUNE_NEAREST)
-	{
-		for (i = query->n++; i > 0 && heap[(i - 1) / 2].distance < distance; i = (i - 1) / 2)
-			heap[i] = heap[(i - 1) / 2];
-		heap[i] = item;
-		return;
-	}
-	if (distance >= heap[0].distance)
-		return;
-	for (i = 0;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= VECX_TUNE_NEAREST)
-			break;
-		if (child + 1 < VECX_TUNE_NEAREST && heap[child + 1].distance > heap[child].distance)
-			child++;
-		if (distance >= heap[child].distance)
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = item;
-}
+#define DISTANCE(item)	((item).distance)
+VECX_DEFINE_KEEP_LEAST(keep_nearest, VecxTuneNeighbour, DISTANCE);
 
 static void
 look_at_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
@@ -226,7 +196,8 @@ look_at_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool ali
 											 PointerGetDatum(value),
 											 PointerGetDatum(t->queries[i].value)));
 		if (!isnan(d))
-			keep_nearest(&t->queries[i], d, tid);
+			keep_nearest(t->queries[i].nearest, &t->queries[i].n, VECX_TUNE_NEAREST,
+						 (VecxTuneNeighbour) {d, *tid});
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(t->row_cxt);
