@@ -423,7 +423,7 @@ extern bool VecxSearchSweepAll(VecxSearch *search, int most);
 extern void VecxSearchRelease(VecxSearch *search);
 
 /* Most seeds that VecxSearchDescend gives. */
-#define VECX_MAX_SEEDS		4
+#define VECX_MAX_SEEDS		    4
 
 /* effort.c: how wide a search is */
 extern const int VecxCurveRows[VECX_CURVE_KS];
@@ -450,6 +450,8 @@ typedef struct VecxStored
 	VecxIdSet	hidden;			/* records that have the vector, on all levels */
 } VecxStored;
 
+typedef void (*VecxRecordFunction) (VecxId id, VecxRecord rec, void *arg);
+extern void VecxForEachRecord(VecxIndex *index, bool uppers, VecxRecordFunction function, void *arg);
 extern int	VecxSampleVertices(VecxIndex *index, VecxStored *sampled, int n, int64 *vertices);
 extern int	VecxStoredCompare(const void *a, const void *b);
 extern bool VecxStoredHide(VecxIndex *index, VecxStored **by_hash, int n, VecxId id,
@@ -515,7 +517,7 @@ typedef struct VecxLinkCandidate
 } VecxLinkCandidate;
 
 extern int	VecxSelectLinks(const VecxCoder *coder, const VecxLinkCandidate *cands, int ncands,
-							int max_links, void *scratch, int *chosen);
+							int level, int max_links, void *scratch, int *chosen);
 extern int	VecxCompareInts(const void *a, const void *b);
 extern void VecxEncodeLink(VecxIndex *index, const VecxBasis *basis, VecxId id,
 						   const void *pv, const void *pn, float norm_v2, float dist,

@@ -169,7 +169,7 @@ VecxChooseNeighbours(VecxIndex *index, VecxId self, int level,
 		cands[ncands].code = opened[i].code;
 		origin[ncands++] = i;
 	}
-	n = VecxSelectLinks(&index->coder, cands, ncands, max_links, scratch, chosen);
+	n = VecxSelectLinks(&index->coder, cands, ncands, level, max_links, scratch, chosen);
 	neighbours = palloc0(sizeof(VecxNeighbour) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{

@@ -107,7 +107,7 @@ search_level(VecxLevels *l, const VecxCodeQuery *query, const uint32 *seeds, int
 
 /* Sets a list to the best of some candidates, which are sorted. */
 static void
-set_list(VecxLevels *l, Size list, const VecxGraphLink *all, int n)
+set_list(VecxLevels *l, Size list, int level, const VecxGraphLink *all, int n)
 {
 	int			kept;
 
@@ -116,7 +116,7 @@ set_list(VecxLevels *l, Size list, const VecxGraphLink *all, int n)
 		l->cands[i].dist = all[i].dist;
 		l->cands[i].code = CODE(l, all[i].vertex);
 	}
-	kept = VecxSelectLinks(l->coder, l->cands, n, l->m, l->select_scratch, l->chosen);
+	kept = VecxSelectLinks(l->coder, l->cands, n, level, l->m, l->select_scratch, l->chosen);
 	qsort(l->chosen, kept, sizeof(int), VecxCompareInts);
 	for (int i = 0; i < kept; i++)
 		l->links[list * l->m + i] = all[l->chosen[i]];
@@ -144,7 +144,7 @@ add_link(VecxLevels *l, uint32 from, uint32 to, float dist, int level)
 		l->nlinks[list]++;
 	}
 	else
-		set_list(l, list, all, n + 1);
+		set_list(l, list, level, all, n + 1);
 }
 
 static void
@@ -158,7 +158,7 @@ link_level(VecxLevels *l, uint32 u, int level)
 		all[i].vertex = l->found[i].id;
 		all[i].dist = l->found[i].est;
 	}
-	set_list(l, list, all, l->nfound);
+	set_list(l, list, level, all, l->nfound);
 	pfree(all);
 	for (int i = 0; i < l->nlinks[list]; i++)
 	{

@@ -12,17 +12,19 @@
  * The RNG rule (relative neighbourhood graph): going through the candidates
  * from near to far, keep one unless some kept one is nearer to it than the
  * vertex is.  What is pruned fills the list up to a quarter, nearest first, so
- * that a vertex in a dense spot still has ways out.
+ * that a vertex in a dense spot still has ways out; above the base it fills the
+ * whole list, since groups far from each other have few vertices there, and a
+ * search few ways to them.
  *
  * cands are sorted by dist.  chosen gets positions in cands, at most max_links
  * of them; returns their number.  scratch is for vecx_code_query_init_code.
  */
 int
 VecxSelectLinks(const VecxCoder *coder, const VecxLinkCandidate *cands, int ncands,
-				int max_links, void *scratch, int *chosen)
+				int level, int max_links, void *scratch, int *chosen)
 {
 	int			nchosen = 0;
-	int			fill = max_links / 4;
+	int			fill = level == 0 ? max_links / 4 : max_links;
 	int		   *pruned = palloc(sizeof(int) * Max(ncands, 1));
 	int			npruned = 0;
 
