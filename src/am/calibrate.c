@@ -288,7 +288,8 @@ typedef struct NearestBatch
 	VecxIndex  *index;
 	StoredQuery *queries;
 	int			nqueries;
-	const VecxCodeQuery **codes_of;	/* the queries' */
+	VecxStored **by_hash;		/* the queries, as the next */
+	const VecxCodeQuery **codes_of;
 	int			n;				/* waiting vertices */
 	uint8	   *codes;
 	VecxId		ids[NEAREST_BATCH];
@@ -305,8 +306,13 @@ batch_init(NearestBatch *b, VecxIndex *index, StoredQuery *queries, int n)
 	b->queries = queries;
 	b->nqueries = n;
 	b->codes_of = palloc(sizeof(VecxCodeQuery *) * n);
+	b->by_hash = palloc(sizeof(VecxStored *) * n);
 	for (int i = 0; i < n; i++)
+	{
 		b->codes_of[i] = &queries[i].probe->code;
+		b->by_hash[i] = &queries[i].stored;
+	}
+	qsort(b->by_hash, n, sizeof(VecxStored *), VecxStoredCompare);
 	b->codes = palloc((Size) index->coder.nbytes * NEAREST_BATCH);
 	b->room = palloc(vecx_code_distances_room(&index->coder, n, NEAREST_BATCH));
 	b->dists = palloc(sizeof(float) * n * NEAREST_BATCH);
@@ -339,9 +345,15 @@ batch_flush(NearestBatch *b)
 }
 
 static void
-batch_add(NearestBatch *b, VecxId id, const uint8 *code, bool hidden)
+batch_add(VecxId id, VecxRecord rec, void *arg)
 {
-	memcpy(b->codes + (Size) b->n * b->index->coder.nbytes, code, b->index->coder.nbytes);
+	NearestBatch *b = arg;
+	Size		nbytes = b->index->coder.nbytes;
+	bool		hidden = VecxStoredHide(b->index, b->by_hash, b->nqueries, id, rec);
+
+	if (rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
+		return;
+	memcpy(b->codes + b->n * nbytes, VecxRecordCode(&b->index->layout, rec), nbytes);
 	b->ids[b->n] = id;
 	b->hidden[b->n++] = hidden;
 	if (b->n == NEAREST_BATCH)
@@ -352,41 +364,11 @@ batch_add(NearestBatch *b, VecxId id, const uint8 *code, bool hidden)
 static void
 find_nearest(VecxIndex *index, StoredQuery *queries, int n)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-	VecxStored **by_hash = palloc(sizeof(VecxStored *) * n);
 	NearestBatch batch;
-	PGAlignedBlock page;
 
 	batch_init(&batch, index, queries, n);
-	for (int i = 0; i < n; i++)
-		by_hash[i] = &queries[i].stored;
-	qsort(by_hash, n, sizeof(VecxStored *), VecxStoredCompare);
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
-	{
-		vacuum_delay_point(false);
-		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page) ||
-			(VecxPageGetOpaque(page.data)->kind != VECX_PAGE_VERTEX &&
-			 VecxPageGetOpaque(page.data)->kind != VECX_PAGE_UPPER))
-			continue;
-		for (OffsetNumber off = FirstOffsetNumber;
-			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
-		{
-			VecxId		id = VecxIdMake(blkno, off);
-			Size		size;
-			VecxRecord	rec = VecxGetRecord(index, page.data, id, &size);
-			bool		hidden;
-
-			if (!rec)
-				continue;
-			hidden = VecxStoredHide(index, by_hash, n, id, rec);
-			if (rec->level == 0 && !(rec->flags & VECX_RECORD_DEAD))
-				batch_add(&batch, id, VecxRecordCode(&index->layout, rec), hidden);
-		}
-	}
+	VecxForEachRecord(index, true, batch_add, &batch);
 	batch_flush(&batch);
-	FreeAccessStrategy(strategy);
-	pfree(by_hash);
 }
 
 /* Makes queries of every nshares-th of the sample, those that are still there; returns

@@ -43,6 +43,7 @@
 /* All lists, by their centroids. */
 typedef struct Lists
 {
+	VecxIndex  *index;
 	int			n;
 	int			cap;
 	uint8	   *codes;
@@ -73,11 +74,16 @@ typedef struct ListQuery
 } ListQuery;
 
 static void
-add_list(VecxIndex *index, Lists *lists, VecxRecord rec)
+add_list(VecxId id, VecxRecord rec, void *arg)
 {
+	Lists	   *lists = arg;
+	const VecxIndex *index = lists->index;
 	const VecxCoder *coder = &index->coder;
-	BlockNumber head = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+	BlockNumber head;
 
+	if (rec->level != 0 || rec->nrows != 1 || (rec->flags & VECX_RECORD_DEAD))
+		return;
+	head = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
 	if (head >= lists->nblocks)
 		return;
 	if (lists->n == lists->cap)
@@ -95,33 +101,15 @@ add_list(VecxIndex *index, Lists *lists, VecxRecord rec)
 static void
 find_lists(VecxIndex *index, Lists *lists)
 {
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-	PGAlignedBlock page;
-
 	memset(lists, 0, sizeof(Lists));
+	lists->index = index;
 	lists->nblocks = RelationGetNumberOfBlocks(index->rel);
 	lists->cap = 256;
 	lists->codes = palloc((Size) index->coder.nbytes * lists->cap);
 	lists->heads = palloc(sizeof(BlockNumber) * lists->cap);
 	lists->of_page = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * lists->nblocks);
 	memset(lists->of_page, 0xFF, sizeof(uint32) * lists->nblocks);
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < lists->nblocks; blkno++)
-	{
-		vacuum_delay_point(false);
-		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page) ||
-			VecxPageGetOpaque(page.data)->kind != VECX_PAGE_VERTEX)
-			continue;
-		for (OffsetNumber off = FirstOffsetNumber;
-			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
-		{
-			Size		size;
-			VecxRecord	rec = VecxGetRecord(index, page.data, VecxIdMake(blkno, off), &size);
-
-			if (rec && rec->level == 0 && rec->nrows == 1 && !(rec->flags & VECX_RECORD_DEAD))
-				add_list(index, lists, rec);
-		}
-	}
-	FreeAccessStrategy(strategy);
+	VecxForEachRecord(index, false, add_list, lists);
 	lists->norm2 = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * Max(lists->n, 1));
 	lists->has_rows = MemoryContextAllocExtended(CurrentMemoryContext, Max(lists->n, 1),
 												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);

@@ -32,48 +32,82 @@ entry_base(VecxIndex *index)
 }
 
 /*
+ * Calls a function for each record of VERTEX pages, and of UPPER pages if they are
+ * asked for, in page order, from copies of the pages.
+ */
+void
+VecxForEachRecord(VecxIndex *index, bool uppers, VecxRecordFunction function, void *arg)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	PGAlignedBlock page;
+
+	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
+	{
+		int			kind;
+
+		vacuum_delay_point(false);
+		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page))
+			continue;
+		kind = VecxPageGetOpaque(page.data)->kind;
+		if (kind != VECX_PAGE_VERTEX && !(uppers && kind == VECX_PAGE_UPPER))
+			continue;
+		for (OffsetNumber off = FirstOffsetNumber;
+			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
+		{
+			VecxId		id = VecxIdMake(blkno, off);
+			Size		size;
+			VecxRecord	rec = VecxGetRecord(index, page.data, id, &size);
+
+			if (rec)
+				function(id, rec, arg);
+		}
+	}
+	FreeAccessStrategy(strategy);
+}
+
+typedef struct Draw
+{
+	VecxStored *sampled;
+	int			n;
+	VecxId		excluded;
+	int64		vertices;
+	int64		seen;
+} Draw;
+
+/* Each of those seen is in the sample with the same probability. */
+static void
+draw_vertex(VecxId id, VecxRecord rec, void *arg)
+{
+	Draw	   *draw = arg;
+	int64		at = draw->seen;
+
+	if (rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
+		return;
+	draw->vertices++;
+	if (id == draw->excluded)
+		return;
+	if (at >= draw->n)
+		at = (int64) pg_prng_uint64_range(&pg_global_prng_state, 0, (uint64) at);
+	draw->seen++;
+	if (at >= draw->n)
+		return;
+	draw->sampled[at].id = id;
+	draw->sampled[at].hash = rec->hash;
+}
+
+/*
  * Draws n live vertices, each as likely as any other but the entry.  Returns
  * their number; vertices becomes that of all.
  */
 int
 VecxSampleVertices(VecxIndex *index, VecxStored *sampled, int n, int64 *vertices)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-	VecxId		excluded = entry_base(index);
-	int64		seen = 0;
-	PGAlignedBlock page;
+	Draw		draw = {sampled, n, entry_base(index), 0, 0};
 
-	*vertices = 0;
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
-	{
-		vacuum_delay_point(false);
-		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page) ||
-			VecxPageGetOpaque(page.data)->kind != VECX_PAGE_VERTEX)
-			continue;
-		for (OffsetNumber off = FirstOffsetNumber;
-			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
-		{
-			Size		size;
-			VecxRecord	rec = VecxGetRecord(index, page.data, VecxIdMake(blkno, off), &size);
-			int64		at = seen;
-
-			if (!rec || rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
-				continue;
-			(*vertices)++;
-			if (VecxIdMake(blkno, off) == excluded)
-				continue;
-			if (at >= n)
-				at = (int64) pg_prng_uint64_range(&pg_global_prng_state, 0, (uint64) at);
-			seen++;
-			if (at >= n)
-				continue;
-			sampled[at].id = VecxIdMake(blkno, off);
-			sampled[at].hash = rec->hash;
-		}
-	}
-	FreeAccessStrategy(strategy);
-	return (int) Min(seen, n);
+	VecxForEachRecord(index, false, draw_vertex, &draw);
+	*vertices = draw.vertices;
+	return (int) Min(draw.seen, n);
 }
 
 /* Orders pointers to VecxStored by hash. */

@@ -347,16 +347,13 @@ check_row(VecxRowCheck *rows, ItemPointer tid, const Datum *values, const bool *
 }
 
 static void
-heap_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+heap_row(ItemPointer tid, Datum *values, bool *isnull, void *arg)
 {
 	VecxRowCheck *rows = arg;
-	MemoryContext old = MemoryContextSwitchTo(rows->row_cxt);
 
 	if (ItemPointerGetBlockNumber(tid) != rows->blkno)
 		go_to_block(rows, ItemPointerGetBlockNumber(tid));
 	check_row(rows, tid, values, isnull);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(rows->row_cxt);
 }
 
 /*
@@ -372,11 +369,8 @@ VecxRowCheckFinish(VecxRowCheck *rows, bool with_table)
 	if (with_table)
 	{
 		Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-		IndexInfo  *info;
-		TableScanDesc scan = VecxTargetScan(rows->target, snapshot, &info);
 
-		table_index_build_scan(rows->target->heap, rows->target->rel, info, true, false,
-							   heap_row, rows, scan);
+		VecxTargetForEachRow(rows->target, snapshot, rows->row_cxt, heap_row, rows);
 		UnregisterSnapshot(snapshot);
 	}
 	while (rows->has_next)

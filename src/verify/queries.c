@@ -190,35 +190,32 @@ add_stored_query(VecxQuerySet *set, const VecxStored *sampled)
 	set->nqueries++;
 }
 
+typedef struct Hiding
+{
+	VecxIndex  *index;
+	VecxStored **by_hash;
+	int			n;
+} Hiding;
+
+static void
+hide_record(VecxId id, VecxRecord rec, void *arg)
+{
+	Hiding	   *hiding = arg;
+
+	(void) VecxStoredHide(hiding->index, hiding->by_hash, hiding->n, id, rec);
+}
+
 /* Finds the records on all levels that have the vector of a query. */
 static void
 hide_stored_queries(VecxQuerySet *set)
 {
-	VecxIndex  *index = set->index;
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-	VecxStored **by_hash = palloc(sizeof(VecxStored *) * Max(set->nqueries, 1));
-	PGAlignedBlock page;
+	Hiding		hiding = {set->index, palloc(sizeof(VecxStored *) * Max(set->nqueries, 1)), set->nqueries};
 
 	for (int i = 0; i < set->nqueries; i++)
-		by_hash[i] = &set->queries[i].stored;
-	qsort(by_hash, set->nqueries, sizeof(VecxStored *), VecxStoredCompare);
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
-	{
-		if (!VecxReadPageCopy(index->rel, blkno, strategy, &page) ||
-			(VecxPageGetOpaque(page.data)->kind != VECX_PAGE_VERTEX &&
-			 VecxPageGetOpaque(page.data)->kind != VECX_PAGE_UPPER))
-			continue;
-		for (OffsetNumber off = FirstOffsetNumber;
-			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
-		{
-			Size		size;
-			VecxRecord	rec = VecxGetRecord(index, page.data, VecxIdMake(blkno, off), &size);
-
-			if (rec)
-				(void) VecxStoredHide(index, by_hash, set->nqueries, VecxIdMake(blkno, off), rec);
-		}
-	}
+		hiding.by_hash[i] = &set->queries[i].stored;
+	qsort(hiding.by_hash, hiding.n, sizeof(VecxStored *), VecxStoredCompare);
+	VecxForEachRecord(set->index, true, hide_record, &hiding);
+	pfree(hiding.by_hash);
 }
 
 static void
@@ -265,15 +262,13 @@ VecxQueryIsStored(const VecxQuery *query)
 }
 
 static void
-exact_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+exact_row(ItemPointer tid, Datum *values, bool *isnull, void *arg)
 {
 	VecxQuerySet *set = arg;
-	MemoryContext old;
 	struct varlena *value;
 
 	if (isnull[0])
 		return;
-	old = MemoryContextSwitchTo(set->row_cxt);
 	value = PG_DETOAST_DATUM(values[0]);
 	for (int i = 0; i < set->nqueries; i++)
 	{
@@ -288,21 +283,15 @@ exact_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 		if (d < get_float8_infinity())
 			VecxNearestAdd(&query->truth, d);
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(set->row_cxt);
 }
 
 /* The true distances of all queries, in one scan of the table. */
 static void
 find_truth(VecxQuerySet *set)
 {
-	IndexInfo  *info;
-	TableScanDesc scan;
-
 	for (int i = 0; i < set->nqueries; i++)
 		VecxNearestInit(&set->queries[i].truth, set->k);
-	scan = VecxTargetScan(&set->target, set->snapshot, &info);
-	table_index_build_scan(set->target.heap, set->target.rel, info, true, false, exact_row, set, scan);
+	VecxTargetForEachRow(&set->target, set->snapshot, set->row_cxt, exact_row, set);
 }
 
 /* Raises if the queries would outgrow maintenance_work_mem. */

@@ -17,6 +17,7 @@
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -120,14 +121,35 @@ VecxTargetClose(VecxTarget *target)
 	table_close(target->heap, target->mode);
 }
 
+typedef struct RowCall
+{
+	VecxRowFunction function;
+	void	   *arg;
+	MemoryContext cxt;
+} RowCall;
+
+static void
+call_for_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+{
+	RowCall    *call = arg;
+	MemoryContext old = MemoryContextSwitchTo(call->cxt);
+
+	call->function(tid, values, isnull, call->arg);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(call->cxt);
+}
+
 /*
- * A scan of the table, in its order, for table_index_build_scan, which ends it:
- * with it every row that the snapshot sees and the index should have is met.
+ * Calls a function for every row that the snapshot sees and the index should have, in
+ * the order of the table; in row_cxt, which is reset after each.
  */
-TableScanDesc
-VecxTargetScan(VecxTarget *target, Snapshot snapshot, IndexInfo **info)
+void
+VecxTargetForEachRow(VecxTarget *target, Snapshot snapshot, MemoryContext row_cxt,
+					 VecxRowFunction function, void *arg)
 {
 	Form_pg_index form = target->rel->rd_index;
+	RowCall		call = {function, arg, row_cxt};
+	IndexInfo  *info;
 
 	if (!form->indisvalid)
 		ereport(ERROR,
@@ -142,8 +164,9 @@ VecxTargetScan(VecxTarget *target, Snapshot snapshot, IndexInfo **info)
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("index \"%s\" is too new for this transaction's snapshot",
 						RelationGetRelationName(target->rel))));
-	*info = BuildIndexInfo(target->rel);
+	info = BuildIndexInfo(target->rel);
 	/* makes the scan go by the snapshot */
-	(*info)->ii_Concurrent = true;
-	return table_beginscan_strat(target->heap, snapshot, 0, NULL, true, false);
+	info->ii_Concurrent = true;
+	table_index_build_scan(target->heap, target->rel, info, true, false, call_for_row, &call,
+						   table_beginscan_strat(target->heap, snapshot, 0, NULL, true, false));
 }

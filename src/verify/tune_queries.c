@@ -175,15 +175,13 @@ match_relevant(VecxTune *t, ItemPointer tid, const struct varlena *value)
 VECX_DEFINE_KEEP_LEAST(keep_nearest, VecxTuneNeighbour, DISTANCE);
 
 static void
-look_at_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+look_at_row(ItemPointer tid, Datum *values, bool *isnull, void *arg)
 {
-	VecxTune	   *t = arg;
-	MemoryContext old;
+	VecxTune   *t = arg;
 	struct varlena *value;
 
 	if (isnull[0])
 		return;
-	old = MemoryContextSwitchTo(t->row_cxt);
 	value = PG_DETOAST_DATUM(values[0]);
 	if (t->relevant)
 		match_relevant(t, tid, value);
@@ -199,8 +197,6 @@ look_at_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool ali
 			keep_nearest(t->queries[i].nearest, &t->queries[i].n, VECX_TUNE_NEAREST,
 						 (VecxTuneNeighbour) {d, *tid});
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(t->row_cxt);
 }
 
 static int
@@ -216,11 +212,9 @@ compare_neighbours(const void *a, const void *b)
 void
 VecxTuneFindRows(VecxTune *t)
 {
-	IndexInfo  *info;
-	TableScanDesc scan = VecxTargetScan(&t->target, t->snapshot, &info);
 	HASHCTL		ctl;
 
-	table_index_build_scan(t->target.heap, t->target.rel, info, true, false, look_at_row, t, scan);
+	VecxTargetForEachRow(&t->target, t->snapshot, t->row_cxt, look_at_row, t);
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(ItemPointerData);
 	ctl.entrysize = sizeof(VecxTuneRow);

@@ -21,7 +21,9 @@ typedef struct VecxTarget
 /* target.c */
 extern void VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode);
 extern void VecxTargetClose(VecxTarget *target);
-extern TableScanDesc VecxTargetScan(VecxTarget *target, Snapshot snapshot, IndexInfo **info);
+typedef void (*VecxRowFunction) (ItemPointer tid, Datum *values, bool *isnull, void *arg);
+extern void VecxTargetForEachRow(VecxTarget *target, Snapshot snapshot, MemoryContext row_cxt,
+								 VecxRowFunction function, void *arg);
 
 /*
  * Raises ERRCODE_INDEX_CORRUPTED with the place of the damage; off is 0 when it
