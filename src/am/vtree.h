@@ -166,8 +166,19 @@ extern void VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 colum
 							  uint64 low, uint64 high);
 extern bool VecxTreeWalkPage(VecxTreeWalk *walk);
 extern double VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high);
-extern double VecxTreeCountNeed(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need,
-								bool *few);
+
+/* vtree_needs.c: what a scan's conditions need of the tree */
+typedef struct VecxTreeNeed
+{
+	const VecxFilterNeed *need;
+	double		count;			/* of entries */
+	double		share;			/* of all that have entries */
+	bool		narrows;		/* read as well, for what the first need finds */
+} VecxTreeNeed;
+
+extern VecxTreeNeed *VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter,
+								   VecxTreeWalk *walk, double all, int *n);
+extern double VecxTreeCountAll(VecxIndex *index);
 
 /* vtree_scan.c: vertices that may match a scan's conditions */
 

@@ -20,53 +20,37 @@
 /* To read an entry into a bitmap, in records that a search of a graph opens. */
 #define COST_OF_READING		(1.0 / 25.0)
 
-typedef struct Need
-{
-	const VecxFilterNeed *need;
-	double		count;			/* of entries */
-	bool		narrows;		/* read, too */
-} Need;
-
 struct VecxTreeRows
 {
 	VecxIndex  *index;
 	int			nneeds;
-	Need	   *needs;			/* the one with the fewest entries first */
+	VecxTreeNeed *needs;		/* the one with the fewest entries first */
 	double		share;			/* of all rows, those that meet all needs */
 	double		cost;
 	VecxTreeWalk *walk;
 };
 
-/* Rows that have entries: of a column without arrays each has one. */
 static double
 count_rows(VecxIndex *index)
 {
-	for (int column = 0; column < index->filters->ncolumns; column++)
-		if (index->filters->columns[column].kind != VECX_FILTER_ARRAY)
-			return Max(VecxTreeCount(index, (uint16) column, 0, PG_UINT64_MAX), 1);
+	double		count = VecxTreeCountAll(index);
+
+	if (count > 0)
+		return count;
 	return Max(VecxListPagesAmong(RelationGetNumberOfBlocks(index->rel), &index->meta) * index->lists->page_rows / 2, 1);
-}
-
-static int
-compare_needs(const void *a, const void *b)
-{
-	double		x = ((const Need *) a)->count;
-	double		y = ((const Need *) b)->count;
-
-	return (x > y) - (x < y);
 }
 
 /* Lets needs narrow what the first one finds, as long as that pays. */
 static void
-choose_needs(VecxTreeRows *rows, double nrows, double lookup)
+choose_needs(VecxTreeRows *rows, double lookup)
 {
 	double		found = rows->needs[0].count;
 
 	rows->cost = found * (COST_OF_READING + lookup);
-	rows->share = Min(found / nrows, 1);
+	rows->share = rows->needs[0].share;
 	for (int i = 1; i < rows->nneeds; i++)
 	{
-		double		share = Min(rows->needs[i].count / nrows, 1);
+		double		share = rows->needs[i].share;
 		double		saved = found * (1 - share) * lookup;
 
 		rows->share *= share;
@@ -85,26 +69,14 @@ choose_needs(VecxTreeRows *rows, double nrows, double lookup)
 VecxTreeRows *
 VecxTreeRowsMake(VecxIndex *index, const VecxFilterQuery *filter, double lookup)
 {
-	VecxTreeRows *rows;
-	int			n;
-	VecxFilterNeed *needs = VecxFilterNeeds(filter, &n);
+	VecxTreeRows *rows = palloc0(sizeof(VecxTreeRows));
 
-	if (n == 0)
-		return NULL;
-	rows = palloc0(sizeof(VecxTreeRows));
 	rows->index = index;
 	rows->walk = palloc(sizeof(VecxTreeWalk));
-	rows->nneeds = n;
-	rows->needs = palloc0(sizeof(Need) * n);
-	for (int i = 0; i < n; i++)
-	{
-		bool		few;
-
-		rows->needs[i].need = &needs[i];
-		rows->needs[i].count = VecxTreeCountNeed(rows->walk, index, &needs[i], &few);
-	}
-	qsort(rows->needs, n, sizeof(Need), compare_needs);
-	choose_needs(rows, count_rows(index), lookup);
+	rows->needs = VecxTreeNeeds(index, filter, rows->walk, count_rows(index), &rows->nneeds);
+	if (!rows->needs)
+		return NULL;
+	choose_needs(rows, lookup);
 	return rows;
 }
 

@@ -3,10 +3,8 @@
  *    The vertices that may have a row that meets a scan's conditions, from the
  *    value tree, with estimates of their distances.
  *
- * Every row that passes has, for each of the filter's needs, a value within one
- * of the need's stretches.  So all entries of the need with the fewest contain
- * every vertex that matters; what other needs say is looked up where that costs
- * less than to open the vertices.
+ * All entries of the need with the fewest contain every vertex that matters; what
+ * other needs say is looked up where that costs less than to open the vertices.
  */
 #include "postgres.h"
 
@@ -24,22 +22,13 @@
 #define COST_OF_READING		(1.0 / 60.0)
 #define OPENED_ANYWAY		40.0
 
-typedef struct Need
-{
-	const VecxFilterNeed *need;
-	double		count;			/* of entries */
-	double		share;			/* of all vertices */
-	bool		narrows;		/* looked up for what the first need finds */
-} Need;
-
 struct VecxTreeScan
 {
 	VecxIndex  *index;
 	VecxCodeQuery query;
 	float		errors;			/* by how many of its errors a sketch may be nearer */
 	int			nneeds;
-	Need	   *needs;			/* the one with the fewest entries first */
-	bool		few;			/* of that one: all are on a few pages */
+	VecxTreeNeed *needs;		/* the one with the fewest entries first */
 	double		share;			/* of the vertices that meet all needs */
 	double		cost;
 	VecxIdSet	allowed;		/* by the needs that narrow; if there are any */
@@ -53,22 +42,12 @@ count_vertices(VecxIndex *index)
 {
 	const VecxMetaPageData *meta = &index->meta;
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	double		count;
 
 	if (meta->curve.vertices > 0 && meta->curve.nblocks > 0)
 		return Max((double) meta->curve.vertices * nblocks / meta->curve.nblocks, 1);
-	for (int column = 0; column < index->filters->ncolumns; column++)
-		if (index->filters->columns[column].kind != VECX_FILTER_ARRAY)
-			return Max(VecxTreeCount(index, (uint16) column, 0, PG_UINT64_MAX), 1);
-	return nblocks;
-}
-
-static int
-compare_needs(const void *a, const void *b)
-{
-	double		x = ((const Need *) a)->count;
-	double		y = ((const Need *) b)->count;
-
-	return (x > y) - (x < y);
+	count = VecxTreeCountAll(index);
+	return count > 0 ? count : nblocks;
 }
 
 /*
@@ -83,10 +62,7 @@ choose_needs(VecxTreeScan *scan, double vertices)
 	double		cost;
 
 	for (int i = 0; i < scan->nneeds; i++)
-	{
-		scan->needs[i].share = Min(scan->needs[i].count / vertices, 1);
 		scan->share *= scan->needs[i].share;
-	}
 	for (int i = 1; i < scan->nneeds; i++)
 		failing /= Max(scan->needs[i].share, 1 / vertices);
 	cost = OPENED_ANYWAY * failing;
@@ -129,36 +105,19 @@ errors_to_allow(double target)
 VecxTreeScan *
 VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProbe *probe)
 {
-	VecxTreeScan *scan;
-	int			n;
-	VecxFilterNeed *needs = VecxFilterNeeds(filter, &n);
+	VecxTreeScan *scan = palloc0(sizeof(VecxTreeScan));
+	double		vertices = count_vertices(index);
 
-	if (n == 0)
-		return NULL;
-	scan = palloc0(sizeof(VecxTreeScan));
 	scan->index = index;
 	scan->walk = palloc(sizeof(VecxTreeWalk));
-	scan->needs = palloc0(sizeof(Need) * n);
+	scan->needs = VecxTreeNeeds(index, filter, scan->walk, vertices, &scan->nneeds);
+	if (!scan->needs)
+		return NULL;
 	scan->share = 1;
 	scan->errors = errors_to_allow(VecxTargetRecall(index->rel));
 	vecx_code_query_init(&index->tree_coder, &scan->query, probe->vec,
 						 palloc(vecx_code_query_scratch(&index->tree_coder)));
-	for (int i = 0; i < n; i++)
-	{
-		scan->needs[i].need = &needs[i];
-		scan->needs[i].count = VecxTreeCountNeed(scan->walk, index, &needs[i], &scan->few);
-		scan->nneeds = i + 1;
-		if (!scan->few)
-			continue;
-		/* the others do not matter */
-		scan->needs[0] = scan->needs[i];
-		scan->nneeds = 1;
-		scan->share = Min(scan->needs[0].count / count_vertices(index), 1);
-		scan->cost = OPENED_ANYWAY + COST_OF_SCORING * scan->needs[0].count;
-		return scan;
-	}
-	qsort(scan->needs, n, sizeof(Need), compare_needs);
-	scan->cost = choose_needs(scan, count_vertices(index));
+	scan->cost = choose_needs(scan, vertices);
 	return scan;
 }
 

@@ -11,35 +11,43 @@
 
 #include "am/vtree.h"
 
-/* Removes the entries of dead vertices from an exclusively locked leaf. */
+typedef bool (*IsDead) (const VecxTreeKey *key, void *arg);
+
+/* Removes the dead entries of an exclusively locked leaf. */
 static void
-remove_from_page(VecxIndex *index, Buffer buf, const VecxIdSet *dead)
+clean_leaf(VecxIndex *index, Buffer buf, IsDead is_dead, void *arg)
 {
-	VecxPageChange change;
+	Page		page = BufferGetPage(buf);
+	int			count = VecxTreeGetHead(page)->count;
+	bool	   *dead = palloc(sizeof(bool) * Max(count, 1));
+	bool		any = false;
 
-	VecxPageBegin(&change, index->rel, buf, index->mode, false);
-	for (int i = VecxTreeGetHead(change.page)->count; i-- > 0;)
-		if (VecxIdSetContains(dead, VecxTreeEntryKey(VecxTreeEntry(change.page, i)).id))
-			VecxTreePageRemove(change.page, i);
-	VecxPageCommit(&change);
-}
+	for (int i = 0; i < count; i++)
+	{
+		VecxTreeKey key = VecxTreeEntryKey(VecxTreeEntry(page, i));
 
-static bool
-has_dead(Page page, const VecxIdSet *dead)
-{
-	for (int i = 0; i < VecxTreeGetHead(page)->count; i++)
-		if (VecxIdSetContains(dead, VecxTreeEntryKey(VecxTreeEntry(page, i)).id))
-			return true;
-	return false;
+		dead[i] = is_dead(&key, arg);
+		any |= dead[i];
+	}
+	if (any)
+	{
+		VecxPageChange change;
+
+		VecxPageBegin(&change, index->rel, buf, index->mode, false);
+		for (int i = count; i-- > 0;)
+			if (dead[i])
+				VecxTreePageRemove(change.page, i);
+		VecxPageCommit(&change);
+	}
+	pfree(dead);
 }
 
 /*
- * Removes all entries of dead vertices, leaf by leaf from left to right: what a
- * split moves meanwhile goes to where the walk has not been.  Nobody adds
- * entries of a vertex that is marked dead.
+ * Removes all dead entries, leaf by leaf from left to right: what a split moves
+ * meanwhile goes to where the walk has not been.
  */
-void
-VecxTreeRemoveDead(VecxIndex *index, const VecxIdSet *dead)
+static void
+clean_leaves(VecxIndex *index, IsDead is_dead, void *arg)
 {
 	VecxTreeKey least;
 	Buffer		buf;
@@ -51,14 +59,26 @@ VecxTreeRemoveDead(VecxIndex *index, const VecxIdSet *dead)
 		BlockNumber next = VecxPageGetOpaque(BufferGetPage(buf))->next;
 		VecxTreeKey high = VecxTreeGetHead(BufferGetPage(buf))->high;
 
-		if (has_dead(BufferGetPage(buf), dead))
-			remove_from_page(index, buf, dead);
+		clean_leaf(index, buf, is_dead, arg);
 		UnlockReleaseBuffer(buf);
 		if (next == InvalidBlockNumber)
 			return;
 		vacuum_delay_point(false);
 		buf = VecxTreeReadNext(index, next, 0, &high, BUFFER_LOCK_EXCLUSIVE);
 	}
+}
+
+static bool
+is_of_dead_vertex(const VecxTreeKey *key, void *arg)
+{
+	return VecxIdSetContains(arg, key->id);
+}
+
+/* Removes the entries of dead vertices.  Nobody adds any of a vertex that is marked dead. */
+void
+VecxTreeRemoveDead(VecxIndex *index, const VecxIdSet *dead)
+{
+	clean_leaves(index, is_of_dead_vertex, unconstify(VecxIdSet *, dead));
 }
 
 /* Keys of one column that a row entry may tell. */
@@ -183,60 +203,30 @@ VecxTreeRemoveDropped(VecxIndex *index, VecxTreeDropped *dropped)
 	}
 }
 
-/* Removes the entries of rows that callback calls dead from an exclusively locked leaf. */
-static void
-remove_rows_from_page(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callback, void *arg)
+typedef struct RowCallback
 {
-	Page		page = BufferGetPage(buf);
-	bool	   *dead = palloc(sizeof(bool) * VECX_TREE_MAX_ENTRIES);
-	int			count = VecxTreeGetHead(page)->count;
-	bool		any = false;
+	IndexBulkDeleteCallback callback;
+	void	   *arg;
+} RowCallback;
 
-	for (int i = 0; i < count; i++)
-	{
-		VecxTreeKey key = VecxTreeEntryKey(VecxTreeEntry(page, i));
-		ItemPointerData tid;
+static bool
+is_of_dead_row(const VecxTreeKey *key, void *arg)
+{
+	RowCallback *rows = arg;
+	ItemPointerData tid;
 
-		VecxTreeKeyTid(&key, &tid);
-		dead[i] = callback(&tid, arg);
-		any |= dead[i];
-	}
-	if (any)
-	{
-		VecxPageChange change;
-
-		VecxPageBegin(&change, index->rel, buf, index->mode, false);
-		for (int i = count; i-- > 0;)
-			if (dead[i])
-				VecxTreePageRemove(change.page, i);
-		VecxPageCommit(&change);
-	}
-	pfree(dead);
+	VecxTreeKeyTid(key, &tid);
+	return rows->callback(&tid, rows->arg);
 }
 
 /*
- * VACUUM of a tree of rows: all leaves from left to right, as above.  A row's entries
- * are added while its transaction is under way, so that none is dead whose
- * entries are still to come.
+ * VACUUM of a tree of rows.  A row's entries are added while its transaction is under
+ * way, so that none is dead whose entries are still to come.
  */
 void
 VecxTreeVacuumRows(VecxIndex *index, IndexBulkDeleteCallback callback, void *arg)
 {
-	VecxTreeKey least;
-	Buffer		buf;
+	RowCallback rows = {callback, arg};
 
-	memset(&least, 0, sizeof(least));
-	buf = VecxTreeDescend(index, 0, &least, BUFFER_LOCK_EXCLUSIVE);
-	for (;;)
-	{
-		BlockNumber next = VecxPageGetOpaque(BufferGetPage(buf))->next;
-		VecxTreeKey high = VecxTreeGetHead(BufferGetPage(buf))->high;
-
-		remove_rows_from_page(index, buf, callback, arg);
-		UnlockReleaseBuffer(buf);
-		if (next == InvalidBlockNumber)
-			return;
-		vacuum_delay_point(false);
-		buf = VecxTreeReadNext(index, next, 0, &high, BUFFER_LOCK_EXCLUSIVE);
-	}
+	clean_leaves(index, is_of_dead_row, &rows);
 }

@@ -136,36 +136,3 @@ VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high)
 	return Max((to.before / Max(to.all, 1) - from.before / Max(from.all, 1)) *
 			   (from.all + to.all) / 2, 1);
 }
-
-/* Pages that may be read to find out that there is little to read. */
-#define PAGES_TO_TRY		4
-
-/* Entries of a need, exactly if they are on a few pages; *few tells. */
-double
-VecxTreeCountNeed(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, bool *few)
-{
-	int64		npages = 0;
-	double		count = 0;
-
-	*few = true;
-	for (int i = 0; i < need->nstretches && *few; i++)
-	{
-		VecxTreeWalkStart(walk, index, (uint16) need->column,
-						  need->stretches[i].lo, need->stretches[i].hi);
-		do
-		{
-			count += walk->end - walk->at;
-			*few = ++npages < PAGES_TO_TRY || !walk->more;
-		} while (*few && VecxTreeWalkPage(walk));
-	}
-	if (*few)
-		return count;
-	count = 0;
-	for (int i = 0; i < need->nstretches; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		count += VecxTreeCount(index, (uint16) need->column,
-							   need->stretches[i].lo, need->stretches[i].hi);
-	}
-	return count;
-}

@@ -1,0 +1,97 @@
+/*
+ * vtree_needs.c
+ *    What a scan's conditions need of the value tree, and how much of it there is.
+ *
+ * Every vertex, or row, that passes has, for each of the filter's needs, a value within one
+ * of the need's stretches.  So all entries of the need with the fewest contain
+ * everything that matters.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "am/vtree.h"
+
+/* Pages that may be read to find out that there is little to read. */
+#define PAGES_TO_TRY		4
+
+/* Entries of a need, exactly if they are on a few pages; *few tells. */
+static double
+count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, bool *few)
+{
+	int64		npages = 0;
+	double		count = 0;
+
+	*few = true;
+	for (int i = 0; i < need->nstretches && *few; i++)
+	{
+		VecxTreeWalkStart(walk, index, (uint16) need->column,
+						  need->stretches[i].lo, need->stretches[i].hi);
+		do
+		{
+			count += walk->end - walk->at;
+			*few = ++npages < PAGES_TO_TRY || !walk->more;
+		} while (*few && VecxTreeWalkPage(walk));
+	}
+	if (*few)
+		return count;
+	count = 0;
+	for (int i = 0; i < need->nstretches; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		count += VecxTreeCount(index, (uint16) need->column,
+							   need->stretches[i].lo, need->stretches[i].hi);
+	}
+	return count;
+}
+
+static int
+compare_needs(const void *a, const void *b)
+{
+	double		x = ((const VecxTreeNeed *) a)->count;
+	double		y = ((const VecxTreeNeed *) b)->count;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * The needs of a filter, the one with the fewest entries first; NULL if there is none.
+ * all is how many vertices or rows have entries.  If one has so few entries that they
+ * are on a few pages, the others do not matter, and are left out.  Allocates in the
+ * current context.
+ */
+VecxTreeNeed *
+VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk, double all, int *n)
+{
+	VecxFilterNeed *needs = VecxFilterNeeds(filter, n);
+	VecxTreeNeed *result;
+
+	if (*n == 0)
+		return NULL;
+	result = palloc0(sizeof(VecxTreeNeed) * *n);
+	for (int i = 0; i < *n; i++)
+	{
+		bool		few;
+
+		result[i].need = &needs[i];
+		result[i].count = count_need(walk, index, &needs[i], &few);
+		result[i].share = Min(result[i].count / all, 1);
+		if (!few)
+			continue;
+		result[0] = result[i];
+		*n = 1;
+	}
+	qsort(result, *n, sizeof(VecxTreeNeed), compare_needs);
+	return result;
+}
+
+/* Vertices or rows that have entries: of a column without arrays each has one.  0 if
+ * there is no such column. */
+double
+VecxTreeCountAll(VecxIndex *index)
+{
+	for (int column = 0; column < index->filters->ncolumns; column++)
+		if (index->filters->columns[column].kind != VECX_FILTER_ARRAY)
+			return Max(VecxTreeCount(index, (uint16) column, 0, PG_UINT64_MAX), 1);
+	return 0;
+}
