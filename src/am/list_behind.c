@@ -197,8 +197,29 @@ move_row(VecxIndex *index, Buffer buf, int from, int to, VecxListItem *item)
 	UnlockReleaseBuffer(behind);
 }
 
+/*
+ * The next gone row whose place the last row takes, from *to on; *end is then the latter.
+ * False if there is none; *end is how many rows are left.
+ */
+static bool
+next_move(const bool *gone, int *to, int *end)
+{
+	for (; *to < *end; (*to)++)
+	{
+		if (!gone[*to])
+			continue;
+		while (*end > *to && gone[*end - 1])
+			(*end)--;
+		if (*end <= *to)
+			return false;
+		(*end)--;
+		return true;
+	}
+	return false;
+}
+
 /* The same where nothing is behind: all in one change. */
-static int
+static void
 remove_plain(VecxIndex *index, Buffer buf, const bool *gone, VecxListItem *item)
 {
 	const VecxLists *lists = index->lists;
@@ -207,20 +228,13 @@ remove_plain(VecxIndex *index, Buffer buf, const bool *gone, VecxListItem *item)
 
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
 	end = VecxListPageHeader(change.page)->nrows;
-	for (int i = 0; i < end; i++)
+	for (int to = 0; next_move(gone, &to, &end); to++)
 	{
-		if (!gone[i])
-			continue;
-		while (end > i && gone[end - 1])
-			end--;
-		if (end <= i)
-			break;
-		VecxListGet(lists, change.page, --end, item);
-		VecxListPut(lists, change.page, i, item);
+		VecxListGet(lists, change.page, end, item);
+		VecxListPut(lists, change.page, to, item);
 	}
 	VecxListSetRows(lists, change.page, end);
 	VecxPageCommit(&change);
-	return end;
 }
 
 static void
@@ -241,19 +255,11 @@ VecxListRemove(VecxIndex *index, Buffer buf, const bool *gone)
 	int			end = VecxListPageHeader(BufferGetPage(buf))->nrows;
 
 	if (index->lists->behind_bytes == 0)
-		(void) remove_plain(index, buf, gone, item);
+		remove_plain(index, buf, gone, item);
 	else
 	{
-		for (int i = 0; i < end; i++)
-		{
-			if (!gone[i])
-				continue;
-			while (end > i && gone[end - 1])
-				end--;
-			if (end <= i)
-				break;
-			move_row(index, buf, --end, i, item);
-		}
+		for (int to = 0; next_move(gone, &to, &end); to++)
+			move_row(index, buf, end, to, item);
 		if (VecxListPageHeader(BufferGetPage(buf))->nrows > end)
 			cut_rows(index, buf, end);
 		VecxListDropBehind(index, buf, end);
