@@ -266,18 +266,15 @@ check_page(Check *c, BlockNumber blkno, Page page)
 			/* those in use are checked in their order */
 			break;
 		case VECX_PAGE_LIST:
-			if (!c->lists)
-				VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
-						   "a page is of a kind that should not be there", "kind=%u", opaque->kind);
-			check_plain_page(c, blkno, page);
-			VecxListCheckPage(c->lists, blkno, page);
-			break;
 		case VECX_PAGE_BEHIND:
 			if (!c->lists)
 				VecxDamage(c->target.rel, blkno, InvalidOffsetNumber,
 						   "a page is of a kind that should not be there", "kind=%u", opaque->kind);
 			check_plain_page(c, blkno, page);
-			VecxListCheckBehind(c->lists, blkno, page);
+			if (opaque->kind == VECX_PAGE_LIST)
+				VecxListCheckPage(c->lists, blkno, page);
+			else
+				VecxListCheckBehind(c->lists, blkno, page);
 			break;
 		default:
 			if (opaque->kind != VECX_PAGE_META || blkno != VECX_META_BLKNO)
