@@ -528,6 +528,11 @@ extern VecxId VecxPlaceItem(VecxIndex *index, uint8 kind, const void *item, Size
 extern Buffer VecxTakeFreePage(VecxIndex *index);
 
 /* exact.c: distances of heap rows, by the operator itself */
+typedef struct VecxToast VecxToast;
+extern VecxToast *VecxToastOpen(Oid relid);
+extern struct varlena *VecxToastRead(VecxToast *toast, struct varlena *pointer);
+extern void VecxToastClose(VecxToast *toast);
+
 typedef struct VecxExact VecxExact;
 extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
 extern void VecxExactOnlyLive(VecxExact *exact);

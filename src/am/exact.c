@@ -23,6 +23,7 @@ struct VecxExact
 	bool		only_live;		/* see VecxExactOnlyLive */
 	ExprState  *predicate;		/* of a partial index, once it was asked for */
 	bool		all_dead;		/* whether the last fetch found it so */
+	VecxToast  *toast;			/* once a value was out of line */
 	EState	   *estate;
 };
 
@@ -76,9 +77,29 @@ VecxExactOnlyLive(VecxExact *exact)
 	exact->only_live = true;
 }
 
+/* The value itself in place of a pointer to it. */
+static Datum
+read_out_of_line(VecxExact *exact, Datum value)
+{
+	struct varlena *pointer = (struct varlena *) DatumGetPointer(value);
+
+	/* an expression may come from anywhere */
+	if (!VARATT_IS_EXTERNAL_ONDISK(pointer) || !OidIsValid(exact->heap->rd_rel->reltoastrelid))
+		return value;
+	if (!exact->toast)
+	{
+		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(exact));
+
+		exact->toast = VecxToastOpen(exact->heap->rd_rel->reltoastrelid);
+		MemoryContextSwitchTo(old);
+	}
+	return PointerGetDatum(VecxToastRead(exact->toast, pointer));
+}
+
 /*
  * Fetches a row by an index entry's TID.  False if the snapshot sees no
- * version of it.  *value is valid until the next call; it may be toasted.
+ * version of it.  *value is valid until the next call; if it was out of line it is
+ * allocated in the current context.
  */
 bool
 VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
@@ -93,8 +114,8 @@ VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 		 !fetch_tuple(exact, tid, GetActiveSnapshot())))
 		return false;
 	FormIndexDatum(exact->info, exact->slot, exact->estate, values, isnulls);
-	*value = values[0];
 	*isnull = isnulls[0];
+	*value = isnulls[0] ? values[0] : read_out_of_line(exact, values[0]);
 	return true;
 }
 
@@ -131,5 +152,7 @@ VecxExactEnd(VecxExact *exact)
 	ExecDropSingleTupleTableSlot(exact->slot);
 	table_index_fetch_end(exact->fetch);
 	FreeExecutorState(exact->estate);
+	if (exact->toast)
+		VecxToastClose(exact->toast);
 	pfree(exact);
 }
