@@ -191,12 +191,14 @@ note_seen(VecxListScan *ls, int n)
 static void
 take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
 {
+	VecxWaitingRow *waiting = VecxWaitingRoom(&ls->waiting);
+	int			taken = 0;
+
 	for (int i = 0; i < n; i++)
 	{
 		const VecxRowEntry *row = VecxRowAt(rows, ls->index->lists->row_size, i);
 		float		error = ls->scored ? ls->sigmas * ls->sigma[i] : INFINITY;
 		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
-		VecxWaitingRow waiting;
 
 		/* also those that fail: they tell how far the scan has come */
 		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
@@ -204,14 +206,14 @@ take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int fi
 			continue;
 		if (ls->range->active && lower > ls->range->max_rank)
 			continue;
-		waiting.lower = lower;
-		waiting.upper = ls->scored ? ls->est[i] + error : INFINITY;
-		waiting.row = *row;
-		waiting.row.flags = ls->filter && ls->pass[i] == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
-		waiting.reference = ls->reference > 0 ? ls->reference + first + i : 0;
-		waiting.product = ls->scored ? vecx_list_product(&ls->query, sums[i]) : 0;
-		VecxWaitingAdd(&ls->waiting, &waiting);
+		waiting[taken].lower = lower;
+		waiting[taken].upper = ls->scored ? ls->est[i] + error : INFINITY;
+		waiting[taken].row = *row;
+		waiting[taken].row.flags = ls->filter && ls->pass[i] == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
+		waiting[taken].reference = ls->reference > 0 ? ls->reference + first + i : 0;
+		waiting[taken++].product = ls->scored ? vecx_list_product(&ls->query, sums[i]) : 0;
 	}
+	VecxWaitingAdd(&ls->waiting, taken);
 }
 
 static void
@@ -556,7 +558,8 @@ refine_first(VecxListScan *ls)
 	VecxListRefine(ls->refiner, waiting.reference, &waiting.row.tid, waiting.product,
 				   &waiting.lower, &waiting.upper);
 	waiting.reference = 0;
-	VecxWaitingAdd(&ls->waiting, &waiting);
+	*VecxWaitingRoom(&ls->waiting) = waiting;
+	VecxWaitingAdd(&ls->waiting, 1);
 }
 
 /* Makes sure that bounds below a limit are the best to be had. */

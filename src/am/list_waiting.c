@@ -109,8 +109,8 @@ refill_near(VecxWaiting *w)
 	w->nfar -= m;
 }
 
-void
-VecxWaitingAdd(VecxWaiting *w, const VecxWaitingRow *waiting)
+static void
+add_row(VecxWaiting *w, const VecxWaitingRow *waiting)
 {
 	if (waiting->lower >= w->near_limit)
 	{
@@ -123,6 +123,35 @@ VecxWaitingAdd(VecxWaiting *w, const VecxWaitingRow *waiting)
 			shed_near(w);
 		push_row(w->near, &w->nnear, *waiting);
 	}
+}
+
+/* Where the rows of a block may be written that VecxWaitingAdd is to take. */
+VecxWaitingRow *
+VecxWaitingRoom(VecxWaiting *w)
+{
+	make_room(w, VECX_LIST_BLOCK);
+	return w->far + w->nfar;
+}
+
+/* Takes the first n rows that were written there.  Most are far, and stay. */
+void
+VecxWaitingAdd(VecxWaiting *w, int n)
+{
+	VecxWaitingRow *rows = w->far + w->nfar;
+	VecxWaitingRow near[VECX_LIST_BLOCK];
+	int			nnear = 0;
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (rows[i].lower < w->near_limit)
+			near[nnear++] = rows[i];
+		else
+			rows[kept++] = rows[i];
+	}
+	w->nfar += kept;
+	for (int i = 0; i < nnear; i++)
+		add_row(w, &near[i]);
 }
 
 /* The k-th least distance of the rows that wait, which are as many. */

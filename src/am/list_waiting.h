@@ -39,7 +39,8 @@ VecxWaitingCount(const VecxWaiting *w)
 }
 
 extern void VecxWaitingInit(VecxWaiting *w, MemoryContext cxt, float expected);
-extern void VecxWaitingAdd(VecxWaiting *w, const VecxWaitingRow *row);
+extern VecxWaitingRow *VecxWaitingRoom(VecxWaiting *w);
+extern void VecxWaitingAdd(VecxWaiting *w, int n);
 extern const VecxWaitingRow *VecxWaitingFirst(VecxWaiting *w);
 extern VecxWaitingRow VecxWaitingPop(VecxWaiting *w);
 extern float VecxWaitingKth(const VecxWaiting *w, int k);
