@@ -148,6 +148,8 @@ SELECT * FROM vecx_estimate('few', 'v', '{quantizer=pq}');
 -- what does not go together says so
 CREATE INDEX few_wrong ON few USING vecx (v) WITH (structure = lists, bits = 4, rerank = half);
 CREATE INDEX few_wrong ON few USING vecx (v) WITH (rerank = sq8);
+CREATE INDEX few_wrong ON few USING vecx (v) WITH (replicas = 2);
+SELECT * FROM vecx_estimate('few', 'v', '{replicas=1}');
 CREATE INDEX few_wrong ON few USING vecx (v) WITH (structure = lists, rerank = index);
 CREATE TABLE wide (v halfvec(4090));
 CREATE INDEX wide_wrong ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quantizer = pq, rerank = half);

@@ -118,7 +118,7 @@ typedef struct VecxOptions
 	int			quantizer;		/* VecxQuantizerOption */
 	int			bits;			/* of RABITQ, 0: the default */
 	int			list_rows;		/* of a list, 0: the default */
-	int			replicas;		/* lists of a row, at most */
+	int			replicas;		/* lists of a row at most, 0: the default */
 	int			pq_m;			/* columns of PQ, 0: the default */
 	int			pq_training;	/* VecxPqTraining, 0: the default */
 	int			pq_queries;		/* offset of a column's name, 0: none */

@@ -165,7 +165,7 @@ init_meta(Build *b, VecxMetaPageData *meta)
 		VecxListsCheckSupport(b->rel, b->spec, meta);
 		meta->list_rows = (uint32) VecxListsDefaultRows(b->rel, meta,
 														   sizeof(VecxRowEntry) + b->index->filters->nbytes);
-		meta->list_replicas = (uint16) (options ? options->replicas : VECX_DEFAULT_REPLICAS);
+		meta->list_replicas = (uint16) VecxListsReplicas(b->rel);
 	}
 	else
 		VecxListsRefuseOptions(b->rel);

@@ -151,6 +151,7 @@ typedef struct VecxListEncoder
 extern void VecxListsQuantizer(Relation index, const VecxMetaPageData *meta, VecxListOptions *wanted);
 extern Oid	VecxListsQueryTable(Relation index, const char **column);
 extern void VecxListsRefuseOptions(Relation index);
+extern int	VecxListsReplicas(Relation index);
 extern void VecxListsCheckOptions(Relation index, const VecxMetaPageData *meta);
 extern VecxCodeKind VecxListsCopies(Relation index);
 

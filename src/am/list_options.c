@@ -129,6 +129,8 @@ VecxListsRefuseOptions(Relation index)
 		name = "rerank";
 	else if (options->list_rows > 0)
 		name = "list_rows";
+	else if (options->replicas > 0)
+		name = "replicas";
 	if (is_pq(options) || name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -139,6 +141,15 @@ VecxListsRefuseOptions(Relation index)
 						RelationGetRelationName(index)),
 				 errhint("Set structure = lists, or leave out the option (ALTER INDEX ... RESET (%s)).",
 						 is_pq(options) ? "quantizer" : name)));
+}
+
+/* Lists that a row is put into, at most. */
+int
+VecxListsReplicas(Relation index)
+{
+	const VecxOptions *options = (VecxOptions *) index->rd_options;
+
+	return options && options->replicas > 0 ? options->replicas : VECX_DEFAULT_REPLICAS;
 }
 
 /* What copies of vectors are; 0: there are none. */

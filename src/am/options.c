@@ -154,6 +154,9 @@ vecxAmInit(void)
 	add_int_reloption(vecx_relopt_kind, "list_rows",
 					  "Rows of a list with structure = lists; 0 lets the build choose",
 					  0, VECX_MIN_LIST_ROWS, VECX_MAX_LIST_ROWS, AccessExclusiveLock);
+	add_int_reloption(vecx_relopt_kind, "replicas",
+					  "Lists that a row is put into at most, with structure = lists",
+					  0, 1, VECX_MOST_REPLICAS, AccessExclusiveLock);
 	add_int_reloption(vecx_relopt_kind, "pq_m",
 					  "Numbers that a vector is coded by with quantizer = pq; 0 lets the build choose",
 					  0, 0, VECX_MAX_PQ_M, AccessExclusiveLock);
@@ -170,10 +173,6 @@ vecxAmInit(void)
 					   rerank_values, VECX_RERANK_HEAP,
 					   "Valid values are \"heap\", \"sq8\" and \"half\".",
 					   AccessExclusiveLock);
-
-	add_int_reloption(vecx_relopt_kind, "replicas",
-					  "Lists that a row is put into at most, with structure = lists",
-					  VECX_DEFAULT_REPLICAS, 1, VECX_MOST_REPLICAS, AccessExclusiveLock);
 
 	add_real_reloption(vecx_relopt_kind, "target_recall",
 					   "Share of the nearest rows that searches should find",

@@ -152,7 +152,7 @@ find_lists(Relation rel, const VecxOpSpec *spec, VecxMetaPageData *meta, VecxLis
 	options->pq_queries = 0;	/* of no matter to sizes, and there is no column yet to compare with */
 	VecxListsCheckSupport(rel, spec, meta);
 	meta->list_rows = (uint32) VecxListsDefaultRows(rel, meta, sizeof(VecxRowEntry));
-	meta->list_replicas = (uint16) options->replicas;
+	meta->list_replicas = (uint16) VecxListsReplicas(rel);
 	VecxListsQuantizer(rel, meta, &wanted);
 	vecx_list_code_plan(&wanted, spec->metric, meta->dim, &lists->code);
 	lists->row_size = sizeof(VecxRowEntry);
