@@ -115,6 +115,8 @@ ALTER INDEX grown_pq SET (pq_queries = 'public.asked.q');
 REINDEX INDEX grown_pq;
 DROP TABLE asked;
 REINDEX INDEX grown_pq;
+REINDEX INDEX CONCURRENTLY grown_pq;
+SELECT vecx_check('grown_pq', true);
 SELECT * FROM lists_test('grown', '<->', 5);
 BEGIN;
 TRUNCATE grown;

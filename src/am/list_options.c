@@ -4,10 +4,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/index.h"
 #include "access/reloptions.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -45,6 +46,18 @@ VecxListsQuantizer(Relation index, const VecxMetaPageData *meta, VecxListOptions
 }
 
 /*
+ * Whether an index that was there is built again.  REINDEX CONCURRENTLY builds one of
+ * another name and tells nobody what for; it is no part of a function or block, so that
+ * the statement is the session's.
+ */
+static bool
+is_rebuilt(Relation index)
+{
+	return ReindexIsProcessingIndex(RelationGetRelid(index)) ||
+		(ActivePortal && ActivePortal->commandTag == CMDTAG_REINDEX);
+}
+
+/*
  * The column that pq_queries names: its table, or InvalidOid if there is none to
  * look at.  Whether the user may read it, the query that does finds out.  An index that
  * is built again, perhaps because its table is truncated, does without.
@@ -59,7 +72,7 @@ VecxListsQueryTable(Relation index, const char **column)
 	Oid			type;
 	Oid			relid;
 	AttrNumber	attno;
-	int			level = ReindexIsProcessingIndex(RelationGetRelid(index)) ? WARNING : ERROR;
+	int			level = is_rebuilt(index) ? WARNING : ERROR;
 
 	if (name == NULL)
 		return InvalidOid;
@@ -182,7 +195,7 @@ check_pq(Relation index, const VecxOptions *options, uint32 dim)
 				 errdetail("Each of these numbers stands for at least one of %u dimensions.", dim),
 				 errhint("Set a smaller pq_m, or leave it out.")));
 	/* who builds an index again is told when it is trained */
-	if (!ReindexIsProcessingIndex(RelationGetRelid(index)))
+	if (!is_rebuilt(index))
 		(void) VecxListsQueryTable(index, &column);
 }
 
