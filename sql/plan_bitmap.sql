@@ -1,10 +1,10 @@
 -- Rows that other indexes find, in order of distance: the plans, the same rows as
--- without any vecx index, and nothing that security hides.
+-- without any vecx index, and nothing that security hides.  Statistics are those of ANALYZE.
 
 CREATE FUNCTION noise(i int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
 	SELECT array_agg(hashint8(i::int8 * 65536 + d) / 2147483648.0)::vector FROM generate_series(1, 16) d
 $$;
-CREATE TABLE t (id int PRIMARY KEY, cat int, year int, tags int[], n numeric, v vector(16));
+CREATE TABLE t (id int PRIMARY KEY, cat int, year int, tags int[], n numeric, v vector(16)) WITH (autovacuum_enabled = off);
 INSERT INTO t SELECT i, i % 50, 2000 + i % 20, ARRAY[i % 7, i % 11], i % 50, noise(i)
 FROM generate_series(1, 3000) i;
 -- copies of one vector, and what has no distance
@@ -19,7 +19,7 @@ CREATE INDEX t_n ON t (n);
 CREATE INDEX t_tags ON t USING gin (tags);
 CREATE INDEX t_old ON t (id) WHERE year < 2002;
 ANALYZE t;
-CREATE TABLE q AS SELECT i, noise(-i) AS v FROM generate_series(1, 5) i;
+CREATE TABLE q WITH (autovacuum_enabled = off) AS SELECT i, noise(-i) AS v FROM generate_series(1, 5) i;
 -- a row that is looked at for nothing costs much, so that the node is chosen
 SET cpu_tuple_cost = 1000;
 SET jit = off;
@@ -96,7 +96,7 @@ CLOSE c;
 ROLLBACK;
 
 -- a bitmap that knows pages only
-CREATE TABLE wide (id int, cat int, filler text, v vector(16));
+CREATE TABLE wide (id int, cat int, filler text, v vector(16)) WITH (autovacuum_enabled = off);
 ALTER TABLE wide ALTER filler SET STORAGE PLAIN;
 INSERT INTO wide SELECT i, i % 2, repeat('x', 3500), noise(i) FROM generate_series(1, 3000) i;
 CREATE INDEX wide_v ON wide USING vecx (v vector_l2_ops);
@@ -145,7 +145,7 @@ EXECUTE nearest(NULL, noise(58));
 RESET plan_cache_mode;
 
 -- a partial index: rows that it lacks are not returned because a bitmap has them
-CREATE TABLE half (id int, cat int, active bool, v vector(16));
+CREATE TABLE half (id int, cat int, active bool, v vector(16)) WITH (autovacuum_enabled = off);
 INSERT INTO half SELECT i, i % 50, i % 3 = 0, noise(i) FROM generate_series(1, 3000) i;
 CREATE INDEX half_v ON half USING vecx (v vector_l2_ops) WHERE active;
 CREATE INDEX half_cat ON half (cat);
@@ -158,8 +158,8 @@ DROP TABLE half;
 
 -- partitions, and a join
 CREATE TABLE p (id int, cat int, v vector(16)) PARTITION BY RANGE (id);
-CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1500);
-CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (1500) TO (9999);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1500) WITH (autovacuum_enabled = off);
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (1500) TO (9999) WITH (autovacuum_enabled = off);
 INSERT INTO p SELECT id, cat, v FROM t WHERE v IS NOT NULL;
 CREATE INDEX p_v ON p USING vecx (v vector_l2_ops);
 CREATE INDEX p_cat ON p (cat);
