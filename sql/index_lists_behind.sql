@@ -4,40 +4,23 @@
 SET enable_seqscan = off;
 SET client_min_messages = warning;
 
-CREATE FUNCTION made_vector(i int, dims int) RETURNS vector AS $$
-	SELECT array_agg(((i * 7919 + d * 104729 + i * d * 31) % 1009) / 1009.0 * 2 +
-		((i % 23) * (d + 3) * 37 % 101) / 20.0)::real[]::vector
-	FROM generate_series(1, dims) d
-$$ LANGUAGE sql IMMUTABLE;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set lists :abs_srcdir '/sql/shared/lists.sql'
+\set good 9
+\i :lists
 
--- Of some queries: rows that an ordered scan lacks or gives twice, whether nine of the ten
--- nearest are found, and looks at the table for distances.
-CREATE FUNCTION behind_test(tab regclass, op text, queries int,
-		OUT missing bigint, OUT twice bigint, OUT recall text, OUT looks bigint) AS $$
+-- looks at the table for distances, of some queries
+CREATE FUNCTION looks_test(tab regclass, op text, queries int) RETURNS bigint AS $$
 DECLARE
 	q record;
 	n bigint;
-	nd bigint;
-	total bigint;
-	hits int := 0;
+	looks bigint := 0;
 BEGIN
-	EXECUTE format('SELECT count(*) FROM %s', tab) INTO total;
-	missing := 0;
-	twice := 0;
-	looks := 0;
 	FOR q IN EXECUTE format('SELECT v FROM %s WHERE v IS NOT NULL ORDER BY id LIMIT %s', tab, queries) LOOP
-		EXECUTE format('SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM %s ORDER BY v %s $1) s', tab, op)
-			INTO n, nd USING q.v;
-		missing := missing + total - nd;
-		twice := twice + n - nd;
-		EXECUTE format('SELECT count(*) FROM (SELECT d FROM (SELECT v %2$s $1 AS d FROM %1$s ORDER BY v %2$s $1 LIMIT 10) a
-			WHERE d <= (SELECT max(d) FROM (SELECT v %2$s $1 AS d FROM %1$s ORDER BY (v %2$s $1) + 0 LIMIT 10) b)) s', tab, op)
-			INTO n USING q.v;
-		hits := hits + n;
 		EXECUTE format('SELECT count(*) FROM (SELECT id FROM %s ORDER BY v %s $1 LIMIT 10) s', tab, op) INTO n USING q.v;
 		looks := looks + (SELECT heap_fetches FROM vecx_last_scan());
 	END LOOP;
-	recall := CASE WHEN hits >= 9 * queries THEN 'good' ELSE hits::text END;
+	RETURN looks;
 END $$ LANGUAGE plpgsql;
 
 -- the whole life of an index with some options
@@ -46,19 +29,20 @@ CREATE FUNCTION life_test(options text, opclass text, op text, OUT quantizer tex
 DECLARE
 	t record;
 BEGIN
+	DROP TABLE IF EXISTS life;
 	CREATE TABLE life (id serial, v vector(100)) WITH (autovacuum_enabled = off);
 	INSERT INTO life (v) SELECT made_vector(i, 100) FROM generate_series(1, 600) i;
 	INSERT INTO life (v) VALUES (NULL);
 	EXECUTE format('CREATE INDEX life_idx ON life USING vecx (v %s) WITH (structure = lists, list_rows = 40, %s)', opclass, options);
 	PERFORM vecx_check('life_idx', true);
 	SELECT i.quantizer, i.bytes_behind > 0 INTO quantizer, behind FROM vecx_info('life_idx') i;
-	SELECT * INTO t FROM behind_test('life', op, 5);
-	looks := t.looks;
+	SELECT * INTO t FROM lists_test('life', op, 5);
+	looks := looks_test('life', op, 5);
 	sound := t.missing = 0 AND t.twice = 0 AND t.recall = 'good';
 	INSERT INTO life (v) SELECT made_vector(i, 100) FROM generate_series(601, 1500) i;
 	INSERT INTO life (v) SELECT made_vector(3, 100) FROM generate_series(1, 200) i;
 	PERFORM vecx_check('life_idx', true);
-	SELECT * INTO t FROM behind_test('life', op, 3);
+	SELECT * INTO t FROM lists_test('life', op, 3);
 	sound := sound AND t.missing = 0 AND t.twice = 0 AND t.recall = 'good';
 END $$ LANGUAGE plpgsql;
 CREATE FUNCTION later_test(op text, OUT sound boolean, OUT all_rows boolean) AS $$
@@ -67,17 +51,15 @@ DECLARE
 BEGIN
 	PERFORM vecx_check('life_idx', true);
 	SELECT i.rows = (SELECT count(*) FROM life) INTO all_rows FROM vecx_info('life_idx') i;
-	SELECT * INTO t FROM behind_test('life', op, 3);
+	SELECT * INTO t FROM lists_test('life', op, 3);
 	sound := t.missing = 0 AND t.twice = 0 AND t.recall = 'good';
 END $$ LANGUAGE plpgsql;
 
-CREATE TEMP TABLE looks AS SELECT 'heap' AS rerank, * FROM life_test('rerank = heap', '', '<->');
-SELECT rerank, quantizer, behind, sound FROM looks;
-DROP TABLE life;
+CREATE TEMP TABLE looks (rerank text, quantizer text, behind boolean, sound boolean, looks bigint);
+INSERT INTO looks SELECT 'heap', * FROM life_test('rerank = heap', '', '<->') RETURNING rerank, quantizer, behind, sound;
 
 -- with 4 bits
-INSERT INTO looks SELECT 'bits', * FROM life_test('bits = 4', '', '<->');
-SELECT rerank, quantizer, behind, sound FROM looks WHERE rerank = 'bits';
+INSERT INTO looks SELECT 'bits', * FROM life_test('bits = 4', '', '<->') RETURNING rerank, quantizer, behind, sound;
 DELETE FROM life WHERE id % 3 > 0;
 VACUUM life;
 SELECT * FROM later_test('<->');
@@ -91,26 +73,19 @@ VACUUM life;
 SELECT bytes_behind, rows FROM vecx_info('life_idx');
 INSERT INTO life (v) SELECT made_vector(i, 100) FROM generate_series(1, 100) i;
 SELECT * FROM later_test('<->');
-DROP TABLE life;
 
 -- with copies in 8 bits, under cosine distance
-INSERT INTO looks SELECT 'sq8', * FROM life_test('rerank = sq8', 'vector_cosine_ops', '<=>');
-SELECT rerank, quantizer, behind, sound FROM looks WHERE rerank = 'sq8';
+INSERT INTO looks SELECT 'sq8', * FROM life_test('rerank = sq8', 'vector_cosine_ops', '<=>') RETURNING rerank, quantizer, behind, sound;
 DELETE FROM life WHERE id % 5 > 0;
 VACUUM life;
 SELECT * FROM later_test('<=>');
-DROP TABLE life;
 
 -- in half precision behind PQ, under inner product, and behind RaBitQ
-INSERT INTO looks SELECT 'pq', * FROM life_test('quantizer = pq, rerank = half', 'vector_ip_ops', '<#>');
-SELECT rerank, quantizer, behind, sound FROM looks WHERE rerank = 'pq';
+INSERT INTO looks SELECT 'pq', * FROM life_test('quantizer = pq, rerank = half', 'vector_ip_ops', '<#>') RETURNING rerank, quantizer, behind, sound;
 DELETE FROM life WHERE id % 2 = 0;
 VACUUM life;
 SELECT * FROM later_test('<#>');
-DROP TABLE life;
-INSERT INTO looks SELECT 'half', * FROM life_test('rerank = half, replicas = 1', '', '<->');
-SELECT rerank, quantizer, behind, sound FROM looks WHERE rerank = 'half';
-DROP TABLE life;
+INSERT INTO looks SELECT 'half', * FROM life_test('rerank = half, replicas = 1', '', '<->') RETURNING rerank, quantizer, behind, sound;
 SELECT a.rerank, a.looks < b.looks AS fewer_looks FROM looks a, looks b WHERE a.rerank IN ('bits', 'half') AND b.rerank = 'heap' ORDER BY 1;
 
 -- every number of bits; an index that begins empty; filter columns; an unlogged table; strict order; a range
@@ -122,7 +97,7 @@ BEGIN
 	EXECUTE format('CREATE INDEX few_idx ON few USING vecx (v) WITH (structure = lists, bits = %s)', b);
 	PERFORM vecx_check('few_idx', true);
 	SELECT i.quantizer INTO quantizer FROM vecx_info('few_idx') i;
-	SELECT t.missing, t.twice, t.recall INTO missing, twice, recall FROM behind_test('few', '<->', 3) t;
+	SELECT t.missing, t.twice, t.recall INTO missing, twice, recall FROM lists_test('few', '<->', 3) t;
 	DROP INDEX few_idx;
 END $$ LANGUAGE plpgsql;
 SELECT r.* FROM generate_series(1, 8) b, bits_test(b) r;
@@ -155,5 +130,5 @@ CREATE TABLE wide (v halfvec(4090));
 CREATE INDEX wide_wrong ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quantizer = pq, rerank = half);
 CREATE INDEX wide_idx ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quantizer = pq, rerank = sq8);
 
-DROP TABLE few, grown, wide, looks;
-DROP FUNCTION behind_test, life_test, later_test, bits_test, made_vector;
+DROP TABLE life, few, grown, wide, looks;
+DROP FUNCTION lists_test, looks_test, life_test, later_test, bits_test, made_vector;
