@@ -23,40 +23,28 @@ SET enable_seqscan = off;
 SET enable_sort = off;
 SET enable_bitmapscan = off;
 
--- What a condition gives by the index, in whole and for some limits, against a scan
--- of the table; and whether the tree told where to look.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set filter :abs_srcdir '/sql/shared/filter.sql'
+\i :filter
 CREATE FUNCTION lists_test(condition text, OUT matches bigint, OUT same boolean, OUT recall text, OUT by_tree boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
-	sql text := format('SELECT coalesce(array_agg(id), ''{}'') FROM (SELECT id FROM lists_t WHERE %s ORDER BY v <-> $1', condition);
 	query vector;
-	found int[];
-	truth int[];
-	best int[];
+	t record;
 	hits int := 0;
 	possible int := 0;
 BEGIN
 	same := true;
 	FOR query IN SELECT v FROM queries_t LOOP
-		SET LOCAL enable_indexscan = off;
-		SET LOCAL enable_sort = on;
-		EXECUTE sql || ', id) s' INTO truth USING query;
-		RESET enable_indexscan;
-		SET LOCAL enable_sort = off;
-		matches := cardinality(truth);
-		EXECUTE sql || ') s' INTO found USING query;
-		same := same AND (SELECT array_agg(x ORDER BY x) FROM unnest(found) x) IS NOT DISTINCT FROM
-			(SELECT array_agg(x ORDER BY x) FROM unnest(truth) x);
-		EXECUTE sql || ' LIMIT 100) s' INTO best USING query;
-		same := same AND cardinality(best) = least(100, matches);
-		EXECUTE sql || ' LIMIT 10) s' INTO best USING query;
-		same := same AND cardinality(best) = least(10, matches);
-		by_tree := CASE WHEN matches < 50 OR matches > 2000 THEN (SELECT l.by_tree FROM vecx_last_scan() l) END;
-		hits := hits + (SELECT count(*) FROM lists_t t WHERE id = ANY (best) AND coalesce(t.v <-> query, 'inf') <=
-			(SELECT max(coalesce(u.v <-> query, 'inf')) FROM lists_t u WHERE id = ANY (truth[1:10])));
+		SELECT * INTO t FROM filter_test('lists_t', condition, query);
+		matches := cardinality(t.truth);
+		same := same AND t.same;
+		-- a scan that costs the same either way may go either
+		by_tree := CASE WHEN matches < 50 OR matches > 2000 THEN t.by_tree END;
+		hits := hits + (SELECT count(*) FROM lists_t l WHERE id = ANY (t.best) AND coalesce(l.v <-> query, 'inf') <=
+			(SELECT max(coalesce(u.v <-> query, 'inf')) FROM lists_t u WHERE id = ANY (t.truth[1:10])));
 		possible := possible + least(10, matches);
 	END LOOP;
-	-- a scan that costs the same either way may go either
 	recall := CASE WHEN hits >= possible * 0.8 THEN 'good' ELSE hits || ' of ' || possible END;
 END $$;
 
@@ -174,4 +162,4 @@ SELECT vecx_check('wide_idx', true);
 SELECT count(*) FROM (SELECT 1 FROM wide_t WHERE b @> ARRAY[7] ORDER BY v <-> array_fill(5, ARRAY[16])::vector) s;
 
 DROP TABLE lists_t, queries_t, far_t, wide_t;
-DROP FUNCTION lists_test, bitmap_test;
+DROP FUNCTION lists_test, bitmap_test, filter_test;

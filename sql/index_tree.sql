@@ -20,30 +20,14 @@ SET enable_seqscan = off;
 SET enable_sort = off;
 SET enable_bitmapscan = off;
 
--- What a condition gives by the index, in whole and for LIMIT 10, against a scan
--- of the table; and whether the tree told where to look.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set filter :abs_srcdir '/sql/shared/filter.sql'
+\i :filter
 CREATE FUNCTION tree_test(condition text, OUT matches bigint, OUT same boolean, OUT recall numeric, OUT by_tree boolean)
-LANGUAGE plpgsql AS $$
-DECLARE
-	sql text := format('SELECT coalesce(array_agg(id), ''{}'') FROM (SELECT id FROM tree_t WHERE %s ORDER BY v <-> $1', condition);
-	query vector := (SELECT v FROM tree_t WHERE id = 1234);
-	found int[];
-	truth int[];
-	best int[];
-BEGIN
-	EXECUTE sql || ') s' INTO found USING query;
-	EXECUTE sql || ' LIMIT 10) s' INTO best USING query;
-	by_tree := (SELECT l.by_tree FROM vecx_last_scan() l);
-	SET LOCAL enable_indexscan = off;
-	SET LOCAL enable_sort = on;
-	EXECUTE sql || ', id) s' INTO truth USING query;
-	RESET enable_indexscan;
-	SET LOCAL enable_sort = off;
-	matches := cardinality(truth);
-	same := (SELECT array_agg(x ORDER BY x) FROM unnest(found) x) IS NOT DISTINCT FROM
-		(SELECT array_agg(x ORDER BY x) FROM unnest(truth) x) AND cardinality(best) = least(10, matches);
-	recall := round((SELECT count(*) FROM unnest(best) x WHERE x = ANY (truth[1:10])) / greatest(least(10, matches), 1)::numeric, 1);
-END $$;
+LANGUAGE sql AS $$
+	SELECT cardinality(truth), same, round((SELECT count(*) FROM unnest(best) x WHERE x = ANY (truth[1:10])) / greatest(least(10, cardinality(truth)), 1)::numeric, 1), by_tree
+	FROM filter_test('tree_t', condition, (SELECT v FROM tree_t WHERE id = 1234))
+$$;
 
 -- one value, a range, several, none
 SELECT c, t.* FROM unnest(ARRAY[
@@ -140,3 +124,4 @@ BEGIN
 	END LOOP;
 END $$;
 DROP TABLE tree_t, far_t, many_t, bit_t;
+DROP FUNCTION tree_test, tree_entries, filter_test;
