@@ -78,6 +78,7 @@ struct VecxListScan
 	int			nforwards;
 	int			forwards_cap;
 
+	BlockNumber nblocks;		/* of the index, as last seen; it only grows */
 	VecxIdSet	pages;			/* read, and lists followed: the marks above of a block */
 	bool		sweeping;
 	BlockNumber sweep_next;
@@ -132,7 +133,8 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	hash.entrysize = sizeof(GivenRows);
 	hash.hcxt = cxt;
 	ls->given = hash_create("vecx rows given", 256, &hash, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	VecxIdSetInit(&ls->pages, cxt, RelationGetNumberOfBlocks(index->rel));
+	ls->nblocks = RelationGetNumberOfBlocks(index->rel);
+	VecxIdSetInit(&ls->pages, cxt, ls->nblocks);
 	if (filter && probe)
 	{
 		ls->seen_cap = 1024;
@@ -297,10 +299,19 @@ read_page(VecxListScan *ls, BlockNumber blkno)
 	UnlockReleaseBuffer(buf);
 }
 
+/* Whether a block is one of the index. */
+static bool
+is_block(VecxListScan *ls, BlockNumber blkno)
+{
+	if (blkno >= ls->nblocks)
+		ls->nblocks = RelationGetNumberOfBlocks(ls->index->rel);
+	return blkno < ls->nblocks;
+}
+
 static void
 begin_list(VecxListScan *ls, BlockNumber head, const VecxOpened *centroid)
 {
-	if (head >= RelationGetNumberOfBlocks(ls->index->rel))
+	if (!is_block(ls, head))
 		VecxCorrupted(ls->index->rel, head, "a list lies beyond the index");
 	ls->next = ls->head = head;
 	ls->steps = 0;
@@ -413,7 +424,7 @@ next_page(VecxListScan *ls, BlockNumber *blkno)
 			return true;
 		}
 	}
-	if (++ls->steps > RelationGetNumberOfBlocks(ls->index->rel))
+	if (!is_block(ls, ls->steps++))
 		VecxCorrupted(ls->index->rel, ls->head, "the pages of a list form a circle");
 	*blkno = ls->next;
 	return true;
