@@ -5,9 +5,12 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
+#include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
 
 #include "am/am.h"
@@ -18,6 +21,8 @@ struct VecxExact
 	Snapshot	snapshot;
 	SnapshotData dirty;			/* what snapshot points to, when none was given */
 	IndexFetchTableData *fetch;
+	Buffer		buf;			/* of a heap, pinned; or invalid */
+	HeapTupleData tuple;		/* in slot, if it came from a heap */
 	TupleTableSlot *slot;
 	IndexInfo  *info;
 	bool		only_live;		/* see VecxExactOnlyLive */
@@ -55,14 +60,53 @@ VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
 	return exact;
 }
 
+static void
+release_page(VecxExact *exact)
+{
+	if (BufferIsValid(exact->buf))
+		ReleaseBuffer(exact->buf);
+	exact->buf = InvalidBuffer;
+}
+
+/*
+ * table_index_fetch_tuple for a heap: pages are read through remembered buffers, and not
+ * pruned, which is left to those who fetch the rows that are returned.
+ */
+static bool
+fetch_from_heap(VecxExact *exact, ItemPointer tid, Snapshot snapshot)
+{
+	BlockNumber blkno = ItemPointerGetBlockNumber(tid);
+	bool		found;
+
+	if (!BufferIsValid(exact->buf) || BufferGetBlockNumber(exact->buf) != blkno)
+	{
+		release_page(exact);
+		exact->buf = VecxReadBuffer(exact->heap, blkno);
+	}
+	LockBuffer(exact->buf, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(tid, exact->heap, exact->buf, snapshot, &exact->tuple,
+								   &exact->all_dead, true);
+	LockBuffer(exact->buf, BUFFER_LOCK_UNLOCK);
+	if (!found)
+		return false;
+	exact->tuple.t_self = *tid;
+	ExecStoreBufferHeapTuple(&exact->tuple, exact->slot, exact->buf);
+	return true;
+}
+
 static bool
 fetch_tuple(VecxExact *exact, ItemPointer tid, Snapshot snapshot)
 {
 	ItemPointerData copy = *tid;	/* fetching moves it along the HOT chain */
 	bool		call_again = false;
+	bool		found;
 
-	return table_index_fetch_tuple(exact->fetch, &copy, snapshot, exact->slot,
-								   &call_again, &exact->all_dead) &&
+	if (exact->heap->rd_rel->relam == HEAP_TABLE_AM_OID)
+		found = fetch_from_heap(exact, &copy, snapshot);
+	else
+		found = table_index_fetch_tuple(exact->fetch, &copy, snapshot, exact->slot,
+										&call_again, &exact->all_dead);
+	return found &&
 		(snapshot != &exact->dirty || !TransactionIdIsValid(exact->dirty.xmin)) &&
 		!(exact->only_live && TransactionIdIsValid(exact->dirty.xmax));
 }
@@ -144,11 +188,13 @@ VecxExactReset(VecxExact *exact)
 {
 	ExecClearTuple(exact->slot);
 	table_index_fetch_reset(exact->fetch);
+	release_page(exact);
 }
 
 void
 VecxExactEnd(VecxExact *exact)
 {
+	release_page(exact);
 	ExecDropSingleTupleTableSlot(exact->slot);
 	table_index_fetch_end(exact->fetch);
 	FreeExecutorState(exact->estate);
