@@ -101,8 +101,8 @@ prepare_query(IndexScanDesc scan, VecxScan *so)
  * Looking up a row of a set in the table, its value in line or in TOAST, takes about
  * as long as reading so many records, and finds each of its rows.
  */
-#define RECORDS_PER_LOOKUP	1.5
-#define RECORDS_PER_DETOAST 6
+#define RECORDS_PER_LOOKUP	1.0
+#define RECORDS_PER_DETOAST 3.0
 
 static double
 lookup_records(const VecxScan *so)
