@@ -4,11 +4,9 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 

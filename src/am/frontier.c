@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "am/frontier.h"
 #include "am/heap.h"

@@ -14,11 +14,9 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "am/list.h"
 #include "am/vtree.h"
-#include "types/vec.h"
 
 /*
  * Rows of a vertex that are looked at to learn whether it has a vector, at

@@ -12,7 +12,6 @@
 #include <float.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "am/build.h"
 #include "am/heap.h"

@@ -15,7 +15,6 @@
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
-#include "utils/memutils.h"
 #include "utils/spccache.h"
 
 #include "am/list.h"

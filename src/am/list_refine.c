@@ -7,8 +7,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "utils/memutils.h"
 
 #include "am/list.h"

@@ -13,7 +13,6 @@
 
 #include <math.h>
 
-#include "access/stratnum.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -21,7 +20,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-#include "am/am.h"
 #include "am/plan.h"
 
 /* Whether a node is a finite number, and which. */

@@ -17,8 +17,6 @@
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
-#include "access/sysattr.h"
 #include "access/table.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"

@@ -7,7 +7,6 @@
 
 #include <math.h>
 
-#include "access/relscan.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 

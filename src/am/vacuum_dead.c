@@ -11,7 +11,6 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "storage/freespace.h"
-#include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 

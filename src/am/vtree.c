@@ -13,7 +13,6 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/freespace.h"
-#include "storage/indexfsm.h"
 
 #include "am/vtree.h"
 

@@ -16,7 +16,6 @@
 #include "utils/memutils.h"
 
 #include "am/build.h"
-#include "am/load.h"
 
 /* Pages that a participant takes at once. */
 #define PAGES_AT_ONCE	16

@@ -7,16 +7,12 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "access/relation.h"
 #include "common/pg_prng.h"
 #include "compat.h"
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "am/column_sample.h"
 #include "code/code_heap.h"

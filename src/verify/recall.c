@@ -7,14 +7,11 @@
  */
 #include "postgres.h"
 
-#include "access/relscan.h"
-#include "access/stratnum.h"
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"

@@ -11,7 +11,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "code/code_heap.h"
 #include "verify/tune.h"
