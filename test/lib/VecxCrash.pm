@@ -30,7 +30,7 @@ use Test::More;
 use VecxTest;
 
 our @EXPORT = qw(start_session crash_while crash_pair writer_script vacuum_script
-  crash_round take_over $some_answers);
+  crash_round take_over index_ids every_row $some_answers);
 
 my $scripts = 0;
 
@@ -165,13 +165,26 @@ VACUUM items;
 END
 }
 
-# How many rows of items there are, by the index and in the table.
-my $index_ids = q{
-	SET enable_seqscan = off;
-	SET enable_sort = off;
-	SELECT count(*), count(DISTINCT id), coalesce(sum(id), 0)
-	FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM queries WHERE id = 1) OFFSET 0) s WHERE id > 0};
-my $table_ids = 'SELECT count(*), count(DISTINCT id), coalesce(sum(id), 0) FROM items WHERE id > 0';
+# How many rows there are.
+my $figures = 'SELECT count(*), count(DISTINCT id), coalesce(sum(id), 0)';
+
+=pod
+
+=head2 index_ids(operator)
+
+A query for the number of rows of items by the index of that operator.
+
+=cut
+
+sub index_ids
+{
+	my ($operator) = @_;
+
+	return qq{
+		SET enable_seqscan = off;
+		SET enable_sort = off;
+		$figures FROM (SELECT id FROM items ORDER BY v $operator (SELECT v FROM queries WHERE id = 1) OFFSET 0) s WHERE id > 0};
+}
 
 =pod
 
@@ -197,12 +210,20 @@ sub found_ids
 		SELECT id FROM items ORDER BY v <-> (SELECT v FROM queries WHERE id = 2)});
 }
 
+=pod
+
+=head2 every_row(node, operator, name)
+
+A test that the index of that operator returns as many rows as the table has.
+
+=cut
+
 sub every_row
 {
-	my ($node, $name) = @_;
+	my ($node, $operator, $name) = @_;
 
-	is($node->safe_psql('postgres', $index_ids), $node->safe_psql('postgres', $table_ids),
-		"$name: the index returns every row");
+	is($node->safe_psql('postgres', index_ids($operator)), $node->safe_psql('postgres', "$figures FROM items WHERE id > 0"),
+		"$name: the index returns every row by $operator");
 	return;
 }
 
@@ -226,7 +247,7 @@ sub crash_round
 	$committed->{$_} = 1 foreach @ids;
 	cmp_ok(scalar(@ids), '>', 100, "crash $round: " . scalar(@ids) . ' rows are known to be committed');
 	check_index($node, 'items_v_idx', "after crash $round");
-	every_row($node, "crash $round");
+	every_row($node, '<->', "crash $round");
 	%found = found_ids($node);
 	is(scalar(grep { !$found{$_} } keys %$committed), 0, "crash $round: no committed row is lost");
 	ok(!$found{-1}, "crash $round: no row of a transaction that did not commit is found");
@@ -237,7 +258,7 @@ sub crash_round
 	check_index($node, 'volatile_v_idx', "unlogged, after crash $round");
 	$node->wait_for_catchup($standby);
 	same_answers($node, $standby, $some_answers, "crash $round: the standby answers alike");
-	same_answers($node, $standby, $index_ids, "crash $round: the standby's index returns the same rows");
+	same_answers($node, $standby, index_ids('<->'), "crash $round: the standby's index returns the same rows");
 	return;
 }
 
@@ -264,7 +285,7 @@ sub take_over
 	is(scalar(grep { !$found{$_} } keys %$committed), 0, 'the promoted standby has every committed row');
 	$standby->safe_psql('postgres', 'INSERT INTO items SELECT id + 1000000, v FROM source; DELETE FROM items WHERE id % 2 = 0; VACUUM items');
 	check_index($standby, 'items_v_idx', 'changed on the promoted standby');
-	every_row($standby, 'the promoted standby');
+	every_row($standby, '<->', 'the promoted standby');
 	unlike(slurp_file($standby->logfile), qr/PANIC|inconsistent page|invalid page/, "the standby's pages are the primary's");
 	$standby->stop;
 	return;

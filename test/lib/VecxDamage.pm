@@ -26,9 +26,11 @@ use warnings;
 
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
+use Test::More;
+use VecxTest;
 
 our @EXPORT = qw($page_size $file get put field load store damage
-  without_checksums index_path outcome);
+  without_checksums index_path outcome goes_on);
 
 =pod
 
@@ -179,6 +181,28 @@ sub outcome
 
 	return "00000 $out" if $status == 0;
 	return $err =~ /(?:ERROR|FATAL|PANIC):\s+(.*)/s ? $1 : "lost $err";
+}
+
+=pod
+
+=head2 goes_on(node, index, name, sql, ...)
+
+Tests that each statement succeeds or says that the index or a file is damaged,
+and that REINDEX repairs the index.
+
+=cut
+
+sub goes_on
+{
+	my ($node, $index, $name, @sql) = @_;
+
+	foreach my $sql (@sql)
+	{
+		like(outcome($node, $sql), qr/^(00000|XX00[12]|58P01)/, "$name: ends") or diag($sql);
+	}
+	$node->safe_psql('postgres', "REINDEX INDEX $index");
+	check_index($node, $index, "$name: after REINDEX");
+	return;
 }
 
 1;

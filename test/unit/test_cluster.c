@@ -80,6 +80,15 @@ free_points(VecxPoints *points)
 	free(points->points);
 }
 
+static void
+free_clusters(VecxClusters *clusters)
+{
+	free_points(&clusters->tops);
+	free_points(&clusters->leaves);
+	free(clusters->first);
+	free(clusters->centres);
+}
+
 static VecxPoints
 make_points(const float *x, uint32_t n, uint32_t dim, const float *mean)
 {
@@ -133,10 +142,7 @@ test_clusters(uint32_t n, uint32_t dim, uint32_t k, bool with_mean)
 	UNIT_CHECK(assigned <= 1.05 * best, "vectors go to about the nearest centres");
 	UNIT_CHECK(largest <= 5 * n / clusters.nleaves + 5, "the largest cluster has %u", largest);
 	free_points(&points);
-	free_points(&clusters.tops);
-	free_points(&clusters.leaves);
-	free(clusters.first);
-	free(clusters.centres);
+	free_clusters(&clusters);
 	free(x);
 	free(mean);
 	free(leaf);
@@ -199,10 +205,7 @@ test_several(void)
 	}
 	UNIT_CHECK(same && in_order, "leaves come nearest first");
 	free_points(&points);
-	free_points(&clusters.tops);
-	free_points(&clusters.leaves);
-	free(clusters.first);
-	free(clusters.centres);
+	free_clusters(&clusters);
 	free(x);
 	free(room);
 }
