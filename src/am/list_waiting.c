@@ -15,6 +15,8 @@
  * when these are all that is left; twice as many before the farther half goes. */
 #define NEAR_ROWS		128
 #define NEAR_PART		16
+/* Rows of which that part is estimated. */
+#define REFILL_SAMPLE	256
 
 /* Allocates in the current context now, and in cxt later. */
 void
@@ -82,30 +84,53 @@ shed_near(VecxWaiting *w)
 	reheap(w, kept);
 }
 
-/* No near row is left: takes the nearest of the far ones. */
+static int
+compare_floats(const void *a, const void *b)
+{
+	float		x = *(const float *) a;
+	float		y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* A bound that about m of the far rows are below or at, from a sample. */
+static float
+bound_of(const VecxWaiting *w, int m)
+{
+	float		sample[REFILL_SAMPLE];
+	int			n = Min(w->nfar, REFILL_SAMPLE);
+
+	for (int i = 0; i < n; i++)
+		sample[i] = w->far[(Size) w->nfar * i / n].lower;
+	qsort(sample, n, sizeof(float), compare_floats);
+	return sample[Min((Size) m * n / w->nfar, n - 1)];
+}
+
+/* No near row is left: takes the nearest of the far ones, in one pass over them. */
 static void
 refill_near(VecxWaiting *w)
 {
-	int			m = Min(Max(NEAR_ROWS, w->nfar / NEAR_PART), w->nfar);
+	int			m = Max(NEAR_ROWS, w->nfar / NEAR_PART);
+	float		bound = bound_of(w, m);
+	int			kept = 0;
 
-	if (w->near_cap < 2 * m)
-	{
-		w->near_cap = 2 * m;
-		w->near = repalloc_huge(w->near, sizeof(VecxWaitingRow) * w->near_cap);
-	}
-	if (m < w->nfar)
-		select_least(w->far, w->nfar, m);
-	memcpy(w->near, w->far, sizeof(VecxWaitingRow) * m);
-	reheap(w, m);
 	w->near_limit = INFINITY;
-	for (int i = m; i < w->nfar; i++)
-		w->near_limit = Min(w->near_limit, w->far[i].lower);
-	/* those taken are at the front: the last ones take their places */
-	if (w->nfar - m >= m)
-		memcpy(w->far, w->far + w->nfar - m, sizeof(VecxWaitingRow) * m);
-	else
-		memmove(w->far, w->far + m, sizeof(VecxWaitingRow) * (w->nfar - m));
-	w->nfar -= m;
+	for (int i = 0; i < w->nfar; i++)
+	{
+		if (w->far[i].lower > bound || (w->far[i].lower == bound && w->nnear >= m))
+		{
+			w->near_limit = Min(w->near_limit, w->far[i].lower);
+			w->far[kept++] = w->far[i];
+			continue;
+		}
+		if (w->nnear == w->near_cap)
+		{
+			w->near_cap *= 2;
+			w->near = repalloc_huge(w->near, sizeof(VecxWaitingRow) * w->near_cap);
+		}
+		push_row(w->near, &w->nnear, w->far[i]);
+	}
+	w->nfar = kept;
 }
 
 static void
