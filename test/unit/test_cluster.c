@@ -3,7 +3,7 @@
  *    Proves src/code/code_cluster.h: clusters are of about equal size, centres are
  *    means, and vectors are assigned to about the nearest of them.
  *
- * An argument is the seed of the random data (default below).
+ * An argument is the seed of the random data.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -13,39 +13,7 @@
 #include "../../src/code/code_cluster.h"
 #include "../../src/code/code_replica.h"
 #include "unit.h"
-
-#define DEFAULT_SEED 20240607
-
-static uint64_t random_state;
-
-static double
-random_double(void)
-{
-	uint64_t	z = (random_state += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return (double) ((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
-}
-
-static void *
-env_alloc(void *arg, size_t nbytes)
-{
-	return calloc(1, nbytes + 1);
-}
-
-static void
-env_release(void *arg, void *ptr)
-{
-	free(ptr);
-}
-
-static void
-env_poll(void *arg)
-{
-}
-
-static const VecxTrainEnv env = {env_alloc, env_release, env_poll, NULL, NULL};
+#include "unit_code.h"
 
 /* n vectors around some places. */
 static float *
@@ -55,10 +23,10 @@ make_vectors(uint32_t n, uint32_t dim, uint32_t places)
 	float	   *place = malloc(sizeof(float) * places * dim);
 
 	for (uint32_t i = 0; i < places * dim; i++)
-		place[i] = (float) (10.0 * random_double());
+		place[i] = (float) (10.0 * random_unit());
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t d = 0; d < dim; d++)
-			x[i * dim + d] = place[i % places * dim + d] + (float) (3.0 * random_double());
+			x[i * dim + d] = place[i % places * dim + d] + (float) (3.0 * random_unit());
 	free(place);
 	return x;
 }
@@ -239,7 +207,7 @@ test_replicas(void)
 int
 main(int argc, char **argv)
 {
-	random_state = argc > 1 ? strtoull(argv[1], NULL, 10) : DEFAULT_SEED;
+	random_begin(argc, argv);
 	test_clusters(2000, 30, 50, false);
 	test_clusters(2000, 130, 20, true);
 	test_clusters(300, 64, 1, true);

@@ -12,38 +12,12 @@
 #include "../../src/code/code_int.h"
 #include "../../src/code/code_list.h"
 #include "unit.h"
+#include "unit_code.h"
 
 #define DIM		96
 #define ROWS	800
 #define QUERIES	10
 #define LISTS	3
-
-static const char *const metric_names[] = {"", "l2", "cosine", "ip", "l1"};
-
-static int	allocations = 0;
-static int	polls = 0;
-
-static void *
-test_alloc(void *arg, size_t nbytes)
-{
-	allocations++;
-	return malloc(nbytes);
-}
-
-static void
-test_release(void *arg, void *ptr)
-{
-	allocations--;
-	free(ptr);
-}
-
-static void
-test_poll(void *arg)
-{
-	polls++;
-}
-
-static const VecxTrainEnv env = {test_alloc, test_release, test_poll, NULL, NULL};
 
 /* ---- data: a few directions carry most of the variance, about some centres ---- */
 
@@ -98,17 +72,6 @@ make_data(VecxMetric metric)
 		for (int c = 0; c < LISTS; c++)
 			for (int d = 0; d < DIM; d++)
 				centres[c][d] /= 10.0f;
-}
-
-static double
-true_distance(VecxMetric metric, const float *a, const float *b)
-{
-	double		sum = 0.0;
-
-	for (int d = 0; d < DIM; d++)
-		sum += metric == VECX_METRIC_IP ? -(double) (a[d] * b[d]) :
-			(double) ((a[d] - b[d]) * (a[d] - b[d]));
-	return sum;
 }
 
 static uint8_t *
@@ -182,8 +145,8 @@ fill_blocks(const VecxListCode *code, Blocks *blocks)
 			back.sigma == entry.sigma && vecx_list_entry_check(code, &entry) &&
 			(entry.extra == NULL || vecx_list_extra_check(code, entry.extra));
 		vecx_list_decode(code, &centre, &entry, decoded, blocks->scratch);
-		off += true_distance(VECX_METRIC_L2, decoded, rows[r]);
-		all += true_distance(VECX_METRIC_L2, centre.c, rows[r]);
+		off += true_distance(VECX_METRIC_L2, decoded, rows[r], DIM);
+		all += true_distance(VECX_METRIC_L2, centre.c, rows[r], DIM);
 	}
 	blocks->rest2 = off / all;
 	free(y);
@@ -220,7 +183,7 @@ estimate_rows(const VecxListCode *code, const Blocks *blocks, const float *q, fl
 		float		sigmas[32];
 		VecxListProbe probe;
 
-		vecx_list_probe_init(code, &query, (float) true_distance(code->metric, q, c),
+		vecx_list_probe_init(code, &query, (float) true_distance(code->metric, q, c, DIM),
 							 vecx_kernels->ip_f32(c, c, DIM), &probe);
 		vecx_list_add_sums(code, &query, columns, 0, half, sums);
 		vecx_list_add_sums(code, &query, columns + (size_t) half * code->column_bytes, half,
@@ -262,9 +225,9 @@ add_errors(Errors *errors, VecxMetric metric, const float *q, const float *est, 
 
 	for (int r = 0; r < ROWS; r++)
 	{
-		double		error = (double) est[r] - true_distance(metric, q, rows[r]);
+		double		error = (double) est[r] - true_distance(metric, q, rows[r], DIM);
 
-		truth[r] = (float) true_distance(metric, q, rows[r]);
+		truth[r] = (float) true_distance(metric, q, rows[r], DIM);
 		errors->bias += error / (double) sigma[r] / (ROWS * QUERIES);
 		errors->root += pow(error / (double) sigma[r], 2.0) / (ROWS * QUERIES);
 		errors->absolute += fabs(error) / (ROWS * QUERIES);
@@ -332,7 +295,7 @@ test_rabitq(VecxMetric metric)
 				   "rabitq %u, %s: decoded but for %.5f", bits, metric_names[metric], blocks.rest2);
 		last = fine.recall;
 		free_blocks(&blocks);
-		test_release(NULL, bytes);
+		env_release(NULL, bytes);
 	}
 	UNIT_CHECK(last > 0.97, "rabitq 8, %s: recall %.3f", metric_names[metric], last);
 }
@@ -357,7 +320,7 @@ test_pq(VecxMetric metric, uint32_t bits, uint32_t m, VecxPqTraining training, d
 	UNIT_CHECK(coarse.recall >= least, "pq %s %u x %u, %s: recall %.3f of at least %.3f", name, m,
 			   bits, metric_names[metric], coarse.recall, least);
 	free_blocks(&blocks);
-	test_release(NULL, bytes);
+	env_release(NULL, bytes);
 }
 
 /* Every table of kernels must give the same integers, so the same estimates. */
@@ -389,7 +352,7 @@ test_kernels(void)
 	}
 	(void) vecx_kernels_choose("auto");
 	free_blocks(&blocks);
-	test_release(NULL, bytes);
+	env_release(NULL, bytes);
 }
 
 static void
@@ -416,8 +379,8 @@ test_serialised(void)
 	}
 	UNIT_CHECK(missed == 0, "damage is found: %d bytes missed", missed);
 	UNIT_CHECK(vecx_list_code_bind(&code, again, nbytes) == NULL, "what is whole is bound");
-	test_release(NULL, bytes);
-	test_release(NULL, again);
+	env_release(NULL, bytes);
+	env_release(NULL, again);
 }
 
 /* How unevenly the codes of all rows are used: 1 if evenly, 16 if all are the same. */
@@ -447,7 +410,7 @@ unevenness(VecxPqTraining training)
 			sum += pow((double) counts[k] / ROWS, 2.0) * 16.0 / code.ncolumns;
 	}
 	free_blocks(&blocks);
-	test_release(NULL, bytes);
+	env_release(NULL, bytes);
 	return sum;
 }
 
@@ -483,7 +446,7 @@ test_degenerate(void)
 					   "%s, %s rows: an entry is sound", vecx_pq_training_name(training),
 					   kind == 0 ? "no" : kind == 1 ? "one" : kind == 2 ? "equal" : "odd");
 			free(scratch);
-			test_release(NULL, bytes);
+			env_release(NULL, bytes);
 		}
 }
 
@@ -512,7 +475,7 @@ main(void)
 	even = unevenness(VECX_PQ_BALANCED);
 	plain = unevenness(VECX_PQ_KMEANS);
 	UNIT_CHECK(even < plain, "balanced codes are used more evenly: %.3f, not %.3f", even, plain);
-	UNIT_CHECK(polls > 1000, "training polled %d times", polls);
-	UNIT_CHECK(allocations == 0, "%d allocations are left", allocations);
+	UNIT_CHECK(polls > 1000, "training polled %ld times", polls);
+	UNIT_CHECK(blocks_out == 0, "%ld allocations are left", blocks_out);
 	return unit_done();
 }

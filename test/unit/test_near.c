@@ -10,18 +10,7 @@
 
 #include "../../src/code/code.h"
 #include "unit.h"
-
-static uint64_t random_state = 20240607;
-
-static uint64_t
-random64(void)
-{
-	uint64_t	z = (random_state += UINT64_C(0x9e3779b97f4a7c15));
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
+#include "unit_random.h"
 
 typedef enum Shape
 {
@@ -35,7 +24,7 @@ static const char *const shape_names[] = {
 static float
 element(Shape shape)
 {
-	float		x = (float) ((double) (random64() >> 11) * 0x1p-53);
+	float		x = (float) random_unit();
 
 	switch (shape)
 	{

@@ -5,7 +5,7 @@
  *    the bound, distances between codes, centres, damage, and odd vectors; on
  *    every instruction set, which must agree.
  *
- * An argument is the seed of the random data (default below).
+ * An argument is the seed of the random data.
  */
 #include <float.h>
 #include <math.h>
@@ -15,32 +15,14 @@
 
 #include "../../src/code/code_int.h"
 #include "unit.h"
+#include "unit_code.h"
 
-#define DEFAULT_SEED 20240607
 #define NROWS 150
 #define MAX_DIM 16000
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
-static const VecxMetric metrics[] = {
-	VECX_METRIC_L2, VECX_METRIC_COSINE, VECX_METRIC_IP, VECX_METRIC_L1
-};
-static const char *const metric_names[] = {"", "l2", "cosine", "ip", "l1"};
-
-static uint64_t random_state;
-
-static void *
-get(size_t nbytes)
-{
-	void	   *p = malloc(nbytes);
-
-	if (p == NULL)
-		abort();
-	return p;
-}
 
 /* Rows with a few dominant directions, about a mean of length far from zero. */
 static void
-make_rows(float *rows, size_t nrows, uint32_t dim, VecxMetric metric)
+fill_rows(float *rows, size_t nrows, uint32_t dim, VecxMetric metric)
 {
 	for (size_t r = 0; r < nrows; r++)
 	{
@@ -55,21 +37,6 @@ make_rows(float *rows, size_t nrows, uint32_t dim, VecxMetric metric)
 		for (uint32_t i = 0; i < dim && metric == VECX_METRIC_COSINE; i++)
 			row[i] = (float) ((double) row[i] / sqrt(norm));
 	}
-}
-
-static double
-true_distance(VecxMetric metric, const float *a, const float *b, uint32_t dim)
-{
-	double		sum = 0.0;
-
-	for (uint32_t i = 0; i < dim; i++)
-	{
-		double		d = (double) a[i] - (double) b[i];
-
-		sum += metric == VECX_METRIC_IP ? -(double) a[i] * (double) b[i] :
-			metric == VECX_METRIC_L1 ? fabs(d) : d * d;
-	}
-	return sum;
 }
 
 static void
@@ -130,7 +97,7 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 	double		codes_off = 0.0;
 	double		self = 0.0;
 
-	make_rows(rows, NROWS, dim, metric);
+	fill_rows(rows, NROWS, dim, metric);
 	for (uint32_t i = 0; i < dim; i++)
 		centre[i] = metric == VECX_METRIC_COSINE ? 1.0f / sqrtf((float) dim) : 0.4f;
 	vecx_coder_init(&coder, vecx_code_rabitq(bits), metric, dim, 0);
@@ -282,7 +249,7 @@ test_agreement(void)
 	float		distances[LENGTH(names)][2];
 	void	   *scratch;
 
-	make_rows(rows, 2, 832, VECX_METRIC_L2);
+	fill_rows(rows, 2, 832, VECX_METRIC_L2);
 	for (uint32_t bits = 1; bits <= 8; bits++)
 	{
 		VecxCoder	coder;
@@ -334,7 +301,7 @@ test_damage(void)
 	void	   *scratch;
 	bool		found = true;
 
-	make_rows(x, 1, 100, VECX_METRIC_L2);
+	fill_rows(x, 1, 100, VECX_METRIC_L2);
 	for (uint32_t bits = 1; bits <= 8; bits++)
 	{
 		vecx_coder_init(&coder, vecx_code_rabitq(bits), VECX_METRIC_L2, 100, 0);
@@ -379,7 +346,7 @@ test_odd_vectors(void)
 	bool		sound = true;
 
 	for (uint32_t bits = 1; bits <= 8; bits++)
-		for (size_t m = 0; m < LENGTH(metrics); m++)
+		for (size_t m = 0; m < LENGTH(float_metrics); m++)
 			for (size_t d = 0; d < LENGTH(dims); d++)
 				for (size_t v = 0; v < LENGTH(values) * 2; v += dims[d] == MAX_DIM ? 5 : 1)
 				{
@@ -390,7 +357,7 @@ test_odd_vectors(void)
 
 					for (uint32_t i = 0; i < dims[d]; i++)
 						x[i] = values[v / 2] * (v % 2 == 0 ? 1.0f : (float) vecx_random_normal(&random_state));
-					vecx_coder_init(&coder, vecx_code_rabitq(bits), metrics[m], dims[d], 0);
+					vecx_coder_init(&coder, vecx_code_rabitq(bits), float_metrics[m], dims[d], 0);
 					code[0] = get(coder.nbytes);
 					code[1] = get(coder.nbytes);
 					scratch = get(vecx_code_query_scratch(&coder));
@@ -427,13 +394,12 @@ main(int argc, char **argv)
 {
 	static const uint32_t dims[] = {3, 64, 200, 784, 1536};
 
-	random_state = argc > 1 ? strtoull(argv[1], NULL, 10) : DEFAULT_SEED;
-	printf("# seed %llu\n", (unsigned long long) random_state);
+	random_begin(argc, argv);
 	test_rotation();
 	for (uint32_t bits = 1; bits <= 8; bits++)
-		for (size_t m = 0; m < LENGTH(metrics); m++)
+		for (size_t m = 0; m < LENGTH(float_metrics); m++)
 			for (size_t d = 0; d < LENGTH(dims); d++)
-				test_coder(bits, metrics[m], dims[d], d % 2 == 0);
+				test_coder(bits, float_metrics[m], dims[d], d % 2 == 0);
 	test_centre();
 	test_agreement();
 	test_damage();

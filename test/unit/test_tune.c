@@ -10,51 +10,12 @@
 #include "../../src/code/code_tune.h"
 #include "../../src/kernel/kernel.h"
 #include "unit.h"
+#include "unit_code.h"
 
 #define DIM			24
 #define NLISTS		300
 #define NQUERIES	400
 #define HELD_OUT	100			/* queries behind them, to judge by */
-
-static uint64_t random_state = 20240607;
-
-static double
-random_normal(void)
-{
-	double		sum = 0;
-
-	for (int i = 0; i < 12; i++)
-	{
-		uint64_t	z = (random_state += UINT64_C(0x9e3779b97f4a7c15));
-
-		z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-		z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-		sum += (double) ((z ^ z >> 31) >> 11) * 0x1p-53;
-	}
-	return sum - 6;
-}
-
-static void *
-env_alloc(void *arg, size_t nbytes)
-{
-	++*(int *) arg;
-	return malloc(nbytes);
-}
-
-static void
-env_release(void *arg, void *ptr)
-{
-	--*(int *) arg;
-	free(ptr);
-}
-
-static void
-env_poll(void *arg)
-{
-}
-
-static int	allocated;
-static const VecxTrainEnv env = {env_alloc, env_release, env_poll, NULL, &allocated};
 
 static float centres[NLISTS * DIM];
 static float queries[(NQUERIES + HELD_OUT) * DIM];
@@ -136,9 +97,9 @@ check_learning(VecxMetric metric, const char *metric_name, Change change)
 	after = share_found(&sample, &adapter);
 	UNIT_CHECK(after >= before - 0.05 && (change == NONE || before > 0.8 || after > before + 0.1),
 			   "%s, queries %s: %.2f found, then %.2f", metric_name, change_names[change], before, after);
-	env_release(&allocated, bytes);
-	env_release(&allocated, again);
-	UNIT_CHECK(allocated == 0, "%s, queries %s: nothing is left allocated", metric_name, change_names[change]);
+	env_release(NULL, bytes);
+	env_release(NULL, again);
+	UNIT_CHECK(blocks_out == 0, "%s, queries %s: nothing is left allocated", metric_name, change_names[change]);
 }
 
 static void
@@ -168,7 +129,7 @@ check_damage(void)
 	}
 	memset(bytes + nbytes - 4, 0xff, 4);
 	UNIT_CHECK(vecx_adapter_bind(&adapter, bytes, nbytes) != NULL, "not a number: refused");
-	env_release(&allocated, bytes);
+	env_release(NULL, bytes);
 }
 
 /* Without queries, or one list, nothing is to be learned. */
@@ -186,7 +147,7 @@ check_nothing(void)
 	UNIT_CHECK(vecx_adapter_bind(&adapter, bytes, vecx_adapter_bytes(DIM, 4)) == NULL, "no queries: an adapter");
 	vecx_adapter_apply(&adapter, queries, moved);
 	UNIT_CHECK(memcmp(moved, queries, sizeof(moved)) == 0, "which changes nothing");
-	env_release(&allocated, bytes);
+	env_release(NULL, bytes);
 }
 
 int
