@@ -13,14 +13,14 @@ DECLARE
 	before bigint := pg_stat_get_xact_numscans(toast_index);
 BEGIN
 	PERFORM set_config('enable_seqscan', 'off', true);
-	PERFORM id FROM wide ORDER BY v <-> made(q, 600) LIMIT 100;
+	PERFORM id FROM wide ORDER BY v <-> (SELECT made(q, 600)) LIMIT 100;
 	RETURN pg_stat_get_xact_numscans(toast_index) - before;
 END $$;
 -- rows of the nearest 20 that differ from those of a sequential scan, over ten queries
 CREATE FUNCTION differ(of text, dim int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-	query text := format('SELECT array_agg(n.id) FROM generate_series(1, 10) q,
-		LATERAL (SELECT id FROM %s ORDER BY v <-> made(q * 7, %s) LIMIT 20) n', of, dim);
+	query text := format('SELECT array_agg(n.id) FROM (SELECT made(q * 7, %s) AS v FROM generate_series(1, 10) q OFFSET 0) q,
+		LATERAL (SELECT id FROM %s ORDER BY v <-> q.v LIMIT 20) n', dim, of);
 	here int[];
 	there int[];
 BEGIN
@@ -31,7 +31,7 @@ BEGIN
 	PERFORM set_config('enable_indexscan', 'on', true);
 	RETURN (SELECT count(*) FROM unnest(here, there) d (a, b) WHERE a IS DISTINCT FROM b);
 END $$;
-SET vecx.ef_search = 600;
+SET vecx.ef_search = 4000;
 
 SELECT toast_scans('wide', 5);
 SELECT differ('wide', 600);
@@ -59,22 +59,22 @@ SELECT differ('wide', 600);
 SELECT vecx_check('wide_v', true);
 
 -- many chunks; values that are compressed out of line
-CREATE TABLE long (id int, v vector(9000)) WITH (autovacuum_enabled = off);
-INSERT INTO long SELECT i, made(i, 9000) FROM generate_series(1, 60) i;
+CREATE TABLE long (id int, v vector(5000)) WITH (autovacuum_enabled = off);
+INSERT INTO long SELECT i, made(i, 5000) FROM generate_series(1, 60) i;
 CREATE INDEX long_v ON long USING vecx (v);
-SELECT differ('long', 9000);
-CREATE TABLE even (id int, v vector(9000)) WITH (autovacuum_enabled = off);
+SELECT differ('long', 5000);
+CREATE TABLE even (id int, v vector(5000)) WITH (autovacuum_enabled = off);
 ALTER TABLE even ALTER v SET STORAGE EXTENDED;
-INSERT INTO even SELECT i, (SELECT array_agg((d % 3000 + i) % 977 ORDER BY d) FROM generate_series(1, 9000) d)::real[]::vector
+INSERT INTO even SELECT i, (SELECT array_agg((d % 1500 + i) % 977 ORDER BY d) FROM generate_series(1, 5000) d)::real[]::vector
 FROM generate_series(1, 60) i;
 CREATE INDEX even_v ON even USING vecx (v);
 SELECT count(*) > 0 AS compressed FROM even WHERE pg_column_compression(v) IS NOT NULL;
-SELECT differ('even', 9000);
+SELECT differ('even', 5000);
 
 -- a cursor goes on when what came after it was rolled back
 SET enable_seqscan = off;
 BEGIN;
-DECLARE c CURSOR FOR SELECT id FROM wide ORDER BY v <-> made(7, 600);
+DECLARE c CURSOR FOR SELECT id FROM wide ORDER BY v <-> (SELECT made(7, 600));
 SAVEPOINT s;
 MOVE 10 IN c;
 ROLLBACK TO s;
