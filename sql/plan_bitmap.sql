@@ -107,6 +107,8 @@ DECLARE
 	line text;
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+		-- how many a graph search meets that lossy pages let pass differs from build to build
+		CONTINUE WHEN line ~ 'Rows Removed by Filter';
 		RETURN NEXT regexp_replace(regexp_replace(line, '\d\d+', 'N', 'g'), '''.*''', '...');
 	END LOOP;
 END
