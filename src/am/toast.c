@@ -249,7 +249,9 @@ read_value(VecxToast *toast, Reading *reading)
 		map->failures = Max(map->failures - 1, 0);
 		return true;
 	}
-	if (++map->failures == MOST_FAILURES)
+	if (toast->nblocks != RelationGetNumberOfBlocks(toast->rel))
+		toast->nblocks = RelationGetNumberOfBlocks(toast->rel);	/* it may be behind */
+	else if (++map->failures == MOST_FAILURES)
 	{
 		map->failures = 0;
 		map->resting = REST;
