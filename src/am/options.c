@@ -123,9 +123,8 @@ check_pq_queries(const char *value)
 				 errhint("Write pq_queries as 'schema.table.column'.")));
 }
 
-/* Called once, when the library is loaded. */
-void
-vecxAmInit(void)
+static void
+add_index_options(void)
 {
 	vecx_relopt_kind = add_reloption_kind();
 	add_enum_reloption(vecx_relopt_kind, "structure",
@@ -166,7 +165,7 @@ vecxAmInit(void)
 					   "Valid values are \"kmeans\", \"balanced\", \"anisotropic\", \"distill\", \"query_aware\" and \"plain\".",
 					   AccessExclusiveLock);
 	add_string_reloption(vecx_relopt_kind, "pq_queries",
-						 "Column of queries for the training of quantizer = pq, as table.column",
+						 "Column of queries for the training of quantizer = pq, as schema.table.column",
 						 NULL, check_pq_queries, AccessExclusiveLock);
 	add_enum_reloption(vecx_relopt_kind, "rerank",
 					   "What the nearest rows of lists are looked up in: the table, or copies in the index",
@@ -181,7 +180,11 @@ vecxAmInit(void)
 	add_bool_reloption(vecx_relopt_kind, "auto_calibrate",
 					   "Whether builds, VACUUM and ANALYZE measure what searches find",
 					   true, ShareUpdateExclusiveLock);
+}
 
+static void
+define_settings(void)
+{
 	DefineCustomIntVariable("vecx.ef_search",
 							"Search width of vecx index scans; 0 lets vecx.target_recall choose.",
 							"Vertices that a search ranks before it returns its first row.",
@@ -213,6 +216,14 @@ vecxAmInit(void)
 							"A scan that gives up says so in a NOTICE; its result may lack rows.",
 							&vecx_max_scan_tuples, 0, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+/* Called once, when the library is loaded. */
+void
+vecxAmInit(void)
+{
+	add_index_options();
+	define_settings();
 	vecxPlanInit();
 	vecxLimitInit();
 }
