@@ -19,9 +19,6 @@ ANALYZE lists_t;
 SELECT vecx_check('lists_idx', true);
 SELECT structure, lists > 10 AS has_lists, bytes_tree > 500000 AS has_tree, rows FROM vecx_info('lists_idx');
 CREATE TABLE queries_t AS SELECT v FROM lists_t WHERE id IN (77, 2222, 3999);
-SET enable_seqscan = off;
-SET enable_sort = off;
-SET enable_bitmapscan = off;
 
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set filter :abs_srcdir '/sql/shared/filter.sql'

@@ -1,8 +1,5 @@
 -- Posting lists: rows complete and in order, through builds, inserts with splits,
 -- deletes and VACUUM; duplicates, NULLs and zero vectors; options.
-SET enable_seqscan = off;
-SET client_min_messages = warning;
-
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set lists :abs_srcdir '/sql/shared/lists.sql'
 \set good 9.3

@@ -1,9 +1,6 @@
 -- Posting lists with something behind their rows: further bits of codes, copies of
 -- vectors.  Complete through builds, inserts with splits, deletes, VACUUM and REINDEX; fewer
 -- looks at the table.
-SET enable_seqscan = off;
-SET client_min_messages = warning;
-
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set lists :abs_srcdir '/sql/shared/lists.sql'
 \set good 9

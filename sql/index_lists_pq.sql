@@ -1,8 +1,5 @@
 -- Posting lists coded by product quantisation: every training, complete and in order
 -- through inserts with splits, deletes, VACUUM and REINDEX; options that do not go together.
-SET enable_seqscan = off;
-SET client_min_messages = warning;
-
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set lists :abs_srcdir '/sql/shared/lists.sql'
 \set good 9

@@ -16,9 +16,6 @@ CREATE INDEX tree_idx ON tree_t USING vecx (v, tenant, score, day, name, tags);
 ANALYZE tree_t;
 SELECT vecx_check('tree_idx', true);
 SELECT bytes_tree > 1000000 AS has_tree FROM vecx_info('tree_idx');
-SET enable_seqscan = off;
-SET enable_sort = off;
-SET enable_bitmapscan = off;
 
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set filter :abs_srcdir '/sql/shared/filter.sql'

@@ -1,5 +1,8 @@
 \set ECHO none
 -- What the tests of filter columns and value trees begin with.
+SET enable_seqscan = off;
+SET enable_sort = off;
+SET enable_bitmapscan = off;
 
 -- What a condition gives by the index, in whole and for some limits, against a scan
 -- of the table; and whether the tree told where to look for the ten nearest.

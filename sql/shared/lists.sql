@@ -1,5 +1,7 @@
 \set ECHO none
 -- What the tests of posting lists begin with.  They set good first.
+SET enable_seqscan = off;
+SET client_min_messages = warning;
 
 -- clustered vectors of a linear congruential generator, so that they are the same everywhere
 CREATE FUNCTION made_vector(i int, dims int) RETURNS vector AS $$
