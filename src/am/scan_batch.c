@@ -136,10 +136,21 @@ search_batch(VecxScan *so)
 											Max(VecxWidestBatch(), so->width)));
 }
 
+/* Whether the first batch is smaller than it should be because no link leads on: what
+ * else there is may be nearer. */
+static bool
+ended_early(VecxScan *so)
+{
+	int			n;
+
+	(void) VecxSearchOpened(so->search, &n);
+	return so->counts.batches == 1 && !VecxSearchHasMore(so->search) && n < so->width;
+}
+
 /*
- * Where next to nothing passes the filter: looks at all that the search has not, and
- * takes the nearest for the batch.  If there is more than a batch of it, the rest
- * follows in page order.
+ * Where next to nothing passes the filter, or no link leads on: looks at all that the
+ * search has not, and takes the nearest for the batch.  If there is more than a batch
+ * of it, the rest follows in page order.
  */
 static void
 sweep_all(VecxScan *so)
@@ -223,7 +234,7 @@ VecxScanNextBatch(VecxScan *so)
 			VecxScanStartTree(so);
 			break;
 		}
-		if (VecxSearchIsRare(so->search))
+		if (VecxSearchIsRare(so->search) || ended_early(so))
 			sweep_all(so);
 		if (VecxSearchPastLimit(so->search))
 			VecxScanGiveUp(so);
