@@ -108,7 +108,8 @@ CREATE FUNCTION vecx_last_scan(
 		OUT heap_fetches bigint,
 		OUT dropped bigint,
 		OUT stopped boolean,
-		OUT by_tree boolean)
+		OUT by_tree boolean,
+		OUT by_table boolean)
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vecx_last_scan() IS 'what the vecx index scan that ended last in this session did';
 

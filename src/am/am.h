@@ -312,6 +312,7 @@ typedef struct VecxScanCounts
 	int64		dropped;		/* rows, or groups of equal ones, that came too late */
 	bool		stopped;		/* by vecx.max_scan_tuples */
 	bool		by_tree;		/* the value tree told what to open, at least in the end */
+	bool		by_table;		/* the table was read for the rest */
 } VecxScanCounts;
 
 /* opspec.c */
@@ -676,6 +677,7 @@ extern bool vecxgettuple(IndexScanDesc scan, ScanDirection dir);
 extern void vecxendscan(IndexScanDesc scan);
 extern void VecxScanSetLimit(IndexScanDesc scan, const LimitState *limit, double passing);
 extern void VecxScanSetRows(IndexScanDesc scan, int64 rows);
+extern void VecxScanSetNode(IndexScanDesc scan, struct IndexScanState *node);	/* scan_table.c */
 extern void VecxScanSetTids(IndexScanDesc scan, const struct VecxTidSet *tids);
 extern const VecxScanCounts *VecxLastScan(void);
 

@@ -22,6 +22,8 @@
 #include "nodes/pathnodes.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
 #include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
@@ -185,6 +187,7 @@ typedef struct ScanCost
 {
 	double		tuples;			/* of the index */
 	double		pages;			/* read before the first row */
+	bool		by_lists;
 	Cost		startup;
 	Cost		per_row;
 	Cost		per_lookup;		/* of a row that is looked at for its distance alone */
@@ -257,12 +260,22 @@ estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, Shares shares, 
 	estimate_tree_rows(meta, shares, page, cost);
 }
 
+/* The share of the rows that pass an index's conditions which other conditions let pass. */
+static double
+passing_others(const IndexOptInfo *info, double share)
+{
+	double		tuples = Max(info->tuples, 1);
+
+	return Min(Max(info->rel->rows / (tuples * Max(share, 1 / tuples)), VECX_LEAST_PASSING), 1);
+}
+
 /*
  * Estimates a scan of which a share of the rows counts: it opens so many more
- * records for each.
+ * records for each.  Of the rows that it returns other conditions let a share pass.
  */
 static void
-estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shares, ScanCost *cost)
+estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shares, double passing,
+			  ScanCost *cost)
 {
 	Relation	rel;
 	VecxMetaPageData meta;
@@ -270,7 +283,6 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	VecxEffort	effort;
 	QualCost	distance = {0, 0};
 	double		tuples = Max(info->tuples, 1.0);
-	double		passing;		/* share of those that other conditions let pass */
 	int64		wanted;
 	double		opened;
 	double		entries;
@@ -280,7 +292,6 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	Cost		exact;
 
 	shares.all = Min(Max(shares.all, 1 / tuples), 1);
-	passing = Min(Max(info->rel->rows / (tuples * shares.all), VECX_LEAST_PASSING), 1);
 	wanted = (int64) Min(Max(root->limit_tuples, 0) / passing, 1e9);
 	if (orderbys != NIL)
 		cost_qual_eval_node(&distance, linitial(orderbys), root);
@@ -296,6 +307,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	index_close(rel, NoLock);
 
 	cost->tuples = tuples;
+	cost->by_lists = meta.structure == VECX_STRUCTURE_LISTS;
 	cpu_per_record = cpu_index_tuple_cost +
 		cpu_operator_cost * (2 * meta.m / SKETCHES_PER_OPERATOR + meta.dim / ELEMENTS_PER_OPERATOR);
 	exact = orderbys == NIL ? 0 : page + distance.per_tuple;
@@ -330,6 +342,53 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 			PRODUCTS_PER_OPERATOR;
 }
 
+/* Whether a scan may change to reading the table (scan_table.c), and some condition beside
+ * those of the index makes it impossible to tell whether it will. */
+static bool
+may_change(PlannerInfo *root, const IndexPath *path)
+{
+	const RelOptInfo *rel = path->indexinfo->rel;
+	ListCell   *lc;
+
+	if (root->limit_tuples <= 0 || vecx_scan_order != VECX_SCAN_RELAXED || vecx_max_scan_tuples > 0 ||
+		path->indexorderbys == NIL || !bms_equal(rel->relids, root->all_baserels) ||
+		list_length(root->query_pathkeys) != 1)
+		return false;
+	foreach(lc, rel->baserestrictinfo)
+		if (!is_redundant_with_indexclauses(lfirst(lc), path->indexclauses) &&
+			VecxIsGuess(root, rel->relid, lfirst(lc)))
+			return true;
+	return false;
+}
+
+/*
+ * The costs of such a scan if all rows meet the other conditions, and if so few do that the
+ * table is read after the first batch.  Which it will be nobody knows: between the two
+ * extremes by their logarithms.
+ */
+static void
+estimate_change(PlannerInfo *root, const IndexPath *path, Shares shares, Cost recheck,
+				Cost *startup, Cost *total)
+{
+	IndexOptInfo *info = path->indexinfo;
+	const RelOptInfo *rel = info->rel;
+	double		rows = Max(root->limit_tuples, 1);
+	double		seq_page;
+	Cost		best;
+	Cost		worst;
+	ScanCost	cost;
+
+	get_tablespace_page_costs(rel->reltablespace, NULL, &seq_page);
+	estimate_scan(root, info, path->indexorderbys, shares, 1, &cost);
+	best = cost.startup + rows * (cost.per_row + recheck);
+	estimate_scan(root, info, path->indexorderbys, shares, VECX_LEAST_PASSING_AT_FIRST, &cost);
+	worst = cost.startup + rows / VECX_LEAST_PASSING_AT_FIRST * (cost.per_row + recheck) +
+		seq_page * rel->pages + (cpu_tuple_cost + rel->baserestrictcost.per_tuple) * rel->tuples +
+		rel->rows * cost.per_lookup;
+	*startup = Min(*startup, sqrt(best * worst));
+	*total = Max(*startup, Min(*total, worst));
+}
+
 /*
  * What a scan is taken to read of its rows.  Of a LIMIT that is not known,
  * PostgreSQL takes a tenth of the rows for granted, which is a sort's case; who orders
@@ -352,6 +411,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				 double *correlation, double *pages)
 {
 	IndexOptInfo *info = path->indexinfo;
+	Shares		shares;
 	ScanCost	cost;
 	QualCost	recheck;
 	List	   *quals;
@@ -377,11 +437,14 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*selectivity = clauselist_selectivity(root, has_range(path) ? quals : clauses,
 										  info->rel->relid, JOIN_INNER, NULL);
 	cost_qual_eval(&recheck, quals, root);
-	estimate_scan(root, info, path->indexorderbys, filtered_shares(root, path), &cost);
+	shares = filtered_shares(root, path);
+	estimate_scan(root, info, path->indexorderbys, shares, passing_others(info, shares.all), &cost);
 	*pages = cost.pages;
 	*startup = cost.startup;
 	*total = *startup + *selectivity * cost.tuples * (cost.per_row + recheck.per_tuple) *
 		read_share(root, path);
+	if (!cost.by_lists && may_change(root, path))
+		estimate_change(root, path, shares, recheck.per_tuple, startup, total);
 }
 
 /*
@@ -399,7 +462,7 @@ VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share, Cost *startup, 
 	/* conditions of both are counted once; the value tree is not asked for a set */
 	shares.narrowest = 1;
 	shares.all = Max(share * shares.all, Min(info->rel->rows / Max(info->tuples, 1), 1));
-	estimate_scan(root, info, path->indexorderbys, shares, &cost);
+	estimate_scan(root, info, path->indexorderbys, shares, passing_others(info, shares.all), &cost);
 	if (cost.startup < rows * cost.per_lookup)
 	{
 		*startup = cost.startup;

@@ -76,9 +76,12 @@ VecxNodeScan(IndexScanState *node)
 	return node->iss_ScanDesc;
 }
 
-/* Hands a limit to the scans below a node that gives as many rows as it takes. */
+/*
+ * Hands a limit to the scans below a node that gives as many rows as it takes; alone
+ * says that it gives each as soon as it has it, and takes from no other.
+ */
 static void
-pass_down(PlanState *node, const LimitState *limit)
+pass_down(PlanState *node, const LimitState *limit, bool alone)
 {
 	PlanState **children = NULL;
 	int			n = 0;
@@ -88,21 +91,26 @@ pass_down(PlanState *node, const LimitState *limit)
 	switch (nodeTag(node))
 	{
 		case T_IndexScanState:
-			if (is_vecx_scan((IndexScanState *) node))
-				VecxScanSetLimit(VecxNodeScan((IndexScanState *) node), limit,
-								 passing_share((IndexScanState *) node));
+			if (!is_vecx_scan((IndexScanState *) node))
+				return;
+			VecxScanSetLimit(VecxNodeScan((IndexScanState *) node), limit,
+							 passing_share((IndexScanState *) node));
+			if (alone)
+				VecxScanSetNode(((IndexScanState *) node)->iss_ScanDesc, (IndexScanState *) node);
 			return;
 		case T_CustomScanState:
 			if (VecxIsBitmapFilter(node))
-				pass_down(VecxBitmapFilterScan(node), limit);
+				pass_down(VecxBitmapFilterScan(node), limit, false);
 			return;
 		case T_SubqueryScanState:
-			pass_down(((SubqueryScanState *) node)->subplan, limit);
+			pass_down(((SubqueryScanState *) node)->subplan, limit, alone);
 			return;
 		case T_ResultState:
 		case T_LockRowsState:
+			pass_down(outerPlanState(node), limit, alone);
+			return;
 		case T_IncrementalSortState:	/* takes little more than it gives */
-			pass_down(outerPlanState(node), limit);
+			pass_down(outerPlanState(node), limit, false);
 			return;
 		case T_AppendState:
 			children = ((AppendState *) node)->appendplans;
@@ -116,7 +124,7 @@ pass_down(PlanState *node, const LimitState *limit)
 			return;
 	}
 	for (int i = 0; i < n; i++)
-		pass_down(children[i], limit);
+		pass_down(children[i], limit, false);
 }
 
 static bool
@@ -125,7 +133,7 @@ find_limits(PlanState *node, void *context)
 	if (node == NULL)
 		return false;
 	if (IsA(node, LimitState))
-		pass_down(outerPlanState(node), (LimitState *) node);
+		pass_down(outerPlanState(node), (LimitState *) node, true);
 	return planstate_tree_walker(node, find_limits, context);
 }
 

@@ -55,6 +55,9 @@ extern IndexScan *VecxBitmapFilterPlanScan(const CustomScan *plan);
 extern void VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share,
 						   Cost *startup, Cost *run);
 
+/* plan_guess.c: conditions whose share of rows is not known */
+extern bool VecxIsGuess(PlannerInfo *root, Index relid, Node *clause);
+
 /* plan_unread.c: distances that nobody reads */
 extern void VecxDropUnreadDistances(PlannedStmt *stmt);
 

@@ -143,9 +143,10 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->tree = NULL;
 	so->recheck = so->only_null = so->not_null = so->may_look_up = false;
 	so->tree_rows = NULL;
-	if (so->tids_of_tree)
+	if (so->tids_of_tree || so->tids_of_table)
 		so->tids = NULL;
-	so->tids_of_tree = false;
+	so->tids_of_tree = so->tids_of_table = false;
+	so->conditions = NULL;
 	so->phase = VECX_PHASE_START;
 }
 
@@ -260,7 +261,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 			so->last_tid = scan->xs_heaptid;
 			found = true;
 		}
-		else
+		else if (!VecxScanChangeToTable(scan, so))
 		{
 			so->has_current = VecxScanNextVertex(scan, so);
 			if (!so->has_current && so->phase != VECX_PHASE_SET)
@@ -273,6 +274,8 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 		so->phase = VECX_PHASE_DONE;
 		found = false;
 	}
+	if (found && so->conditions)
+		VecxConditionsNote(so->conditions, &scan->xs_heaptid);
 	if (so->exact)
 		VecxExactReset(so->exact);
 	MemoryContextSwitchTo(old);

@@ -23,6 +23,8 @@ typedef enum VecxScanPhase
 	VECX_PHASE_DONE
 } VecxScanPhase;
 
+typedef struct VecxConditions VecxConditions;
+
 typedef struct VecxScan
 {
 	MemoryContext cxt;			/* of one rescan */
@@ -54,6 +56,9 @@ typedef struct VecxScan
 	double		otherwise;		/* of lists: what it costs then */
 	VecxTreeRows *tree_rows;	/* of lists: how to find them by the value tree, or NULL */
 	bool		tids_of_tree;	/* tids came from there */
+	IndexScanState *node;		/* whose rows the limit counts, or NULL */
+	VecxConditions *conditions; /* of the node; NULL: the table is not read for them */
+	bool		tids_of_table;	/* which tids came from */
 	VecxSetRows *set_rows;
 	int64		begun;			/* records read when the base level was begun */
 	VecxEffort	effort;
@@ -110,7 +115,13 @@ extern void VecxScanStartTree(VecxScan *so);
 extern void VecxScanStartSweep(VecxScan *so);
 extern void VecxScanLimitSearch(VecxScan *so);
 extern void VecxScanFilteredEffort(VecxScan *so, double share);
+extern double VecxScanRecordsPerLookup(const VecxScan *so);
 extern int64 VecxScanRowsWanted(const VecxScan *so, double passing);
+
+/* scan_table.c */
+extern void VecxConditionsStart(IndexScanDesc scan, VecxScan *so);
+extern void VecxConditionsNote(VecxConditions *conditions, ItemPointer tid);
+extern bool VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so);
 
 /* scan_lists.c */
 extern void VecxScanStartLists(IndexScanDesc scan, VecxScan *so);

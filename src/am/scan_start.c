@@ -104,13 +104,18 @@ prepare_query(IndexScanDesc scan, VecxScan *so)
 #define RECORDS_PER_LOOKUP	1.0
 #define RECORDS_PER_DETOAST 3.0
 
-static double
-lookup_records(const VecxScan *so)
+double
+VecxScanRecordsPerLookup(const VecxScan *so)
 {
 	bool		in_line = so->index->meta.value_dim * sizeof(float) < TOAST_TUPLE_TARGET;
 
-	return (double) VecxTidSetCount(so->tids) *
-		(in_line || so->index->spec->is_bits ? RECORDS_PER_LOOKUP : RECORDS_PER_DETOAST);
+	return in_line || so->index->spec->is_bits ? RECORDS_PER_LOOKUP : RECORDS_PER_DETOAST;
+}
+
+static double
+lookup_records(const VecxScan *so)
+{
+	return (double) VecxTidSetCount(so->tids) * VecxScanRecordsPerLookup(so);
 }
 
 /* Bounds what the search reads. */
@@ -268,6 +273,7 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	{
 		so->nan_first = scan->numberOfOrderBys > 0 &&
 			scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
+		VecxConditionsStart(scan, so);
 		if (so->index->lists)
 			VecxScanStartLists(scan, so);
 		else if (so->tids && is_small_set(so))

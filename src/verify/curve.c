@@ -240,8 +240,8 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 {
 	const VecxScanCounts *counts = VecxLastScan();
 	TupleDesc	desc;
-	Datum		values[12];
-	bool		nulls[12] = {false};
+	Datum		values[13];
+	bool		nulls[13] = {false};
 	int			n = 0;
 
 	if (!OidIsValid(counts->index))
@@ -261,6 +261,7 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(counts->dropped);
 	values[n++] = BoolGetDatum(counts->stopped);
 	values[n++] = BoolGetDatum(counts->by_tree);
+	values[n++] = BoolGetDatum(counts->by_table);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -1,0 +1,201 @@
+/*
+ * scan_table.c
+ *    A scan that changes from the index to the table.
+ *
+ * What a condition that the index does not know lets pass, the planner may only
+ * guess.  If of the rows that a scan has returned so few met it that to go on until
+ * LIMIT is met would read more than the table has, the table is read instead: all rows
+ * that meet the scan's conditions are found, and returned in order of distance but
+ * for those that were before.  So a wrong guess costs a search and a sequential
+ * scan, not a walk through the whole index.
+ *
+ * The conditions are those of the plan's node, which tests them again.  A row found in the
+ * table is known by the TID of its HOT chain's root, as in the index.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "utils/rel.h"
+
+#include "am/scan.h"
+
+/* To test a row of the table, and to fetch one that the index gave, in records of the graph
+ * that are opened in that time. */
+#define RECORDS_PER_TEST	0.1
+#define RECORDS_PER_FETCH	1.5
+
+/* What the node above tests, and the rows that it was given. */
+struct VecxConditions
+{
+	IndexScanState *node;
+	ItemPointerData *given;
+	int64		ngiven;
+	int64		cap;
+};
+
+/*
+ * Tells the scan of the node that it belongs to.  The limit above counts the rows that
+ * met the node's conditions, and nothing in between drops or keeps back any.
+ */
+void
+VecxScanSetNode(IndexScanDesc scan, IndexScanState *node)
+{
+	VecxScan   *so = scan->opaque;
+	IndexScan  *plan = (IndexScan *) node->ss.ps.plan;
+
+	if (plan->scan.plan.qual == NIL || so->strict || so->most_tuples < PG_INT64_MAX ||
+		node->ss.ss_currentRelation->rd_rel->relam != HEAP_TABLE_AM_OID ||
+		contain_volatile_functions((Node *) plan->scan.plan.qual))
+		return;
+	so->node = node;
+}
+
+/* Where the change is possible, rows that are given are noted from the start. */
+void
+VecxConditionsStart(IndexScanDesc scan, VecxScan *so)
+{
+	if (!so->node || scan->numberOfOrderBys == 0 || so->index->lists || so->tids || so->nan_first)
+		return;
+	so->conditions = palloc0(sizeof(VecxConditions));
+	so->conditions->node = so->node;
+	so->conditions->cap = 256;
+	so->conditions->given = palloc(sizeof(ItemPointerData) * so->conditions->cap);
+}
+
+/* Notes a row that is given to the node. */
+void
+VecxConditionsNote(VecxConditions *conditions, ItemPointer tid)
+{
+	if (conditions->ngiven == conditions->cap)
+	{
+		conditions->cap *= 2;
+		conditions->given = repalloc_huge(conditions->given, sizeof(ItemPointerData) * conditions->cap);
+	}
+	conditions->given[conditions->ngiven++] = *tid;
+}
+
+/* Whether the rows that LIMIT still wants are likely to cost more to search for than all
+ * that meet the conditions to find in the table. */
+static bool
+table_is_cheaper(IndexScanDesc scan, VecxScan *so)
+{
+	double		tuples = so->index->rel->rd_rel->reltuples;
+	int64		wanted = VecxLimitRows(so->limit);
+	double		passing;
+	double		per_row;
+	double		matching;
+
+	if (tuples <= 0 || wanted <= 0 || wanted <= so->limit->position)
+		return false;
+	VecxSearchCount(so->search, &so->counts);
+	passing = (double) (so->limit->position + 1) / (double) (so->given + 1);
+	per_row = ((double) so->counts.records + (double) so->counts.heap_fetches * VecxScanRecordsPerLookup(so)) /
+		(double) so->given + RECORDS_PER_FETCH;
+	matching = tuples * passing;
+	if (so->counts.tested > 0)
+		matching *= (double) so->counts.matching / (double) so->counts.tested;
+	return tuples * RECORDS_PER_TEST + matching * VecxScanRecordsPerLookup(so) <
+		(double) (wanted - so->limit->position) / passing * per_row;
+}
+
+/* The root of the HOT chain of a row of a table. */
+static void
+find_root(TupleTableSlot *slot, OffsetNumber *roots, BlockNumber *roots_of, ItemPointer tid)
+{
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
+	BlockNumber blkno = ItemPointerGetBlockNumber(&slot->tts_tid);
+
+	*tid = slot->tts_tid;
+	if (!HeapTupleIsHeapOnly(tuple))
+		return;
+	if (*roots_of != blkno)
+	{
+		Buffer		buf = ((BufferHeapTupleTableSlot *) slot)->buffer;
+
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		heap_get_root_tuples(BufferGetPage(buf), roots);
+		LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+		*roots_of = blkno;
+	}
+	ItemPointerSetOffsetNumber(tid, roots[ItemPointerGetOffsetNumber(tid) - 1]);
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
+}
+
+static bool
+was_given(const VecxConditions *conditions, const ItemPointerData *tid)
+{
+	return bsearch(tid, conditions->given, conditions->ngiven, sizeof(ItemPointerData),
+				   compare_tids) != NULL;
+}
+
+/* Reads the table for the rows that meet the node's conditions and were not given to it. */
+static TIDBitmap *
+read_table(IndexScanDesc scan, VecxConditions *conditions)
+{
+	IndexScanState *node = conditions->node;
+	ExprContext *econtext = CreateExprContext(node->ss.ps.state);
+	TIDBitmap  *bitmap = tbm_create((Size) work_mem * 1024, NULL);
+	TupleTableSlot *slot = table_slot_create(scan->heapRelation, NULL);
+	TableScanDesc table = table_beginscan(scan->heapRelation, scan->xs_snapshot, 0, NULL);
+	OffsetNumber roots[MaxHeapTuplesPerPage];
+	BlockNumber roots_of = InvalidBlockNumber;
+
+	qsort(conditions->given, conditions->ngiven, sizeof(ItemPointerData), compare_tids);
+	econtext->ecxt_scantuple = slot;
+	while (table_scan_getnextslot(table, ForwardScanDirection, slot))
+	{
+		ItemPointerData tid;
+
+		CHECK_FOR_INTERRUPTS();
+		ResetExprContext(econtext);
+		if (!ExecQual(node->indexqualorig, econtext) || !ExecQual(node->ss.ps.qual, econtext))
+			continue;
+		find_root(slot, roots, &roots_of, &tid);
+		if (!was_given(conditions, &tid))
+			tbm_add_tuples(bitmap, &tid, 1, false);
+	}
+	table_endscan(table);
+	ExecDropSingleTupleTableSlot(slot);
+	FreeExprContext(econtext, true);
+	return bitmap;
+}
+
+/*
+ * Called when all that was found has been given: changes to the table if that is likely to
+ * cost less than to search on.  If too many of its rows turn out to meet the conditions, it
+ * was not, and the search goes on.
+ */
+bool
+VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so)
+{
+	VecxConditions *conditions = so->conditions;
+	TIDBitmap  *bitmap;
+	const VecxTidSet *set;
+
+	if (!conditions || so->given == 0 || so->phase == VECX_PHASE_SIDE || so->npending > 0 || so->ready.n > 0 ||
+		!table_is_cheaper(scan, so))
+		return false;
+	VecxSearchRelease(so->search);
+	so->conditions = NULL;
+	bitmap = read_table(scan, conditions);
+	set = VecxTidSetMake(bitmap, RelationGetNumberOfBlocks(scan->heapRelation), so->cxt);
+	tbm_free(bitmap);
+	pfree(conditions->given);
+	if (VecxTidSetLossyPages(set) > 0 || VecxTidSetCount(set) > VecxSetRowsMost())
+		return false;
+	so->tids = set;
+	so->tids_of_table = so->counts.by_table = true;
+	so->phase = VECX_PHASE_SET;
+	return true;
+}
