@@ -155,7 +155,8 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 
 		VecxFrontierAdd(&search->frontier, seed);
 	}
-	for (int i = 0; i < search->index->nmodels && probe; i++)
+	/* models are about links, and without a seed none will be followed */
+	for (int i = 0; i < search->index->nmodels && probe && nseeds > 0; i++)
 		VecxProbeForModel(probe, search->index->models[i].number);
 }
 

@@ -149,7 +149,7 @@ pin_page(VecxSearch *search, BlockNumber blkno)
 
 /*
  * Pins and share-locks the page of a record, prepares the probe for the
- * record's model, and returns the record; NULL, with nothing locked, if the id
+ * record's model if its links are to be followed, and returns the record; NULL, with nothing locked, if the id
  * names none of this level any more.
  */
 static VecxRecord
@@ -164,7 +164,7 @@ lock_record(VecxSearch *search, VecxId id)
 
 		LockBuffer(search->buf, BUFFER_LOCK_SHARE);
 		rec = get_record(search, BufferGetPage(search->buf), id);
-		if (rec && is_prepared(search->probe, rec->model))
+		if (rec && (search->closed || is_prepared(search->probe, rec->model)))
 			return rec;
 		model = rec ? rec->model : 0;
 		LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);

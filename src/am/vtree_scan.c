@@ -21,11 +21,14 @@
 #define COST_OF_SCORING		(1.0 / VECX_TREE_ENTRIES_PER_HOP)
 #define COST_OF_READING		(1.0 / 60.0)
 #define OPENED_ANYWAY		40.0
+/* So few are opened before their sketches could be compared with anything. */
+#define TOO_FEW_TO_SCORE	24.0
 
 struct VecxTreeScan
 {
 	VecxIndex  *index;
 	VecxCodeQuery query;
+	bool		scores;			/* by sketches */
 	float		errors;			/* by how many of its errors a sketch may be nearer */
 	int			nneeds;
 	VecxTreeNeed *needs;		/* the one with the fewest entries first */
@@ -115,8 +118,10 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 		return NULL;
 	scan->share = 1;
 	scan->errors = errors_to_allow(VecxTargetRecall(index->rel));
-	vecx_code_query_init(&index->tree_coder, &scan->query, probe->vec,
-						 palloc(vecx_code_query_scratch(&index->tree_coder)));
+	scan->scores = scan->needs[0].count > TOO_FEW_TO_SCORE;
+	if (scan->scores)
+		vecx_code_query_init(&index->tree_coder, &scan->query, probe->vec,
+							 palloc(vecx_code_query_scratch(&index->tree_coder)));
 	scan->cost = choose_needs(scan, vertices);
 	return scan;
 }
@@ -214,9 +219,10 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 	}
 	if (n == 0)
 		return false;
-	vecx_code_least(&scan->index->tree_coder, &scan->query, sketches, n, scan->errors, least);
+	if (scan->scores)
+		vecx_code_least(&scan->index->tree_coder, &scan->query, sketches, n, scan->errors, least);
 	for (int i = 0; i < n; i++)
-		VecxSearchOffer(search, ids[i], least[i]);
+		VecxSearchOffer(search, ids[i], scan->scores ? least[i] : -INFINITY);
 	return true;
 }
 
