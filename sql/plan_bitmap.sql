@@ -183,5 +183,22 @@ SELECT count(*) < 600 AS fewer FROM (SELECT id FROM t WHERE tags @> '{3}' ORDER 
 RESET vecx.max_scan_tuples;
 RESET work_mem;
 
+-- Columns that go together: PostgreSQL expects two rows of a hundred, and the bitmap has all of them. Conditions that
+-- the value tree knows, too, are answered by that. Where the bitmap is empty, no scan begins.
+CREATE TABLE pair (id int, cat int, kind int, v vector(1024));
+INSERT INTO pair SELECT i, i % 40, i % 40 / 2, (SELECT array_agg(hashint8(i * 2048::int8 + d) / 2147483648.0)::vector FROM generate_series(1, 1024) d)
+FROM generate_series(1, 4000) i;
+CREATE INDEX pair_v ON pair USING vecx (v vector_l2_ops, cat, kind);
+CREATE INDEX pair_cat ON pair (cat);
+CREATE INDEX pair_kind ON pair (kind);
+ANALYZE pair;
+EXPLAIN (COSTS OFF) SELECT id FROM pair WHERE cat = 7 AND kind = 3 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5;
+SELECT array_agg(id) = (SELECT array_agg(id) FROM (SELECT id FROM pair WHERE cat = 7 AND kind = 3
+	ORDER BY (v <-> (SELECT v FROM pair WHERE id = 1))::numeric LIMIT 5) s) AS same
+FROM (SELECT id FROM pair WHERE cat = 7 AND kind = 3 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5) s;
+SELECT by_tree, heap_fetches < 50 AS few FROM vecx_last_scan();
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM pair WHERE cat = -1 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5;
+DROP TABLE pair;
+
 DROP TABLE t, q, wide, p;
 DROP FUNCTION same, explain, noise;

@@ -136,6 +136,9 @@ exec_filter(CustomScanState *node)
 
 	if (!state->set && !node->ss.ps.state->es_epq_active)
 		make_set(state);
+	/* a scan takes longer to begin than to find that there is nothing */
+	if (state->set && VecxTidSetCount(state->set) == 0 && VecxTidSetLossyPages(state->set) == 0)
+		return NULL;
 	return ExecProcNode(&state->scan->ss.ps);
 }
 

@@ -171,24 +171,30 @@ VecxScanFilteredEffort(VecxScan *so, double share)
 
 /*
  * Starts with what the value tree says may match, if that is likely to cost less
- * than to search the graph for it; else with the graph, for as long as that goes
- * well.
+ * than to search the graph for it, and than that many records.
  */
+static bool
+start_by_tree(VecxScan *so, double otherwise)
+{
+	so->tree = VecxTreeScanMake(so->index, so->filter, so->probe);
+	if (!so->tree)
+		return false;
+	VecxScanFilteredEffort(so, VecxTreeScanShare(so->tree));
+	if (VecxTreeScanCost(so->tree) >= Min(so->effort.records, otherwise))
+		return false;
+	begin_search(so, NULL, 0);
+	VecxScanStartTree(so);
+	return true;
+}
+
+/* The same, or else with the graph, for as long as that goes well. */
 static void
 start_filtered(VecxScan *so)
 {
-	so->tree = VecxTreeScanMake(so->index, so->filter, so->probe);
+	if (start_by_tree(so, get_float8_infinity()))
+		return;
 	if (so->tree)
-	{
-		VecxScanFilteredEffort(so, VecxTreeScanShare(so->tree));
-		if (VecxTreeScanCost(so->tree) < so->effort.records)
-		{
-			begin_search(so, NULL, 0);
-			VecxScanStartTree(so);
-			return;
-		}
 		VecxSearchFilter(so->search, so->filter, VecxTreeScanCost(so->tree));
-	}
 	so->phase = VECX_PHASE_GRAPH;
 	VecxScanStartGraph(so);
 }
@@ -228,6 +234,37 @@ is_small_set(VecxScan *so)
 	/* a search that has returned rows cannot be given up */
 	so->may_look_up = !so->nan_first;
 	return so->effort.records >= lookup_records(so);
+}
+
+/* To ask the value tree, and to open what it tells, takes no less than so many records. */
+#define LEAST_BY_TREE	60
+
+/*
+ * Starts within a set of rows.  One that is small is looked up, unless conditions that
+ * the value tree knows, too, lead to its rows with less.
+ */
+static void
+start_in_set(VecxScan *so)
+{
+	bool		small = is_small_set(so);
+
+	so->phase = VECX_PHASE_GRAPH;
+	if (so->may_look_up && lookup_records(so) > LEAST_BY_TREE)
+	{
+		bool		may_look_up = so->may_look_up;
+
+		so->may_look_up = false;
+		if (start_by_tree(so, lookup_records(so)))
+			return;
+		so->may_look_up = may_look_up;
+		so->tree = NULL;
+	}
+	if (small)
+		so->phase = VECX_PHASE_SET;
+	else if (so->may_look_up)
+		VecxScanStartGraph(so);
+	else
+		start_filtered(so);
 }
 
 void
@@ -276,12 +313,12 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 		VecxConditionsStart(scan, so);
 		if (so->index->lists)
 			VecxScanStartLists(scan, so);
-		else if (so->tids && is_small_set(so))
-			so->phase = VECX_PHASE_SET;
+		else if (so->tids)
+			start_in_set(so);
 		else
 		{
 			so->phase = VECX_PHASE_GRAPH;
-			if (so->filter && !so->may_look_up)
+			if (so->filter)
 				start_filtered(so);
 			else
 				VecxScanStartGraph(so);
