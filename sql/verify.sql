@@ -80,6 +80,11 @@ CREATE VIEW verify_view AS SELECT v FROM verify_items;
 CREATE TABLE verify_ranges (id int, v vector(3)) PARTITION BY RANGE (id);
 SELECT rows > 0 AND index_bytes > 0 AND build_bytes > build_bytes_at_least AS good
 FROM vecx_estimate('verify_items', 'v', '{m=24}');
+SELECT bare.index_bytes < one.index_bytes AND one.index_bytes < more.index_bytes AND bare.build_bytes < one.build_bytes AS filters_count
+FROM vecx_estimate('verify_items', 'v') bare, vecx_estimate('verify_items', 'v', NULL, '{id}') one, vecx_estimate('verify_items', 'v', filters => '{id,id}') more;
+SELECT vecx_estimate('verify_items', 'v', NULL, '{v}');
+SELECT vecx_estimate('verify_items', 'v', NULL, '{nothing}');
+SELECT vecx_estimate('verify_items', 'v', NULL, array_fill('id'::name, '{17}'));
 SELECT vecx_estimate('verify_items', NULL);
 SELECT vecx_estimate('verify_view', 'v');
 SELECT vecx_estimate('verify_ranges', 'v');
@@ -89,6 +94,25 @@ SELECT vecx_estimate('verify_items', 'v', '{m}');
 SELECT vecx_estimate('verify_items', 'v', '{bits=2}');
 DROP VIEW verify_view;
 DROP TABLE verify_ranges;
+-- against an index that is: numbers, texts, arrays of three elements on average, NULLs
+CREATE TABLE verify_sized AS SELECT i AS id, CASE WHEN i % 3 > 0 THEN i % 7 END::int8 AS part, 'item ' || i AS name,
+	(SELECT array_agg(hashint4(i * 8 + e) % 100) FROM generate_series(0, i % 7) e) AS tags,
+	(SELECT array_agg(hashint4(i * 128 + d) / 2147483648.0)::vector(96) FROM generate_series(1, 96) d) AS v
+FROM generate_series(1, 4000) i;
+ALTER TABLE verify_sized ALTER v TYPE vector(96);
+ANALYZE verify_sized;
+CREATE INDEX verify_bare ON verify_sized USING vecx (v);
+CREATE INDEX verify_one ON verify_sized USING vecx (v, id);
+CREATE INDEX verify_all ON verify_sized USING vecx (v, part, name, tags);
+CREATE INDEX verify_listed ON verify_sized USING vecx (v, part, tags) WITH (structure = lists);
+SELECT index, abs(index_bytes / pg_relation_size(index)::float8 - 1) < 0.4 AS near FROM (VALUES
+	('verify_bare', NULL, '{}'), ('verify_one', NULL, '{id}'), ('verify_all', NULL, '{part,name,tags}'),
+	('verify_listed', '{structure=lists}', '{part,tags}')) i (index, options, filters),
+	vecx_estimate('verify_sized', 'v', options::text[], filters::name[]);
+-- what the columns add
+SELECT abs((s.index_bytes - b.index_bytes) / (pg_relation_size('verify_all') - pg_relation_size('verify_bare'))::float8 - 1) < 0.25 AS near
+FROM vecx_estimate('verify_sized', 'v') b, vecx_estimate('verify_sized', 'v', filters => '{part,name,tags}') s;
+DROP TABLE verify_sized;
 
 -- every operator class, expressions and predicates
 CREATE TABLE verify_kinds (id int, v vector(40), b bit(70), bv bitvector(600), r real[]);

@@ -113,22 +113,32 @@ choose_place(VecxFilterColumn *column, bool is_array)
 	}
 }
 
+/* What a column's type and the input type of its operator class say. */
+static void
+describe_column(VecxFilterColumn *column, Oid type, Oid family, Oid input_type)
+{
+	bool		is_array = OidIsValid(get_opfamily_member(family, input_type, input_type,
+														  VECX_OVERLAPS_STRATEGY));
+
+	type = getBaseType(type);
+	column->input_type = input_type;
+	column->type = is_array ? getBaseType(get_base_element_type(type)) : type;
+	get_typlenbyvalalign(column->type, &column->typlen, &column->byval, &column->align);
+	choose_place(column, is_array);
+}
+
 static void
 open_column(VecxFilterColumn *column, Relation index, AttrNumber attno)
 {
 	Oid			family = index->rd_opfamily[attno - 1];
-	Oid			type = getBaseType(TupleDescAttr(RelationGetDescr(index), attno - 1)->atttypid);
 	bool		is_array;
 	TypeCacheEntry *entry;
 
 	column->attno = attno;
 	column->collation = index->rd_indcollation[attno - 1];
-	column->input_type = index->rd_opcintype[attno - 1];
-	is_array = OidIsValid(get_opfamily_member(family, column->input_type, column->input_type,
-											  VECX_OVERLAPS_STRATEGY));
-	column->type = is_array ? getBaseType(get_base_element_type(type)) : type;
-	get_typlenbyvalalign(column->type, &column->typlen, &column->byval, &column->align);
-	choose_place(column, is_array);
+	describe_column(column, TupleDescAttr(RelationGetDescr(index), attno - 1)->atttypid, family,
+					index->rd_opcintype[attno - 1]);
+	is_array = column->kind == VECX_FILTER_ARRAY;
 	column->order = order_of_type(column->type);
 	if (!is_array && column->order != VECX_ORDER_HASH && !has_own_order(column, family))
 		column->order = VECX_ORDER_NONE;
@@ -144,6 +154,22 @@ open_column(VecxFilterColumn *column, Relation index, AttrNumber attno)
 		column->order = VECX_ORDER_NONE;
 }
 
+/* Gives the columns their places in a row entry. */
+static void
+lay_out(VecxFilters *filters)
+{
+	Size		offset = (Size) (filters->ncolumns + 3) / 4;
+
+	if (filters->ncolumns == 0)
+		return;
+	for (int i = 0; i < filters->ncolumns; i++)
+	{
+		filters->columns[i].offset = (uint16) offset;
+		offset += filters->columns[i].width;
+	}
+	filters->nbytes = TYPEALIGN(sizeof(uint32), offset);
+}
+
 /* The filter columns of an index; an index without any has no filter bytes. */
 const VecxFilters *
 VecxFiltersMake(Relation index)
@@ -151,22 +177,32 @@ VecxFiltersMake(Relation index)
 	static const VecxFilters none = {0, 0};
 	int			ncolumns = IndexRelationGetNumberOfKeyAttributes(index) - 1;
 	VecxFilters *filters;
-	Size		offset;
 
 	if (ncolumns == 0)
 		return &none;
 	Assert(ncolumns <= VECX_MAX_FILTERS);
 	filters = palloc0(sizeof(VecxFilters));
 	filters->ncolumns = ncolumns;
-	offset = (Size) (ncolumns + 3) / 4;
 	for (int i = 0; i < filters->ncolumns; i++)
-	{
 		open_column(&filters->columns[i], index, (AttrNumber) (i + 2));
-		filters->columns[i].offset = (uint16) offset;
-		offset += filters->columns[i].width;
-	}
-	filters->nbytes = TYPEALIGN(sizeof(uint32), offset);
+	lay_out(filters);
 	return filters;
+}
+
+/*
+ * The filter columns that an index on columns of these types would have, each by an operator
+ * class: what takes room, not what tests conditions.
+ */
+void
+VecxFiltersOfTypes(int ncolumns, const Oid *types, const Oid *opclasses, VecxFilters *filters)
+{
+	Assert(ncolumns <= VECX_MAX_FILTERS);
+	memset(filters, 0, sizeof(VecxFilters));
+	filters->ncolumns = ncolumns;
+	for (int i = 0; i < ncolumns; i++)
+		describe_column(&filters->columns[i], types[i], get_opclass_family(opclasses[i]),
+						get_opclass_input_type(opclasses[i]));
+	lay_out(filters);
 }
 
 uint64

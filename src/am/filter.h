@@ -98,6 +98,8 @@ VecxFilterState(const uint8 *bytes, int column)
 /* filter.c: which columns there are, and their values as bytes */
 extern bool VecxFilterHasOrder(Oid type);
 extern const VecxFilters *VecxFiltersMake(Relation index);
+extern void VecxFiltersOfTypes(int ncolumns, const Oid *types, const Oid *opclasses,
+							   VecxFilters *filters);
 extern void VecxFilterForm(const VecxFilters *filters, const Datum *values, const bool *isnull,
 						   uint8 *bytes);
 

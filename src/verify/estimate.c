@@ -137,7 +137,8 @@ get_options(ArrayType *array)
 
 /* The same of posting lists, if the options ask for them; else lists->page_rows is 0. */
 static void
-find_lists(Relation rel, const VecxOpSpec *spec, VecxMetaPageData *meta, VecxLists *lists)
+find_lists(Relation rel, const VecxOpSpec *spec, Size row_size, VecxMetaPageData *meta,
+		   VecxLists *lists)
 {
 	VecxOptions *options = (VecxOptions *) rel->rd_options;
 	VecxListOptions wanted;
@@ -151,11 +152,11 @@ find_lists(Relation rel, const VecxOpSpec *spec, VecxMetaPageData *meta, VecxLis
 	meta->structure = VECX_STRUCTURE_LISTS;
 	options->pq_queries = 0;	/* of no matter to sizes, and there is no column yet to compare with */
 	VecxListsCheckSupport(rel, spec, meta);
-	meta->list_rows = (uint32) VecxListsDefaultRows(rel, meta, sizeof(VecxRowEntry));
+	meta->list_rows = (uint32) VecxListsDefaultRows(rel, meta, row_size);
 	meta->list_replicas = (uint16) VecxListsReplicas(rel);
 	VecxListsQuantizer(rel, meta, &wanted);
 	vecx_list_code_plan(&wanted, spec->metric, meta->dim, &lists->code);
-	lists->row_size = sizeof(VecxRowEntry);
+	lists->row_size = row_size;
 	VecxListsLayOut(lists, VecxListsCopies(rel));
 	if (lists->page_rows == 0)
 		ereport(ERROR,
@@ -164,16 +165,30 @@ find_lists(Relation rel, const VecxOpSpec *spec, VecxMetaPageData *meta, VecxLis
 				 errhint("Use quantizer = pq with a smaller pq_m, or structure = graph.")));
 }
 
-/* The layout that CREATE INDEX would choose, for an index that does not exist
- * but has a name, for messages. */
-static void
-find_layout(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
-			VecxLayout *layout, VecxCoder *coder, VecxMetaPageData *meta, VecxLists *lists)
+/* An index that does not exist. */
+typedef struct Planned
 {
+	const VecxOpSpec *spec;
+	VecxMetaPageData meta;
+	VecxLayout	layout;
+	VecxCoder	coder;
+	VecxLists	lists;			/* page_rows is 0: it is a graph */
+	VecxPlannedFilters filters;
+} Planned;
+
+/*
+ * What CREATE INDEX would choose for it, under a name for messages; the filter columns
+ * are those that are there already.
+ */
+static void
+plan_index(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options, Planned *planned)
+{
+	VecxMetaPageData *meta = &planned->meta;
 	RelationData rel;
 	FormData_pg_class form;
 	VecxOptions *opts = (VecxOptions *) vecxoptions(options, true);
 	uint32		sketch_bits = opts ? (uint32) opts->sketch_bits : 0;
+	Size		row_size = sizeof(VecxRowEntry) + planned->filters.filters.nbytes;
 	VecxCodeKind kind;
 	Size		sketch;
 
@@ -183,6 +198,7 @@ find_layout(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
 	namestrcpy(&form.relname, name);
 	rel.rd_rel = &form;
 	rel.rd_options = (bytea *) opts;
+	planned->spec = spec;
 	meta->value_dim = dim;
 	meta->dim = VecxCodeDim(spec, dim);
 	meta->metric = (uint16) spec->metric;
@@ -191,9 +207,10 @@ find_layout(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
 		sketch_bits = TRAINED_BITS;
 	sketch = VECX_SKETCH_FACTOR_BYTES +
 		vecx_sketch_default_bytes(spec->metric, meta->dim, sketch_bits);
-	find_lists(&rel, spec, meta, lists);
-	VecxChooseLayout(&rel, spec, meta->dim, sizeof(VecxRowEntry), sketch, &kind, meta);
-	VecxLayoutFromMeta(&rel, meta, spec, layout, coder);
+	find_lists(&rel, spec, row_size, meta, &planned->lists);
+	VecxChooseLayout(&rel, spec, meta->dim, row_size, sketch, &kind, meta);
+	VecxLayoutFromMeta(&rel, meta, spec, &planned->layout, &planned->coder);
+	VecxPlannedTreeSketch(&planned->filters, spec, meta);
 }
 
 static double
@@ -209,11 +226,12 @@ count_rows(Relation heap)
 
 /* Bytes of the pages of so many vertices, and of the levels above them. */
 static double
-index_bytes(double rows, uint32 dim, const VecxLayout *layout, int m)
+graph_bytes(const Planned *planned, double rows)
 {
-	double		links = 2 * m * Min(LINKS_IN_USE, LINKS_OF_SHORT + dim * LINKS_PER_DIM);
-	double		record = MAXALIGN(VecxRecordSize(layout, (int) links)) + sizeof(ItemIdData);
-	double		upper = MAXALIGN(VecxRecordSize(layout, m)) + sizeof(ItemIdData);
+	int			m = planned->meta.m;
+	double		links = 2 * m * Min(LINKS_IN_USE, LINKS_OF_SHORT + planned->meta.value_dim * LINKS_PER_DIM);
+	double		record = MAXALIGN(VecxRecordSize(&planned->layout, (int) links)) + sizeof(ItemIdData);
+	double		upper = MAXALIGN(VecxRecordSize(&planned->layout, m)) + sizeof(ItemIdData);
 	double		bytes = rows * record + rows / (2 * m - 1) * upper;
 
 	return ceil(bytes / (VECX_PAGE_CAPACITY * PAGE_IN_USE) + 1) * BLCKSZ;
@@ -221,31 +239,34 @@ index_bytes(double rows, uint32 dim, const VecxLayout *layout, int m)
 
 /* Bytes of the pages of lists, and of the graph of their centroids. */
 static double
-lists_bytes(double rows, uint32 dim, const VecxLayout *layout, const VecxMetaPageData *meta,
-			const VecxLists *lists)
+lists_bytes(const Planned *planned, double rows)
 {
-	double		entries = rows * VecxListEntries(meta) / meta->list_rows;
+	const VecxLists *lists = &planned->lists;
+	double		entries = rows * VecxListEntries(&planned->meta) / planned->meta.list_rows;
 	double		pages = entries / lists->page_rows / LIST_PAGE_IN_USE;
 
 	if (lists->behind_rows > 0)
 		pages += entries / lists->behind_rows / LIST_PAGE_IN_USE;
-	return ceil(pages) * BLCKSZ + index_bytes(ceil(rows / meta->list_rows), dim, layout, meta->m);
+	return ceil(pages) * BLCKSZ + graph_bytes(planned, ceil(rows / planned->meta.list_rows));
 }
 
-/* Bytes of an index of so many rows with options, "m=24" and so on. */
+static double
+index_bytes(const Planned *planned, double rows)
+{
+	return (planned->lists.page_rows > 0 ? lists_bytes(planned, rows) : graph_bytes(planned, rows)) +
+		VecxPlannedTreeBytes(&planned->filters, &planned->meta, rows);
+}
+
+/* Bytes of an index of so many rows without filter columns, with options, "m=24" and so on. */
 double
 VecxEstimateIndexBytes(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options,
 					   double rows)
 {
-	VecxMetaPageData meta;
-	VecxLayout	layout;
-	VecxCoder	coder;
-	VecxLists	lists;
+	Planned		planned;
 
-	find_layout(name, spec, dim, options, &layout, &coder, &meta, &lists);
-	if (lists.page_rows > 0)
-		return lists_bytes(rows, dim, &layout, &meta, &lists);
-	return index_bytes(rows, dim, &layout, meta.m);
+	memset(&planned.filters, 0, sizeof(planned.filters));
+	plan_index(name, spec, dim, options, &planned);
+	return index_bytes(&planned, rows);
 }
 
 static Size
@@ -268,11 +289,8 @@ vecx_estimate(PG_FUNCTION_ARGS)
 	Relation	heap;
 	Datum		options;
 	const VecxOpSpec *spec;
-	VecxMetaPageData meta;
-	VecxLayout	layout;
-	VecxCoder	coder;
+	Planned		planned;
 	VecxBuildBytes bytes;
-	VecxLists	lists;
 	TupleDesc	desc;
 	Datum		values[4];
 	bool		nulls[4] = {false};
@@ -293,20 +311,20 @@ vecx_estimate(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	check_kind(heap);
 	spec = VecxColumnSpec(heap, column, NULL, &dim);
-	find_layout(makeObjectName(RelationGetRelationName(heap), column, "idx"), spec, dim, options, &layout, &coder, &meta, &lists);
+	VecxPlanFilters(heap, PG_ARGISNULL(3) ? NULL : PG_GETARG_ARRAYTYPE_P(3), &planned.filters);
+	plan_index(makeObjectName(RelationGetRelationName(heap), column, "idx"), spec, dim, options, &planned);
 	rows = count_rows(heap);
-	VecxBuildCost(&coder, guess_point_bytes(&coder, spec, dim, meta.sketch_size), 0, meta.m,
-				  &bytes);
+	VecxBuildCost(&planned.coder, guess_point_bytes(&planned.coder, spec, dim, planned.meta.sketch_size),
+				  planned.filters.filters.nbytes, planned.meta.m, &bytes);
 	table_close(heap, AccessShareLock);
 
 	values[0] = Int64GetDatum((int64) rows);
-	values[1] = Int64GetDatum((int64) (lists.page_rows > 0 ? lists_bytes(rows, dim, &layout, &meta, &lists) :
-									   index_bytes(rows, dim, &layout, meta.m)));
-	if (lists.page_rows > 0)
+	values[1] = Int64GetDatum((int64) index_bytes(&planned, rows));
+	if (planned.lists.page_rows > 0)
 	{
 		/* centroids are built as a graph; rows are sorted */
-		rows = ceil(rows / meta.list_rows);
-		bytes.total += (Size) (lists.item_bytes * VecxListEntries(&meta));
+		rows = ceil(rows / planned.meta.list_rows);
+		bytes.total += (Size) (planned.lists.item_bytes * VecxListEntries(&planned.meta));
 	}
 	values[2] = Int64GetDatum((int64) (rows * (bytes.total + bytes.fixed)));
 	values[3] = Int64GetDatum((int64) (rows * bytes.fixed));

@@ -84,6 +84,19 @@ extern const VecxOpSpec *VecxColumnSpec(Relation heap, const char *column, const
 extern double VecxEstimateIndexBytes(const char *name, const VecxOpSpec *spec, uint32 dim,
 									 Datum options, double rows);
 
+/* estimate_filters.c: filter columns of an index that does not exist */
+typedef struct VecxPlannedFilters
+{
+	VecxFilters filters;
+	double		entries;		/* of the value tree for each row */
+} VecxPlannedFilters;
+
+extern void VecxPlanFilters(Relation heap, ArrayType *names, VecxPlannedFilters *planned);
+extern void VecxPlannedTreeSketch(const VecxPlannedFilters *planned, const VecxOpSpec *spec,
+								  VecxMetaPageData *meta);
+extern double VecxPlannedTreeBytes(const VecxPlannedFilters *planned,
+								   const VecxMetaPageData *meta, double rows);
+
 /* compress_sample.c: rows of a table, and queries whose nearest among them are known */
 typedef struct VecxSample
 {
