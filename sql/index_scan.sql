@@ -116,9 +116,11 @@ CLOSE h;
 -- rescans with other queries, and of a scan that has not ended
 EXPLAIN (COSTS OFF) SELECT q.id, n.id FROM (VALUES (1), (2)) q(id),
 	LATERAL (SELECT t.id FROM t ORDER BY v <-> ARRAY[q.id * 100.1, 0, 0]::vector LIMIT 3) n;
+SET vecx.ef_search = 100;
 SELECT q.id, array_agg(n.id) FROM generate_series(1, 5) q(id),
 	LATERAL (SELECT t.id FROM t ORDER BY v <-> ARRAY[q.id * 100.1, 0, 0]::vector LIMIT 3) n
 GROUP BY q.id ORDER BY q.id;
+RESET vecx.ef_search;
 SELECT q.id, count(*), count(DISTINCT n.id) FROM generate_series(1, 3) q(id),
 	LATERAL (SELECT t.id FROM t ORDER BY v <-> CASE WHEN q.id <> 2 THEN ARRAY[q.id, 0, 0]::vector END OFFSET 0) n
 GROUP BY q.id ORDER BY q.id;
