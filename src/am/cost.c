@@ -46,6 +46,9 @@
  * are taken from the table before one is returned. */
 #define CENTROIDS_PER_LIST	1.3
 #define EXACT_ROWS			60.0
+/* What a scan's own reader of values out of line (toast.c) takes of what the operator
+ * takes to fetch its argument. */
+#define VALUE_READ			0.3
 /* A row of a list that is tested, in calls of an operator. */
 #define TEST_PER_OPERATOR	2.0
 /* That are wanted by a LIMIT which is not known. */
@@ -310,7 +313,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	cost->by_lists = meta.structure == VECX_STRUCTURE_LISTS;
 	cpu_per_record = cpu_index_tuple_cost +
 		cpu_operator_cost * (2 * meta.m / SKETCHES_PER_OPERATOR + meta.dim / ELEMENTS_PER_OPERATOR);
-	exact = orderbys == NIL ? 0 : page + distance.per_tuple;
+	exact = orderbys == NIL ? 0 : page + distance.per_tuple * VALUE_READ;
 	cost->per_lookup = page + exact;
 	if (meta.structure == VECX_STRUCTURE_LISTS)
 	{
