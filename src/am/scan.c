@@ -275,7 +275,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 		found = false;
 	}
 	if (found && so->conditions)
-		VecxConditionsNote(so->conditions, &scan->xs_heaptid);
+		VecxConditionsNote(so, &scan->xs_heaptid);
 	if (so->exact)
 		VecxExactReset(so->exact);
 	MemoryContextSwitchTo(old);

@@ -120,7 +120,7 @@ extern int64 VecxScanRowsWanted(const VecxScan *so, double passing);
 
 /* scan_table.c */
 extern void VecxConditionsStart(IndexScanDesc scan, VecxScan *so);
-extern void VecxConditionsNote(VecxConditions *conditions, ItemPointer tid);
+extern void VecxConditionsNote(VecxScan *so, ItemPointer tid);
 extern bool VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so);
 
 /* scan_lists.c */

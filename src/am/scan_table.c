@@ -60,7 +60,8 @@ VecxScanSetNode(IndexScanDesc scan, IndexScanState *node)
 void
 VecxConditionsStart(IndexScanDesc scan, VecxScan *so)
 {
-	if (!so->node || scan->numberOfOrderBys == 0 || so->index->lists || so->tids || so->nan_first)
+	if (!so->node || VecxLimitRows(so->limit) <= 0 || scan->numberOfOrderBys == 0 ||
+		so->index->lists || so->tids || so->nan_first)
 		return;
 	so->conditions = palloc0(sizeof(VecxConditions));
 	so->conditions->node = so->node;
@@ -68,12 +69,21 @@ VecxConditionsStart(IndexScanDesc scan, VecxScan *so)
 	so->conditions->given = palloc(sizeof(ItemPointerData) * so->conditions->cap);
 }
 
-/* Notes a row that is given to the node. */
+/* Notes a row that is given to the node; when they outgrow work_mem there is no change any
+ * more. */
 void
-VecxConditionsNote(VecxConditions *conditions, ItemPointer tid)
+VecxConditionsNote(VecxScan *so, ItemPointer tid)
 {
+	VecxConditions *conditions = so->conditions;
+
 	if (conditions->ngiven == conditions->cap)
 	{
+		if ((Size) conditions->cap * 2 * sizeof(ItemPointerData) > (Size) work_mem * 1024)
+		{
+			pfree(conditions->given);
+			so->conditions = NULL;
+			return;
+		}
 		conditions->cap *= 2;
 		conditions->given = repalloc_huge(conditions->given, sizeof(ItemPointerData) * conditions->cap);
 	}
