@@ -345,6 +345,13 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 			PRODUCTS_PER_OPERATOR;
 }
 
+/* What a share of the rows costs. */
+static Cost
+cost_of_share(Cost startup, Cost run, double share)
+{
+	return startup + run * Min(share, 1);
+}
+
 /* Whether a scan may change to reading the table (scan_table.c), and some condition beside
  * those of the index makes it impossible to tell whether it will. */
 static bool
@@ -388,8 +395,9 @@ estimate_change(PlannerInfo *root, const IndexPath *path, Shares shares, Cost re
 	worst = cost.startup + rows / VECX_LEAST_PASSING_AT_FIRST * (cost.per_row + recheck) +
 		seq_page * rel->pages + (cpu_tuple_cost + rel->baserestrictcost.per_tuple) * rel->tuples +
 		rel->rows * cost.per_lookup;
-	*startup = Min(*startup, sqrt(best * worst));
-	*total = Max(*startup, Min(*total, worst));
+	/* for as many rows as the limit takes: there is nobody to take more */
+	if (sqrt(best * worst) < cost_of_share(*startup, *total - *startup, rows / Max(rel->rows, 1)))
+		*startup = *total = sqrt(best * worst);
 }
 
 /*
@@ -466,12 +474,10 @@ VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share, Cost *startup, 
 	shares.narrowest = 1;
 	shares.all = Max(share * shares.all, Min(info->rel->rows / Max(info->tuples, 1), 1));
 	estimate_scan(root, info, path->indexorderbys, shares, passing_others(info, shares.all), &cost);
-	if (cost.startup < rows * cost.per_lookup)
-	{
-		*startup = cost.startup;
-		*run = shares.all * cost.tuples * cost.per_row;
-	}
-	else
+	*startup = cost.startup;
+	*run = shares.all * cost.tuples * cost.per_row;
+	if (cost_of_share(*startup, *run, root->limit_tuples > 0 ? root->limit_tuples / Max(info->rel->rows, 1) : 1) >
+		rows * cost.per_lookup)
 	{
 		*startup = rows * cost.per_lookup;
 		*run = 0;
