@@ -15,6 +15,8 @@
 #define REFINING_ROUNDS	6
 /* Points compared with all centres at once. */
 #define BATCH			32
+/* Points whose mean a cluster begins with, at most. */
+#define SEED_POINTS		16
 /* How much farther a cluster of twice its share seems, of the mean distance. */
 #define PENALTY			0.15f
 
@@ -85,6 +87,7 @@ typedef struct Run
 	uint32_t   *counts;
 	float	   *penalty;
 	float	   *room;			/* [BATCH][k] */
+	float	   *seed_room;		/* [count] */
 	uint32_t   *of;
 	double		total;			/* of the members' distances */
 } Run;
@@ -122,7 +125,47 @@ assign_round(Run *run)
 	}
 }
 
-/* Moves the centres to the means; one without members takes a random point. */
+/*
+ * Makes a centre the mean of the points nearest to one.  That point itself would have
+ * in it all that is its own: of many dimensions every other point is nearer to any mean,
+ * and the cluster stays one of a single point.
+ */
+static void
+seed_centre(Run *run, uint32_t centre, uint32_t point)
+{
+	const VecxPoints *points = run->points;
+	size_t		most = points->count / run->k / 2 + 1;
+	uint32_t	near[SEED_POINTS];
+	uint32_t	n = 0;
+	float	   *sum = run->sums + centre * points->nbytes;
+	float	   *dist = run->seed_room;
+
+	if (most > SEED_POINTS)
+		most = SEED_POINTS;
+	vecx_point_distances(VECX_METRIC_L2, VECX_POINT_L2SQ, points, point, 1, points, dist);
+	for (uint32_t i = 0; i < points->count; i++)
+	{
+		uint32_t	at = n;
+
+		if (n == most && dist[i] >= dist[near[n - 1]])
+			continue;
+		if (n < most)
+			n++;
+		else
+			at--;
+		for (; at > 0 && dist[near[at - 1]] > dist[i]; at--)
+			near[at] = near[at - 1];
+		near[at] = i;
+	}
+	memset(sum, 0, sizeof(float) * points->nbytes);
+	for (uint32_t i = 0; i < n; i++)
+		add_point(points, near[i], sum);
+	for (size_t i = 0; i < points->nbytes; i++)
+		sum[i] /= (float) n;
+	vecx_points_put(&run->centres, centre, sum, NULL);
+}
+
+/* Moves the centres to the means; one without members begins anew. */
 static void
 move_centres(Run *run, uint64_t *rng)
 {
@@ -137,8 +180,7 @@ move_centres(Run *run, uint64_t *rng)
 		run->penalty[c] = PENALTY * distance * ((float) run->counts[c] / mean - 1.0f);
 		if (run->counts[c] == 0)
 		{
-			copy_point(run->points, vecx_random_below(rng, (uint32_t) run->points->count),
-					   &run->centres, c);
+			seed_centre(run, c, vecx_random_below(rng, (uint32_t) run->points->count));
 			continue;
 		}
 		for (size_t i = 0; i < pdim; i++)
@@ -170,19 +212,21 @@ vecx_kmeans(const VecxTrainEnv *env, const VecxPoints *points, uint32_t k, uint6
 	run.penalty = env->alloc(env->arg, sizeof(float) * k);
 	run.room = env->alloc(env->arg, sizeof(float) * k * BATCH);
 	place = env->alloc(env->arg, sizeof(uint32_t) * k);
+	run.seed_room = env->alloc(env->arg, sizeof(float) * (n + 1));
 	run.centres.nbytes = pdim;
 	run.centres.count = k;
 	run.centres.heads = env->alloc(env->arg, sizeof(VecxPointHead) * k);
 	run.centres.points = env->alloc(env->arg, pdim * k);
 	memset(run.penalty, 0, sizeof(float) * k);
 
-	/* different rows, spread over the whole */
+	/* about different rows, spread over the whole */
 	for (uint32_t c = 0; c < k; c++)
 	{
 		uint32_t	from = (uint32_t) ((uint64_t) n * c / k);
 		uint32_t	to = (uint32_t) ((uint64_t) n * (c + 1) / k);
 
-		copy_point(points, from + vecx_random_below(&rng, to - from), &run.centres, c);
+		env->poll(env->arg);
+		seed_centre(&run, c, from + vecx_random_below(&rng, to - from));
 	}
 	for (int round = 0; round < ROUNDS; round++)
 	{
@@ -207,6 +251,7 @@ vecx_kmeans(const VecxTrainEnv *env, const VecxPoints *points, uint32_t k, uint6
 	env->release(env->arg, run.counts);
 	env->release(env->arg, run.penalty);
 	env->release(env->arg, run.room);
+	env->release(env->arg, run.seed_room);
 	env->release(env->arg, place);
 	return kept;
 }
