@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "access/transam.h"
+#include "utils/snapmgr.h"
 
 #include "am/am.h"
 #include "code/code_list.h"
@@ -23,10 +24,11 @@
  * from the first; all pages of a list but those at its end are full, unless
  * VACUUM has removed rows.
  *
- * Rows that are in a list stay there, or all go to new lists: the list is closed,
+ * When a list is split or merged all its rows go to new lists: the list is closed,
  * so that nothing is added; its rows are copied; then they are removed, page by
  * page, and each page says where they went.  So a scan that comes late finds the
- * new lists by the pages of the old.
+ * new lists by the pages of the old.  A row that goes to a list that was there before
+ * stays in its own as well, LEAVING, as long as a scan may need it.
  */
 typedef struct VecxListPageData
 {
@@ -34,7 +36,8 @@ typedef struct VecxListPageData
 	BlockNumber tail;			/* on the first page: where rows are added */
 	BlockNumber forward;		/* first of the lists that its rows went to */
 	BlockNumber sibling;		/* on the first page: the next list made of the same one */
-	uint64		retired;		/* next XID, in 64 bits, when nothing led here any more; or 0 */
+	uint64		stamp;			/* 0, or the next XID, in 64 bits, when nothing led here any more
+								 * or, if LEAVING, when such rows were in their new lists */
 	uint32		npages;			/* on the first page: of the list */
 	uint32		split_pages;	/* on the first page: not to be split before it has more */
 	uint16		nrows;
@@ -48,10 +51,16 @@ typedef VecxListPageData *VecxListPage;
 #define VECX_LIST_MOVED			0x02	/* rows of this page went to the lists at forward */
 #define VECX_LIST_LEFT			0x04	/* on the first page: those that are left are in no other
 										 * list for that */
+#define VECX_LIST_LEAVING		0x08	/* some rows of this page are LEAVING */
 
 StaticAssertDecl(sizeof(VecxListPageData) == 40, "on-disk size is frozen");
 
 #define VecxListPageHeader(page)	((VecxListPage) PageGetContents(page))
+#define VecxListIsRetired(header) \
+	((header)->stamp != 0 && !((header)->flags & VECX_LIST_LEAVING))
+#define VecxListIsLeft(header)		(((header)->flags & VECX_LIST_LEAVING) && \
+	GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64((header)->stamp)))
+#define VecxListStampNow()			U64FromFullTransactionId(ReadNextFullTransactionId())
 /* Its BEHIND pages, as far as there are rows, else InvalidBlockNumber. */
 #define VecxListPageBehind(page) \
 	((BlockNumber *) ((char *) PageGetContents(page) + MAXALIGN(sizeof(VecxListPageData))))
@@ -265,10 +274,15 @@ extern bool VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, f
 extern void VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts, int64 *within);
 
 /* list_insert.c */
+
+/* Centroids that a row may go to, when nearer ones do not take it. */
+#define VECX_NEAR_CENTROIDS	12
+
 extern void VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input,
 						   const VecxRowEntry *row);
 extern VecxId VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head);
-extern VecxOpened *VecxListNearest(VecxIndex *index, const float *x, int *count);
+extern VecxOpened *VecxListNearest(VecxIndex *index, const float *x, int width, int *count);
+extern bool VecxListAdd(VecxIndex *index, BlockNumber head, const VecxListItem *item, uint32 *npages);
 
 /* list_replica.c */
 extern double VecxListEntries(const VecxMetaPageData *meta);
@@ -315,6 +329,9 @@ extern void VecxListNote(VecxListNotes *notes, VecxIndex *index, VecxId centroid
 extern bool VecxListsWantVacuum(VecxIndex *index);
 extern void VecxListsVacuumed(VecxIndex *index);
 extern void VecxListTendNoted(VecxIndex *index, VecxListNotes *notes);
+
+/* list_reach.c */
+extern void VecxListsReach(VecxIndex *index, const VecxIdSet *dead);
 
 /* list_vacuum.c */
 extern bool VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callback,

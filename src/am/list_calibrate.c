@@ -422,7 +422,7 @@ VecxListSampleRows(VecxIndex *index, ItemPointerData *tids, int most)
 		row = VecxListRow(index->lists, page.data,
 						  (int) pg_prng_uint64_range(&pg_global_prng_state, 0, header->nrows - 1));
 		/* so that each row is as likely as any other */
-		if (row->flags & VECX_ROW_COPY)
+		if (!VecxRowIsOwn(row))
 			continue;
 		for (int i = 0; i < n && !known; i++)
 			known = ItemPointerEquals(&tids[i], &row->tid);

@@ -13,10 +13,6 @@
 
 #include "am/list.h"
 
-/* Centroids that a row may go to, when nearer ones do not take it. */
-#define NEAR_CENTROIDS	12
-
-
 /* The first page of a list, exclusively locked, if rows may be added; else
  * InvalidBuffer. */
 static Buffer
@@ -136,7 +132,7 @@ drop_page(VecxIndex *index, BlockNumber blkno)
 	VecxListSetRows(index->lists, change.page, 0);
 	header = VecxListPageHeader(change.page);
 	header->flags |= VECX_LIST_CLOSED;
-	header->retired = U64FromFullTransactionId(ReadNextFullTransactionId());
+	header->stamp = VecxListStampNow();
 	VecxPageCommit(&change);
 	VecxListDropBehind(index, buf, 0);
 	UnlockReleaseBuffer(buf);
@@ -158,8 +154,8 @@ set_next(VecxIndex *index, Buffer buf, BlockNumber next)
  * after the first leaves a page that nothing leads to; after the second, a
  * tail that is one page behind.
  */
-static bool
-append(VecxIndex *index, BlockNumber head, const VecxListItem *item, uint32 *npages)
+bool
+VecxListAdd(VecxIndex *index, BlockNumber head, const VecxListItem *item, uint32 *npages)
 {
 	Buffer		head_buf = lock_head(index, head);
 	BlockNumber last;
@@ -213,7 +209,7 @@ compare_near(const void *a, const void *b)
  * inner product the search is by that, but lists are made by L2 distance.
  */
 VecxOpened *
-VecxListNearest(VecxIndex *index, const float *x, int *count)
+VecxListNearest(VecxIndex *index, const float *x, int width, int *count)
 {
 	VecxProbe  *probe = VecxProbeMake(index, x);
 	VecxSearch *search = VecxSearchMake(index, CurrentMemoryContext, true);
@@ -222,7 +218,7 @@ VecxListNearest(VecxIndex *index, const float *x, int *count)
 	VecxOpened *opened;
 
 	VecxSearchStart(search, probe, 0, seeds, nseeds);
-	VecxSearchRun(search, NEAR_CENTROIDS);
+	VecxSearchRun(search, width);
 	VecxSearchRelease(search);
 	opened = VecxSearchOpened(search, count);
 	if (index->meta.metric == VECX_METRIC_IP)
@@ -260,7 +256,7 @@ add_to_list(VecxIndex *index, VecxListEncoder *encoder, const float *x, const Ve
 	vecx_code_decode(&index->coder, centroid->code, centre);
 	VecxListEncoderUse(encoder, centre);
 	VecxListEncode(encoder, x, NULL, item);
-	done = append(index, VecxListOfTid(&centroid->tids[0]), item, &npages);
+	done = VecxListAdd(index, VecxListOfTid(&centroid->tids[0]), item, &npages);
 	*too_long = done && npages > VecxListMostPages(index->lists);
 	return done;
 }
@@ -284,7 +280,7 @@ VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const Ve
 	/* VACUUM waits for those who may be about to add to a list it has closed */
 	LockPage(index->rel, VECX_META_BLKNO, ShareLock);
 	VecxIndexRefresh(index);
-	near = VecxListNearest(index, x, &nnear);
+	near = VecxListNearest(index, x, VECX_NEAR_CENTROIDS, &nnear);
 	for (at = 0; at < nnear; at++)
 		if (!near[at].dead && near[at].nrows > 0 &&
 			add_to_list(index, &encoder, x, &near[at], centre, item, &too_long[0]))

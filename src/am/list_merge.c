@@ -90,7 +90,7 @@ static int
 gather(VecxIndex *index, const VecxListRef *list, int64 rows, const float *centre, VecxListRef *group)
 {
 	int			nnear;
-	VecxOpened *near = VecxListNearest(index, centre, &nnear);
+	VecxOpened *near = VecxListNearest(index, centre, VECX_NEAR_CENTROIDS, &nnear);
 	int			entries = index->lists->list_entries;
 	int			n = 0;
 

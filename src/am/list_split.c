@@ -17,46 +17,19 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "am/list.h"
-#include "code/code_cluster.h"
+#include "am/list_split.h"
 
 /* Rows whose values decide about the new lists, at most. */
 #define MAX_SAMPLE		4096
 
+/* Another try is made if a part has less than one of so many of its share of the rows;
+ * none is split with less than the other, at last. */
+#define GOOD_PART		3
+#define LEAST_PART		32
+#define MOST_TRIES		8
+
 /* Lists that one is split into, at most. */
 #define MAX_PARTS		64
-
-/* One of the new lists. */
-typedef struct Part
-{
-	uint8	   *code;			/* of the centroid */
-	BlockNumber head;
-	int			nitems;
-	int			items_cap;
-	char	   *items;
-} Part;
-
-typedef struct Split
-{
-	VecxIndex  *index;
-	const VecxListRef *old;		/* the lists whose rows move */
-	int			nold;
-	int		   *end;			/* [nold]: rows up to the end of each */
-	BlockNumber forward;		/* where rows of one of them went before */
-	MemoryContext row_cxt;		/* of one row */
-	VecxExact  *exact;
-	VecxTrainEnv env;
-	int			nrows;			/* of the old lists */
-	Size		row_size;
-	VecxRowEntry *rows;
-	int		   *twin;			/* [nrows]: another entry of the row, or -1 */
-	bool	   *moved;			/* [nrows] */
-	int			nparts;
-	Part	   *parts;
-	VecxPoints	centres;		/* of the parts */
-	VecxListEncoder *encoders;
-	float	   *work;
-} Split;
 
 /* Changes the header of a list's first page; false if the list is closed. */
 static bool
@@ -99,9 +72,31 @@ is_due(VecxIndex *index, BlockNumber head)
 	return due;
 }
 
-/* Copies the row entries of a closed list; *cap is what there is room for. */
+/* Copies the row entries of a page; *cap is what there is room for. */
 static void
-read_list(Split *s, BlockNumber head, int *cap)
+read_entries(VecxListSplitState *s, Page page, int *cap)
+{
+	VecxListPage header = VecxListPageHeader(page);
+	bool		left = VecxListIsLeft(header);
+
+	while (s->nrows + header->nrows > *cap)
+	{
+		*cap *= 2;
+		s->rows = repalloc_huge(s->rows, s->row_size * *cap);
+		s->done = repalloc_huge(s->done, sizeof(bool) * *cap);
+	}
+	for (int i = 0; i < header->nrows; i++, s->nrows++)
+	{
+		VecxRowEntry *row = VecxListRow(s->index->lists, page, i);
+
+		memcpy(VecxRowAt(s->rows, s->row_size, s->nrows), row, s->row_size);
+		s->done[s->nrows] = left && (row->flags & VECX_ROW_LEAVING);
+	}
+}
+
+/* Copies the row entries of a closed list. */
+static void
+read_list(VecxListSplitState *s, BlockNumber head, int *cap)
 {
 	VecxIndex  *index = s->index;
 	BlockNumber blkno = head;
@@ -117,16 +112,7 @@ read_list(Split *s, BlockNumber head, int *cap)
 			VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
 		if (blkno == head && header->forward != InvalidBlockNumber)
 			s->forward = header->forward;
-		for (int i = 0; i < header->nrows; i++)
-		{
-			if (s->nrows == *cap)
-			{
-				*cap *= 2;
-				s->rows = repalloc_huge(s->rows, s->row_size * *cap);
-			}
-			memcpy(VecxRowAt(s->rows, s->row_size, s->nrows++), VecxListRow(index->lists, page, i),
-				   s->row_size);
-		}
+		read_entries(s, page, cap);
 		blkno = VecxPageGetOpaque(page)->next;
 		UnlockReleaseBuffer(buf);
 		CHECK_FOR_INTERRUPTS();
@@ -136,7 +122,7 @@ read_list(Split *s, BlockNumber head, int *cap)
 typedef struct Entry
 {
 	ItemPointerData tid;
-	bool		copy;
+	int			use;			/* of several entries of a row the one of the least goes on */
 	int			row;
 } Entry;
 
@@ -147,13 +133,20 @@ compare_entries(const void *a, const void *b)
 	const Entry *y = b;
 	int			order = ItemPointerCompare((ItemPointer) &x->tid, (ItemPointer) &y->tid);
 
-	return order != 0 ? order : (int) x->copy - (int) y->copy;
+	return order != 0 ? order : x->use - y->use;
 }
 
-/* A row that is in several of the lists goes on with one entry: the row's own, if that
+/* Scans may depend on an entry that is LEAVING, but not on a copy. */
+static int
+use_of(uint16 flags)
+{
+	return flags & VECX_ROW_COPY ? 2 : flags & VECX_ROW_LEAVING ? 1 : 0;
+}
+
+/* A row that has several entries in the lists goes on with one: the row's own, if that
  * is among them. */
 static void
-find_twins(Split *s)
+find_twins(VecxListSplitState *s)
 {
 	Entry	   *entries = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Entry) * Max(s->nrows, 1));
 
@@ -161,27 +154,31 @@ find_twins(Split *s)
 	{
 		const VecxRowEntry *row = VecxRowAt(s->rows, s->row_size, i);
 
-		entries[i] = (Entry) {row->tid, (row->flags & VECX_ROW_COPY) != 0, i};
+		entries[i] = (Entry) {row->tid, use_of(row->flags), i};
 		s->twin[i] = -1;
 	}
 	qsort(entries, s->nrows, sizeof(Entry), compare_entries);
-	for (int i = 1; i < s->nrows; i++)
-		if (ItemPointerEquals(&entries[i].tid, &entries[i - 1].tid))
+	for (int i = 0; i < s->nrows; i++)
+	{
+		s->tids[i] = entries[i].tid;
+		if (i > 0 && ItemPointerEquals(&entries[i].tid, &entries[i - 1].tid))
 		{
 			int			before = entries[i - 1].row;
 
 			s->twin[entries[i].row] = s->twin[before] >= 0 ? s->twin[before] : before;
 		}
+	}
 	pfree(entries);
 }
 
 /* Copies the row entries of the closed lists. */
 static void
-read_rows(Split *s)
+read_rows(VecxListSplitState *s)
 {
 	int			cap = 1024;
 
 	s->rows = palloc(s->row_size * cap);
+	s->done = palloc(sizeof(bool) * cap);
 	s->end = palloc(sizeof(int) * s->nold);
 	for (int i = 0; i < s->nold; i++)
 	{
@@ -191,12 +188,13 @@ read_rows(Split *s)
 	s->moved = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(bool) * Max(s->nrows, 1),
 										  MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	s->twin = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * Max(s->nrows, 1));
+	s->tids = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(ItemPointerData) * Max(s->nrows, 1));
 	find_twins(s);
 }
 
-/* The vector of a row, until row_cxt is reset; NULL if it cannot be read. */
-static const float *
-read_vector(Split *s, ItemPointer tid)
+/* The vector of a row, until the next is asked for; NULL if it cannot be read. */
+const float *
+VecxListSplitVector(VecxListSplitState *s, ItemPointer tid)
 {
 	MemoryContext old;
 	VecxInput	input;
@@ -217,18 +215,60 @@ read_vector(Split *s, ItemPointer tid)
 	return found ? input.vec : NULL;
 }
 
+/* Rows in the smallest of n clusters. */
+static uint32
+smallest(const uint32 *of, size_t count, uint32 n, uint32 *counts)
+{
+	uint32		least = (uint32) count;
+
+	memset(counts, 0, sizeof(uint32) * n);
+	for (size_t i = 0; i < count; i++)
+		counts[of[i]]++;
+	for (uint32 c = 0; c < n; c++)
+		least = Min(least, counts[c]);
+	return least;
+}
+
+/*
+ * Makes about k clusters, in some tries: k-means of few centres may end with one that has
+ * next to nothing, and single rows are nothing to take off a long list.  One cluster if
+ * there is nothing better.  Returns how many.
+ */
+static int
+cluster(VecxListSplitState *s, const VecxPoints *points, uint32 k, float *centres)
+{
+	uint32	   *of = palloc(sizeof(uint32) * Max(points->count, 1));
+	uint32	   *counts = palloc(sizeof(uint32) * k);
+	uint64		seed = s->index->meta.seed;
+	uint64		best_seed = seed;
+	uint32		best = 0;
+
+	for (int i = 0; i < MOST_TRIES && k > 1 && (uint64) best * k * GOOD_PART < points->count; i++)
+	{
+		uint32		n = vecx_kmeans(&s->env, points, k, seed + i, of, centres);
+		uint32		least = n < 2 ? 0 : smallest(of, points->count, n, counts);
+
+		if (least > best)
+		{
+			best = least;
+			best_seed = seed + i;
+		}
+	}
+	if ((uint64) best * k * LEAST_PART < points->count)
+		k = 1;
+	return (int) vecx_kmeans(&s->env, points, k, best_seed, of, centres);
+}
+
 /*
  * Decides about the new lists by a sample of the rows: about k.  False if there are
  * fewer rows, or fewer than least come of it, since rows are the same.
  */
 static bool
-find_parts(Split *s, uint32 k, int least)
+find_parts(VecxListSplitState *s, uint32 k, int least)
 {
 	VecxIndex  *index = s->index;
 	uint32		dim = index->meta.dim;
 	int			most = Min(MAX_SAMPLE, s->nrows);
-	float	   *centre = palloc(sizeof(float) * dim);
-	uint32	   *of = palloc(sizeof(uint32) * Max(most, 1));
 	float	   *centres;
 	VecxPoints	points;
 
@@ -239,89 +279,35 @@ find_parts(Split *s, uint32 k, int least)
 	for (int i = 0; i < most; i++)
 	{
 		int			row = (int) ((int64) s->nrows * i / most);
-		const float *x = read_vector(s, &VecxRowAt(s->rows, s->row_size, row)->tid);
+		const float *x = VecxListSplitVector(s, &VecxRowAt(s->rows, s->row_size, row)->tid);
 
-		if (x)
+		if (x && !s->done[row])
 			vecx_cluster_put(&points, points.count++, dim, NULL, x, s->work);
 	}
 	if (points.count < k)
 		return false;
-	s->nparts = (int) vecx_kmeans(&s->env, &points, k, index->meta.seed, of, centres);
+	s->nparts = cluster(s, &points, k, centres);
 	if (s->nparts < least)
 		return false;
-	s->parts = palloc0(sizeof(Part) * s->nparts);
-	s->encoders = palloc(sizeof(VecxListEncoder) * s->nparts);
-	vecx_cluster_alloc(&s->env, dim, s->nparts, &s->centres);
+	s->parts = palloc0(sizeof(VecxListPart) * s->nparts);
 	for (int p = 0; p < s->nparts; p++)
 	{
 		s->parts[p].code = palloc0(index->coder.nbytes);
 		vecx_code_encode(&index->coder, centres + p * points.nbytes, s->parts[p].code);
-		vecx_code_decode(&index->coder, s->parts[p].code, centre);
-		vecx_cluster_put(&s->centres, p, dim, NULL, centre, s->work);
-		VecxListEncoderInit(&s->encoders[p], index);
-		VecxListEncoderUse(&s->encoders[p], centre);
 	}
 	return true;
 }
 
-static VecxListItem *
-new_item(Split *s, Part *part)
-{
-	Size		bytes = s->index->lists->item_bytes;
-
-	if (part->nitems == part->items_cap)
-	{
-		part->items_cap = Max(part->items_cap * 2, 64);
-		part->items = part->items ?
-			repalloc_huge(part->items, bytes * part->items_cap) :
-			MemoryContextAllocHuge(CurrentMemoryContext, bytes * part->items_cap);
-	}
-	return (VecxListItem *) (part->items + bytes * part->nitems++);
-}
-
-/* Codes each row for the nearest of the new centroids. */
-static void
-assign_rows(Split *s)
-{
-	float	   *dist = palloc(sizeof(float) * s->nparts);
-	VecxPoints	point;
-
-	vecx_cluster_alloc(&s->env, s->index->meta.dim, 1, &point);
-	for (int i = 0; i < s->nrows; i++)
-	{
-		const float *x;
-		VecxListItem *item;
-		int			best = 0;
-
-		if (s->twin[i] >= 0)
-			continue;
-		x = read_vector(s, &VecxRowAt(s->rows, s->row_size, i)->tid);
-		if (!x)
-			continue;
-		vecx_cluster_put(&point, 0, s->index->meta.dim, NULL, x, s->work);
-		vecx_point_distances(VECX_METRIC_L2, VECX_POINT_L2SQ, &point, 0, 1, &s->centres, dist);
-		for (int p = 1; p < s->nparts; p++)
-			if (dist[p] < dist[best])
-				best = p;
-		item = new_item(s, &s->parts[best]);
-		memcpy(VecxListItemRow(item), VecxRowAt(s->rows, s->row_size, i), s->row_size);
-		VecxListEncode(&s->encoders[best], x, NULL, item);
-		s->moved[i] = true;
-	}
-	for (int i = 0; i < s->nrows; i++)
-		if (s->twin[i] >= 0)
-			s->moved[i] = s->moved[s->twin[i]];
-}
-
 /* Writes a page of a new list. */
 static void
-write_page(Split *s, const Part *part, const BlockNumber *blocks, int npages, int at, BlockNumber sibling)
+write_page(VecxListSplitState *s, const VecxListPart *part, const BlockNumber *blocks, int npages, int at, BlockNumber sibling)
 {
 	VecxIndex  *index = s->index;
 	const VecxLists *lists = index->lists;
 	int			first = at * lists->page_rows;
 	int			nrows = Max(Min(part->nitems - first, lists->page_rows), 0);
 	Buffer		buf = ReadBuffer(index->rel, blocks[at]);
+	bool		leaving = false;
 	VecxPageChange change;
 
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
@@ -329,8 +315,17 @@ write_page(Split *s, const Part *part, const BlockNumber *blocks, int npages, in
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
 	VecxListSetRows(lists, change.page, nrows);
 	for (int row = 0; row < nrows; row++)
-		VecxListPut(lists, change.page, row,
-					(VecxListItem *) (part->items + lists->item_bytes * (first + row)));
+	{
+		VecxListItem *item = (VecxListItem *) (part->items + lists->item_bytes * (first + row));
+
+		VecxListPut(lists, change.page, row, item);
+		leaving |= (VecxListItemRow(item)->flags & VECX_ROW_LEAVING) != 0;
+	}
+	if (leaving)
+	{
+		VecxListPageHeader(change.page)->flags |= VECX_LIST_LEAVING;
+		VecxListPageHeader(change.page)->stamp = VecxListStampNow();
+	}
 	if (at < npages - 1)
 		VecxPageGetOpaque(change.page)->next = blocks[at + 1];
 	if (at == 0)
@@ -348,7 +343,7 @@ write_page(Split *s, const Part *part, const BlockNumber *blocks, int npages, in
  * that each is written knowing the others; scans take no notice of empty pages.
  */
 static void
-write_part(Split *s, Part *part, BlockNumber sibling)
+write_part(VecxListSplitState *s, VecxListPart *part, BlockNumber sibling)
 {
 	VecxIndex  *index = s->index;
 	int			page_rows = index->lists->page_rows;
@@ -405,7 +400,7 @@ note_left(VecxIndex *index, BlockNumber head)
 /* Says on a page of the old list where its rows went, and removes those that were
  * copied.  Rows are in the order in which read_rows met them, from *at on. */
 static BlockNumber
-empty_page(Split *s, BlockNumber blkno, int *at)
+empty_page(VecxListSplitState *s, BlockNumber blkno, int *at)
 {
 	VecxIndex  *index = s->index;
 	Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_LIST);
@@ -437,7 +432,7 @@ count_closed(VecxMetaPageData *meta, void *arg)
  * old list went to before.
  */
 static void
-move_rows(Split *s)
+move_rows(VecxListSplitState *s)
 {
 	VecxIndex  *index = s->index;
 	BlockNumber sibling = s->forward;
@@ -452,6 +447,7 @@ move_rows(Split *s)
 		note_copied(index, s->old[i].head, s->parts[0].head);
 	for (int p = 0; p < s->nparts; p++)
 		VecxInsertCentroid(index, s->parts[p].code, s->parts[p].head);
+	VecxListMarkArrivals(s);
 	for (int i = 0; i < s->nold; i++)
 		for (BlockNumber blkno = s->old[i].head; blkno != InvalidBlockNumber;)
 		{
@@ -484,7 +480,7 @@ mark_dead(VecxIndex *index, VecxId id, BlockNumber head)
 }
 
 static void
-begin(Split *s, VecxIndex *index, Relation heap, const VecxListRef *old, int nold, bool in_vacuum)
+begin(VecxListSplitState *s, VecxIndex *index, Relation heap, const VecxListRef *old, int nold, bool in_vacuum)
 {
 	memset(s, 0, sizeof(*s));
 	s->index = index;
@@ -503,13 +499,15 @@ begin(Split *s, VecxIndex *index, Relation heap, const VecxListRef *old, int nol
 /* Moves the rows to about k new lists; false, and nothing has changed, if there are
  * not even least. */
 static bool
-regroup(Split *s, uint32 k, int least)
+regroup(VecxListSplitState *s, uint32 k, int least)
 {
 	int			first = 0;
 
 	if (!find_parts(s, k, least))
 		return false;
-	assign_rows(s);
+	VecxListFindNear(s);
+	VecxListAssignRows(s);
+	VecxListDrawIn(s);
 	VecxExactReset(s->exact);
 	move_rows(s);
 	for (int i = 0; i < s->nold; i++)
@@ -532,7 +530,7 @@ split(VecxIndex *index, Relation heap, const VecxListRef *list, bool in_vacuum)
 {
 	int			page_rows = index->lists->page_rows;
 	int			entries = index->lists->list_entries;
-	Split		s;
+	VecxListSplitState s;
 
 	begin(&s, index, heap, list, 1, in_vacuum);
 	if (s.nrows <= entries || !regroup(&s, (uint32) Min(Max(s.nrows / entries, 2), MAX_PARTS), 2))
@@ -581,7 +579,7 @@ VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	int			entries = index->lists->list_entries;
 	bool	   *closed = palloc(sizeof(bool) * n);
-	Split		s;
+	VecxListSplitState s;
 
 	for (int i = 0; i < n; i++)
 		closed[i] = edit_head(index, lists[i].head, true, 0);

@@ -14,6 +14,20 @@
 
 #include "am/list.h"
 
+/* Says of a locked page that no row of it is LEAVING any more. */
+static void
+forget_leaving(VecxIndex *index, Buffer buf)
+{
+	VecxPageChange change;
+	VecxListPage header;
+
+	VecxPageBegin(&change, index->rel, buf, index->mode, false);
+	header = VecxListPageHeader(change.page);
+	header->flags &= ~VECX_LIST_LEAVING;
+	header->stamp = 0;
+	VecxPageCommit(&change);
+}
+
 /*
  * VACUUM of one page, which is exclusively locked.  True if it was of a list that
  * is gone and is free now: the caller tells the free space map.
@@ -25,34 +39,38 @@ VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callbac
 	Page		page = BufferGetPage(buf);
 	VecxListPage header = VecxListGetPage(index, page, BufferGetBlockNumber(buf));
 	int			nrows = header->nrows;
+	bool		left;
 	bool	   *dead;
 	int			ndead = 0;
 	int			nlive = 0;
 	int			nremoved = 0;
 
-	if (header->retired != 0)
+	if (VecxListIsRetired(header))
 	{
-		if (!GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(header->retired)))
+		if (!GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(header->stamp)))
 			return false;
 		VecxListFreePage(index, buf);
 		return true;
 	}
-	if (nrows == 0)
+	left = VecxListIsLeft(header);
+	if (nrows == 0 && !left)
 		return false;
 	dead = palloc(sizeof(bool) * nrows);
 	for (int i = 0; i < nrows; i++)
 	{
 		VecxRowEntry *row = VecxListRow(index->lists, page, i);
 
-		dead[i] = callback(&row->tid, arg);
+		dead[i] = callback(&row->tid, arg) || (left && (row->flags & VECX_ROW_LEAVING));
 		ndead += dead[i];
-		if (row->flags & VECX_ROW_COPY)
+		if (!VecxRowIsOwn(row))
 			continue;
 		nlive += !dead[i];
 		nremoved += dead[i];
 	}
 	if (ndead > 0)
 		VecxListRemove(index, buf, dead);
+	if (left)
+		forget_leaving(index, buf);
 	*live += nlive;
 	*removed += nremoved;
 	pfree(dead);
@@ -163,7 +181,7 @@ VecxListTend(VecxIndex *index, BlockNumber head, VecxListState *state)
 void
 VecxListRetire(VecxIndex *index, BlockNumber head)
 {
-	uint64		now = U64FromFullTransactionId(ReadNextFullTransactionId());
+	uint64		now = VecxListStampNow();
 	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
 	BlockNumber blkno = head;
 
@@ -185,7 +203,9 @@ VecxListRetire(VecxIndex *index, BlockNumber head)
 			VecxPageChange change;
 
 			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			VecxListPageHeader(change.page)->retired = now;
+			header = VecxListPageHeader(change.page);
+			header->flags &= ~VECX_LIST_LEAVING;
+			header->stamp = now;
 			blkno = VecxPageGetOpaque(change.page)->next;
 			VecxPageCommit(&change);
 		}

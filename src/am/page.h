@@ -76,8 +76,13 @@ typedef struct VecxRowEntry
 
 /* In a record or segment: the row is dead to everybody, as a scan found. */
 #define VECX_ROW_KILLED			4
-/* In a list: the row is in another one, without this flag. */
-#define VECX_ROW_COPY			8
+/* In a list: the row came from another one, which may have it, too, after a crash. */
+#define VECX_ROW_ARRIVED		8
+/* In a list: the row is in another one, with neither of these flags; it went there, and
+ * this entry is for scans that were under way. */
+#define VECX_ROW_COPY			16
+#define VECX_ROW_LEAVING		32
+#define VecxRowIsOwn(row)		(((row)->flags & (VECX_ROW_COPY | VECX_ROW_LEAVING)) == 0)
 /* Never on a page: a condition has to be tested on the row itself. */
 #define VECX_ROW_RECHECK		0x8000
 

@@ -344,6 +344,8 @@ VecxVacuumDead(VecxVacuum *v)
 	repair_links(v);
 	move_entry(v);
 	relink(v);
+	if (index->lists)
+		VecxListsReach(index, &v->dead);
 	if (index->meta.tree_root != InvalidBlockNumber && !index->lists)
 		VecxTreeRemoveDead(index, &v->dead);
 	free_dead(v);

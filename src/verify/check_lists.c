@@ -105,15 +105,19 @@ VecxListCheckPage(VecxListCheck *c, BlockNumber blkno, Page page)
 				   "a page's free space is not where it should be", "nrows=%u pd_lower=%u",
 				   header->nrows, ((PageHeader) page)->pd_lower);
 	if (header->head == VECX_META_BLKNO || header->head >= c->nblocks ||
-		(header->flags & ~(VECX_LIST_CLOSED | VECX_LIST_MOVED | VECX_LIST_LEFT)) != 0 ||
-		(header->retired != 0 && header->nrows > 0))
+		(header->flags & ~(VECX_LIST_CLOSED | VECX_LIST_MOVED | VECX_LIST_LEFT | VECX_LIST_LEAVING)) != 0 ||
+		(VecxListIsRetired(header) && header->nrows > 0) ||
+		((header->flags & VECX_LIST_LEAVING) && header->stamp == 0))
 		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a page of a list has a header that cannot be",
-				   "head=%u flags=%u nrows=%u retired=" UINT64_FORMAT,
-				   header->head, header->flags, header->nrows, header->retired);
+				   "head=%u flags=%u nrows=%u stamp=" UINT64_FORMAT,
+				   header->head, header->flags, header->nrows, header->stamp);
 	for (int row = 0; row < header->nrows; row++)
 	{
 		VecxListGet(lists, page, row, c->item);
 		check_item(c, blkno, row);
+		if ((VecxListItemRow(c->item)->flags & VECX_ROW_LEAVING) && !(header->flags & VECX_LIST_LEAVING))
+			VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a row that leaves is on a page without such rows",
+					   "row=%d", row);
 	}
 	for (int place = 0; place < lists->behind_pages; place++)
 		check_behind_rows(c, blkno, page, place);
@@ -203,7 +207,7 @@ VecxListCheckList(VecxListCheck *c, BlockNumber centroid, OffsetNumber off, Bloc
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buf);
 		header = VecxListGetPage(c->index, page, blkno);
-		if (!header || header->head != head || header->retired != 0)
+		if (!header || header->head != head || VecxListIsRetired(header))
 			VecxDamage(rel, centroid, off, "a page is of another list than its chain says",
 					   "head=%u page=%u", head, blkno);
 		if (blkno == head)

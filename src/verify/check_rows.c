@@ -97,10 +97,17 @@ VecxRowCheckMake(VecxTarget *target, VecxIndex *index)
 	return rows;
 }
 
+/* Flags that entries in lists have. */
+static inline bool
+is_of_list(uint16 why)
+{
+	return why == VECX_ROW_ARRIVED || why == VECX_ROW_COPY || why == VECX_ROW_LEAVING;
+}
+
 static inline bool
 is_of_vertex(uint16 why)
 {
-	return why == 0 || why == VECX_ROW_KILLED || why == VECX_ROW_COPY;
+	return why == 0 || why == VECX_ROW_KILLED || is_of_list(why);
 }
 
 /* Puts a row to be sorted. */
@@ -137,7 +144,7 @@ VecxRowCheckAdd(VecxRowCheck *rows, VecxId id, uint32 hash, BlockNumber blkno,
 			heap_offset < FirstOffsetNumber || heap_offset > MaxHeapTuplesPerPage)
 			VecxDamage(rel, blkno, off, "a row lies beyond the table",
 					   "row=%d tid=(%u,%u)", i, heap_block, heap_offset);
-		if (id != VECX_INVALID_ID ? !is_of_vertex(why) || (why == VECX_ROW_COPY && !rows->index->lists) :
+		if (id != VECX_INVALID_ID ? !is_of_vertex(why) || (is_of_list(why) && !rows->index->lists) :
 			(why != VECX_ROW_UNSCORABLE && why != VECX_ROW_NULL))
 			VecxDamage(rel, blkno, off, "a row has flags that do not exist",
 					   "row=%d tid=(%u,%u) flags=%u", i, heap_block, heap_offset, why);
@@ -193,9 +200,9 @@ advance(VecxRowCheck *rows)
 	rows->next.why = pg_ntoh16(key.why);
 	rows->next.id = pg_ntoh32(key.id);
 	rows->next.hash = pg_ntoh32(key.hash);
-	/* copies come last */
-	if (had_last && ItemPointerEquals(&last.tid, &rows->next.tid) &&
-		rows->next.why != VECX_ROW_COPY && !is_left_behind(rows, &last) && !is_left_behind(rows, &rows->next))
+	/* those come last */
+	if (had_last && ItemPointerEquals(&last.tid, &rows->next.tid) && !is_of_list(rows->next.why) &&
+		!is_left_behind(rows, &last) && !is_left_behind(rows, &rows->next))
 		VecxDamage(rows->index->rel, row_block(&rows->next), row_offset(&rows->next),
 				   "a row is in it twice", "tid=(%u,%u) other block=%u offset=%u",
 				   ItemPointerGetBlockNumber(&last.tid), ItemPointerGetOffsetNumber(&last.tid),
@@ -330,10 +337,10 @@ check_row(VecxRowCheck *rows, ItemPointer tid, const Datum *values, const bool *
 		VecxDamage(rel, row_block(row), row_offset(row),
 				   "a row that can be seen is marked dead", "tid=(%u,%u)",
 				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
-	if (row->why == VECX_ROW_COPY)
+	if (row->why == VECX_ROW_COPY || row->why == VECX_ROW_LEAVING)
 		VecxDamage(rel, row_block(row), row_offset(row), "of a row only copies are in it",
 				   "tid=(%u,%u)", ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
-	if (row->why != expected)
+	if (row->why != expected && !(row->why == VECX_ROW_ARRIVED && expected == 0))
 		VecxDamage(rel, row_block(row), row_offset(row),
 				   "a row is not where rows with such a vector are", "tid=(%u,%u) found=%u expected=%u",
 				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),

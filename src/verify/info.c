@@ -172,7 +172,7 @@ count_list_page(Info *info, BlockNumber blkno, Page page)
 	int64		copies = 0;
 
 	for (int i = 0; i < header->nrows; i++)
-		copies += (VecxListRow(info->index->lists, page, i)->flags & VECX_ROW_COPY) != 0;
+		copies += !VecxRowIsOwn(VecxListRow(info->index->lists, page, i));
 	info->rows += header->nrows - copies;
 	if (info->usage)
 		count_codes(info, page, header->nrows);
@@ -185,7 +185,7 @@ count_list_page(Info *info, BlockNumber blkno, Page page)
 		info->rows_of[header->head] += header->nrows;
 		info->list_squares += (before + header->nrows) * (before + header->nrows) - before * before;
 	}
-	if (header->head != blkno || header->retired != 0)
+	if (header->head != blkno || VecxListIsRetired(header))
 		return;
 	info->lists++;
 	info->closed_lists += (header->flags & VECX_LIST_CLOSED) != 0;

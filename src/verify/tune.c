@@ -67,7 +67,7 @@ note_rows(VecxTune *t, BlockNumber blkno, Page page)
 {
 	VecxListPage header = VecxListGetPage(t->index, page, blkno);
 
-	if (header->retired != 0)
+	if (VecxListIsRetired(header))
 		return;
 	for (int i = 0; i < header->nrows; i++)
 	{

@@ -1,0 +1,72 @@
+/*
+ * list_split.h
+ *    What list_split.c, which makes new lists of the rows of others, shares with
+ *    list_reassign.c, which says for each row where it goes.
+ */
+#ifndef VECX_LIST_SPLIT_H
+#define VECX_LIST_SPLIT_H
+
+#include "am/list.h"
+#include "code/code_cluster.h"
+
+/* One of the new lists. */
+typedef struct VecxListPart
+{
+	uint8	   *code;			/* of the centroid */
+	BlockNumber head;
+	int			nitems;
+	int			items_cap;
+	char	   *items;
+} VecxListPart;
+
+/* A row of a list near by that goes to a new one as well. */
+typedef struct VecxListArrival
+{
+	BlockNumber blkno;
+	int			place;			/* on that page */
+	ItemPointerData tid;
+} VecxListArrival;
+
+typedef struct VecxListSplitState
+{
+	VecxIndex  *index;
+	const VecxListRef *old;		/* the lists whose rows move */
+	int			nold;
+	int		   *end;			/* [nold]: rows up to the end of each */
+	BlockNumber forward;		/* where rows of one of them went before */
+	MemoryContext row_cxt;		/* of one row */
+	VecxExact  *exact;
+	VecxTrainEnv env;
+	int			nrows;			/* of the old lists */
+	Size		row_size;
+	VecxRowEntry *rows;
+	ItemPointerData *tids;		/* [nrows], sorted */
+	int		   *twin;			/* [nrows]: another entry of the row, or -1 */
+	bool	   *done;			/* [nrows]: left, and no scan needs it here */
+	bool	   *moved;			/* [nrows] */
+	int			nparts;
+	VecxListPart *parts;
+	int			nnear;
+	VecxOpened *near;			/* other lists near by */
+	VecxPoints	centres;		/* of the parts, then of those */
+	float	   *decoded;		/* the same, [dim] each */
+	VecxListEncoder *encoders;	/* of the parts */
+	VecxListEncoder near_encoder;
+	float	   *dist;			/* of a row to each */
+	float	   *work;
+	VecxPoints	point;			/* of a row */
+	int			narrivals;
+	int			arrivals_cap;
+	VecxListArrival *arrivals;	/* by pages */
+} VecxListSplitState;
+
+/* list_split.c */
+extern const float *VecxListSplitVector(VecxListSplitState *s, ItemPointer tid);
+
+/* list_reassign.c */
+extern void VecxListFindNear(VecxListSplitState *s);
+extern void VecxListAssignRows(VecxListSplitState *s);
+extern void VecxListDrawIn(VecxListSplitState *s);
+extern void VecxListMarkArrivals(VecxListSplitState *s);
+
+#endif							/* VECX_LIST_SPLIT_H */
