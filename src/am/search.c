@@ -361,6 +361,20 @@ VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds
 	return nseeds;
 }
 
+/* Puts back what was opened before and taken aside. */
+static void
+put_back(VecxSearch *search, VecxOpened *opened, int n)
+{
+	if (search->nopened + n > search->opened_cap)
+	{
+		search->opened_cap = search->nopened + n;
+		search->opened = repalloc_huge(search->opened, sizeof(VecxOpened) * search->opened_cap);
+	}
+	memcpy(search->opened + search->nopened, opened, sizeof(VecxOpened) * n);
+	search->nopened += n;
+	pfree(opened);
+}
+
 /*
  * Notes all records of level 0 that the search has not opened, but no more than about
  * most of them, the nearest; these count as opened then.  True if there are others
@@ -370,6 +384,12 @@ bool
 VecxSearchSweepAll(VecxSearch *search, int most)
 {
 	bool		more = false;
+	int			nbefore = search->nopened;
+	VecxOpened *before = MemoryContextAllocHuge(search->cxt, sizeof(VecxOpened) * Max(nbefore, 1));
+
+	/* no page will show these again: they are not among those that may be left */
+	memcpy(before, search->opened, sizeof(VecxOpened) * nbefore);
+	search->nopened = 0;
 
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < search->nblocks; blkno++)
 	{
@@ -386,5 +406,6 @@ VecxSearchSweepAll(VecxSearch *search, int most)
 	}
 	for (int i = 0; i < search->nopened && more; i++)
 		VecxIdSetAdd(&search->visited, search->opened[i].id);
+	put_back(search, before, nbefore);
 	return more;
 }

@@ -122,7 +122,7 @@ my @cases = (
 	[ 'current model', qr/current model does not exist/, sub { meta_put('current_model', 7) } ],
 	[ 'model elsewhere', $damaged, sub { meta_put('model_first', (pages('vertex'))[0]) } ],
 	[ 'model bytes', $damaged, sub { my $at = (pages('model'))[0] * $page_size + 2000; put($at, 'C', get($at, 'C') ^ 4) } ],
-	[ 'centre of codes without', qr/the centre of the codes cannot be there/, sub { meta_put('centre', 1) } ],
+	[ 'centre of codes without', qr/the centre of the codes (cannot be there|is not finite)/, sub { meta_put('centre', 1) } ],
 	[ 'centre elsewhere', $damaged, sub { meta_put('centre', (pages('vertex'))[0]) } ],
 	[ 'tail of upper pages', qr/page for new items does not exist/, sub { meta_put('upper_tail', 1000000) } ],
 
