@@ -49,9 +49,9 @@ SELECT * FROM compare('SELECT id FROM changing WHERE word % 997 = 0 AND v IS NOT
 SELECT * FROM compare('SELECT id FROM changing WHERE word % 997 = 0 AND v IS NOT NULL ORDER BY v <-> spread(1) LIMIT 4 OFFSET 3');
 SELECT * FROM compare('SELECT id FROM changing WHERE word % 997 = 0 AND v IS NOT NULL AND word NOT IN (SELECT 997 + relnatts * 0 FROM pg_class)
 	ORDER BY v <-> spread(1) LIMIT 100');
-SELECT * FROM compare('SELECT n.id FROM generate_series(1, 5) i, LATERAL (SELECT id FROM changing WHERE word % 997 = i ORDER BY v <-> spread(i) LIMIT 3) n');
+SELECT * FROM compare('SELECT n.id FROM generate_series(1, 5) i, LATERAL (SELECT id FROM changing WHERE word % 997 = i ORDER BY v <-> spread(i) LIMIT 15) n');
 SELECT * FROM compare('SELECT n.id FROM (VALUES (3), (997), (2), (991)) i (i), LATERAL (SELECT id FROM changing WHERE word % i = 0 AND v IS NOT NULL
-	ORDER BY v <-> spread(i) LIMIT 3) n');
+	ORDER BY v <-> spread(i) LIMIT 15) n');
 BEGIN;
 SET LOCAL enable_seqscan = off;
 SELECT count(*) FROM (SELECT id FROM changing WHERE word % 997 = 0 ORDER BY v <-> spread(1) LIMIT 5 FOR UPDATE) s;
@@ -69,11 +69,21 @@ SET vecx.max_scan_tuples = 1000000;
 SELECT by_table FROM compare('SELECT id FROM changing WHERE word % 997 = 0 ORDER BY v <-> spread(1) LIMIT 5');
 RESET vecx.max_scan_tuples;
 SELECT by_table FROM compare('SELECT id FROM changing WHERE word % 997 = 0 AND random() >= 0 ORDER BY v <-> spread(1) LIMIT 5');
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*) FROM (SELECT id FROM changing WHERE (SELECT random() + changing.id * 0) < 0.005 ORDER BY v <-> spread(1) LIMIT 10) s;
+SELECT by_table FROM vecx_last_scan();
+RESET enable_seqscan;
+RESET enable_sort;
 
 -- a partial index has not all rows that meet the rest of the conditions
 DROP INDEX changing_v;
 CREATE INDEX changing_part ON changing USING vecx (v) WHERE word > 9000;
 SELECT * FROM compare('SELECT id FROM changing WHERE word % 997 = 0 AND word > 9000 AND v IS NOT NULL ORDER BY v <-> spread(1) LIMIT 100');
+DROP INDEX changing_part;
+-- nor may its rows meet conditions that the predicate keeps them from
+CREATE INDEX changing_part ON changing USING vecx (v) WHERE kind <> 0;
+SELECT * FROM compare('SELECT id FROM changing WHERE kind <> 0 AND 4 / kind + id = 3005 ORDER BY v <-> spread(1) LIMIT 5');
 DROP INDEX changing_part;
 
 -- what row security hides stays hidden

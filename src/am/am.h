@@ -508,6 +508,7 @@ extern void VecxCalibrateIfChanged(VecxIndex *index);
 /* limit.c: how many rows the plan wants of a scan */
 extern void vecxLimitInit(void);
 extern int64 VecxLimitRows(const LimitState *limit);
+extern bool VecxMeetsAgain(List *conditions);	/* scan_table.c */
 extern IndexScanDesc VecxNodeScan(IndexScanState *node);
 
 /* link.c */

@@ -362,7 +362,7 @@ may_change(PlannerInfo *root, const IndexPath *path)
 
 	if (root->limit_tuples <= 0 || vecx_scan_order != VECX_SCAN_RELAXED || vecx_max_scan_tuples > 0 ||
 		path->indexorderbys == NIL || !bms_equal(rel->relids, root->all_baserels) ||
-		list_length(root->query_pathkeys) != 1)
+		list_length(root->query_pathkeys) != 1 || !VecxMeetsAgain(extract_actual_clauses(rel->baserestrictinfo, false)))
 		return false;
 	foreach(lc, rel->baserestrictinfo)
 		if (!is_redundant_with_indexclauses(lfirst(lc), path->indexclauses) &&

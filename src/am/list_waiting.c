@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 
 #include "am/heap.h"
@@ -101,7 +102,7 @@ bound_of(const VecxWaiting *w, int m)
 	int			n = Min(w->nfar, REFILL_SAMPLE);
 
 	for (int i = 0; i < n; i++)
-		sample[i] = w->far[(Size) w->nfar * i / n].lower;
+		sample[i] = w->far[pg_prng_uint64_range(&pg_global_prng_state, 0, w->nfar - 1)].lower;
 	qsort(sample, n, sizeof(float), compare_floats);
 	return sample[Min((Size) m * n / w->nfar, n - 1)];
 }

@@ -16,6 +16,8 @@
 #define PROBE_HOPS	32
 /* Growth of the share after which it is chosen anew. */
 #define SHARE_GROWTH	1.2
+/* Pages for each vertex that a search looks for, that it may read when no link leads on. */
+#define SWEEP_PAGES	16
 
 /*
  * How far rounding alone takes the operator's cosine distance from the rank
@@ -136,15 +138,20 @@ search_batch(VecxScan *so)
 											Max(VecxWidestBatch(), so->width)));
 }
 
-/* Whether the first batch is smaller than it should be because no link leads on: what
- * else there is may be nearer. */
+/*
+ * Whether the first batch is smaller than it should be because no link leads on, though
+ * there is more: it may be nearer.  The index may be far longer than its rows need, where
+ * most are gone, so that reading it must not cost many times what the search did.
+ */
 static bool
 ended_early(VecxScan *so)
 {
+	double		rows = so->index->rel->rd_rel->reltuples;
 	int			n;
 
 	(void) VecxSearchOpened(so->search, &n);
-	return so->counts.batches == 1 && !VecxSearchHasMore(so->search) && n < so->width;
+	return so->counts.batches == 1 && !VecxSearchHasMore(so->search) && n < so->width &&
+		(rows < 0 || rows > n) && RelationGetNumberOfBlocks(so->index->rel) <= (double) so->width * SWEEP_PAGES;
 }
 
 /*

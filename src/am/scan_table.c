@@ -20,6 +20,8 @@
 #include "catalog/pg_am.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 
@@ -29,15 +31,27 @@
  * that are opened in that time. */
 #define RECORDS_PER_TEST	0.1
 #define RECORDS_PER_FETCH	1.5
+/* To read a page of the table; and how many operators of conditions take as long as a record. */
+#define RECORDS_PER_PAGE	0.5
+#define OPERATORS_PER_RECORD	30.0
 
 /* What the node above tests, and the rows that it was given. */
 struct VecxConditions
 {
 	IndexScanState *node;
+	double		records_per_test;
 	ItemPointerData *given;
 	int64		ngiven;
 	int64		cap;
 };
+
+/* Whether a row that meets conditions once meets them again, as it must: it is tested in
+ * the table and by the node.  What a subquery comes to is not looked into. */
+bool
+VecxMeetsAgain(List *conditions)
+{
+	return !contain_volatile_functions((Node *) conditions) && !contain_subplans((Node *) conditions);
+}
 
 /*
  * Tells the scan of the node that it belongs to.  The limit above counts the rows that
@@ -51,7 +65,7 @@ VecxScanSetNode(IndexScanDesc scan, IndexScanState *node)
 
 	if (plan->scan.plan.qual == NIL || so->strict || so->most_tuples < PG_INT64_MAX ||
 		node->ss.ss_currentRelation->rd_rel->relam != HEAP_TABLE_AM_OID ||
-		contain_volatile_functions((Node *) plan->scan.plan.qual))
+		!VecxMeetsAgain(plan->scan.plan.qual))
 		return;
 	so->node = node;
 }
@@ -60,11 +74,16 @@ VecxScanSetNode(IndexScanDesc scan, IndexScanState *node)
 void
 VecxConditionsStart(IndexScanDesc scan, VecxScan *so)
 {
+	QualCost	test;
+
 	if (!so->node || VecxLimitRows(so->limit) <= 0 || scan->numberOfOrderBys == 0 ||
 		so->index->lists || so->tids || so->nan_first)
 		return;
 	so->conditions = palloc0(sizeof(VecxConditions));
 	so->conditions->node = so->node;
+	cost_qual_eval(&test, so->node->ss.ps.plan->qual, NULL);
+	so->conditions->records_per_test = RECORDS_PER_TEST +
+		test.per_tuple / (OPERATORS_PER_RECORD * cpu_operator_cost);
 	so->conditions->cap = 256;
 	so->conditions->given = palloc(sizeof(ItemPointerData) * so->conditions->cap);
 }
@@ -96,21 +115,24 @@ static bool
 table_is_cheaper(IndexScanDesc scan, VecxScan *so)
 {
 	double		tuples = so->index->rel->rd_rel->reltuples;
+	double		rows = scan->heapRelation->rd_rel->reltuples;
 	int64		wanted = VecxLimitRows(so->limit);
 	double		passing;
 	double		per_row;
 	double		matching;
 
-	if (tuples <= 0 || wanted <= 0 || wanted <= so->limit->position)
+	if (tuples <= 0 || rows <= 0 || wanted <= 0 || wanted <= so->limit->position)
 		return false;
 	VecxSearchCount(so->search, &so->counts);
 	passing = (double) (so->limit->position + 1) / (double) (so->given + 1);
 	per_row = ((double) so->counts.records + (double) so->counts.heap_fetches * VecxScanRecordsPerLookup(so)) /
-		(double) so->given + RECORDS_PER_FETCH;
+		(double) so->given + RECORDS_PER_FETCH + so->conditions->records_per_test;
 	matching = tuples * passing;
 	if (so->counts.tested > 0)
 		matching *= (double) so->counts.matching / (double) so->counts.tested;
-	return tuples * RECORDS_PER_TEST + matching * VecxScanRecordsPerLookup(so) <
+	return rows * so->conditions->records_per_test +
+		RelationGetNumberOfBlocks(scan->heapRelation) * RECORDS_PER_PAGE +
+		matching * VecxScanRecordsPerLookup(so) <
 		(double) (wanted - so->limit->position) / passing * per_row;
 }
 
@@ -149,7 +171,11 @@ was_given(const VecxConditions *conditions, const ItemPointerData *tid)
 				   compare_tids) != NULL;
 }
 
-/* Reads the table for the rows that meet the node's conditions and were not given to it. */
+/*
+ * Reads the table for the rows that meet the node's conditions and were not given to it; NULL
+ * if they are too many.  A partial index's predicate comes first: the node may lack what it
+ * implies, be it what hides rows from the functions in other conditions.
+ */
 static TIDBitmap *
 read_table(IndexScanDesc scan, VecxConditions *conditions)
 {
@@ -160,25 +186,37 @@ read_table(IndexScanDesc scan, VecxConditions *conditions)
 	TableScanDesc table = table_beginscan(scan->heapRelation, scan->xs_snapshot, 0, NULL);
 	OffsetNumber roots[MaxHeapTuplesPerPage];
 	BlockNumber roots_of = InvalidBlockNumber;
+	ExprState  *predicate = ExecInitQual(RelationGetIndexPredicate(scan->indexRelation), NULL);
+	int64		found = 0;
 
 	qsort(conditions->given, conditions->ngiven, sizeof(ItemPointerData), compare_tids);
 	econtext->ecxt_scantuple = slot;
-	while (table_scan_getnextslot(table, ForwardScanDirection, slot))
+	while (found <= VecxSetRowsMost() && table_scan_getnextslot(table, ForwardScanDirection, slot))
 	{
 		ItemPointerData tid;
 
 		CHECK_FOR_INTERRUPTS();
 		ResetExprContext(econtext);
-		if (!ExecQual(node->indexqualorig, econtext) || !ExecQual(node->ss.ps.qual, econtext))
+		if (!ExecQual(predicate, econtext) || !ExecQual(node->indexqualorig, econtext))
 			continue;
+		if (!ExecQual(node->ss.ps.qual, econtext))
+		{
+			InstrCountFiltered1(node, 1);
+			continue;
+		}
 		find_root(slot, roots, &roots_of, &tid);
-		if (!was_given(conditions, &tid))
-			tbm_add_tuples(bitmap, &tid, 1, false);
+		if (was_given(conditions, &tid))
+			continue;
+		tbm_add_tuples(bitmap, &tid, 1, false);
+		found++;
 	}
 	table_endscan(table);
 	ExecDropSingleTupleTableSlot(slot);
 	FreeExprContext(econtext, true);
-	return bitmap;
+	if (found <= VecxSetRowsMost())
+		return bitmap;
+	tbm_free(bitmap);
+	return NULL;
 }
 
 /*
@@ -199,12 +237,15 @@ VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so)
 	VecxSearchRelease(so->search);
 	so->conditions = NULL;
 	bitmap = read_table(scan, conditions);
+	pfree(conditions->given);
+	if (!bitmap)
+		return false;
 	set = VecxTidSetMake(bitmap, RelationGetNumberOfBlocks(scan->heapRelation), so->cxt);
 	tbm_free(bitmap);
-	pfree(conditions->given);
-	if (VecxTidSetLossyPages(set) > 0 || VecxTidSetCount(set) > VecxSetRowsMost())
+	if (VecxTidSetLossyPages(set) > 0)
 		return false;
 	so->tids = set;
+	so->has_current = false;
 	so->tids_of_table = so->counts.by_table = true;
 	so->phase = VECX_PHASE_SET;
 	return true;

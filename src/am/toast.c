@@ -11,8 +11,8 @@
  * everything is.
  *
  * What is found is what the index would have led to: an id is not given away again
- * while a tuple with it is in the index, and one that never came there is of an aborted
- * transaction, which the visibility check passes over.
+ * while a tuple with it is in the index.  One that never came there is of a transaction
+ * that failed, so that only tuples of others are taken.
  */
 #include "postgres.h"
 
@@ -20,6 +20,8 @@
 #include "access/heapam.h"
 #include "access/heaptoast.h"
 #include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "compat.h"
 #include "storage/bufmgr.h"
@@ -87,6 +89,17 @@ take_chunk(Reading *reading, const struct varlena *data)
 	return true;
 }
 
+/* Whether the transaction that inserted a tuple has not failed: what a snapshot for TOAST
+ * sees may be of one that did, if nobody has noted it yet. */
+static bool
+is_sound(HeapTupleHeader tuple)
+{
+	TransactionId xmin = HeapTupleHeaderGetXmin(tuple);
+
+	return HeapTupleHeaderXminCommitted(tuple) || TransactionIdIsCurrentTransactionId(xmin) ||
+		TransactionIdDidCommit(xmin);
+}
+
 /* The tuples lie far from each other: their cache lines are fetched side by side. */
 static void
 prefetch_tuples(Page page, OffsetNumber max)
@@ -135,7 +148,7 @@ read_page(VecxToast *toast, BlockNumber blkno, Reading *reading, Oid *first, Oid
 		*last = Max(*last, id);
 		if (id == reading->id &&
 			DatumGetInt32(fastgetattr(&tuple, 2, desc, &isnull)) == reading->seq &&
-			HeapTupleSatisfiesVisibility(&tuple, &toast->snapshot, buf) &&
+			HeapTupleSatisfiesVisibility(&tuple, &toast->snapshot, buf) && is_sound(tuple.t_data) &&
 			!take_chunk(reading, (struct varlena *)
 						DatumGetPointer(fastgetattr(&tuple, 3, desc, &isnull))))
 			break;
@@ -249,9 +262,8 @@ read_value(VecxToast *toast, Reading *reading)
 		map->failures = Max(map->failures - 1, 0);
 		return true;
 	}
-	if (toast->nblocks != RelationGetNumberOfBlocks(toast->rel))
-		toast->nblocks = RelationGetNumberOfBlocks(toast->rel);	/* it may be behind */
-	else if (++map->failures == MOST_FAILURES)
+	toast->nblocks = RelationGetNumberOfBlocks(toast->rel);	/* the next may be behind */
+	if (++map->failures == MOST_FAILURES)
 	{
 		map->failures = 0;
 		map->resting = REST;

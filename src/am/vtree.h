@@ -172,6 +172,7 @@ typedef struct VecxTreeNeed
 {
 	const VecxFilterNeed *need;
 	double		count;			/* of entries */
+	bool		exact;			/* it was counted, not estimated */
 	double		share;			/* of all that have entries */
 	bool		narrows;		/* read as well, for what the first need finds */
 } VecxTreeNeed;

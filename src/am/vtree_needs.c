@@ -14,6 +14,8 @@
 
 /* Pages that may be read to find out that there is little to read. */
 #define PAGES_TO_TRY		4
+/* Entries that are read sooner than it is found out whether another need has fewer. */
+#define FEW_ENTRIES			24.0
 
 /* Entries of a need, exactly if they are on a few pages; *few tells. */
 static double
@@ -56,9 +58,8 @@ compare_needs(const void *a, const void *b)
 
 /*
  * The needs of a filter, the one with the fewest entries first; NULL if there is none.
- * all is how many vertices or rows have entries.  If one has so few entries that they
- * are on a few pages, the others do not matter, and are left out.  Allocates in the
- * current context.
+ * all is how many vertices or rows have entries.  If one has few, the others do not
+ * matter, and are left out.  Allocates in the current context.
  */
 VecxTreeNeed *
 VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk, double all, int *n)
@@ -71,12 +72,10 @@ VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *wal
 	result = palloc0(sizeof(VecxTreeNeed) * *n);
 	for (int i = 0; i < *n; i++)
 	{
-		bool		few;
-
 		result[i].need = &needs[i];
-		result[i].count = count_need(walk, index, &needs[i], &few);
+		result[i].count = count_need(walk, index, &needs[i], &result[i].exact);
 		result[i].share = Min(result[i].count / all, 1);
-		if (!few)
+		if (!result[i].exact || result[i].count > FEW_ENTRIES)
 			continue;
 		result[0] = result[i];
 		*n = 1;

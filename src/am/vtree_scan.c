@@ -118,7 +118,7 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 		return NULL;
 	scan->share = 1;
 	scan->errors = errors_to_allow(VecxTargetRecall(index->rel));
-	scan->scores = scan->needs[0].count > TOO_FEW_TO_SCORE;
+	scan->scores = !scan->needs[0].exact || scan->needs[0].count > TOO_FEW_TO_SCORE;
 	if (scan->scores)
 		vecx_code_query_init(&index->tree_coder, &scan->query, probe->vec,
 							 palloc(vecx_code_query_scratch(&index->tree_coder)));
