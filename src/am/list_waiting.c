@@ -6,7 +6,6 @@
 
 #include <math.h>
 
-#include "common/pg_prng.h"
 #include "miscadmin.h"
 
 #include "am/heap.h"
@@ -94,7 +93,8 @@ compare_floats(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* A bound that about m of the far rows are below or at, from a sample. */
+/* A bound that about m of the far rows are below or at, from a sample: drawn without chance,
+ * so that the same scan gives rows of the same distance in the same order again. */
 static float
 bound_of(const VecxWaiting *w, int m)
 {
@@ -102,7 +102,7 @@ bound_of(const VecxWaiting *w, int m)
 	int			n = Min(w->nfar, REFILL_SAMPLE);
 
 	for (int i = 0; i < n; i++)
-		sample[i] = w->far[pg_prng_uint64_range(&pg_global_prng_state, 0, w->nfar - 1)].lower;
+		sample[i] = w->far[(uint32) i * 0x9E3779B1u % (uint32) w->nfar].lower;
 	qsort(sample, n, sizeof(float), compare_floats);
 	return sample[Min((Size) m * n / w->nfar, n - 1)];
 }
