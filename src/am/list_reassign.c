@@ -26,28 +26,6 @@
 /* Lists near by that are looked at, at most. */
 #define MOST_NEAR		32
 
-/* What putting a row into a list that is there came to. */
-typedef enum Placed
-{
-	NOT_PLACED,					/* closed, or the row has a copy there */
-	PLACED						/* it is there, with its own entry */
-} Placed;
-
-/* Whether the list is open. */
-static bool
-is_open(VecxIndex *index, BlockNumber head)
-{
-	Buffer		buf = ReadBuffer(index->rel, head);
-	VecxListPage header;
-	bool		open;
-
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	header = VecxListGetPage(index, BufferGetPage(buf), head);
-	open = header && header->head == head && !(header->flags & VECX_LIST_CLOSED);
-	UnlockReleaseBuffer(buf);
-	return open;
-}
-
 /*
  * Looks for the open lists near the new ones, which are left first among the centres.
  */
@@ -58,6 +36,7 @@ VecxListFindNear(VecxListSplitState *s)
 	uint32		dim = index->meta.dim;
 	float	   *middle = palloc0(sizeof(float) * dim);
 	float	   *centre = palloc(sizeof(float) * dim);
+	VecxListPageData header;
 	VecxOpened *found;
 	int			nfound;
 	int			n;
@@ -71,7 +50,8 @@ VecxListFindNear(VecxListSplitState *s)
 	found = VecxListNearest(index, middle, MOST_NEAR, &nfound);
 	s->near = palloc(sizeof(VecxOpened) * Max(nfound, 1));
 	for (int i = 0; i < nfound && s->nnear < MOST_NEAR; i++)
-		if (!found[i].dead && found[i].nrows > 0 && is_open(index, VecxListOfTid(&found[i].tids[0])))
+		if (!found[i].dead && found[i].nrows > 0 &&
+			VecxListIsOpen(index, VecxListOfTid(&found[i].tids[0]), &header))
 			s->near[s->nnear++] = found[i];
 
 	n = s->nparts + s->nnear;
@@ -165,8 +145,9 @@ find_row(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, uint16 
 	return found;
 }
 
-/* Puts a row into a list near by, unless it is there. */
-static Placed
+/* Puts a row into a list near by, unless it is there.  Whether it is there then, with its
+ * own entry: not if the list is closed, or has a copy of it. */
+static bool
 add_to_near(VecxListSplitState *s, int n, const VecxRowEntry *row, uint16 flags, const float *x)
 {
 	VecxIndex  *index = s->index;
@@ -177,7 +158,7 @@ add_to_near(VecxListSplitState *s, int n, const VecxRowEntry *row, uint16 flags,
 	bool		done;
 
 	if (find_row(index, head, &row->tid, &found))
-		return found & (VECX_ROW_COPY | VECX_ROW_LEAVING) ? NOT_PLACED : PLACED;
+		return !(found & (VECX_ROW_COPY | VECX_ROW_LEAVING));
 	item = palloc0(index->lists->item_bytes);
 	memcpy(VecxListItemRow(item), row, s->row_size);
 	VecxListItemRow(item)->flags = flags;
@@ -185,7 +166,7 @@ add_to_near(VecxListSplitState *s, int n, const VecxRowEntry *row, uint16 flags,
 	VecxListEncode(&s->near_encoder, x, NULL, item);
 	done = VecxListAdd(index, head, item, &npages);
 	pfree(item);
-	return done ? PLACED : NOT_PLACED;
+	return done;
 }
 
 /* The centres that a row goes to, the nearest first. */
@@ -233,7 +214,7 @@ assign_own(VecxListSplitState *s, const VecxRowEntry *row, const float *x)
 		add_to_part(s, part, row, row->flags, x);
 	else
 		add_to_part(s, part, row,
-					add_to_near(s, to[0] - s->nparts, row, VECX_ROW_ARRIVED, x) == PLACED ?
+					add_to_near(s, to[0] - s->nparts, row, VECX_ROW_ARRIVED, x) ?
 					VECX_ROW_LEAVING : row->flags, x);
 	for (int i = 1; i < n; i++)
 		if (to[i] >= s->nparts)
@@ -391,7 +372,8 @@ has_arrived(const VecxListSplitState *s, const VecxRowEntry *row)
 	return false;
 }
 
-/* Takes a row of a list near by into a new one, if none of the others is nearer. */
+/* Takes a row of a list near by into a new one, if none of the others is nearer; no more
+ * of them than the old lists have, which bounds the memory and the time of this step. */
 static void
 draw_row(VecxListSplitState *s, BlockNumber blkno, int place, const VecxRowEntry *row)
 {
@@ -399,7 +381,7 @@ draw_row(VecxListSplitState *s, BlockNumber blkno, int place, const VecxRowEntry
 	int			best;
 
 	/* one that is in the old lists as well would be in a new one twice */
-	if (!VecxRowIsOwn(row) ||
+	if (s->narrivals >= s->nrows || !VecxRowIsOwn(row) ||
 		bsearch(&row->tid, s->tids, s->nrows, sizeof(ItemPointerData), compare_tids))
 		return;
 	x = VecxListSplitVector(s, unconstify(ItemPointerData *, &row->tid));

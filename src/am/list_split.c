@@ -56,20 +56,31 @@ edit_head(VecxIndex *index, BlockNumber head, bool close, uint32 split_pages)
 	return open;
 }
 
+/* Whether a list is open; *header becomes a copy of its first page's then. */
+bool
+VecxListIsOpen(VecxIndex *index, BlockNumber head, VecxListPageData *header)
+{
+	Buffer		buf = ReadBuffer(index->rel, head);
+	VecxListPage there;
+	bool		open;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	there = VecxListGetPage(index, BufferGetPage(buf), head);
+	open = there && there->head == head && !(there->flags & VECX_LIST_CLOSED);
+	if (open)
+		*header = *there;
+	UnlockReleaseBuffer(buf);
+	return open;
+}
+
 /* Whether the list is open and longer than it may be. */
 static bool
 is_due(VecxIndex *index, BlockNumber head)
 {
-	Buffer		buf = ReadBuffer(index->rel, head);
-	VecxListPage header;
-	bool		due;
+	VecxListPageData header;
 
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	header = VecxListGetPage(index, BufferGetPage(buf), head);
-	due = header && header->head == head && !(header->flags & VECX_LIST_CLOSED) &&
-		header->npages > Max(VecxListMostPages(index->lists), header->split_pages);
-	UnlockReleaseBuffer(buf);
-	return due;
+	return VecxListIsOpen(index, head, &header) &&
+		header.npages > Max(VecxListMostPages(index->lists), header.split_pages);
 }
 
 /* Copies the row entries of a page; *cap is what there is room for. */

@@ -61,6 +61,7 @@ typedef struct VecxListSplitState
 } VecxListSplitState;
 
 /* list_split.c */
+extern bool VecxListIsOpen(VecxIndex *index, BlockNumber head, VecxListPageData *header);
 extern const float *VecxListSplitVector(VecxListSplitState *s, ItemPointer tid);
 
 /* list_reassign.c */
