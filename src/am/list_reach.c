@@ -21,6 +21,7 @@ typedef struct Walk
 {
 	VecxIndex  *index;
 	const VecxIdSet *dead;		/* that are about to go */
+	BlockNumber nblocks;
 	VecxIdSet	met;
 	VecxId	   *todo;			/* met, and not looked at */
 	int			ntodo;
@@ -77,35 +78,20 @@ walk_on(Walk *walk, MemoryContext per_record)
 	MemoryContextSwitchTo(old);
 }
 
-/* Ids of the live base records of a page that were not met. */
-static int
-unmet_on_page(const Walk *walk, BlockNumber blkno, VecxId *ids)
+/* Notes a live base record that was not met; those that are added meanwhile were linked
+ * to just now. */
+static void
+note_unmet(VecxId id, VecxRecord rec, void *arg)
 {
-	VecxIndex  *index = walk->index;
-	Buffer		buf = ReadBuffer(index->rel, blkno);
-	Page		page = BufferGetPage(buf);
-	OffsetNumber max;
-	int			n = 0;
+	Walk	   *walk = arg;
 
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	max = PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX ? 0 :
-		Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
-	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
-	{
-		VecxId		id = VecxIdMake(blkno, off);
-		Size		size;
-		VecxRecord	rec = VecxGetRecord(index, page, id, &size);
-
-		if (rec && rec->level == 0 && !(rec->flags & VECX_RECORD_DEAD) && !VecxIdSetContains(&walk->met, id))
-			ids[n++] = id;
-	}
-	UnlockReleaseBuffer(buf);
-	return n;
+	if (rec->level == 0 && !(rec->flags & VECX_RECORD_DEAD) && VecxIdBlock(id) < walk->nblocks)
+		meet(walk, id);
 }
 
 /*
  * Links to each centroid that no way leads to from where searches begin, as an insert
- * would.  Centroids that are added meanwhile were linked to just now.
+ * would.
  */
 void
 VecxListsReach(VecxIndex *index, const VecxIdSet *dead)
@@ -113,31 +99,24 @@ VecxListsReach(VecxIndex *index, const VecxIdSet *dead)
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx ways to lists", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext per_record = AllocSetContextCreate(cxt, "vecx way to a list", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	BlockNumber nblocks = VecxSettledLength(index->rel);
-	Walk		walk = {.index = index, .dead = dead, .todo_cap = 1024};
+	Walk		walk = {.index = index, .dead = dead, .nblocks = VecxSettledLength(index->rel), .todo_cap = 1024};
 	VecxId		start;
 
 	VecxIndexRefresh(index);
-	VecxIdSetInit(&walk.met, cxt, nblocks);
+	VecxIdSetInit(&walk.met, cxt, walk.nblocks);
 	walk.todo = palloc(sizeof(VecxId) * walk.todo_cap);
 	start = start_of(index);
 	if (start != VECX_INVALID_ID)
 		meet(&walk, start);
 	walk_on(&walk, per_record);
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks && start != VECX_INVALID_ID; blkno++)
+	if (start != VECX_INVALID_ID)
+		VecxForEachRecord(index, false, note_unmet, &walk);
+	MemoryContextSwitchTo(per_record);
+	for (int i = 0; i < walk.ntodo; i++)
 	{
-		VecxId		ids[VECX_MAX_ITEMS];
-		int			n;
-
 		vacuum_delay_point(false);
-		n = unmet_on_page(&walk, blkno, ids);
-		for (int i = 0; i < n; i++)
-		{
-			MemoryContextSwitchTo(per_record);
-			VecxRelink(index, dead, ids[i]);
-			MemoryContextReset(per_record);
-			MemoryContextSwitchTo(cxt);
-		}
+		VecxRelink(index, dead, walk.todo[i]);
+		MemoryContextReset(per_record);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
