@@ -508,7 +508,6 @@ extern void VecxCalibrateIfChanged(VecxIndex *index);
 /* limit.c: how many rows the plan wants of a scan */
 extern void vecxLimitInit(void);
 extern int64 VecxLimitRows(const LimitState *limit);
-extern bool VecxMeetsAgain(List *conditions);	/* scan_table.c */
 extern IndexScanDesc VecxNodeScan(IndexScanState *node);
 
 /* link.c */
@@ -530,11 +529,6 @@ extern VecxId VecxPlaceItem(VecxIndex *index, uint8 kind, const void *item, Size
 extern Buffer VecxTakeFreePage(VecxIndex *index);
 
 /* exact.c: distances of heap rows, by the operator itself */
-typedef struct VecxToast VecxToast;
-extern VecxToast *VecxToastOpen(Oid relid);
-extern struct varlena *VecxToastRead(VecxToast *toast, struct varlena *pointer);
-extern void VecxToastClose(VecxToast *toast);
-
 typedef struct VecxExact VecxExact;
 extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
 extern void VecxExactOnlyLive(VecxExact *exact);

@@ -13,7 +13,7 @@
 #include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
 
-#include "am/am.h"
+#include "am/toast.h"
 
 struct VecxExact
 {

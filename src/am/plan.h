@@ -58,6 +58,9 @@ extern void VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share,
 /* plan_guess.c: conditions whose share of rows is not known */
 extern bool VecxIsGuess(PlannerInfo *root, Index relid, Node *clause);
 
+/* scan_table.c */
+extern bool VecxMeetsAgain(List *conditions);
+
 /* plan_unread.c: distances that nobody reads */
 extern void VecxDropUnreadDistances(PlannedStmt *stmt);
 

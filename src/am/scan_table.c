@@ -25,6 +25,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 
+#include "am/plan.h"
 #include "am/scan.h"
 
 /* To test a row of the table, and to fetch one that the index gave, in records of the graph

@@ -26,7 +26,7 @@
 #include "compat.h"
 #include "storage/bufmgr.h"
 
-#include "am/am.h"
+#include "am/toast.h"
 
 /* TOAST tables whose order is remembered, and pages of each. */
 #define MAPS			8
