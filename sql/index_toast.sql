@@ -2,7 +2,7 @@
 -- of their ids, and by it where they do not: the rows are those of a sequential scan.
 SET client_min_messages = warning;
 CREATE FUNCTION made(i int, dim int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
-	SELECT array_agg(hashint4(i * 4096 + d) / 2147483648.0 ORDER BY d)::real[]::vector FROM generate_series(1, dim) d $$;
+	SELECT array_agg(hashint4(i * 16384 + d) / 2147483648.0 ORDER BY d)::real[]::vector FROM generate_series(1, dim) d $$;
 CREATE TABLE wide (id int, note text, v vector(600)) WITH (autovacuum_enabled = off);
 INSERT INTO wide SELECT i, 'a', made(i, 600) FROM generate_series(1, 600) i;
 CREATE INDEX wide_v ON wide USING vecx (v);
@@ -59,10 +59,10 @@ SELECT differ('wide', 600);
 SELECT vecx_check('wide_v', true);
 
 -- many chunks; values that are compressed out of line
-CREATE TABLE long (id int, v vector(5000)) WITH (autovacuum_enabled = off);
-INSERT INTO long SELECT i, made(i, 5000) FROM generate_series(1, 60) i;
+CREATE TABLE long (id int, v vector(16000)) WITH (autovacuum_enabled = off);
+INSERT INTO long SELECT i, made(i, 16000) FROM generate_series(1, 40) i;
 CREATE INDEX long_v ON long USING vecx (v);
-SELECT differ('long', 5000);
+SELECT differ('long', 16000);
 CREATE TABLE even (id int, v vector(5000)) WITH (autovacuum_enabled = off);
 ALTER TABLE even ALTER v SET STORAGE EXTENDED;
 INSERT INTO even SELECT i, (SELECT array_agg((d % 1500 + i) % 977 ORDER BY d) FROM generate_series(1, 5000) d)::real[]::vector
