@@ -34,12 +34,14 @@ find_opclass(const char *column, Oid type)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("a vecx index cannot filter by column \"%s\" of type %s", column,
-						format_type_be(type))));
+						format_type_be(type)),
+				 errhint("Filter columns are numbers, text, uuid, boolean, dates, timestamps, enums, and arrays of labels.")));
 	if (OidIsValid(get_opfamily_proc(get_opclass_family(opclass), get_opclass_input_type(opclass),
 									 get_opclass_input_type(opclass), VECX_SUPPORT_PROC)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("a vecx index cannot filter by column \"%s\", which is a vector", column)));
+				 errmsg("a vecx index cannot filter by column \"%s\", which is a vector", column),
+				 errhint("The vector is the column argument; filters are the columns after it in the index.")));
 	return opclass;
 }
 
