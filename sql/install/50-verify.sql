@@ -45,7 +45,8 @@ CREATE FUNCTION vecx_info(index regclass,
 		OUT bytes_behind bigint,
 		OUT codebook_entropy double precision,
 		OUT codebook_rows integer,
-		OUT tune_version integer)
+		OUT tune_version integer,
+		OUT tune_codes boolean)
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED COST 10000;
 COMMENT ON FUNCTION vecx_info(regclass) IS 'what a vecx index is made of';
 
@@ -156,10 +157,12 @@ CREATE FUNCTION vecx_tune(index regclass, queries regclass, query_column name DE
 		OUT recall_before double precision,
 		OUT recall_after double precision,
 		OUT lists_after integer,
-		OUT lists_all integer)
+		OUT lists_all integer,
+		OUT codes_before double precision,
+		OUT codes_after double precision)
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE COST 1000000;
 COMMENT ON FUNCTION vecx_tune(regclass, regclass, name, name, name, integer, integer) IS
-	'learns from queries which posting lists to read for others like them';
+	'learns from queries which posting lists to read for others like them, and how to score what is in them';
 
 CREATE FUNCTION vecx_tune_undo(index regclass)
 	RETURNS integer

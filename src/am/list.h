@@ -16,6 +16,7 @@
 
 #include "am/am.h"
 #include "code/code_list.h"
+#include "code/code_score.h"
 #include "code/code_tune.h"
 #include "code/code_replica.h"
 
@@ -237,22 +238,41 @@ VecxProbeLimit(const VecxIndex *index, float nearest, float ratio)
 	return Max(nearest, 0) * ratio * ratio;
 }
 
-/* list_tune.c: the adapter that moves queries before centroids are searched */
+/* list_tune.c: the adapter that moves queries before centroids are searched, and the
+ * books that rows are scored by */
+
+/* Of both at most; it is kept for each open index. */
+#define VECX_TUNE_MAX_BYTES	(4 * 1024 * 1024)
+
 typedef struct VecxTuneHeadData
 {
 	uint32		version;
 	BlockNumber previous;		/* MODEL pages of the one before, or InvalidBlockNumber */
 	uint32		previous_bytes;
-	uint32		unused;
+	uint32		adapter_bytes;	/* the adapter follows; books of scores follow that */
 	VecxCurveData curve;		/* there was before */
 } VecxTuneHeadData;
 
+/* What vecx_tune has learned. */
+typedef struct VecxTuning
+{
+	VecxTuneHeadData head;
+	const uint8 *bytes[2];		/* of the adapter and of the books of scores */
+	Size		nbytes[2];		/* 0: there is none */
+	VecxAdapter adapter;
+	VecxScoreBooks books;
+} VecxTuning;
+
+#define VECX_TUNE_ADAPTER	0
+#define VECX_TUNE_BOOKS		1
+
 extern const char *VecxTuneBind(const VecxIndex *index, const uint8 *bytes, Size nbytes,
-								VecxAdapter *adapter);
-extern uint8 *VecxTuneRead(VecxIndex *index, VecxTuneHeadData *head, VecxAdapter *adapter);
+								VecxTuning *tuning);
+extern uint8 *VecxTuneRead(VecxIndex *index, VecxTuning *tuning);
 extern const float *VecxTuneMove(VecxIndex *index, const float *x);
 extern VecxProbe *VecxTuneProbe(VecxIndex *index, VecxProbe *probe);
-extern uint32 VecxTuneStore(VecxIndex *index, const uint8 *adapter, Size nbytes);
+extern void VecxListQueryInit(VecxIndex *index, VecxListQuery *query, const float *x, void *scratch);
+extern uint32 VecxTuneStore(VecxIndex *index, const VecxTuning *tuning);
 extern uint32 VecxTuneUndo(VecxIndex *index);
 
 /* list_read.c: the rows of lists as a scan meets them */

@@ -131,8 +131,8 @@ prepare_query(VecxIndex *index, const Lists *lists, ListQuery *q)
 	VecxCodeQuery code;
 	const float *moved;
 
-	vecx_list_query_init(&index->lists->code, &q->query, q->x,
-						 palloc(vecx_list_query_bytes(&index->lists->code)));
+	VecxListQueryInit(index, &q->query, q->x,
+					  palloc(vecx_list_query_bytes(&index->lists->code)));
 	q->nav = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * Max(lists->n, 1));
 	vecx_code_query_init(coder, &code, q->x, scratch);
 	for (int i = 0; i < lists->n; i++)

@@ -141,8 +141,8 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	}
 	if (probe)
 	{
-		vecx_list_query_init(&index->lists->code, &ls->query, probe->vec,
-							 palloc(vecx_list_query_bytes(&index->lists->code)));
+		VecxListQueryInit(index, &ls->query, probe->vec,
+						  palloc(vecx_list_query_bytes(&index->lists->code)));
 		ls->refiner = VecxListRefinerMake(index, cxt, &ls->query, probe->vec, ls->sigmas);
 	}
 	else

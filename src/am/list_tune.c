@@ -1,10 +1,12 @@
 /*
  * list_tune.c
- *    The adapter of queries that vecx_tune has stored, and how it is used: the search
- *    for centroids goes by the query that it makes, everything else by the query itself.
+ *    What vecx_tune has stored, and how it is used.  By an adapter the search for centroids
+ *    goes by another query than the one there is; by books of scores the tables are made
+ *    that rows are scored by.  Everything else goes by the query itself, and by the
+ *    quantiser's own books.
  *
- * An adapter never changes once written, and its pages are not used again, so that
- * a copy of it is known by the index's seed and its first block.
+ * It never changes once written, and its pages are not used again, so that a copy of
+ * it is known by the index's seed and its first block.
  */
 #include "postgres.h"
 
@@ -16,8 +18,7 @@
 #include "am/list.h"
 #include "kernel/kernel.h"
 
-#define CACHE_SIZE	4			/* of at most VECX_TUNE_MAX_BYTES each */
-#define VECX_TUNE_MAX_BYTES	(4 * 1024 * 1024)
+#define CACHE_SIZE	4
 
 typedef struct CacheEntry
 {
@@ -26,46 +27,71 @@ typedef struct CacheEntry
 	BlockNumber block;
 	uint64		used;			/* tick of the last use */
 	uint8	   *bytes;			/* NULL: free entry */
-	VecxAdapter adapter;		/* bound to bytes */
+	VecxTuning	tuning;			/* bound to bytes */
 } CacheEntry;
 
 static CacheEntry cache[CACHE_SIZE];
 static uint64 cache_tick;
 
-/* Makes the adapter behind a head usable in place; returns NULL, or what is wrong. */
-const char *
-VecxTuneBind(const VecxIndex *index, const uint8 *bytes, Size nbytes, VecxAdapter *adapter)
+static const char *
+bind_adapter(const VecxIndex *index, VecxTuning *tuning)
 {
-	const char *wrong;
+	VecxAdapter *adapter = &tuning->adapter;
+	const char *wrong = vecx_adapter_bind(adapter, tuning->bytes[VECX_TUNE_ADAPTER],
+										  tuning->nbytes[VECX_TUNE_ADAPTER]);
 
-	if (nbytes < sizeof(VecxTuneHeadData))
-		return "an adapter is too short";
-	wrong = vecx_adapter_bind(adapter, bytes + sizeof(VecxTuneHeadData),
-							  nbytes - sizeof(VecxTuneHeadData));
 	if (wrong)
 		return wrong;
 	return adapter->dim == index->meta.dim && adapter->metric == (VecxMetric) index->meta.metric ?
 		NULL : "an adapter does not fit its index";
 }
 
-/* The stored adapter, in the current context; NULL if there is none. */
+/* Makes what is stored usable in place; returns NULL, or what is wrong. */
+const char *
+VecxTuneBind(const VecxIndex *index, const uint8 *bytes, Size nbytes, VecxTuning *tuning)
+{
+	const char *wrong = NULL;
+
+	memset(tuning, 0, sizeof(*tuning));
+	if (nbytes < sizeof(VecxTuneHeadData))
+		return "what was tuned is too short";
+	memcpy(&tuning->head, bytes, sizeof(VecxTuneHeadData));
+	bytes += sizeof(VecxTuneHeadData);
+	nbytes -= sizeof(VecxTuneHeadData);
+	if (tuning->head.adapter_bytes > nbytes || tuning->head.adapter_bytes % sizeof(float) != 0)
+		return "an adapter is longer than all that was tuned";
+	tuning->bytes[VECX_TUNE_ADAPTER] = bytes;
+	tuning->nbytes[VECX_TUNE_ADAPTER] = tuning->head.adapter_bytes;
+	tuning->bytes[VECX_TUNE_BOOKS] = bytes + tuning->head.adapter_bytes;
+	tuning->nbytes[VECX_TUNE_BOOKS] = nbytes - tuning->head.adapter_bytes;
+	if (nbytes == 0)
+		return "nothing was tuned";
+	if (tuning->nbytes[VECX_TUNE_ADAPTER] > 0)
+		wrong = bind_adapter(index, tuning);
+	if (!wrong && tuning->nbytes[VECX_TUNE_BOOKS] > 0)
+		wrong = vecx_score_bind(&tuning->books, &index->lists->code, tuning->bytes[VECX_TUNE_BOOKS],
+								tuning->nbytes[VECX_TUNE_BOOKS]);
+	return wrong;
+}
+
+/* What is stored, in the current context; NULL if there is nothing. */
 uint8 *
-VecxTuneRead(VecxIndex *index, VecxTuneHeadData *head, VecxAdapter *adapter)
+VecxTuneRead(VecxIndex *index, VecxTuning *tuning)
 {
 	const VecxMetaPageData *meta = &index->meta;
 	uint8	   *bytes;
 	const char *wrong;
 
+	memset(tuning, 0, sizeof(*tuning));
 	if (meta->tune == InvalidBlockNumber)
 		return NULL;
 	if (meta->tune_bytes > VECX_TUNE_MAX_BYTES)
-		VecxCorrupted(index->rel, VECX_META_BLKNO, "an adapter is larger than adapters can be");
+		VecxCorrupted(index->rel, VECX_META_BLKNO, "what was tuned is larger than it can be");
 	bytes = palloc(Max(meta->tune_bytes, 1));
 	VecxBlobRead(index->rel, meta->tune, bytes, meta->tune_bytes);
-	wrong = VecxTuneBind(index, bytes, meta->tune_bytes, adapter);
+	wrong = VecxTuneBind(index, bytes, meta->tune_bytes, tuning);
 	if (wrong)
 		VecxCorrupted(index->rel, meta->tune, wrong);
-	memcpy(head, bytes, sizeof(*head));
 	return bytes;
 }
 
@@ -80,17 +106,19 @@ find_entry(const VecxIndex *index)
 	return NULL;
 }
 
-/* The adapter from the cache, or into it. */
-static const VecxAdapter *
-load_adapter(VecxIndex *index)
+/* What is stored from the cache, or into it; NULL if there is nothing. */
+static const VecxTuning *
+load_tuning(VecxIndex *index)
 {
-	CacheEntry *entry = find_entry(index);
+	CacheEntry *entry;
 
+	if (index->meta.tune == InvalidBlockNumber)
+		return NULL;
+	entry = find_entry(index);
 	if (!entry)
 	{
-		VecxTuneHeadData head;
-		VecxAdapter adapter;
-		uint8	   *bytes = VecxTuneRead(index, &head, &adapter);
+		VecxTuning	tuning;
+		uint8	   *bytes = VecxTuneRead(index, &tuning);
 
 		entry = &cache[0];
 		for (int i = 1; i < CACHE_SIZE && entry->bytes; i++)
@@ -102,13 +130,13 @@ load_adapter(VecxIndex *index)
 		entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, index->meta.tune_bytes), bytes,
 							  index->meta.tune_bytes);
 		pfree(bytes);
-		(void) VecxTuneBind(index, entry->bytes, index->meta.tune_bytes, &entry->adapter);
+		(void) VecxTuneBind(index, entry->bytes, index->meta.tune_bytes, &entry->tuning);
 		entry->seed = index->meta.seed;
 		entry->locator = index->rel->rd_locator;
 		entry->block = index->meta.tune;
 	}
 	entry->used = ++cache_tick;
-	return &entry->adapter;
+	return &entry->tuning;
 }
 
 /* Where a query is moved to before centroids are searched: the query itself, if it is not
@@ -116,13 +144,14 @@ load_adapter(VecxIndex *index)
 const float *
 VecxTuneMove(VecxIndex *index, const float *x)
 {
+	const VecxTuning *tuning = load_tuning(index);
 	float	   *moved;
 	float		norm2;
 
-	if (index->meta.tune == InvalidBlockNumber)
+	if (!tuning || tuning->nbytes[VECX_TUNE_ADAPTER] == 0)
 		return x;
 	moved = palloc(sizeof(float) * index->meta.dim);
-	vecx_adapter_apply(load_adapter(index), x, moved);
+	vecx_adapter_apply(&tuning->adapter, x, moved);
 	norm2 = vecx_kernels->ip_f32(moved, moved, index->meta.dim);
 	/* written so that NaN is caught as well */
 	return norm2 < FLT_MAX / 8 ? moved : x;
@@ -138,6 +167,18 @@ VecxTuneProbe(VecxIndex *index, VecxProbe *probe)
 		return probe;
 	moved = VecxTuneMove(index, probe->vec);
 	return moved == probe->vec ? probe : VecxProbeMake(index, moved);
+}
+
+/* Makes the tables that rows are scored by. */
+void
+VecxListQueryInit(VecxIndex *index, VecxListQuery *query, const float *x, void *scratch)
+{
+	const VecxTuning *tuning = load_tuning(index);
+	VecxListCode scoring = index->lists->code;
+
+	if (tuning && tuning->nbytes[VECX_TUNE_BOOKS] > 0)
+		vecx_score_use(&index->lists->code, &tuning->books, &scoring);
+	vecx_list_query_init(&scoring, query, x, scratch);
 }
 
 typedef struct TuneEdit
@@ -162,46 +203,54 @@ set_tune(VecxMetaPageData *meta, void *arg)
 }
 
 /*
- * Writes an adapter, pages first, then the metapage, and returns its version.  The
+ * Writes what was learned, pages first, then the metapage, and returns its version.  The
  * caller keeps others from doing so.
  */
 uint32
-VecxTuneStore(VecxIndex *index, const uint8 *adapter, Size nbytes)
+VecxTuneStore(VecxIndex *index, const VecxTuning *tuning)
 {
 	VecxTuneHeadData head;
 	TuneEdit	edit = {0};
-	uint8	   *bytes = palloc(sizeof(head) + nbytes);
+	uint8	   *bytes;
+	uint8	   *at;
 
 	VecxIndexRefresh(index);
 	memset(&head, 0, sizeof(head));
 	head.version = edit.version = index->meta.tune_version + 1;
 	head.previous = index->meta.tune;
 	head.previous_bytes = index->meta.tune == InvalidBlockNumber ? 0 : index->meta.tune_bytes;
+	head.adapter_bytes = (uint32) tuning->nbytes[VECX_TUNE_ADAPTER];
 	head.curve = index->meta.curve;
-	memcpy(bytes, &head, sizeof(head));
-	memcpy(bytes + sizeof(head), adapter, nbytes);
-	edit.nbytes = (uint32) (sizeof(head) + nbytes);
+	edit.nbytes = (uint32) (sizeof(head) + tuning->nbytes[VECX_TUNE_ADAPTER] + tuning->nbytes[VECX_TUNE_BOOKS]);
+	at = bytes = palloc(edit.nbytes);
+	memcpy(at, &head, sizeof(head));
+	at += sizeof(head);
+	for (int part = 0; part < 2; part++)
+	{
+		if (tuning->nbytes[part] > 0)
+			memcpy(at, tuning->bytes[part], tuning->nbytes[part]);
+		at += tuning->nbytes[part];
+	}
 	edit.tune = VecxBlobWrite(index->rel, MAIN_FORKNUM, VECX_WRITE_LOGGED, bytes, edit.nbytes);
 	VecxMetaEdit(index, set_tune, &edit);
 	pfree(bytes);
 	return edit.version;
 }
 
-/* Goes back to the adapter before, or to none, and its curve; returns its version, 0
+/* Goes back to what there was before, or to nothing, and its curve; returns its version, 0
  * for none. */
 uint32
 VecxTuneUndo(VecxIndex *index)
 {
-	VecxTuneHeadData head;
-	VecxAdapter adapter;
+	VecxTuning	tuning;
 	TuneEdit	edit = {0};
 
 	VecxIndexRefresh(index);
-	if (!VecxTuneRead(index, &head, &adapter))
+	if (!VecxTuneRead(index, &tuning))
 		return 0;
-	edit.tune = head.previous;
-	edit.nbytes = head.previous_bytes;
-	edit.curve = &head.curve;
+	edit.tune = tuning.head.previous;
+	edit.nbytes = tuning.head.previous_bytes;
+	edit.curve = &tuning.head.curve;
 	VecxMetaEdit(index, set_tune, &edit);
-	return VecxTuneRead(index, &head, &adapter) ? head.version : 0;
+	return VecxTuneRead(index, &tuning) ? tuning.head.version : 0;
 }

@@ -248,7 +248,7 @@ typedef struct VecxMetaPageData
 	uint8		list_copies;	/* VecxCodeKind of copies of their vectors, 0: none */
 	uint8		list_behind;	/* BEHIND pages of a LIST page, at most */
 	uint32		lists_closed;	/* since VACUUM has looked for such */
-	BlockNumber tune;			/* MODEL pages of the queries' adapter, if there is one */
+	BlockNumber tune;			/* MODEL pages of what vecx_tune has learned, if it has */
 	uint32		tune_bytes;
 	uint32		tune_version;	/* of the last one that was made */
 } VecxMetaPageData;

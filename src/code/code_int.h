@@ -77,6 +77,20 @@ vecx_random_below(uint64_t *state, uint32_t n)
 	return (uint32_t) (((vecx_random(state) >> 32) * n) >> 32);
 }
 
+/* Puts numbers in a random order. */
+static inline void
+vecx_random_order(uint64_t *state, uint32_t *numbers, uint32_t n)
+{
+	for (uint32_t i = n; i > 1; i--)
+	{
+		uint32_t	j = vecx_random_below(state, i);
+		uint32_t	swap = numbers[i - 1];
+
+		numbers[i - 1] = numbers[j];
+		numbers[j] = swap;
+	}
+}
+
 /* Standard normal, by Box and Muller. */
 static inline double
 vecx_random_normal(uint64_t *state)

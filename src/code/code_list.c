@@ -91,6 +91,7 @@ derive_sizes(VecxListCode *code)
 		code->ncolumns = code->pdims / 4;
 	}
 	code->proj_floats = code->pdims;
+	code->score_spread = 1.0f;
 	code->column_bytes = !rabitq && code->bits == 8 ? 32 : 16;
 	code->code_bytes = code->ncolumns * code->column_bytes;
 	code->extra_bytes = rabitq && code->bits > 1 ?
@@ -471,6 +472,12 @@ vecx_list_get_factors(const VecxListFactors *factors, int slot, VecxListEntry *e
 	entry->sigma = factors->sigma[slot];
 }
 
+float
+vecx_list_rescale(const VecxListFactors *factors, int slot)
+{
+	return vecx_bf16_to_float(factors->rescale[slot]);
+}
+
 /* ---- queries ---- */
 
 static size_t
@@ -552,6 +559,7 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 	float		scale;
 	double		bias = 0.0;
 
+	query->spread = code->score_spread;
 	query->norm2 = vecx_finite((double) vecx_kernels->ip_f32(q, q, code->dim));
 	vecx_list_project(code, q, query->y, work);
 	if (code->proj_floats > code->pdims)
@@ -586,6 +594,7 @@ vecx_list_probe_init(const VecxListCode *code, const VecxListQuery *query, float
 		probe->scale = (float) along;
 		probe->spread = (float) sqrt(across > 0.0 ? across : 0.0);
 	}
+	probe->spread *= query->spread;
 }
 
 void

@@ -128,6 +128,8 @@ typedef struct VecxListCode
 	const float *encode_books;	/* [pdims][1 << bits]: element i of each centroid */
 	const float *encode_halves; /* [ncolumns][1 << bits]: half of each's |C|^2 */
 	const float *score_books;	/* what codes stand for; may be encode_books */
+	const float *score_biases;	/* [ncolumns][1 << bits], of queries' tables; NULL: none */
+	float		score_spread;	/* of errors with them, in those expected */
 } VecxListCode;
 
 /*
@@ -209,6 +211,9 @@ extern void vecx_list_get_codes(const VecxListCode *code, const uint8_t *columns
 extern void vecx_list_put_factors(VecxListFactors *factors, int slot, const VecxListEntry *entry);
 extern void vecx_list_get_factors(const VecxListFactors *factors, int slot, VecxListEntry *entry);
 
+/* What an entry's product with the query is multiplied by. */
+extern float vecx_list_rescale(const VecxListFactors *factors, int slot);
+
 /* True if these bytes may be an entry, without its extra, or that: for vecx_check. */
 extern bool vecx_list_entry_check(const VecxListCode *code, const VecxListEntry *entry);
 extern bool vecx_list_extra_check(const VecxListCode *code, const uint8_t *extra);
@@ -220,6 +225,7 @@ extern bool vecx_list_extra_check(const VecxListCode *code, const uint8_t *extra
 typedef struct VecxListQuery
 {
 	float		norm2;			/* |q|^2 */
+	float		spread;			/* of errors, in those expected */
 	float	   *y;				/* the projection */
 	uint8_t    *tables;			/* [ncolumns][16 or 256] */
 	float		delta;			/* a table's unit */

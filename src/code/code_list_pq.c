@@ -150,6 +150,9 @@ vecx_list_pq_tables(const VecxListCode *code, const float *y, uint32_t column, f
 
 	vecx_pq_products(code->score_books + (size_t) first * entries, entries, y + first,
 					 vecx_pq_first(code, column + 1) - first, table);
+	if (code->score_biases)
+		for (uint32_t k = 0; k < entries; k++)
+			table[k] += code->score_biases[column * entries + k];
 }
 
 /* What the projection leaves out stays zero. */

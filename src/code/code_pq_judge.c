@@ -224,7 +224,7 @@ static void
 estimate_rows(VecxPqJudge *j, size_t q)
 {
 	size_t		at = q * j->nrows;
-	VecxListQuery query = {.norm2 = j->norms[q]};
+	VecxListQuery query = {.norm2 = j->norms[q], .spread = 1.0f};
 
 	for (size_t i = 0; i < j->nrows; i++, at++)
 	{

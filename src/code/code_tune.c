@@ -361,19 +361,6 @@ learn_epoch(Lesson *l, const uint32_t *order, float rate, uint32_t *steps)
 		step(l, rate, ++*steps);
 }
 
-static void
-shuffle(uint32_t *order, uint32_t n, uint64_t *rng)
-{
-	for (uint32_t i = n; i > 1; i--)
-	{
-		uint32_t	j = vecx_random_below(rng, i);
-		uint32_t	swap = order[i - 1];
-
-		order[i - 1] = order[j];
-		order[j] = swap;
-	}
-}
-
 /* Learns the first so many parameters from the best ones there are, which it replaces
  * where the queries held out gain. */
 static void
@@ -391,7 +378,7 @@ learn_some(Lesson *l, uint32_t nlearned, float *best_params, double *best, uint3
 	{
 		double		loss;
 
-		shuffle(order, l->s->nqueries, rng);
+		vecx_random_order(rng, order, l->s->nqueries);
 		learn_epoch(l, order, RATE / (1.0f + 0.1f * (float) epoch), &steps);
 		loss = mean_places(l, false);
 		waited++;

@@ -120,7 +120,7 @@ check_centre(Check *c)
 	pfree(VecxReadCentre(c->index));
 }
 
-/* The adapter of queries as it is on disk, and those before it. */
+/* What was tuned as it is on disk, and what before it. */
 static void
 check_tune(Check *c)
 {
@@ -130,33 +130,31 @@ check_tune(Check *c)
 	uint32		version = c->index->meta.tune_version;
 
 	if (first != InvalidBlockNumber && !c->index->lists)
-		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage has an adapter that cannot be there",
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage names what cannot have been tuned",
 				   "first=%u", first);
 	while (first != InvalidBlockNumber)
 	{
-		VecxTuneHeadData head;
-		VecxAdapter adapter;
+		VecxTuning	tuning;
 		uint8	   *bytes;
 		const char *wrong;
 
 		CHECK_FOR_INTERRUPTS();
 		if (first == VECX_META_BLKNO || first >= c->nblocks ||
 			nbytes / VECX_PAGE_CAPACITY > c->nblocks)
-			VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "an adapter lies beyond the index",
+			VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "what was tuned lies beyond the index",
 					   "first=%u nbytes=%u", first, nbytes);
 		bytes = palloc(Max(nbytes, 1));
 		VecxBlobRead(rel, first, bytes, nbytes);
-		wrong = VecxTuneBind(c->index, bytes, nbytes, &adapter);
+		wrong = VecxTuneBind(c->index, bytes, nbytes, &tuning);
 		if (wrong)
 			VecxDamage(rel, first, InvalidOffsetNumber, wrong, "nbytes=%u", nbytes);
-		memcpy(&head, bytes, sizeof(head));
 		/* versions grow, so that the chain ends */
-		if (head.version == 0 || head.version > version)
-			VecxDamage(rel, first, InvalidOffsetNumber, "an adapter has a version that cannot be",
-					   "version=%u", head.version);
-		version = head.version - 1;
-		first = head.previous;
-		nbytes = head.previous_bytes;
+		if (tuning.head.version == 0 || tuning.head.version > version)
+			VecxDamage(rel, first, InvalidOffsetNumber, "what was tuned has a version that cannot be",
+					   "version=%u", tuning.head.version);
+		version = tuning.head.version - 1;
+		first = tuning.head.previous;
+		nbytes = tuning.head.previous_bytes;
 		pfree(bytes);
 	}
 }

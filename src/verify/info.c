@@ -278,8 +278,7 @@ make_result(const Info *info, TupleDesc desc)
 	double		mean = (double) info->list_rows / (double) Max(info->lists, 1);
 	Datum		values[45];
 	bool		nulls[45] = {false};
-	VecxTuneHeadData tune;
-	VecxAdapter adapter;
+	VecxTuning	tuning;
 	int64		trained = 0;
 	int			n = 0;
 
@@ -338,9 +337,9 @@ make_result(const Info *info, TupleDesc desc)
 	values[n++] = Float8GetDatum(info->usage && info->list_rows > 0 ? usage_entropy(info) : 0);
 	nulls[n] = !info->usage;
 	values[n++] = Int32GetDatum(lists ? (int32) lists->code.trained_rows : 0);
-	nulls[n] = VecxTuneRead(info->index, &tune, &adapter) == NULL;
-	values[n] = Int32GetDatum(nulls[n] ? 0 : (int32) tune.version);
-	n++;
+	nulls[n] = nulls[n + 1] = VecxTuneRead(info->index, &tuning) == NULL;
+	values[n++] = Int32GetDatum((int32) tuning.head.version);
+	values[n++] = BoolGetDatum(tuning.nbytes[VECX_TUNE_BOOKS] > 0);
 	Assert(n == lengthof(values) && n == desc->natts);
 	return heap_form_tuple(desc, values, nulls);
 }

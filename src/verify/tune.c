@@ -1,12 +1,13 @@
 /*
  * tune.c
- *    vecx_tune and vecx_tune_undo: moves queries before centroids are searched, as
- *    queries of the user's have shown to be of use.
+ *    vecx_tune and vecx_tune_undo: moves queries before centroids are searched, and scores
+ *    rows, as queries of the user's have shown to be of use.
  *
  * For some of the queries an adapter is learned (code_tune.c) by which the lists of
  * their rows come earlier: those of the true nearest rows, or of rows that the user says
  * are relevant.  The others decide whether it is kept, and give the curve that goes with
- * it.  Codes, the operator's order and what is inserted stay as they are.
+ * it.  Where codes have books, others are learned that they are scored by (tune_codes.c), and
+ * judged likewise.  Codes, the operator's order and what is inserted stay as they are.
  */
 #include "postgres.h"
 
@@ -79,36 +80,39 @@ note_rows(VecxTune *t, BlockNumber blkno, Page page)
 	}
 }
 
-/* A list's number by its first page. */
-typedef struct HeadNumber
-{
-	BlockNumber head;
-	uint32		number;
-} HeadNumber;
-
 static int
 compare_heads(const void *a, const void *b)
 {
-	BlockNumber x = ((const HeadNumber *) a)->head;
-	BlockNumber y = ((const HeadNumber *) b)->head;
+	BlockNumber x = ((const VecxTuneHead *) a)->head;
+	BlockNumber y = ((const VecxTuneHead *) b)->head;
 
 	return (x > y) - (x < y);
+}
+
+/* The number of the list that begins at a page; -1 if no centroid leads to it. */
+int64
+VecxTuneNumber(const VecxTune *t, BlockNumber head)
+{
+	VecxTuneHead key = {head, 0};
+	VecxTuneHead *found = bsearch(&key, t->by_head, t->nlists, sizeof(VecxTuneHead), compare_heads);
+
+	return found ? (int64) found->number : -1;
 }
 
 /* Makes numbers of lists of the first pages; those that no centroid leads to go. */
 static void
 number_lists(VecxTune *t)
 {
-	HeadNumber *order = MemoryContextAllocHuge(t->cxt, sizeof(HeadNumber) * Max(t->nlists, 1));
 	HASH_SEQ_STATUS seq;
 	VecxTuneRow   *row;
 
+	t->by_head = MemoryContextAllocHuge(t->cxt, sizeof(VecxTuneHead) * Max(t->nlists, 1));
 	for (uint32 i = 0; i < t->nlists; i++)
 	{
-		order[i].head = t->heads[i];
-		order[i].number = i;
+		t->by_head[i].head = t->heads[i];
+		t->by_head[i].number = i;
 	}
-	qsort(order, t->nlists, sizeof(HeadNumber), compare_heads);
+	qsort(t->by_head, t->nlists, sizeof(VecxTuneHead), compare_heads);
 	hash_seq_init(&seq, t->rows);
 	while ((row = hash_seq_search(&seq)) != NULL)
 	{
@@ -116,15 +120,13 @@ number_lists(VecxTune *t)
 
 		for (int i = 0; i < row->n; i++)
 		{
-			HeadNumber	key = {row->lists[i], 0};
-			HeadNumber *found = bsearch(&key, order, t->nlists, sizeof(HeadNumber), compare_heads);
+			int64		number = VecxTuneNumber(t, row->lists[i]);
 
-			if (found)
-				row->lists[kept++] = found->number;
+			if (number >= 0)
+				row->lists[kept++] = (uint32) number;
 		}
 		row->n = (uint16) kept;
 	}
-	pfree(order);
 }
 
 /* Reads the index once: all centroids, and where the rows that matter are. */
@@ -152,12 +154,6 @@ find_lists(VecxTune *t)
 
 /* ---- learning and judging ---- */
 
-static bool
-is_held_out(int query)
-{
-	return query % VECX_TUNE_HELD_OUT == VECX_TUNE_HELD_OUT - 1;
-}
-
 /* Of the lists that have a row the one that comes first; -1 if none has. */
 static int
 list_of_row(const VecxTune *t, ItemPointer tid, const float *nav)
@@ -172,8 +168,8 @@ list_of_row(const VecxTune *t, ItemPointer tid, const float *nav)
 }
 
 /* The rows that a query should find: relevant ones, or the nearest, so many at most. */
-static int
-wanted_rows(const VecxTuneQuery *query, int most, ItemPointerData *tids)
+int
+VecxTuneWanted(const VecxTuneQuery *query, int most, ItemPointerData *tids)
 {
 	int			n = query->relevant ? query->nequal : Min(query->n, most);
 
@@ -187,7 +183,7 @@ static uint32
 add_goals(const VecxTune *t, const VecxTuneQuery *query, const float *nav, VecxTuneGoal *goals)
 {
 	ItemPointerData tids[Max(VECX_TUNE_GOALS, VECX_TUNE_MOST_EQUAL)];
-	int			nrows = wanted_rows(query, VECX_TUNE_GOALS, tids);
+	int			nrows = VecxTuneWanted(query, VECX_TUNE_GOALS, tids);
 	uint32		n = 0;
 
 	for (int i = 0; i < nrows; i++)
@@ -231,7 +227,7 @@ learn(VecxTune *t, int rank)
 		uint32		n;
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_held_out(i))
+		if (VecxTuneHeldOut(i))
 			continue;
 		vecx_tune_distances(&sample, NULL, t->queries[i].x, room, nav);
 		n = add_goals(t, &t->queries[i], nav, goals + first[sample.nqueries]);
@@ -289,7 +285,7 @@ judge_query(const VecxTune *t, const VecxTuneQuery *query, const float *nav, Vec
 {
 	ItemPointerData tids[VECX_TUNE_NEAREST];
 	uint32		places[VECX_TUNE_NEAREST];
-	int			nrows = wanted_rows(query, VecxCurveRows[1], tids);
+	int			nrows = VecxTuneWanted(query, VecxCurveRows[1], tids);
 	int			n = 0;
 
 	for (uint32 i = 0; i < t->nlists; i++)
@@ -338,7 +334,7 @@ judge(const VecxTune *t, const VecxAdapter *adapter, Outcome *outcome, VecxProbe
 	for (int i = 0; i < t->nqueries; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!is_held_out(i))
+		if (!VecxTuneHeldOut(i))
 			continue;
 		vecx_tune_distances(&sample, adapter, t->queries[i].x, room, nav);
 		judge_query(t, &t->queries[i], nav, order, place, sorted, outcome, sums);
@@ -385,13 +381,90 @@ open_target(VecxTune *t, Oid index, const char *function)
 	fmgr_info_cxt(get_opcode(op), &t->distance, t->cxt);
 }
 
+static double
+rounded(double share)
+{
+	return rint(share * 1e4) / 1e4;
+}
+
+/* Learns an adapter, which becomes that of *next if the queries held out find more by it. */
+static void
+tune_adapter(VecxTune *t, int rank, VecxTuning *next, Outcome *before, Outcome *after, double target)
+{
+	const VecxAdapter *current = next->nbytes[VECX_TUNE_ADAPTER] > 0 ? &next->adapter : NULL;
+	uint8	   *bytes = learn(t, rank);
+	Size		nbytes = vecx_adapter_bytes(t->index->meta.dim, (uint32) rank);
+	VecxAdapter adapter;
+	uint32		lists;
+
+	judge(t, current, before, NULL);
+	lists = lists_for(t, before, target);
+	if (vecx_adapter_bind(&adapter, bytes, nbytes))
+		elog(ERROR, "a new adapter of index \"%s\" cannot be used", RelationGetRelationName(t->target.rel));
+	judge(t, &adapter, after, NULL);
+	if (recall_at(after, lists) <= recall_at(before, lists))
+		return;
+	next->bytes[VECX_TUNE_ADAPTER] = bytes;
+	next->nbytes[VECX_TUNE_ADAPTER] = nbytes;
+	next->adapter = adapter;
+}
+
+/* The same for the books that rows are scored by. */
+static void
+tune_books(VecxTune *t, VecxTuning *next, VecxTuneCodes *before, VecxTuneCodes *after)
+{
+	const VecxListCode *code = &t->index->lists->code;
+	VecxListCode scoring = *code;
+	VecxScoreBooks books;
+	uint8	   *bytes;
+
+	if (next->nbytes[VECX_TUNE_BOOKS] > 0)
+		vecx_score_use(code, &next->books, &scoring);
+	VecxTuneJudgeBooks(t, &scoring, before);
+	bytes = VecxTuneLearnBooks(t);
+	if (vecx_score_bind(&books, code, bytes, vecx_score_bytes(code)))
+		elog(ERROR, "new books of index \"%s\" cannot be used", RelationGetRelationName(t->target.rel));
+	vecx_score_use(code, &books, &scoring);
+	VecxTuneJudgeBooks(t, &scoring, after);
+	if (after->wanted <= before->wanted || after->nearest < before->nearest)
+		return;
+	next->bytes[VECX_TUNE_BOOKS] = bytes;
+	next->nbytes[VECX_TUNE_BOOKS] = vecx_score_bytes(code);
+	next->books = books;
+}
+
+/* Whether an index's codes have books, and there is room for them beside the adapter. */
+static bool
+can_tune_books(const VecxTune *t, int rank)
+{
+	const VecxListCode *code = &t->index->lists->code;
+
+	return code->quantizer == VECX_LIST_PQ &&
+		sizeof(VecxTuneHeadData) + vecx_adapter_bytes(t->index->meta.dim, (uint32) rank) +
+		vecx_score_bytes(code) <= VECX_TUNE_MAX_BYTES;
+}
+
+/* Stores what was learned and the curve that goes with it; returns its version. */
+static uint32
+keep_tuning(VecxTune *t, const VecxTuning *next)
+{
+	VecxProbeSums *sums = VecxProbeSumsMake(t->index, t->nlists);
+	Outcome		outcome;
+	uint32		version = VecxTuneStore(t->index, next);
+
+	judge(t, next->nbytes[VECX_TUNE_ADAPTER] > 0 ? &next->adapter : NULL, &outcome, sums);
+	(void) VecxProbeSumsStore(sums, VECX_CURVE_GIVEN);
+	return version;
+}
+
 static Datum
 make_result(FunctionCallInfo fcinfo, const VecxTune *t, uint32 version, const Outcome *before,
-			const Outcome *after, uint32 lists, double target)
+			const Outcome *after, double target, const VecxTuneCodes *codes)
 {
+	uint32		lists = lists_for(t, before, target);
 	TupleDesc	desc;
-	Datum		values[8];
-	bool		nulls[8] = {false};
+	Datum		values[10];
+	bool		nulls[10] = {false};
 	int			n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -401,25 +474,17 @@ make_result(FunctionCallInfo fcinfo, const VecxTune *t, uint32 version, const Ou
 	values[n++] = Int32GetDatum(t->nqueries);
 	values[n++] = Int32GetDatum(before->queries);
 	values[n++] = Int32GetDatum((int32) lists);
-	values[n++] = Float8GetDatum(rint(recall_at(before, lists) * 1e4) / 1e4);
-	values[n++] = Float8GetDatum(rint(recall_at(after, lists) * 1e4) / 1e4);
+	values[n++] = Float8GetDatum(rounded(recall_at(before, lists)));
+	values[n++] = Float8GetDatum(rounded(recall_at(after, lists)));
 	values[n++] = Int32GetDatum((int32) lists_for(t, after, target));
 	values[n++] = Int32GetDatum((int32) t->nlists);
+	for (int i = 0; i < 2; i++)
+	{
+		nulls[n] = codes[i].queries == 0;
+		values[n++] = Float8GetDatum(rounded(codes[i].wanted / Max(codes[i].queries, 1)));
+	}
 	Assert(n == lengthof(values) && n == desc->natts);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
-/* Stores the adapter and the curve that goes with it; returns its version. */
-static uint32
-keep_adapter(VecxTune *t, const uint8 *bytes, const VecxAdapter *adapter)
-{
-	VecxProbeSums *sums = VecxProbeSumsMake(t->index, t->nlists);
-	Outcome		outcome;
-	uint32		version = VecxTuneStore(t->index, bytes, vecx_adapter_bytes(adapter->dim, adapter->rank));
-
-	judge(t, adapter, &outcome, sums);
-	(void) VecxProbeSumsStore(sums, VECX_CURVE_GIVEN);
-	return version;
 }
 
 /* vecx_tune(index regclass, queries regclass, query_column name, relevant name, key name,
@@ -435,15 +500,12 @@ vecx_tune(PG_FUNCTION_ARGS)
 	int			rank;
 	VecxTune		t;
 	MemoryContext old;
-	VecxTuneHeadData head;
-	VecxAdapter current;
-	VecxAdapter adapter;
-	bool		has_current;
-	uint8	   *bytes;
+	VecxTuning	current;
+	VecxTuning	next;
 	Outcome		before;
 	Outcome		after;
+	VecxTuneCodes codes[2];		/* before and after */
 	double		target;
-	uint32		lists;
 	uint32		version = 0;
 	Datum		result;
 
@@ -466,6 +528,12 @@ vecx_tune(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("rank must be between %d and %d", 0, VECX_TUNE_MAX_RANK)));
 	open_target(&t, PG_GETARG_OID(0), "vecx_tune()");
+	if (sizeof(VecxTuneHeadData) + vecx_adapter_bytes(t.index->meta.dim, (uint32) rank) > VECX_TUNE_MAX_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("rank %d is too high for the %u dimensions of index \"%s\"", rank, t.index->meta.dim,
+						RelationGetRelationName(t.target.rel)),
+				 errdetail("What is learned takes at most %d MB.", VECX_TUNE_MAX_BYTES / 1048576)));
 	old = MemoryContextSwitchTo(t.cxt);
 	VecxTuneLoadQueries(&t, PG_GETARG_OID(1), column, relevant, key, samples);
 	check_memory(&t, 1);
@@ -481,17 +549,16 @@ vecx_tune(PG_FUNCTION_ARGS)
 				 errmsg("index \"%s\" has no lists yet", RelationGetRelationName(t.target.rel))));
 
 	target = VecxTargetRecall(t.target.rel);
-	has_current = VecxTuneRead(t.index, &head, &current) != NULL;
-	judge(&t, has_current ? &current : NULL, &before, NULL);
-	lists = lists_for(&t, &before, target);
-	bytes = learn(&t, rank);
-	if (vecx_adapter_bind(&adapter, bytes, vecx_adapter_bytes(t.index->meta.dim, (uint32) rank)))
-		elog(ERROR, "a new adapter of index \"%s\" cannot be used", RelationGetRelationName(t.target.rel));
-	judge(&t, &adapter, &after, NULL);
-	if (recall_at(&after, lists) > recall_at(&before, lists))
-		version = keep_adapter(&t, bytes, &adapter);
+	(void) VecxTuneRead(t.index, &current);
+	next = current;
+	tune_adapter(&t, rank, &next, &before, &after, target);
+	memset(codes, 0, sizeof(codes));
+	if (can_tune_books(&t, rank))
+		tune_books(&t, &next, &codes[0], &codes[1]);
+	if (memcmp(next.bytes, current.bytes, sizeof(next.bytes)) != 0)
+		version = keep_tuning(&t, &next);
 	MemoryContextSwitchTo(old);
-	result = make_result(fcinfo, &t, version, &before, &after, lists, target);
+	result = make_result(fcinfo, &t, version, &before, &after, target, codes);
 	MemoryContextDelete(t.cxt);
 	VecxTargetClose(&t.target);
 	PG_RETURN_DATUM(result);

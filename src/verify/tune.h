@@ -1,7 +1,8 @@
 /*
  * tune.h
  *    What the parts of vecx_tune share: tune.c learns and decides, tune_queries.c reads
- *    the queries and finds the rows that they want.
+ *    the queries and finds the rows that they want, tune_codes.c compares them with
+ *    rows by codes.
  */
 #ifndef VECX_TUNE_H
 #define VECX_TUNE_H
@@ -40,6 +41,13 @@ typedef struct VecxTuneQuery
 	VecxTuneNeighbour  *nearest;		/* a heap with the farthest first, in the end in order */
 } VecxTuneQuery;
 
+/* A list's number by its first page. */
+typedef struct VecxTuneHead
+{
+	BlockNumber head;
+	uint32		number;
+} VecxTuneHead;
+
 /* A row of which it matters in which lists it is. */
 typedef struct VecxTuneRow
 {
@@ -70,12 +78,36 @@ typedef struct VecxTune
 	HTAB	   *relevant;		/* NULL: none are given */
 	HTAB	   *rows;			/* VecxTuneRow */
 
-	/* lists in the order of their first pages */
+	/* lists, by numbers */
 	uint32		nlists;
 	uint32		lists_cap;
 	BlockNumber *heads;
 	float	   *centres;
+	VecxTuneHead *by_head;		/* [nlists], in the order of first pages */
 } VecxTune;
+
+/* What rows the queries held out find by codes alone: of those wanted so many are among
+ * the first VECX_TUNE_NEAREST, as a share; of the nearest ones so many. */
+typedef struct VecxTuneCodes
+{
+	int			queries;
+	double		wanted;
+	double		nearest;
+} VecxTuneCodes;
+
+static inline bool
+VecxTuneHeldOut(int query)
+{
+	return query % VECX_TUNE_HELD_OUT == VECX_TUNE_HELD_OUT - 1;
+}
+
+/* tune.c */
+extern int64 VecxTuneNumber(const VecxTune *t, BlockNumber head);
+extern int	VecxTuneWanted(const VecxTuneQuery *query, int most, ItemPointerData *tids);
+
+/* tune_codes.c */
+extern uint8 *VecxTuneLearnBooks(VecxTune *t);
+extern void VecxTuneJudgeBooks(VecxTune *t, const VecxListCode *scoring, VecxTuneCodes *codes);
 
 /* tune_queries.c */
 extern void VecxTuneLoadQueries(VecxTune *t, Oid table, const char *column, const char *relevant, const char *key,
