@@ -18,6 +18,15 @@ BEGIN
 	END LOOP;
 END
 $$;
+CREATE FUNCTION bitmaps(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		IF line ~ 'Bitmap' THEN RETURN NEXT regexp_replace(line, ' *-> *', ''); END IF;
+	END LOOP;
+END
+$$;
 
 -- the same rows in line and in TOAST, and few of them
 CREATE FUNCTION vec(i int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
@@ -55,6 +64,18 @@ SELECT node('SELECT id FROM outside WHERE tag < 250 ORDER BY v <-> vec(1) LIMIT 
 SELECT node('SELECT id FROM outside WHERE tag = 7 ORDER BY v <-> vec(1) LIMIT 10');
 SELECT node('SELECT id FROM outside WHERE id + 0 = 7 ORDER BY v <-> vec(1) LIMIT 10');
 EXPLAIN (COSTS OFF) SELECT t.id, n.id FROM tiny t, LATERAL (SELECT o.id FROM outside o ORDER BY o.v <-> vec(t.id) LIMIT 5) n;
+-- A distance that only the order mentions costs a scan nothing.  Who looks up the rows of a
+-- bitmap wants few of them, and reads two indexes for that.
+SELECT node('SELECT id FROM outside WHERE tag < 40 ORDER BY v <-> vec(1)');
+SELECT node('SELECT id, v <-> vec(1) FROM outside WHERE tag < 40 ORDER BY v <-> vec(1)');
+SET vecx.enable_distance_skip = off;
+SELECT node('SELECT id FROM outside WHERE tag < 40 ORDER BY v <-> vec(1)');
+RESET vecx.enable_distance_skip;
+CREATE INDEX outside_id ON outside (id);
+SELECT bitmaps('SELECT id FROM outside WHERE tag < 60 AND id < 200 ORDER BY v <-> vec(1) LIMIT 10');
+SET enable_indexscan = off;
+SELECT bitmaps('SELECT id FROM outside WHERE tag < 60 AND id < 200');
+RESET enable_indexscan;
 -- Rare values are looked up in order, if they have one in the index: texts have not, and a
 -- range of theirs takes a search of all.
 CREATE TABLE named AS SELECT id, id AS number, to_char(id, 'FM0000') COLLATE "C" AS name, v FROM slim;
@@ -90,10 +111,10 @@ SELECT bool_and(cost > before) FROM (SELECT cost, lag(cost) OVER (ORDER BY width
 	WHERE c IS NOT NULL) s) s;
 RESET vecx.ef_search;
 -- a LIMIT that is not known counts as 100, not as a tenth of the rows
-PREPARE some_of(int) AS SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT $1;
+PREPARE some_of(int) AS SELECT id, v <-> vec(1) AS d FROM outside ORDER BY d LIMIT $1;
 SET plan_cache_mode = force_generic_plan;
-SELECT cost('EXECUTE some_of(NULL)') > cost('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 10') AS more_than_10,
-	cost('EXECUTE some_of(NULL)') < cost('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 190') AS less_than_190;
+SELECT cost('EXECUTE some_of(NULL)') > cost('SELECT id, v <-> vec(1) AS d FROM outside ORDER BY d LIMIT 10') AS more_than_10,
+	cost('EXECUTE some_of(NULL)') < cost('SELECT id, v <-> vec(1) AS d FROM outside ORDER BY d LIMIT 270') AS less_than_270;
 RESET plan_cache_mode;
 SELECT cost('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 10') AS cached \gset
 SET effective_cache_size = '80kB';
@@ -101,4 +122,4 @@ SELECT cost('SELECT id FROM outside ORDER BY v <-> vec(1) LIMIT 10') > :cached *
 RESET effective_cache_size;
 
 DROP TABLE outside, inside, slim, tiny;
-DROP FUNCTION cost, node, vec;
+DROP FUNCTION cost, node, bitmaps, vec;

@@ -190,9 +190,12 @@ typedef struct ScanCost
 {
 	double		tuples;			/* of the index */
 	double		pages;			/* read before the first row */
+	double		found;			/* rows that the first batch is to find */
 	bool		by_lists;
 	Cost		startup;
-	Cost		per_row;
+	Cost		page;			/* that is likely to be in memory */
+	Cost		per_row;		/* of each row that is returned, but for its page of the table */
+	Cost		beyond;			/* to find one more than the first batch has */
 	Cost		per_lookup;		/* of a row that is looked at for its distance alone */
 } ScanCost;
 
@@ -236,7 +239,7 @@ estimate_tree_rows(const VecxMetaPageData *meta, Shares shares, Cost page, ScanC
 		return;
 	cost->startup = startup;
 	cost->pages = pages;
-	cost->per_row = page;
+	cost->per_row = cost->beyond = 0;
 }
 
 /*
@@ -259,7 +262,8 @@ estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, Shares shares, 
 	cost->pages = Min(ceil(probes * (1 + pages / nlists)), pages);
 	cost->startup = cost->pages * page + probes * CENTROIDS_PER_LIST * cpu_per_record +
 		probes * VecxListEntries(meta) * per_row + EXACT_ROWS * exact;
-	cost->per_row = (pages / cost->tuples * page + per_row) / shares.all + page + exact;
+	cost->per_row = exact;
+	cost->beyond = (pages / cost->tuples * page + per_row) / shares.all;
 	estimate_tree_rows(meta, shares, page, cost);
 }
 
@@ -270,6 +274,16 @@ passing_others(const IndexOptInfo *info, double share)
 	double		tuples = Max(info->tuples, 1);
 
 	return Min(Max(info->rel->rows / (tuples * Max(share, 1 / tuples)), VECX_LEAST_PASSING), 1);
+}
+
+/* What it takes a scan to compute the distance that it is ordered by. */
+Cost
+VecxCostOfDistance(PlannerInfo *root, Node *order)
+{
+	QualCost	distance;
+
+	cost_qual_eval_node(&distance, order, root);
+	return distance.per_tuple * VALUE_READ;
 }
 
 /*
@@ -284,7 +298,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	VecxMetaPageData meta;
 	const VecxOpSpec *spec;
 	VecxEffort	effort;
-	QualCost	distance = {0, 0};
+	Cost		distance = orderbys != NIL ? VecxCostOfDistance(root, linitial(orderbys)) : 0;
 	double		tuples = Max(info->tuples, 1.0);
 	int64		wanted;
 	double		opened;
@@ -296,8 +310,6 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 
 	shares.all = Min(Max(shares.all, 1 / tuples), 1);
 	wanted = (int64) Min(Max(root->limit_tuples, 0) / passing, 1e9);
-	if (orderbys != NIL)
-		cost_qual_eval_node(&distance, linitial(orderbys), root);
 	rel = index_open(info->indexoid, NoLock);
 	VecxMetaRead(rel, &meta);
 	spec = VecxGetOpSpec(rel);
@@ -310,10 +322,12 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	index_close(rel, NoLock);
 
 	cost->tuples = tuples;
+	cost->found = effort.rows;
+	cost->page = page;
 	cost->by_lists = meta.structure == VECX_STRUCTURE_LISTS;
 	cpu_per_record = cpu_index_tuple_cost +
 		cpu_operator_cost * (2 * meta.m / SKETCHES_PER_OPERATOR + meta.dim / ELEMENTS_PER_OPERATOR);
-	exact = orderbys == NIL ? 0 : page + distance.per_tuple * VALUE_READ;
+	exact = orderbys == NIL ? 0 : page + distance;
 	cost->per_lookup = page + exact;
 	if (meta.structure == VECX_STRUCTURE_LISTS)
 	{
@@ -323,7 +337,8 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	}
 	estimate_work(info, shares, &effort, &opened, &entries, &all);
 	opened = Min(opened + HOPS_PER_LEVEL * log(tuples) / log(2.0 * meta.m), tuples);
-	cost->per_row = page + exact_share(&meta) * exact;	/* a page of the table */
+	cost->per_row = exact_share(&meta) * distance;
+	cost->beyond = 0;
 
 	/*
 	 * A hop is a page, but near vertices lie on common pages, and of a small
@@ -335,9 +350,10 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 		cost->pages = ceil(info->pages * (1.0 - exp(-opened / Max(info->pages, 1)))) +
 			ceil(entries / ENTRIES_PER_PAGE);
 	if (entries > 0)
-		cost->per_row += (page + cpu_per_record) * shares.narrowest / shares.all;
+		cost->beyond = (page + cpu_per_record) * shares.narrowest / shares.all;
 	else if (!all)
-		cost->per_row += OPENED_PER_ROW * (page + cpu_per_record) / shares.all;
+		cost->beyond = OPENED_PER_ROW * (page + cpu_per_record) / shares.all +
+			(1 - exact_share(&meta)) * exact;	/* larger batches need them all */
 	cost->startup = cost->pages * page + opened * cpu_per_record +
 		entries * (page + cpu_per_record) / VECX_TREE_ENTRIES_PER_HOP;
 	if (!spec->is_bits)
@@ -352,6 +368,53 @@ cost_of_share(Cost startup, Cost run, double share)
 	return startup + run * Min(share, 1);
 }
 
+/* Whether nobody takes more rows of a scan than the query's LIMIT takes of those that
+ * meet all conditions. */
+static bool
+limit_is_known(const PlannerInfo *root, const RelOptInfo *rel)
+{
+	return root->limit_tuples > 0 && bms_equal(rel->relids, root->all_baserels) &&
+		list_length(root->query_pathkeys) == 1;
+}
+
+/*
+ * What a scan is taken to read of its rows.  Of a LIMIT that is not known,
+ * PostgreSQL takes a tenth of the rows for granted, which is a sort's case; who orders
+ * by distance wants few, however many rows there are.
+ */
+static double
+unknown_limit_share(const PlannerInfo *root, const IndexPath *path)
+{
+	double		fraction = root->tuple_fraction;
+
+	if (path->indexorderbys == NIL || root->limit_tuples >= 0 || !root->parse->limitCount ||
+		fraction <= 0 || fraction >= 1)
+		return 1;
+	return Min(1, ROWS_OF_UNKNOWN_LIMIT / (fraction * Max(path->indexinfo->rel->rows, 1)));
+}
+
+/*
+ * What so many rows that a scan returns cost after its first batch, which has found some
+ * already.  Where a LIMIT will be taken of the sum, its part is right, the sum is not.
+ *
+ * Each page of the table PostgreSQL counts once, and from the disk: the exact tier's look
+ * at a row is the same as the executor's, and only rows that share a page are
+ * counted here.
+ */
+static Cost
+cost_of_rows(const PlannerInfo *root, const IndexPath *path, const ScanCost *cost, double rows)
+{
+	const RelOptInfo *rel = path->indexinfo->rel;
+	double		of_limit = unknown_limit_share(root, path);
+	double		read = Max(rows * of_limit, 1);
+	double		sharing = Max(1 - rel->pages / Max(rows, 1), 0);
+
+	if (limit_is_known(root, rel))
+		read = Min(root->limit_tuples * read / Max(rel->rows, 1), read);
+	return rows * of_limit *
+		(cost->per_row + cost->page * sharing + cost->beyond * Max(1 - cost->found / read, 0));
+}
+
 /* Whether a scan may change to reading the table (scan_table.c), and some condition beside
  * those of the index makes it impossible to tell whether it will. */
 static bool
@@ -360,9 +423,8 @@ may_change(PlannerInfo *root, const IndexPath *path)
 	const RelOptInfo *rel = path->indexinfo->rel;
 	ListCell   *lc;
 
-	if (root->limit_tuples <= 0 || vecx_scan_order != VECX_SCAN_RELAXED || vecx_max_scan_tuples > 0 ||
-		path->indexorderbys == NIL || !bms_equal(rel->relids, root->all_baserels) ||
-		list_length(root->query_pathkeys) != 1 || !VecxMeetsAgain(extract_actual_clauses(rel->baserestrictinfo, false)))
+	if (!limit_is_known(root, rel) || vecx_scan_order != VECX_SCAN_RELAXED || vecx_max_scan_tuples > 0 ||
+		path->indexorderbys == NIL || !VecxMeetsAgain(extract_actual_clauses(rel->baserestrictinfo, false)))
 		return false;
 	foreach(lc, rel->baserestrictinfo)
 		if (!is_redundant_with_indexclauses(lfirst(lc), path->indexclauses) &&
@@ -390,30 +452,14 @@ estimate_change(PlannerInfo *root, const IndexPath *path, Shares shares, Cost re
 
 	get_tablespace_page_costs(rel->reltablespace, NULL, &seq_page);
 	estimate_scan(root, info, path->indexorderbys, shares, 1, &cost);
-	best = cost.startup + rows * (cost.per_row + recheck);
+	best = cost.startup + rows * (cost.page + cost.per_row + recheck);
 	estimate_scan(root, info, path->indexorderbys, shares, VECX_LEAST_PASSING_AT_FIRST, &cost);
-	worst = cost.startup + rows / VECX_LEAST_PASSING_AT_FIRST * (cost.per_row + recheck) +
+	worst = cost.startup + rows / VECX_LEAST_PASSING_AT_FIRST * (cost.page + cost.per_row + recheck) +
 		seq_page * rel->pages + (cpu_tuple_cost + rel->baserestrictcost.per_tuple) * rel->tuples +
 		rel->rows * cost.per_lookup;
 	/* for as many rows as the limit takes: there is nobody to take more */
 	if (sqrt(best * worst) < cost_of_share(*startup, *total - *startup, rows / Max(rel->rows, 1)))
 		*startup = *total = sqrt(best * worst);
-}
-
-/*
- * What a scan is taken to read of its rows.  Of a LIMIT that is not known,
- * PostgreSQL takes a tenth of the rows for granted, which is a sort's case; who orders
- * by distance wants few, however many rows there are.
- */
-static double
-read_share(const PlannerInfo *root, const IndexPath *path)
-{
-	double		fraction = root->tuple_fraction;
-
-	if (path->indexorderbys == NIL || root->limit_tuples >= 0 || !root->parse->limitCount ||
-		fraction <= 0 || fraction >= 1)
-		return 1;
-	return Min(1, ROWS_OF_UNKNOWN_LIMIT / (fraction * Max(path->indexinfo->rel->rows, 1)));
 }
 
 void
@@ -424,6 +470,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	IndexOptInfo *info = path->indexinfo;
 	Shares		shares;
 	ScanCost	cost;
+	double		rows;
 	QualCost	recheck;
 	List	   *quals;
 	List	   *clauses = NIL;
@@ -452,8 +499,8 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	estimate_scan(root, info, path->indexorderbys, shares, passing_others(info, shares.all), &cost);
 	*pages = cost.pages;
 	*startup = cost.startup;
-	*total = *startup + *selectivity * cost.tuples * (cost.per_row + recheck.per_tuple) *
-		read_share(root, path);
+	rows = *selectivity * cost.tuples;
+	*total = *startup + cost_of_rows(root, path, &cost, rows) + rows * recheck.per_tuple;
 	if (!cost.by_lists && may_change(root, path))
 		estimate_change(root, path, shares, recheck.per_tuple, startup, total);
 }
@@ -475,7 +522,7 @@ VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share, Cost *startup, 
 	shares.all = Max(share * shares.all, Min(info->rel->rows / Max(info->tuples, 1), 1));
 	estimate_scan(root, info, path->indexorderbys, shares, passing_others(info, shares.all), &cost);
 	*startup = cost.startup;
-	*run = shares.all * cost.tuples * cost.per_row;
+	*run = cost_of_rows(root, path, &cost, shares.all * cost.tuples);
 	if (cost_of_share(*startup, *run, root->limit_tuples > 0 ? root->limit_tuples / Max(info->rel->rows, 1) : 1) >
 		rows * cost.per_lookup)
 	{

@@ -34,9 +34,12 @@ vecx_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEnt
 		next_set_rel_pathlist_hook(root, rel, rti, rte);
 	if (rte->rtekind == RTE_SUBQUERY || rte->rtekind == RTE_CTE)
 		VecxForgetRelaxedOrder(root, rel);
-	else if (rte->rtekind == RTE_RELATION && enable_paths &&
-			 rte->tablesample == NULL && !IS_DUMMY_REL(rel))
+	if (rte->rtekind != RTE_RELATION || rte->tablesample != NULL || IS_DUMMY_REL(rel))
+		return;
+	if (enable_paths)
 		VecxAddPaths(root, rel);
+	if (enable_distance_skip)
+		VecxRefundUnreadDistances(root, rel);
 }
 
 static void

@@ -45,13 +45,14 @@ extern void VecxAddPaths(PlannerInfo *root, RelOptInfo *rel);
 extern List *VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own);
 
 /* plan_bitmap.c: rows that other indexes find, in order of distance */
-extern BitmapHeapPath *VecxFindBitmap(PlannerInfo *root, RelOptInfo *rel);
+extern BitmapHeapPath *VecxFindBitmap(PlannerInfo *root, RelOptInfo *rel, Cost per_row);
 extern Path *VecxMakeBitmapFilterPath(PlannerInfo *root, RelOptInfo *rel,
 									  BitmapHeapPath *bitmap, IndexPath *scan);
 extern bool VecxIsBitmapFilterPath(const Path *path);
 extern IndexScan *VecxBitmapFilterPlanScan(const CustomScan *plan);
 
 /* cost.c: what rows of a scan cost if only a share of them counts */
+extern Cost VecxCostOfDistance(PlannerInfo *root, Node *order);
 extern void VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share,
 						   Cost *startup, Cost *run);
 
@@ -62,6 +63,7 @@ extern bool VecxIsGuess(PlannerInfo *root, Index relid, Node *clause);
 extern bool VecxMeetsAgain(List *conditions);
 
 /* plan_unread.c: distances that nobody reads */
+extern void VecxRefundUnreadDistances(PlannerInfo *root, RelOptInfo *rel);
 extern void VecxDropUnreadDistances(PlannedStmt *stmt);
 
 #endif							/* VECX_PLAN_H */

@@ -45,9 +45,13 @@ bitmap_index(RelOptInfo *rel, const IndexOptInfo *index)
 	return copy;
 }
 
-/* The best bitmap of a table for the query's conditions, or NULL. */
+/*
+ * The best bitmap of a table for the query's conditions, or NULL.  A row of it costs what
+ * it takes to look for its distance, beside what a scan of the table makes of
+ * it: so another condition's bitmap may pay that otherwise would not.
+ */
 BitmapHeapPath *
-VecxFindBitmap(PlannerInfo *root, RelOptInfo *rel)
+VecxFindBitmap(PlannerInfo *root, RelOptInfo *rel, Cost per_row)
 {
 	RelOptInfo *copy;
 	BitmapHeapPath *path;
@@ -61,6 +65,7 @@ VecxFindBitmap(PlannerInfo *root, RelOptInfo *rel)
 	copy->joininfo = NIL;
 	copy->has_eclass_joins = false;
 	copy->consider_parallel = false;
+	copy->baserestrictcost.per_tuple += per_row;
 	foreach(lc, rel->indexlist)
 	{
 		IndexOptInfo *index = bitmap_index(copy, lfirst_node(IndexOptInfo, lc));
@@ -91,6 +96,7 @@ VecxMakeBitmapFilterPath(PlannerInfo *root, RelOptInfo *rel, BitmapHeapPath *bit
 	Cost		target = rel->reltarget->cost.per_tuple * rel->rows;
 	Cost		beside;			/* what rows cost that is not the index's */
 	Selectivity share;
+	double		same;			/* of the rows that the scan would return by itself */
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
@@ -107,7 +113,8 @@ VecxMakeBitmapFilterPath(PlannerInfo *root, RelOptInfo *rel, BitmapHeapPath *bit
 				 scan->indextotalcost + scan->path.startup_cost, 0);
 	path->path.startup_cost = startup + bitmap_cost +
 		cpu_operator_cost * share * rel->tuples;
-	path->path.total_cost = path->path.startup_cost + run + beside * share + target;
+	same = Min(Max(share, rel->rows / Max(scan->indexselectivity * rel->tuples, 1)), 1);
+	path->path.total_cost = path->path.startup_cost + run + beside * same + target;
 	return &path->path;
 }
 

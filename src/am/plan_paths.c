@@ -186,6 +186,16 @@ add_ordered_paths(PlannerInfo *root, IndexOptInfo *index, List *clauses, bool ow
 														  pathkeys)));
 }
 
+/* What the first sort key costs a row, if it is the distance of a scan. */
+static Cost
+cost_of_order(PlannerInfo *root)
+{
+	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
+
+	return VecxCostOfDistance(root, (Node *) linitial_node(EquivalenceMember,
+														   key->pk_eclass->ec_members)->em_expr);
+}
+
 void
 VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 {
@@ -204,7 +214,7 @@ VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 			continue;
 		if (!looked && vecx_enable_bitmap_filter && enable_bitmapscan && enable_indexscan &&
 			root->query_pathkeys != NIL)
-			bitmap = VecxFindBitmap(root, rel);
+			bitmap = VecxFindBitmap(root, rel, cost_of_order(root));
 		looked = true;
 		range = VecxRangeClauses(root, index);
 		own = range == NIL;

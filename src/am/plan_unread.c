@@ -28,11 +28,17 @@
  * Why it may go uncomputed: an index orders by immutable operators, and the
  * operator's other argument, which is no more than stable, is still evaluated by
  * the scan, which raises the error of a query of other dimensions.
+ *
+ * The planner would prefer a sort where the distance alone decides between the two,
+ * so what it is going to charge for the column is taken from the paths of a scan first.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
@@ -212,6 +218,88 @@ walk_root(Plan *plan)
 {
 	drop_at_level(plan);
 	walk_plan(plan);
+}
+
+/* The distance by which a query orders one table if it will be left out. */
+static Expr *
+unread_order(PlannerInfo *root, RelOptInfo *rel)
+{
+	Query	   *parse = root->parse;
+	TargetEntry *entry;
+
+	if (!bms_equal(rel->relids, root->all_baserels) || list_length(parse->sortClause) != 1 ||
+		parse->commandType != CMD_SELECT || parse->hasAggs || parse->hasWindowFuncs ||
+		parse->hasTargetSRFs || parse->groupClause != NIL || parse->groupingSets != NIL ||
+		parse->distinctClause != NIL || parse->setOperations != NULL ||
+		(parse->limitCount && parse->limitOption != LIMIT_OPTION_COUNT))
+		return NULL;
+	entry = get_sortgroupclause_tle(linitial(parse->sortClause), root->processed_tlist);
+	return entry->resjunk ? entry->expr : NULL;
+}
+
+/* The scan of a path that will be left to compute columns without the distance, or NULL. */
+static IndexPath *
+scan_of_path(Path *path)
+{
+	if (VecxIsBitmapFilterPath(path))
+		path = lsecond(((CustomPath *) path)->custom_paths);
+	if (!IsA(path, IndexPath) || list_length(((IndexPath *) path)->indexorderbys) != 1 ||
+		!VecxIsIndex(((IndexPath *) path)->indexinfo))
+		return NULL;
+	return (IndexPath *) path;
+}
+
+/* The share of a query's rows that are going to be taken. */
+static double
+share_taken(const PlannerInfo *root, double rows)
+{
+	if (root->tuple_fraction <= 0)
+		return 1;
+	return root->tuple_fraction < 1 ? root->tuple_fraction : Min(root->tuple_fraction / Max(rows, 1), 1);
+}
+
+/*
+ * Takes from a path's costs what its rows will be charged.  What is more than they cost after
+ * the first is taken from what comes before it, as far as the rows are read.
+ */
+static void
+refund(const PlannerInfo *root, Path *path, Cost per_row)
+{
+	Cost		whole = per_row * path->rows;
+	Cost		of_run = Min(whole, path->total_cost - path->startup_cost);
+	Cost		of_startup = Min((whole - of_run) * share_taken(root, path->rows), path->startup_cost);
+
+	path->startup_cost -= of_startup;
+	path->total_cost -= of_run + of_startup;
+}
+
+/*
+ * The planner is going to charge each row of a scan for the distance.  The paths of a
+ * table that will not compute it get that back.
+ */
+void
+VecxRefundUnreadDistances(PlannerInfo *root, RelOptInfo *rel)
+{
+	Expr	   *order = unread_order(root, rel);
+	List	   *paths = rel->pathlist;
+	QualCost	distance;
+	ListCell   *lc;
+
+	if (!order)
+		return;
+	cost_qual_eval_node(&distance, (Node *) order, root);
+	rel->pathlist = NIL;
+	foreach(lc, paths)
+	{
+		Path	   *path = lfirst(lc);
+		IndexPath  *scan = scan_of_path(path);
+
+		if (scan && path->pathkeys != NIL &&
+			is_order_of_scan(order, linitial(scan->indexorderbys), scan->indexinfo->opfamily[0]))
+			refund(root, path, distance.per_tuple);
+		add_path(rel, path);
+	}
+	list_free(paths);
 }
 
 void
