@@ -92,7 +92,10 @@ vecx_pq_assign(const VecxListCode *code, const float *r, const float *x_y, uint8
 	uint32_t	entries = 1u << code->bits;
 	float		products[1 << VECX_PQ_MAX_BITS];
 
-	for (uint32_t c = 0; c < code->ncolumns; c++)
+	if (entries == 16)
+		vecx_kernels->nearest16(code->encode_books, code->encode_halves, r, code->pdims,
+								code->ncolumns, codes);
+	for (uint32_t c = 0; c < code->ncolumns && entries > 16; c++)
 	{
 		uint32_t	first = vecx_pq_first(code, c);
 

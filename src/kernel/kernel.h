@@ -115,6 +115,13 @@ typedef struct VecxKernels
 								  size_t nplanes, size_t plane_bytes, float inverse,
 								  uint8_t *planes, float sums[2]);
 	/*
+	 * Product quantisation: y[n] in m parts, as even as can be, of which part c begins at
+	 * c * n / m.  codes[c] is the first k of 16 that has the greatest sum over part c of
+	 * y[i] * books[i][k], less halves[c][k]; sums of floats may be rounded otherwise.
+	 */
+	void		(*nearest16) (const float *books, const float *halves, const float *y,
+							  size_t n, size_t m, uint8_t *codes);
+	/*
 	 * Hamming distances of n bit strings of nbytes bytes, laid out with a
 	 * stride as above, to q.
 	 */

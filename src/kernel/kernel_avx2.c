@@ -604,6 +604,7 @@ const VecxKernels vecx_kernels_avx2 = {
 	.packed_dot = packed_dot,
 	.sketch_dot = vecx_sketch_dot_avx2,
 	.sketch_encode = vecx_sketch_encode_avx2,
+	.nearest16 = vecx_nearest16_avx2,
 	.hamming_many = vecx_hamming_many_avx2,
 	.fastscan4 = vecx_fastscan4_avx2,
 	.fastscan8 = vecx_fastscan8_scalar,

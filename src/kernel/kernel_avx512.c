@@ -434,6 +434,47 @@ products_rows(const uint8_t *a, const uint8_t *b, size_t nb, size_t n,
 	}
 }
 
+/* One row of a times sixteen of b, 64 elements at most. */
+VECX_KERNEL_INLINE TARGET_VNNI void
+products_of_one_step(__m512i *acc, const uint8_t *a, const uint8_t *b, size_t n, __mmask64 mask)
+{
+	const __m512i bias = _mm512_set1_epi8(-128);
+	__m512i		va = _mm512_maskz_loadu_epi8(mask, a);
+
+	VECX_KERNEL_UNROLL
+	for (size_t j = 0; j < 16; j++)
+		acc[j] = _mm512_dpbusd_epi32(acc[j], va, _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, b + j * n), bias));
+}
+
+/* One row of a times all rows of b, of which there are sixteen at least. */
+static TARGET_VNNI void
+products_of_one(const uint8_t *a, const uint8_t *b, size_t nb, size_t n, uint32_t *out)
+{
+	const __m512i ones = _mm512_set1_epi8(1);
+	__m512i		sum = _mm512_setzero_si512();
+
+	for (size_t at = 0; at < n; at += 64)
+		sum = _mm512_dpbusd_epi32(sum, _mm512_maskz_loadu_epi8(mask64(n - at), a + at), ones);
+	sum = _mm512_set1_epi32(128 * _mm512_reduce_add_epi32(sum));
+	for (size_t j = 0; j < nb; j += 16)
+	{
+		__m512i		acc[16];
+		size_t		at = 0;
+
+		/* the last sixteen rows, some of them for a second time */
+		if (j > nb - 16)
+			j = nb - 16;
+		VECX_KERNEL_UNROLL
+		for (int i = 0; i < 16; i++)
+			acc[i] = _mm512_setzero_si512();
+		for (; at + 64 <= n; at += 64)
+			products_of_one_step(acc, a + at, b + j * n + at, n, ALL64);
+		if (at < n)
+			products_of_one_step(acc, a + at, b + j * n + at, n, mask64(n - at));
+		_mm512_storeu_si512(out + j, _mm512_add_epi32(reduce_16_epi32(acc), sum));
+	}
+}
+
 static TARGET_VNNI void
 products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n,
 			  uint32_t *out, size_t stride)
@@ -441,8 +482,11 @@ products_u8u8(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, size_t n
 	if (na < 4 || nb < 4)
 	{
 		for (size_t i = 0; i < na; i++)
-			for (size_t j = 0; j < nb; j++)
-				out[i * stride + j] = ip_u8u8(a + i * n, b + j * n, n);
+			if (nb >= 16)
+				products_of_one(a + i * n, b, nb, n, out + i * stride);
+			else
+				for (size_t j = 0; j < nb; j++)
+					out[i * stride + j] = ip_u8u8(a + i * n, b + j * n, n);
 		return;
 	}
 	for (size_t i = 0; i < na; i += 4)
@@ -613,6 +657,7 @@ const VecxKernels vecx_kernels_avx512 = {
 	.packed_dot = packed_dot,
 	.sketch_dot = vecx_sketch_dot_avx512,
 	.sketch_encode = vecx_sketch_encode_avx512,
+	.nearest16 = vecx_nearest16_avx512,
 	.hamming_many = vecx_hamming_many_avx512,
 	.fastscan4 = vecx_fastscan4_avx512,
 	.fastscan8 = vecx_fastscan8_vbmi,

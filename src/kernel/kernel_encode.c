@@ -33,6 +33,30 @@ vecx_add_multiple_f32_avx512(float *y, const float *x, float factor, size_t n)
 	}
 }
 
+TARGET_AVX512 void
+vecx_nearest16_avx512(const float *books, const float *halves, const float *y, size_t n, size_t m,
+					  uint8_t *codes)
+{
+	size_t		i = 0;
+	size_t		left = 0;
+
+	for (size_t c = 0; c < m; c++)
+	{
+		size_t		end = vecx_part_end(i, n, m, &left);
+		__m512		sums = _mm512_sub_ps(_mm512_setzero_ps(), _mm512_loadu_ps(halves + 16 * c));
+		__m512		top;
+
+		for (; i < end; i++)
+			sums = _mm512_fmadd_ps(_mm512_set1_ps(y[i]), _mm512_loadu_ps(books + 16 * i), sums);
+		top = _mm512_max_ps(sums, _mm512_shuffle_f32x4(sums, sums, 0x4e));
+		top = _mm512_max_ps(top, _mm512_shuffle_f32x4(top, top, 0xb1));
+		top = _mm512_max_ps(top, _mm512_permute_ps(top, 0x4e));
+		top = _mm512_max_ps(top, _mm512_permute_ps(top, 0xb1));
+		/* with NaN among them none may be equal */
+		codes[c] = (uint8_t) __builtin_ctz(_mm512_cmp_ps_mask(sums, top, _CMP_EQ_OQ) | 1u << 15);
+	}
+}
+
 TARGET_AVX512 float
 vecx_l2sq_max_f32_avx512(const float *a, const float *b, size_t n, float *max)
 {
@@ -165,6 +189,40 @@ vecx_add_multiple_f32_avx2(float *y, const float *x, float factor, size_t n)
 														_mm256_loadu_ps(y + i + j)));
 	for (; i < n; i++)
 		y[i] += factor * x[i];
+}
+
+TARGET_AVX2 void
+vecx_nearest16_avx2(const float *books, const float *halves, const float *y, size_t n, size_t m,
+					uint8_t *codes)
+{
+	const __m256 zero = _mm256_setzero_ps();
+	size_t		i = 0;
+	size_t		left = 0;
+
+	for (size_t c = 0; c < m; c++)
+	{
+		size_t		end = vecx_part_end(i, n, m, &left);
+		__m256		low = _mm256_sub_ps(zero, _mm256_loadu_ps(halves + 16 * c));
+		__m256		high = _mm256_sub_ps(zero, _mm256_loadu_ps(halves + 16 * c + 8));
+		__m256		top;
+		unsigned	equal;
+
+		for (; i < end; i++)
+		{
+			__m256		factor = _mm256_set1_ps(y[i]);
+
+			low = _mm256_fmadd_ps(factor, _mm256_loadu_ps(books + 16 * i), low);
+			high = _mm256_fmadd_ps(factor, _mm256_loadu_ps(books + 16 * i + 8), high);
+		}
+		top = _mm256_max_ps(low, high);
+		top = _mm256_max_ps(top, _mm256_permute2f128_ps(top, top, 1));
+		top = _mm256_max_ps(top, _mm256_permute_ps(top, 0x4e));
+		top = _mm256_max_ps(top, _mm256_permute_ps(top, 0xb1));
+		equal = (unsigned) _mm256_movemask_ps(_mm256_cmp_ps(low, top, _CMP_EQ_OQ)) |
+			(unsigned) _mm256_movemask_ps(_mm256_cmp_ps(high, top, _CMP_EQ_OQ)) << 8;
+		/* with NaN among them none may be equal */
+		codes[c] = (uint8_t) __builtin_ctz(equal | 1u << 15);
+	}
 }
 
 TARGET_AVX2 float
@@ -304,6 +362,38 @@ vecx_add_multiple_f32_neon(float *y, const float *x, float factor, size_t n)
 			vst1q_f32(y + i + j, vfmaq_n_f32(vld1q_f32(y + i + j), vld1q_f32(x + i + j), factor));
 	for (; i < n; i++)
 		y[i] += factor * x[i];
+}
+
+void
+vecx_nearest16_neon(const float *books, const float *halves, const float *y, size_t n, size_t m,
+					uint8_t *codes)
+{
+	size_t		i = 0;
+	size_t		left = 0;
+
+	for (size_t c = 0; c < m; c++)
+	{
+		size_t		end = vecx_part_end(i, n, m, &left);
+		float32x4_t sums[4];
+		float		all[16];
+		float		top;
+		uint8_t		best = 0;
+
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 4; j++)
+			sums[j] = vnegq_f32(vld1q_f32(halves + 16 * c + 4 * j));
+		for (; i < end; i++)
+			VECX_KERNEL_UNROLL
+			for (size_t j = 0; j < 4; j++)
+				sums[j] = vfmaq_n_f32(sums[j], vld1q_f32(books + 16 * i + 4 * j), y[i]);
+		top = vmaxvq_f32(vmaxq_f32(vmaxq_f32(sums[0], sums[1]), vmaxq_f32(sums[2], sums[3])));
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < 4; j++)
+			vst1q_f32(all + 4 * j, sums[j]);
+		while (best < 15 && all[best] != top)
+			best++;
+		codes[c] = best;
+	}
 }
 
 float

@@ -71,7 +71,9 @@ extern void vecx_products_u8u8_amx(const uint8_t *a, size_t na, const uint8_t *b
 										 float inverse, uint8_t *u); \
 	extern void vecx_sketch_encode_##set(const float *v, const float *x, size_t n, \
 										 size_t nplanes, size_t plane_bytes, float inverse, \
-										 uint8_t *planes, float sums[2])
+										 uint8_t *planes, float sums[2]); \
+	extern void vecx_nearest16_##set(const float *books, const float *halves, const float *y, \
+									 size_t n, size_t m, uint8_t *codes)
 #ifdef VECX_KERNEL_X86
 VECX_KERNEL_ENCODE(avx2);
 VECX_KERNEL_ENCODE(avx512);
@@ -123,6 +125,17 @@ typedef enum VecxKernelTerm
 	VECX_TERM_L1,				/* |q - x| */
 	VECX_TERM_L1_SCALED			/* |q - (offset + scale * x)| */
 } VecxKernelTerm;
+
+/* The end of a part of nearest16 from its begin; left begins as 0. */
+VECX_KERNEL_INLINE size_t
+vecx_part_end(size_t begin, size_t n, size_t m, size_t *left)
+{
+	*left += n % m;
+	if (*left < m)
+		return begin + n / m;
+	*left -= m;
+	return begin + n / m + 1;
+}
 
 /* Signalling NaNs become quiet, payloads stay, as processors do it. */
 VECX_KERNEL_INLINE float

@@ -515,6 +515,7 @@ const VecxKernels vecx_kernels_neon = {
 	.packed_dot = packed_dot,
 	.sketch_dot = vecx_sketch_dot_neon,
 	.sketch_encode = vecx_sketch_encode_neon,
+	.nearest16 = vecx_nearest16_neon,
 	.hamming_many = vecx_hamming_many_neon,
 	.fastscan4 = vecx_fastscan4_neon,
 	.fastscan8 = vecx_fastscan8_scalar,

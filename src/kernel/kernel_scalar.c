@@ -96,6 +96,29 @@ add_multiple_f32(float *y, const float *x, float factor, size_t n)
 		y[i] += factor * x[i];
 }
 
+static void
+nearest16(const float *books, const float *halves, const float *y, size_t n, size_t m, uint8_t *codes)
+{
+	size_t		i = 0;
+	size_t		left = 0;
+
+	for (size_t c = 0; c < m; c++)
+	{
+		size_t		end = vecx_part_end(i, n, m, &left);
+		float		sums[16];
+		uint8_t		best = 0;
+
+		for (int k = 0; k < 16; k++)
+			sums[k] = -halves[16 * c + k];
+		for (; i < end; i++)
+			for (int k = 0; k < 16; k++)
+				sums[k] += y[i] * books[16 * i + k];
+		for (uint8_t k = 1; k < 16; k++)
+			best = sums[k] > sums[best] ? k : best;
+		codes[c] = best;
+	}
+}
+
 static float
 l2sq_max_f32(const float *a, const float *b, size_t n, float *max)
 {
@@ -379,6 +402,7 @@ const VecxKernels vecx_kernels_scalar = {
 	.packed_dot = packed_dot,
 	.sketch_dot = sketch_dot,
 	.sketch_encode = sketch_encode,
+	.nearest16 = nearest16,
 	.hamming_many = hamming_many,
 	.fastscan4 = vecx_fastscan4_scalar,
 	.fastscan8 = vecx_fastscan8_scalar,

@@ -106,6 +106,9 @@ test_byte_products(const VecxKernels *k)
 	for (size_t n = 1; n <= 260; n += 37)
 		good = byte_products_agree(k, 32, 32, n) && byte_products_agree(k, 33, 80, n) &&
 			byte_products_agree(k, 80, 65, n) && byte_products_agree(k, 64, 31, n) && good;
+	for (size_t n = 1; n <= 200; n += 21)
+		good = byte_products_agree(k, 1, 16, n) && byte_products_agree(k, 1, 37, n) &&
+			byte_products_agree(k, 3, 31, n) && good;
 	good = byte_products_agree(k, 40, 64, 128) && byte_products_agree(k, 40, 64, 2049) && good;
 	UNIT_CHECK(good, "%s: products_u8u8", k->name);
 }
@@ -422,6 +425,56 @@ test_levels(const VecxKernels *k)
 	UNIT_CHECK(good, "%s: levels_u8", k->name);
 }
 
+/* The sum that nearest16 looks for the greatest of. */
+static double
+sum_of(const float *books, const float *halves, const float *y, size_t n, size_t m, size_t c, int code)
+{
+	double		sum = -(double) halves[16 * c + code];
+
+	for (size_t i = c * n / m; i < (c + 1) * n / m; i++)
+		sum += (double) y[i] * (double) books[16 * i + code];
+	return sum;
+}
+
+static void
+test_nearest16(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t n = 1; n <= 70; n++)
+		for (size_t m = 1; m <= n; m += 1 + n / 7)
+		{
+			float	   *books = place(ARENA_A, 16 * n * sizeof(float), true);
+			float	   *y = place(ARENA_B, n * sizeof(float), n % 2 == 0);
+			float	   *halves = malloc(16 * m * sizeof(float));
+			uint8_t    *codes = place(ARENA_OUT, m, true);
+
+			random_elements(books, NULL, 16 * n, false);
+			random_elements(y, NULL, n, false);
+			random_elements(halves, NULL, 16 * m, false);
+			/* the first of several */
+			if (n % 3 == 0)
+				memset(y, 0, n * sizeof(float));
+			for (size_t i = 0; i < 16 * m && n % 3 == 0; i++)
+				halves[i] = i % 16 < 5 ? 2.0f : 1.0f;
+			k->nearest16(books, halves, y, n, m, codes);
+			for (size_t c = 0; c < m; c++)
+			{
+				double		sum = codes[c] < 16 ? sum_of(books, halves, y, n, m, c, codes[c]) : -INFINITY;
+
+				good &= n % 3 != 0 || codes[c] == 5;
+				for (int code = 0; code < 16; code++)
+					good &= sum >= sum_of(books, halves, y, n, m, c, code) - 1e-4 * (1 + fabs(sum));
+			}
+			y[0] = NAN;
+			k->nearest16(books, halves, y, n, m, codes);
+			for (size_t c = 0; c < m; c++)
+				good &= codes[c] < 16;
+			free(halves);
+		}
+	UNIT_CHECK(good, "%s: nearest16", k->name);
+}
+
 static bool
 planes_agree(const VecxKernels *k, size_t n, size_t nplanes, bool special)
 {
@@ -514,6 +567,7 @@ test_table(const VecxKernels *k)
 	test_differences(k);
 	test_multiples(k);
 	test_levels(k);
+	test_nearest16(k);
 	test_planes(k);
 }
 
