@@ -433,6 +433,16 @@ may_change(PlannerInfo *root, const IndexPath *path)
 	return false;
 }
 
+/* What PostgreSQL is going to charge a scan of an index for the table's pages, of so many rows. */
+static Cost
+cost_of_table_pages(PlannerInfo *root, const IndexOptInfo *info, double rows)
+{
+	double		random_page;
+
+	get_tablespace_page_costs(info->rel->reltablespace, &random_page, NULL);
+	return random_page * index_pages_fetched(Max(rows, 1), info->rel->pages, (double) info->pages, root);
+}
+
 /*
  * The costs of such a scan if all rows meet the other conditions, and if so few do that the
  * table is read after the first batch.  Which it will be nobody knows: between the two
@@ -440,14 +450,16 @@ may_change(PlannerInfo *root, const IndexPath *path)
  */
 static void
 estimate_change(PlannerInfo *root, const IndexPath *path, Shares shares, Cost recheck,
-				Cost *startup, Cost *total)
+				double returned, Cost *startup, Cost *total)
 {
 	IndexOptInfo *info = path->indexinfo;
 	const RelOptInfo *rel = info->rel;
 	double		rows = Max(root->limit_tuples, 1);
+	double		limit_share = Min(rows / Max(rel->rows, 1), 1);
 	double		seq_page;
 	Cost		best;
 	Cost		worst;
+	Cost		change;
 	ScanCost	cost;
 
 	get_tablespace_page_costs(rel->reltablespace, NULL, &seq_page);
@@ -458,8 +470,9 @@ estimate_change(PlannerInfo *root, const IndexPath *path, Shares shares, Cost re
 		seq_page * rel->pages + (cpu_tuple_cost + rel->baserestrictcost.per_tuple) * rel->tuples +
 		rel->rows * cost.per_lookup;
 	/* for as many rows as the limit takes: there is nobody to take more */
-	if (sqrt(best * worst) < cost_of_share(*startup, *total - *startup, rows / Max(rel->rows, 1)))
-		*startup = *total = sqrt(best * worst);
+	change = Max(sqrt(best * worst) - limit_share * cost_of_table_pages(root, info, returned), best);
+	if (change < cost_of_share(*startup, *total - *startup, limit_share))
+		*startup = *total = change;
 }
 
 void
@@ -502,7 +515,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	rows = *selectivity * cost.tuples;
 	*total = *startup + cost_of_rows(root, path, &cost, rows) + rows * recheck.per_tuple;
 	if (!cost.by_lists && may_change(root, path))
-		estimate_change(root, path, shares, recheck.per_tuple, startup, total);
+		estimate_change(root, path, shares, recheck.per_tuple, rows, startup, total);
 }
 
 /*
