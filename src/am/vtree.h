@@ -177,8 +177,9 @@ typedef struct VecxTreeNeed
 	bool		narrows;		/* read as well, for what the first need finds */
 } VecxTreeNeed;
 
-extern VecxTreeNeed *VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter,
-								   VecxTreeWalk *walk, double all, int *n);
+extern VecxTreeNeed *VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk,
+								   int *n);
+extern void VecxTreeShares(VecxTreeNeed *needs, int n, double all);
 extern double VecxTreeCountAll(VecxIndex *index);
 
 /* vtree_scan.c: vertices that may match a scan's conditions */

@@ -58,11 +58,11 @@ compare_needs(const void *a, const void *b)
 
 /*
  * The needs of a filter, the one with the fewest entries first; NULL if there is none.
- * all is how many vertices or rows have entries.  If one has few, the others do not
- * matter, and are left out.  Allocates in the current context.
+ * If one has few, the others do not matter, and are left out.  Allocates in the current
+ * context.
  */
 VecxTreeNeed *
-VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk, double all, int *n)
+VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk, int *n)
 {
 	VecxFilterNeed *needs = VecxFilterNeeds(filter, n);
 	VecxTreeNeed *result;
@@ -74,7 +74,6 @@ VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *wal
 	{
 		result[i].need = &needs[i];
 		result[i].count = count_need(walk, index, &needs[i], &result[i].exact);
-		result[i].share = Min(result[i].count / all, 1);
 		if (!result[i].exact || result[i].count > FEW_ENTRIES)
 			continue;
 		result[0] = result[i];
@@ -82,6 +81,14 @@ VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *wal
 	}
 	qsort(result, *n, sizeof(VecxTreeNeed), compare_needs);
 	return result;
+}
+
+/* The needs' shares of all vertices, or rows, that have entries. */
+void
+VecxTreeShares(VecxTreeNeed *needs, int n, double all)
+{
+	for (int i = 0; i < n; i++)
+		needs[i].share = Min(needs[i].count / all, 1);
 }
 
 /* Vertices or rows that have entries: of a column without arrays each has one.  0 if

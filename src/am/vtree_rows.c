@@ -73,9 +73,10 @@ VecxTreeRowsMake(VecxIndex *index, const VecxFilterQuery *filter, double lookup)
 
 	rows->index = index;
 	rows->walk = palloc(sizeof(VecxTreeWalk));
-	rows->needs = VecxTreeNeeds(index, filter, rows->walk, count_rows(index), &rows->nneeds);
+	rows->needs = VecxTreeNeeds(index, filter, rows->walk, &rows->nneeds);
 	if (!rows->needs)
 		return NULL;
+	VecxTreeShares(rows->needs, rows->nneeds, count_rows(index));
 	choose_needs(rows, lookup);
 	return rows;
 }

@@ -109,13 +109,15 @@ VecxTreeScan *
 VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProbe *probe)
 {
 	VecxTreeScan *scan = palloc0(sizeof(VecxTreeScan));
-	double		vertices = count_vertices(index);
+	double		vertices;
 
 	scan->index = index;
 	scan->walk = palloc(sizeof(VecxTreeWalk));
-	scan->needs = VecxTreeNeeds(index, filter, scan->walk, vertices, &scan->nneeds);
+	scan->needs = VecxTreeNeeds(index, filter, scan->walk, &scan->nneeds);
 	if (!scan->needs)
 		return NULL;
+	vertices = count_vertices(index);
+	VecxTreeShares(scan->needs, scan->nneeds, vertices);
 	scan->share = 1;
 	scan->errors = errors_to_allow(VecxTargetRecall(index->rel));
 	scan->scores = !scan->needs[0].exact || scan->needs[0].count > TOO_FEW_TO_SCORE;
