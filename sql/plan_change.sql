@@ -60,11 +60,18 @@ DECLARE c CURSOR FOR SELECT id FROM changing WHERE word % 997 = 0 ORDER BY v <->
 FETCH ALL FROM c;
 SELECT by_table FROM vecx_last_scan();
 ROLLBACK;
--- not if rows would come out of order that must not, if it is a budget that counts, or if a row
--- may meet the condition now and not then
+-- in strict order
 SET vecx.scan_order = strict;
-SELECT by_table FROM compare('SELECT id FROM changing WHERE word % 997 = 0 ORDER BY v <-> spread(1) LIMIT 5');
+SELECT by_table FROM compare('SELECT id FROM changing WHERE word % 997 = 0 ORDER BY v <-> spread(1) LIMIT 100');
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*) >= 10 AS many, bool_and(d >= before) AS ascending FROM (SELECT d, lag(d) OVER () AS before
+	FROM (SELECT v <-> spread(1) AS d FROM changing WHERE word % 997 = 0 AND v IS NOT NULL ORDER BY d LIMIT 100) s) s;
+SELECT by_table FROM vecx_last_scan();
+RESET enable_seqscan;
+RESET enable_sort;
 RESET vecx.scan_order;
+-- not if it is a budget that counts, or if a row may meet the condition now and not then
 SET vecx.max_scan_tuples = 1000000;
 SELECT by_table FROM compare('SELECT id FROM changing WHERE word % 997 = 0 ORDER BY v <-> spread(1) LIMIT 5');
 RESET vecx.max_scan_tuples;

@@ -423,8 +423,8 @@ may_change(PlannerInfo *root, const IndexPath *path)
 	const RelOptInfo *rel = path->indexinfo->rel;
 	ListCell   *lc;
 
-	if (!limit_is_known(root, rel) || vecx_scan_order != VECX_SCAN_RELAXED || vecx_max_scan_tuples > 0 ||
-		path->indexorderbys == NIL || !VecxMeetsAgain(extract_actual_clauses(rel->baserestrictinfo, false)))
+	if (!limit_is_known(root, rel) || vecx_max_scan_tuples > 0 || path->indexorderbys == NIL ||
+		!VecxMeetsAgain(extract_actual_clauses(rel->baserestrictinfo, false)))
 		return false;
 	foreach(lc, rel->baserestrictinfo)
 		if (!is_redundant_with_indexclauses(lfirst(lc), path->indexclauses) &&

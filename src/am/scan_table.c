@@ -9,6 +9,9 @@
  * for those that were before.  So a wrong guess costs a search and a sequential
  * scan, not a walk through the whole index.
  *
+ * A strict scan leaves out those that are nearer than what it has returned, as it does
+ * with all that is found late.
+ *
  * The conditions are those of the plan's node, which tests them again.  A row found in the
  * table is known by the TID of its HOT chain's root, as in the index.
  */
@@ -64,7 +67,7 @@ VecxScanSetNode(IndexScanDesc scan, IndexScanState *node)
 	VecxScan   *so = scan->opaque;
 	IndexScan  *plan = (IndexScan *) node->ss.ps.plan;
 
-	if (plan->scan.plan.qual == NIL || so->strict || so->most_tuples < PG_INT64_MAX ||
+	if (plan->scan.plan.qual == NIL || so->most_tuples < PG_INT64_MAX ||
 		node->ss.ss_currentRelation->rd_rel->relam != HEAP_TABLE_AM_OID ||
 		!VecxMeetsAgain(plan->scan.plan.qual))
 		return;
