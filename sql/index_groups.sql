@@ -19,3 +19,15 @@ REINDEX INDEX apart_v_idx;
 SELECT * FROM groups_missed;
 SELECT vertices, orphans FROM vecx_info('apart_v_idx');
 SELECT vecx_check('apart_v_idx', true);
+
+-- more and smaller groups than there are vertices above the base: a search that ends in
+-- a wrong one notices, and looks for another
+CREATE TABLE small (grp int, v vector(16));
+INSERT INTO small SELECT i % 1000, (SELECT array_agg(hashint4(i % 1000 * 16 + d) / 2147483648.0 * 10
+		+ hashint4(i * 16 + d) / 2147483648.0 * 0.1 ORDER BY d) FROM generate_series(1, 16) d)::vector
+FROM generate_series(1, 20000) i;
+CREATE INDEX small_v_idx ON small USING vecx (v);
+ANALYZE small;
+SELECT count(DISTINCT q.grp) FILTER (WHERE n.grp <> q.grp) < 10 AS few_missed
+FROM (SELECT DISTINCT ON (grp) grp, v FROM small ORDER BY grp OFFSET 0) q,
+	LATERAL (SELECT grp FROM small ORDER BY v <-> q.v LIMIT 10) n;

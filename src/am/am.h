@@ -419,6 +419,9 @@ extern float VecxSearchThreshold(const VecxSearch *search);
 extern void VecxSearchKeepOpened(VecxSearch *search, int count);
 extern void VecxSearchSort(VecxSearch *search);
 extern int	VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds);
+extern void VecxSearchBegin(VecxSearch *search, VecxProbe *probe);
+extern bool VecxSearchIsAstray(VecxSearch *search);
+extern void VecxSearchElsewhere(VecxSearch *search);
 extern void VecxSearchSweep(VecxSearch *search, BlockNumber blkno);
 extern bool VecxSearchSweepAll(VecxSearch *search, int most);
 extern void VecxSearchRelease(VecxSearch *search);
@@ -441,6 +444,7 @@ extern void VecxProbesOfShare(Relation index, const VecxMetaPageData *meta, int6
 							  VecxEffort *effort);
 extern int	VecxWidestBatch(void);
 extern int	VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width);
+extern int	VecxEffortMakeSure(VecxSearch *search, const VecxEffort *effort, int width);
 
 /* sample.c: stored vectors as queries, hidden from their own searches */
 typedef struct VecxStored

@@ -139,8 +139,6 @@ static void
 add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wanted)
 {
 	VecxSearch *search = VecxSearchMake(sums->index, CurrentMemoryContext, false);
-	VecxId		seeds[VECX_MAX_SEEDS];
-	int			nseeds;
 	int			width = 0;
 	double		share = 0;
 	double		records = 0;
@@ -151,8 +149,7 @@ add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wa
 		VecxSearchHide(search, &found->stored->hidden);
 		VecxSearchStandIn(search, &probe, found->stored->id);
 	}
-	nseeds = VecxSearchDescend(search, &probe, 0, seeds);
-	VecxSearchStart(search, &probe, 0, seeds, nseeds);
+	VecxSearchBegin(search, &probe);
 	for (int level = 0; level < sums->t.nlevels[line]; level++)
 	{
 		VecxCurvePoint point;
@@ -162,6 +159,8 @@ add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wa
 		if (share < 1 && (level == 0 || VecxSearchHasMore(search)))
 		{
 			width = VecxEffortSearch(search, &effort, width);
+			if (level == 0)
+				width = VecxEffortMakeSure(search, &effort, width);
 			share = Min((double) count_found(search, found) / wanted, 1);
 			records = found->nseen;
 		}

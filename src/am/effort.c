@@ -384,3 +384,13 @@ VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width)
 	}
 	return width;
 }
+
+/* The same once the first batch is found, if that went astray. */
+int
+VecxEffortMakeSure(VecxSearch *search, const VecxEffort *effort, int width)
+{
+	if (VecxSearchIsRare(search) || VecxSearchPastLimit(search) || !VecxSearchIsAstray(search))
+		return width;
+	VecxSearchElsewhere(search);
+	return VecxEffortSearch(search, effort, width);
+}

@@ -131,8 +131,12 @@ static void
 search_batch(VecxScan *so)
 {
 	if (so->counts.batches++ == 0)
-		so->width = so->counts.width = so->filter ? search_filtered(so) :
+	{
+		int			width = so->filter ? search_filtered(so) :
 			VecxEffortSearch(so->search, &so->effort, 0);
+
+		so->width = so->counts.width = VecxEffortMakeSure(so->search, &so->effort, width);
+	}
 	else
 		VecxSearchRun(so->search, (int) Min(Max(so->returned, so->width),
 											Max(VecxWidestBatch(), so->width)));

@@ -129,23 +129,23 @@ VecxScanLimitSearch(VecxScan *so)
 	VecxSearchLimit(so->search, most < PG_INT64_MAX ? so->begun + most : most);
 }
 
+/* Starts the search at the base: where the graph leads, or without a place yet. */
 static void
-begin_search(VecxScan *so, const VecxId *seeds, int nseeds)
+begin_search(VecxScan *so, bool by_graph)
 {
-	VecxSearchStart(so->search, so->route, 0, seeds, nseeds);
+	if (by_graph)
+		VecxSearchBegin(so->search, so->route);
+	else
+		VecxSearchStart(so->search, so->route, 0, NULL, 0);
 	VecxSearchCount(so->search, &so->counts);
 	so->begun = so->counts.records;
 	VecxScanLimitSearch(so);
 }
 
-/* Starts the search at the base level. */
 void
 VecxScanStartGraph(VecxScan *so)
 {
-	VecxId		seeds[VECX_MAX_SEEDS];
-	int			nseeds = VecxSearchDescend(so->search, so->route, 0, seeds);
-
-	begin_search(so, seeds, nseeds);
+	begin_search(so, true);
 }
 
 /* Goes on with all that the value tree says may match, and with nothing else. */
@@ -182,7 +182,7 @@ start_by_tree(VecxScan *so, double otherwise)
 	VecxScanFilteredEffort(so, VecxTreeScanShare(so->tree));
 	if (VecxTreeScanCost(so->tree) >= Min(so->effort.records, otherwise))
 		return false;
-	begin_search(so, NULL, 0);
+	begin_search(so, false);
 	VecxScanStartTree(so);
 	return true;
 }
@@ -331,13 +331,13 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	}
 	else if (so->only_null && so->phase != VECX_PHASE_DONE)
 	{
-		begin_search(so, NULL, 0);
+		begin_search(so, false);
 		so->side.pass = VECX_ROW_NULL;
 		so->phase = VECX_PHASE_SIDE;
 	}
 	else if (so->phase != VECX_PHASE_DONE)
 	{
-		begin_search(so, NULL, 0);
+		begin_search(so, false);
 		VecxScanStartSweep(so);
 	}
 	if (so->index->lists && so->phase != VECX_PHASE_DONE && so->phase != VECX_PHASE_SET)

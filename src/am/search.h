@@ -75,5 +75,6 @@ VecxSearchIsHidden(const VecxSearch *search, VecxId id)
 
 /* search_read.c */
 extern void VecxSearchHop(VecxSearch *search, VecxId id);
+extern float VecxSearchBetween(VecxSearch *search, VecxId a, VecxId b);
 
 #endif							/* VECX_AM_SEARCH_H */

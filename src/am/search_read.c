@@ -176,6 +176,34 @@ lock_record(VecxSearch *search, VecxId id)
 	}
 }
 
+/* Navigation distance between two records of the level; infinite if one is gone. */
+float
+VecxSearchBetween(VecxSearch *search, VecxId a, VecxId b)
+{
+	const VecxCoder *coder = &search->index->coder;
+	void	   *scratch = palloc(vecx_code_query_scratch(coder));
+	uint8	   *code = palloc(coder->nbytes);
+	float		dist = INFINITY;
+	VecxCodeQuery query;
+	VecxRecord	rec = lock_record(search, a);
+
+	if (rec)
+	{
+		memcpy(code, VecxRecordCode(&search->index->layout, rec), coder->nbytes);
+		LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
+		vecx_code_query_init_code(coder, &query, code, scratch);
+		rec = lock_record(search, b);
+	}
+	if (rec)
+	{
+		dist = vecx_code_distance(coder, &query, VecxRecordCode(&search->index->layout, rec));
+		LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
+	}
+	pfree(code);
+	pfree(scratch);
+	return dist;
+}
+
 #define CACHE_LINE	64
 
 static inline void

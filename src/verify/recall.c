@@ -108,11 +108,9 @@ search_hidden(VecxQuerySet *set, VecxQuery *query, VecxNearest *found)
 	VecxIndex  *index = set->index;
 	VecxSearch *search = VecxSearchMake(index, CurrentMemoryContext, false);
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
-	VecxId		seeds[VECX_MAX_SEEDS];
 	VecxInput	input;
 	VecxProbe  *probe;
 	VecxEffort	effort;
-	int			nseeds;
 	int			width = 0;
 	int			returned = 0;
 
@@ -120,13 +118,12 @@ search_hidden(VecxQuerySet *set, VecxQuery *query, VecxNearest *found)
 	probe = VecxProbeMake(index, input.vec);
 	VecxSearchHide(search, &query->stored.hidden);
 	VecxSearchStandIn(search, probe, query->stored.id);
-	nseeds = VecxSearchDescend(search, probe, 0, seeds);
-	VecxSearchStart(search, probe, 0, seeds, nseeds);
+	VecxSearchBegin(search, probe);
 	VecxEffortChoose(index->rel, &index->meta, found->k, &effort);
 	while (found->n < found->k && !VecxSearchExhausted(search))
 	{
 		if (width == 0)
-			width = VecxEffortSearch(search, &effort, 0);
+			width = VecxEffortMakeSure(search, &effort, VecxEffortSearch(search, &effort, 0));
 		else
 			VecxSearchRun(search, Max(returned, width));
 		returned += take_batch(set, query, search, VecxSearchThreshold(search), found);
