@@ -61,8 +61,14 @@ def insert_rows(figures, code):
     mine, peer = (named(figures.get('inserts'), 'engine', e) for e in (code, GRAPH))
     if not mine or not peer:
         return []
-    return [speed('inserts/s in one transaction, pgvector HNSW', mine.get('rows_per_second'), peer.get('rows_per_second'), INSERTS),
+    rows = [speed('inserts/s in one transaction, pgvector HNSW', mine.get('rows_per_second'), peer.get('rows_per_second'), INSERTS),
             cost('WAL bytes an inserted row, pgvector HNSW', mine['wal_per_row'], peer['wal_per_row'], INSERT_WAL, 0)]
+    bare = named(figures['inserts'], 'engine', 'no index')
+    if bare:
+        # what no index can save is in the row above: table and TOAST
+        rows.append(cost("WAL bytes an inserted row above a table without an index, pgvector HNSW",
+                         *(e['wal_per_row'] - bare['wal_per_row'] for e in (mine, peer)), None, 0))
+    return rows
 
 
 def rows_of(figures, rowset, code):
