@@ -231,7 +231,8 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 		vecx_train_gemm(env, t->nrows, found, n, t->rows, dirs, proj, half);
 		vecx_train_transpose(proj, t->nrows, found, turned);
 		vecx_train_gemm(env, found, n, t->nrows, turned, t->columns, dirs, half);
-		vecx_train_orthonormalise(env, &t->rng, dirs, last ? ndims : found, n, last ? 2 : 1);
+		vecx_train_orthonormalise(env, &t->rng, dirs, last ? ndims : found, n,
+								  last && !t->tries ? 2 : 1);
 	}
 	vecx_train_free(env, t->dirs);
 	vecx_train_free(env, proj);
@@ -509,6 +510,7 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 		sample = copy;
 	/* What half of the sample shows is a good start for all of it. */
 	vecx_trainer_init(&half, env, metric, dim, sample, nrows, 1, 2, seed);
+	half.tries = true;
 	(void) vecx_train_choose(&half, sample, nrows, sketch_bytes, &ndims, &nplanes);
 	vecx_trainer_done(&half);
 	vecx_trainer_init(&t, env, metric, dim, sample, nrows, 0, 1, seed);

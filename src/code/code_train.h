@@ -16,6 +16,7 @@ typedef struct VecxTrainer
 	uint64_t	seed;
 	uint64_t	rng;
 	bool		varied;			/* the rows are not all equal */
+	bool		tries;			/* bases are tried, not kept */
 	size_t		nrows;			/* of the sample, as far as it is used */
 	float	   *rows;			/* [nrows][hdim]: H x - mean, scaled */
 	float	   *columns;		/* rows transposed, or NULL */
