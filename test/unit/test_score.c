@@ -17,7 +17,7 @@
 #define QUERIES		400
 #define HELD_OUT	100			/* queries behind them, to judge by */
 #define NEAREST		20
-#define M			6
+#define M			3			/* coarse codes: there is something to gain */
 #define LATENT		8
 
 static float rows[ROWS * DIM];
