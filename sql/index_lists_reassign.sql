@@ -37,6 +37,16 @@ DELETE FROM moving WHERE id > 600;
 CREATE INDEX moving_v ON moving USING vecx (v) WITH (structure = lists, list_rows = 40, replicas = 3);
 INSERT INTO moving SELECT i, reassign_vector(i) FROM generate_series(601, 3000) i ORDER BY i % 1000, i;
 SELECT vecx_check('moving_v', true);
+-- rows that have left a list in which they should have a copy keep one there
+CREATE TABLE told (replication float8);
+INSERT INTO told SELECT list_replication FROM vecx_info('moving_v');
+DELETE FROM moving WHERE id % 100 = 7;
+VACUUM moving;
+DELETE FROM moving WHERE id % 100 = 8;
+VACUUM moving;
+SELECT i.list_replication > 1 + (t.replication - 1) * 0.7 AS copies_kept FROM vecx_info('moving_v') i, told t;
+SELECT vecx_check('moving_v', true);
+DROP TABLE told;
 DELETE FROM moving WHERE id % 10 < 9;
 VACUUM moving;
 SELECT rows FROM vecx_info('moving_v');

@@ -67,6 +67,8 @@ StaticAssertDecl(sizeof(VecxListPageData) == 40, "on-disk size is frozen");
 	((BlockNumber *) ((char *) PageGetContents(page) + MAXALIGN(sizeof(VecxListPageData))))
 #define VecxListPageBlocks(lists, page)	((uint8 *) PageGetContents(page) + (lists)->blocks)
 #define VECX_LIST_PAGE_ROOM		(VECX_PAGE_CAPACITY - MAXALIGN(sizeof(VecxListPageData)))
+/* On such a page: whether nobody needs a row's entry. */
+#define VecxListRowIsLeft(row)		(((row)->flags & (VECX_ROW_LEAVING | VECX_ROW_STAYS)) == VECX_ROW_LEAVING)
 
 /* A BEHIND page: this header, then an entry for each of so many rows of a LIST page. */
 typedef struct VecxBehindPageData

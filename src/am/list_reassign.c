@@ -202,6 +202,17 @@ choose(VecxListSplitState *s, const float *x, int *to)
 	return n;
 }
 
+/* Flags of the entry that a row leaves at a centre, which is a copy later if a copy
+ * should be there. */
+static uint16
+leaving_flags(const int *to, int n, int centre)
+{
+	for (int i = 1; i < n; i++)
+		if (to[i] == centre)
+			return VECX_ROW_LEAVING | VECX_ROW_STAYS;
+	return VECX_ROW_LEAVING;
+}
+
 /* A row's own entry goes to the list of the nearest centre, and copies to others. */
 static void
 assign_own(VecxListSplitState *s, const VecxRowEntry *row, const float *x)
@@ -215,7 +226,7 @@ assign_own(VecxListSplitState *s, const VecxRowEntry *row, const float *x)
 	else
 		add_to_part(s, part, row,
 					add_to_near(s, to[0] - s->nparts, row, VECX_ROW_ARRIVED, x) ?
-					VECX_ROW_LEAVING : row->flags, x);
+					leaving_flags(to, n, part) : row->flags, x);
 	for (int i = 1; i < n; i++)
 		if (to[i] >= s->nparts)
 			(void) add_to_near(s, to[i] - s->nparts, row, VECX_ROW_COPY, x);
@@ -372,13 +383,14 @@ has_arrived(const VecxListSplitState *s, const VecxRowEntry *row)
 	return false;
 }
 
-/* Takes a row of a list near by into a new one, if none of the others is nearer; no more
+/* Takes a row of the n-th list near by into a new one, if none of the others is nearer; no more
  * of them than the old lists have, which bounds the memory and the time of this step. */
 static void
-draw_row(VecxListSplitState *s, BlockNumber blkno, int place, const VecxRowEntry *row)
+draw_row(VecxListSplitState *s, int n, BlockNumber blkno, int place, const VecxRowEntry *row)
 {
+	int			to[VECX_MOST_REPLICAS];
+	int			nto;
 	const float *x;
-	int			best;
 
 	/* one that is in the old lists as well would be in a new one twice */
 	if (s->narrivals >= s->nrows || !VecxRowIsOwn(row) ||
@@ -387,9 +399,8 @@ draw_row(VecxListSplitState *s, BlockNumber blkno, int place, const VecxRowEntry
 	x = VecxListSplitVector(s, unconstify(ItemPointerData *, &row->tid));
 	if (!x)
 		return;
-	measure(s, x);
-	best = nearest(s, s->nparts + s->nnear);
-	if (best >= s->nparts || has_arrived(s, row))
+	nto = choose(s, x, to);
+	if (to[0] >= s->nparts || has_arrived(s, row))
 		return;
 	if (s->narrivals == s->arrivals_cap)
 	{
@@ -398,13 +409,15 @@ draw_row(VecxListSplitState *s, BlockNumber blkno, int place, const VecxRowEntry
 			repalloc(s->arrivals, sizeof(VecxListArrival) * s->arrivals_cap) :
 			palloc(sizeof(VecxListArrival) * s->arrivals_cap);
 	}
-	s->arrivals[s->narrivals++] = (VecxListArrival) {blkno, place, row->tid};
-	add_to_part(s, best, row, VECX_ROW_ARRIVED, x);
+	s->arrivals[s->narrivals++] = (VecxListArrival) {
+		blkno, place, row->tid, leaving_flags(to, nto, s->nparts + n)
+	};
+	add_to_part(s, to[0], row, VECX_ROW_ARRIVED, x);
 }
 
-/* Draws rows out of a page, of which we have a copy. */
+/* Draws rows out of a page of the near-th list near by, of which we have a copy. */
 static void
-draw_from_page(VecxListSplitState *s, Screen *screen, BlockNumber blkno, Page page)
+draw_from_page(VecxListSplitState *s, Screen *screen, int near, BlockNumber blkno, Page page)
 {
 	const VecxLists *lists = s->index->lists;
 	int			nrows = VecxListPageHeader(page)->nrows;
@@ -417,7 +430,7 @@ draw_from_page(VecxListSplitState *s, Screen *screen, BlockNumber blkno, Page pa
 
 		for (int i = 0; i < n; i++)
 			if (nearer & (uint32) 1 << i)
-				draw_row(s, blkno, first + i, VecxListRow(lists, page, first + i));
+				draw_row(s, near, blkno, first + i, VecxListRow(lists, page, first + i));
 	}
 }
 
@@ -448,7 +461,7 @@ VecxListDrawIn(VecxListSplitState *s)
 				header = VecxListGetPage(index, copy.data, blkno);
 			if (!header || header->head != head || steps-- == 0)
 				VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
-			draw_from_page(s, &screen, blkno, copy.data);
+			draw_from_page(s, &screen, n, blkno, copy.data);
 			blkno = VecxPageGetOpaque(copy.data)->next;
 		}
 	}
@@ -472,7 +485,7 @@ mark_page(VecxListSplitState *s, const VecxListArrival *arrivals, int n)
 		if (arrivals[i].place >= header->nrows ||
 			!ItemPointerEquals(&row->tid, unconstify(ItemPointerData *, &arrivals[i].tid)))
 			VecxCorrupted(index->rel, arrivals[i].blkno, "a row of a list is not where it was");
-		row->flags = VECX_ROW_LEAVING;
+		row->flags = arrivals[i].flags;
 	}
 	header->flags |= VECX_LIST_LEAVING;
 	header->stamp = VecxListStampNow();

@@ -101,7 +101,9 @@ read_entries(VecxListSplitState *s, Page page, int *cap)
 		VecxRowEntry *row = VecxListRow(s->index->lists, page, i);
 
 		memcpy(VecxRowAt(s->rows, s->row_size, s->nrows), row, s->row_size);
-		s->done[s->nrows] = left && (row->flags & VECX_ROW_LEAVING);
+		s->done[s->nrows] = left && VecxListRowIsLeft(row);
+		if (left && (row->flags & VECX_ROW_LEAVING))
+			VecxRowAt(s->rows, s->row_size, s->nrows)->flags = VECX_ROW_COPY;
 	}
 }
 

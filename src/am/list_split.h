@@ -25,6 +25,7 @@ typedef struct VecxListArrival
 	BlockNumber blkno;
 	int			place;			/* on that page */
 	ItemPointerData tid;
+	uint16		flags;			/* of the entry that stays there */
 } VecxListArrival;
 
 typedef struct VecxListSplitState

@@ -14,7 +14,8 @@
 
 #include "am/list.h"
 
-/* Says of a locked page that no row of it is LEAVING any more. */
+/* Says of a locked page that no row of it is LEAVING any more: those that are left are
+ * copies. */
 static void
 forget_leaving(VecxIndex *index, Buffer buf)
 {
@@ -23,6 +24,13 @@ forget_leaving(VecxIndex *index, Buffer buf)
 
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
 	header = VecxListPageHeader(change.page);
+	for (int i = 0; i < header->nrows; i++)
+	{
+		VecxRowEntry *row = VecxListRow(index->lists, change.page, i);
+
+		if (row->flags & VECX_ROW_LEAVING)
+			row->flags = VECX_ROW_COPY;
+	}
 	header->flags &= ~VECX_LIST_LEAVING;
 	header->stamp = 0;
 	VecxPageCommit(&change);
@@ -60,7 +68,7 @@ VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callbac
 	{
 		VecxRowEntry *row = VecxListRow(index->lists, page, i);
 
-		dead[i] = callback(&row->tid, arg) || (left && (row->flags & VECX_ROW_LEAVING));
+		dead[i] = callback(&row->tid, arg) || (left && VecxListRowIsLeft(row));
 		ndead += dead[i];
 		if (!VecxRowIsOwn(row))
 			continue;

@@ -82,6 +82,8 @@ typedef struct VecxRowEntry
  * this entry is for scans that were under way. */
 #define VECX_ROW_COPY			16
 #define VECX_ROW_LEAVING		32
+/* With LEAVING: it is to be a COPY when no scan needs it any more. */
+#define VECX_ROW_STAYS			64
 #define VecxRowIsOwn(row)		(((row)->flags & (VECX_ROW_COPY | VECX_ROW_LEAVING)) == 0)
 /* Never on a page: a condition has to be tested on the row itself. */
 #define VECX_ROW_RECHECK		0x8000

@@ -115,7 +115,8 @@ VecxListCheckPage(VecxListCheck *c, BlockNumber blkno, Page page)
 	{
 		VecxListGet(lists, page, row, c->item);
 		check_item(c, blkno, row);
-		if ((VecxListItemRow(c->item)->flags & VECX_ROW_LEAVING) && !(header->flags & VECX_LIST_LEAVING))
+		if ((VecxListItemRow(c->item)->flags & (VECX_ROW_LEAVING | VECX_ROW_STAYS)) &&
+			!(header->flags & VECX_LIST_LEAVING))
 			VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a row that leaves is on a page without such rows",
 					   "row=%d", row);
 	}

@@ -101,7 +101,7 @@ VecxRowCheckMake(VecxTarget *target, VecxIndex *index)
 static inline bool
 is_of_list(uint16 why)
 {
-	return why == VECX_ROW_ARRIVED || why == VECX_ROW_COPY || why == VECX_ROW_LEAVING;
+	return why == VECX_ROW_ARRIVED || why == VECX_ROW_COPY || (why & ~VECX_ROW_STAYS) == VECX_ROW_LEAVING;
 }
 
 static inline bool
@@ -337,7 +337,7 @@ check_row(VecxRowCheck *rows, ItemPointer tid, const Datum *values, const bool *
 		VecxDamage(rel, row_block(row), row_offset(row),
 				   "a row that can be seen is marked dead", "tid=(%u,%u)",
 				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
-	if (row->why == VECX_ROW_COPY || row->why == VECX_ROW_LEAVING)
+	if (row->why & (VECX_ROW_COPY | VECX_ROW_LEAVING))
 		VecxDamage(rel, row_block(row), row_offset(row), "of a row only copies are in it",
 				   "tid=(%u,%u)", ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
 	if (row->why != expected && !(row->why == VECX_ROW_ARRIVED && expected == 0))
