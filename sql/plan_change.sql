@@ -68,6 +68,13 @@ SET enable_sort = off;
 SELECT count(*) >= 10 AS many, bool_and(d >= before) AS ascending FROM (SELECT d, lag(d) OVER () AS before
 	FROM (SELECT v <-> spread(1) AS d FROM changing WHERE word % 997 = 0 AND v IS NOT NULL ORDER BY d LIMIT 100) s) s;
 SELECT by_table FROM vecx_last_scan();
+-- nearer rows that the search had missed are not given later
+SET vecx.ef_search = 5;
+SELECT count(*) FILTER (WHERE NOT ascending) AS out_of_order
+FROM generate_series(1, 60) i, LATERAL (SELECT bool_and(d >= before) AS ascending
+	FROM (SELECT d, lag(d) OVER () AS before
+		FROM (SELECT v <-> spread(-i) AS d FROM changing WHERE word % 20 = 0 AND v IS NOT NULL ORDER BY d LIMIT 100) s) s) s;
+RESET vecx.ef_search;
 RESET enable_seqscan;
 RESET enable_sort;
 RESET vecx.scan_order;

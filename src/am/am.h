@@ -548,7 +548,7 @@ typedef struct VecxSetRows VecxSetRows;
 extern int64 VecxSetRowsMost(void);
 extern VecxSetRows *VecxSetRowsMake(VecxExact *exact, ScanKey order, Datum query,
 									const struct VecxTidSet *set, MemoryContext fetch_cxt);
-extern bool VecxSetRowsNext(VecxSetRows *rows, ItemPointer tid);
+extern bool VecxSetRowsNext(VecxSetRows *rows, ItemPointer tid, double *distance);
 
 /* rows.c: the table rows of a vertex */
 extern bool VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation,

@@ -203,10 +203,13 @@ next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid, bool *reche
 	return false;
 }
 
-/* The next row of a set whose rows are all looked up. */
+/* The next row of a set whose rows are all looked up.  Rows of the table may be nearer than
+ * what was returned before it was read. */
 static bool
 next_set_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
 {
+	double		distance;
+
 	if (!so->set_rows)
 	{
 		VecxScanMakeExact(scan, so);
@@ -214,7 +217,16 @@ next_set_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
 									   so->fetch_cxt);
 		so->counts.heap_fetches += VecxTidSetCount(so->tids);
 	}
-	return VecxSetRowsNext(so->set_rows, tid);
+	while (VecxSetRowsNext(so->set_rows, tid, &distance))
+	{
+		if (!so->strict || distance >= so->last_distance)
+		{
+			so->last_distance = distance;
+			return true;
+		}
+		so->counts.dropped++;
+	}
+	return false;
 }
 
 bool

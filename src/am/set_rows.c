@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 #include "am/am.h"
@@ -86,11 +87,16 @@ VecxSetRowsMake(VecxExact *exact, ScanKey order, Datum query, const VecxTidSet *
 	return result;
 }
 
+/* The next row, and its distance, infinite if it is no number. */
 bool
-VecxSetRowsNext(VecxSetRows *rows, ItemPointer tid)
+VecxSetRowsNext(VecxSetRows *rows, ItemPointer tid, double *distance)
 {
+	const SetRow *row = &rows->rows[rows->next];
+
 	if (rows->next == rows->count)
 		return false;
-	*tid = rows->rows[rows->next++].tid;
+	*tid = row->tid;
+	*distance = row->isnull || isnan(row->distance) ? get_float8_infinity() : row->distance;
+	rows->next++;
 	return true;
 }
