@@ -102,3 +102,13 @@ RESET vecx.enable_distance_skip;
 
 DROP TABLE t, q, copy, p;
 DROP FUNCTION vec, blocks;
+
+-- an order that the scan does not give, as its condition equates it to another column
+SET enable_seqscan = on;
+SET enable_sort = on;
+CREATE TABLE equated (id int, y float8, v vector(3));
+INSERT INTO equated SELECT i, i, ARRAY[i, 0, 0]::vector FROM generate_series(1, 2000) i;
+CREATE INDEX ON equated USING vecx (v);
+ANALYZE equated;
+EXPLAIN (COSTS OFF) SELECT id FROM equated WHERE v <-> '[1,2,3]' = y ORDER BY v <-> '[1,2,3]' LIMIT 5;
+DROP TABLE equated;

@@ -249,7 +249,7 @@ estimate_tree_rows(const VecxMetaPageData *meta, Shares shares, Cost page, ScanC
  */
 static void
 estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, Shares shares, double probes,
-			   double cpu_per_record, Cost exact, ScanCost *cost)
+			   double cpu_per_record, Cost distance, ScanCost *cost)
 {
 	double		page = page_cost(info);
 	double		nlists = Max(cost->tuples / meta->list_rows, 1);
@@ -261,8 +261,9 @@ estimate_lists(IndexOptInfo *info, const VecxMetaPageData *meta, Shares shares, 
 	probes = Min(probes, nlists);
 	cost->pages = Min(ceil(probes * (1 + pages / nlists)), pages);
 	cost->startup = cost->pages * page + probes * CENTROIDS_PER_LIST * cpu_per_record +
-		probes * VecxListEntries(meta) * per_row + EXACT_ROWS * exact;
-	cost->per_row = exact;
+		probes * VecxListEntries(meta) * per_row +
+		(distance > 0 ? EXACT_ROWS * (page + distance) : 0);
+	cost->per_row = distance;
 	cost->beyond = (pages / cost->tuples * page + per_row) / shares.all;
 	estimate_tree_rows(meta, shares, page, cost);
 }
@@ -309,7 +310,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	Cost		exact;
 
 	shares.all = Min(Max(shares.all, 1 / tuples), 1);
-	wanted = (int64) Min(Max(root->limit_tuples, 0) / passing, 1e9);
+	wanted = orderbys == NIL ? 0 : (int64) Min(Max(root->limit_tuples, 0) / passing, 1e9);
 	rel = index_open(info->indexoid, NoLock);
 	VecxMetaRead(rel, &meta);
 	spec = VecxGetOpSpec(rel);
@@ -331,7 +332,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	cost->per_lookup = page + exact;
 	if (meta.structure == VECX_STRUCTURE_LISTS)
 	{
-		estimate_lists(info, &meta, shares, effort.records / VecxListEntries(&meta), cpu_per_record, exact,
+		estimate_lists(info, &meta, shares, effort.records / VecxListEntries(&meta), cpu_per_record, distance,
 					   cost);
 		return;
 	}
@@ -409,7 +410,7 @@ cost_of_rows(const PlannerInfo *root, const IndexPath *path, const ScanCost *cos
 	double		read = Max(rows * of_limit, 1);
 	double		sharing = Max(1 - rel->pages / Max(rows, 1), 0);
 
-	if (limit_is_known(root, rel))
+	if (path->indexorderbys != NIL && limit_is_known(root, rel))
 		read = Min(root->limit_tuples * read / Max(rel->rows, 1), read);
 	return rows * of_limit *
 		(cost->per_row + cost->page * sharing + cost->beyond * Max(1 - cost->found / read, 0));

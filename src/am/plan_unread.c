@@ -34,6 +34,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/genam.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
@@ -241,6 +243,9 @@ unread_order(PlannerInfo *root, RelOptInfo *rel)
 static IndexPath *
 scan_of_path(Path *path)
 {
+	/* one that does not give the order is ruled out by its cost */
+	if (path->pathkeys == NIL || !isfinite(path->startup_cost) || !isfinite(path->total_cost))
+		return NULL;
 	if (VecxIsBitmapFilterPath(path))
 		path = lsecond(((CustomPath *) path)->custom_paths);
 	if (!IsA(path, IndexPath) || list_length(((IndexPath *) path)->indexorderbys) != 1 ||
@@ -282,23 +287,28 @@ VecxRefundUnreadDistances(PlannerInfo *root, RelOptInfo *rel)
 {
 	Expr	   *order = unread_order(root, rel);
 	List	   *paths = rel->pathlist;
+	bool		changed = false;
 	QualCost	distance;
 	ListCell   *lc;
 
 	if (!order)
 		return;
 	cost_qual_eval_node(&distance, (Node *) order, root);
-	rel->pathlist = NIL;
 	foreach(lc, paths)
 	{
-		Path	   *path = lfirst(lc);
-		IndexPath  *scan = scan_of_path(path);
+		IndexPath  *scan = scan_of_path(lfirst(lc));
 
-		if (scan && path->pathkeys != NIL &&
-			is_order_of_scan(order, linitial(scan->indexorderbys), scan->indexinfo->opfamily[0]))
-			refund(root, path, distance.per_tuple);
-		add_path(rel, path);
+		if (!scan || !is_order_of_scan(order, linitial(scan->indexorderbys), scan->indexinfo->opfamily[0]))
+			continue;
+		refund(root, lfirst(lc), distance.per_tuple);
+		changed = true;
 	}
+	if (!changed)
+		return;
+	/* which are worth keeping is another question now */
+	rel->pathlist = NIL;
+	foreach(lc, paths)
+		add_path(rel, lfirst(lc));
 	list_free(paths);
 }
 
