@@ -276,8 +276,8 @@ make_result(const Info *info, TupleDesc desc)
 	const VecxBasis *basis = &VecxCurrentModel(info->index)->basis;
 	const VecxLists *lists = info->index->lists;
 	double		mean = (double) info->list_rows / (double) Max(info->lists, 1);
-	Datum		values[45];
-	bool		nulls[45] = {false};
+	Datum	   *values = palloc(sizeof(Datum) * desc->natts);
+	bool	   *nulls = palloc0(sizeof(bool) * desc->natts);
 	VecxTuning	tuning;
 	int64		trained = 0;
 	int			n = 0;
