@@ -217,6 +217,7 @@ VecxScanNextBatch(VecxScan *so)
 			if (so->returned == 0 && !so->restarted)
 			{
 				so->restarted = true;
+				so->counts.batches = 0;
 				VecxIndexRefresh(so->index);
 				VecxScanStartGraph(so);
 				continue;

@@ -445,6 +445,9 @@ VecxSearchElsewhere(VecxSearch *search)
 	VecxSearchRelease(other);
 	search->nhops += other->nhops;
 	search->nrecords += other->nrecords;
+	/* what it takes to begin does not count */
+	if (search->most_records < PG_INT64_MAX)
+		search->most_records += other->nrecords;
 	MemoryContextDelete(cxt);
 	for (int i = 0; i < nseeds; i++)
 		VecxSearchOffer(search, seeds[i], -INFINITY);
