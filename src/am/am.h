@@ -465,7 +465,7 @@ extern bool VecxStoredHide(VecxIndex *index, VecxStored **by_hash, int n, VecxId
 /* calibrate.c: measuring the curve, with so many queries at least */
 #define VECX_LEAST_QUERIES	32
 /* Stored vectors that a measurement searches for, at most. */
-#define VECX_STORED_QUERIES	256
+#define VECX_STORED_QUERIES	512
 
 typedef struct VecxLevelSum
 {
