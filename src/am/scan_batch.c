@@ -14,6 +14,8 @@
 
 /* Hops after which a filter's share is known well enough to choose an effort. */
 #define PROBE_HOPS	32
+/* The same where the value tree is another way, which the search goes over to. */
+#define PROBE_HOPS_BY_TREE	6
 /* Growth of the share after which it is chosen anew. */
 #define SHARE_GROWTH	1.2
 /* Pages for each vertex that a search looks for, that it may read when no link leads on. */
@@ -115,7 +117,7 @@ search_filtered(VecxScan *so)
 	int			width = 0;
 	double		share = 0;
 
-	VecxSearchProbe(so->search, PROBE_HOPS);
+	VecxSearchProbe(so->search, so->tree ? PROBE_HOPS_BY_TREE : PROBE_HOPS);
 	while (VecxSearchShare(so->search) > share * SHARE_GROWTH)
 	{
 		share = VecxSearchShare(so->search);

@@ -187,14 +187,23 @@ start_by_tree(VecxScan *so, double otherwise)
 	return true;
 }
 
-/* The same, or else with the graph, for as long as that goes well. */
+/* Records that it takes to see what share passes near the query. */
+#define LEAST_BY_GRAPH	64
+/* A search that has found its width goes on until there is nothing nearer: about as long
+ * again. */
+#define AFTER_WIDTH		2
+
+/*
+ * The same where the tree has little to read; else with the graph, for as long as that
+ * goes well: near the query far more rows may pass than elsewhere.
+ */
 static void
 start_filtered(VecxScan *so)
 {
-	if (start_by_tree(so, get_float8_infinity()))
+	if (start_by_tree(so, LEAST_BY_GRAPH))
 		return;
 	if (so->tree)
-		VecxSearchFilter(so->search, so->filter, VecxTreeScanCost(so->tree));
+		VecxSearchFilter(so->search, so->filter, VecxTreeScanCost(so->tree) / AFTER_WIDTH);
 	so->phase = VECX_PHASE_GRAPH;
 	VecxScanStartGraph(so);
 }

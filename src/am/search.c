@@ -45,7 +45,7 @@
 
 /* Records that are tested before a filter is believed to let few pass, and pages
  * that a sweep reads in the time of a hop. */
-#define LEAST_TESTED	100
+#define LEAST_TESTED	16
 #define ENOUGH_MATCHING	8
 #define SWEPT_PER_HOP	0.5
 
