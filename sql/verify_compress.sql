@@ -81,3 +81,12 @@ DROP ROLE regress_vecx_compress;
 
 DROP VIEW compress_view;
 DROP TABLE compress_items, compress_few;
+
+-- rows with the same code are as near as each other: in clusters of a hundred, few of the ten
+-- nearest are told apart by two bytes
+CREATE TABLE compress_clusters AS SELECT i AS id, ARRAY(SELECT (hashint8((i % 20)::bigint * 64 + d) / 2147483648.0)
+	+ (hashint8(i::bigint * 64 + d + 1000000) / 2147483648.0) * 0.1 FROM generate_series(1, 64) d)::real[]::vector(64) AS v
+FROM generate_series(1, 2000) i;
+SELECT quantizer, recall < 0.5 AS few FROM vecx_compress_report('compress_clusters', 'v')
+WHERE structure = 'lists' AND quantizer = 'pq' ORDER BY pq_m LIMIT 1;
+DROP TABLE compress_clusters;

@@ -87,28 +87,47 @@ static const int pq_dims_a_bit[] = {1, 2, 4};
 /* ---- recall ---- */
 
 /*
+ * How many of a query's nearest rows are among the n that the estimates take for
+ * nearest.  Rows with one code have one estimate: of those at the border as many are
+ * among the n as there is room for, chosen by chance.
+ */
+static double
+count_found(const VecxSample *sample, int query, const float *est, float *work, int n)
+{
+	const float *truth = sample->distances + (Size) query * sample->nrows;
+	float		limit;
+	int			within = 0;
+	int			border = 0;
+	int			found = 0;
+	int			found_at_border = 0;
+
+	memcpy(work, est, sizeof(float) * sample->nrows);
+	limit = VecxKthSmallest(work, sample->nrows, n);
+	for (int r = 0; r < sample->nrows; r++)
+	{
+		bool		nearest = truth[r] <= sample->reach[query];
+
+		within += est[r] < limit;
+		found += est[r] < limit && nearest;
+		border += est[r] == limit;
+		found_at_border += est[r] == limit && nearest;
+	}
+	return found + (border > 0 ? found_at_border * (double) (n - within) / border : 0);
+}
+
+/*
  * Adds what share of a query's nearest rows is among the k, and among the
  * RERANK k, that the estimates take for nearest.
  */
 static void
 add_recall(const VecxSample *sample, int query, const float *est, float *work, Trial *result)
 {
-	const float *truth = sample->distances + (Size) query * sample->nrows;
 	int			k = Min(sample->k, sample->nrows);
-	int			found[2] = {0, 0};
+	double		found = count_found(sample, query, est, work, k);
+	double		reranked = count_found(sample, query, est, work, Min(RERANK * k, sample->nrows));
 
-	for (int wide = 0; wide < 2; wide++)
-	{
-		int			n = wide ? Min(RERANK * k, sample->nrows) : k;
-		float		limit;
-
-		memcpy(work, est, sizeof(float) * sample->nrows);
-		limit = VecxKthSmallest(work, sample->nrows, n);
-		for (int r = 0; r < sample->nrows; r++)
-			found[wide] += est[r] <= limit && truth[r] <= sample->reach[query];
-	}
-	result->recall += (double) Min(found[0], k) / k / sample->nqueries;
-	result->reranked += (double) Min(found[1], k) / k / sample->nqueries;
+	result->recall += Min(found, k) / k / sample->nqueries;
+	result->reranked += Min(reranked, k) / k / sample->nqueries;
 }
 
 /* Processor time, so that what else the machine does is of no matter. */
