@@ -71,5 +71,29 @@ CREATE INDEX coded_ip ON coded USING vecx (v vector_ip_ops) WITH (structure = li
 SELECT codes_after IS NOT NULL AS judged FROM vecx_tune('coded_ip', 'asked', 'q', samples => 1200, rank => 0);
 SELECT vecx_check('coded_ip', true);
 SELECT count(*) = (SELECT count(*) FROM coded) AS complete FROM (SELECT id FROM coded ORDER BY v <#> (SELECT q FROM asked WHERE id = 3)) s;
+DROP INDEX coded_ip;
+
+SET client_min_messages = notice;
+-- what moves queries and what codes are scored by must have room together, in either order
+CREATE TABLE wide AS SELECT id, (SELECT array_agg(x) FROM generate_series(1, 64), unnest(v::real[]) x)::vector AS v FROM coded WHERE id <= 1200;
+ALTER TABLE wide ALTER v TYPE vector(2048);
+CREATE TABLE asked_wide AS SELECT id, (SELECT array_agg(x) FROM generate_series(1, 64), unnest(q::real[]) x)::vector AS q FROM asked WHERE id <= 400;
+ALTER TABLE asked_wide ALTER q TYPE vector(2048);
+CREATE INDEX wide_v ON wide USING vecx (v) WITH (structure = lists, list_rows = 32, quantizer = pq, bits = 8, pq_m = 2);
+SET maintenance_work_mem = '256MB';
+SELECT version, codes_after > codes_before AS better FROM vecx_tune('wide_v', 'asked_wide', 'q', samples => 400, rank => 0);
+SELECT tune_version, tune_codes FROM vecx_info('wide_v');
+SELECT vecx_tune('wide_v', 'asked_wide', 'q', samples => 400, rank => 255);
+SELECT vecx_check('wide_v', true);
+SELECT vecx_tune_undo('wide_v');
+-- queries that are beside their rows, all in the same direction
+CREATE TABLE moved AS SELECT id AS about, v + (SELECT v + v + v FROM wide WHERE id = 7) AS q FROM wide;
+SELECT version, codes_after IS NULL AS alone FROM vecx_tune('wide_v', 'moved', 'q', 'about', 'id', samples => 400, rank => 255);
+SELECT version, codes_after IS NULL AS alone FROM vecx_tune('wide_v', 'moved', 'q', 'about', 'id', samples => 400, rank => 0);
+SELECT vecx_check('wide_v', true);
+SELECT count(*) FROM (SELECT id FROM wide ORDER BY v <-> (SELECT q FROM asked_wide WHERE id = 3)) s;
+SELECT vecx_tune_undo('wide_v');
+SELECT tune_version, tune_codes FROM vecx_info('wide_v');
+DROP TABLE wide, asked_wide, moved;
 DROP TABLE coded, asked, found;
 DROP FUNCTION finds, made_vector;

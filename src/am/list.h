@@ -268,6 +268,7 @@ typedef struct VecxTuning
 #define VECX_TUNE_ADAPTER	0
 #define VECX_TUNE_BOOKS		1
 
+extern Size VecxTuneBytes(const VecxTuning *tuning);
 extern const char *VecxTuneBind(const VecxIndex *index, const uint8 *bytes, Size nbytes,
 								VecxTuning *tuning);
 extern uint8 *VecxTuneRead(VecxIndex *index, VecxTuning *tuning);

@@ -46,6 +46,13 @@ bind_adapter(const VecxIndex *index, VecxTuning *tuning)
 		NULL : "an adapter does not fit its index";
 }
 
+/* What it takes to store a tuning. */
+Size
+VecxTuneBytes(const VecxTuning *tuning)
+{
+	return sizeof(VecxTuneHeadData) + tuning->nbytes[VECX_TUNE_ADAPTER] + tuning->nbytes[VECX_TUNE_BOOKS];
+}
+
 /* Makes what is stored usable in place; returns NULL, or what is wrong. */
 const char *
 VecxTuneBind(const VecxIndex *index, const uint8 *bytes, Size nbytes, VecxTuning *tuning)
@@ -214,6 +221,13 @@ VecxTuneStore(VecxIndex *index, const VecxTuning *tuning)
 	uint8	   *bytes;
 	uint8	   *at;
 
+	if (VecxTuneBytes(tuning) > VECX_TUNE_MAX_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("what was learned for index \"%s\" is too large to be stored",
+						RelationGetRelationName(index->rel)),
+				 errdetail("It takes %zu bytes, and may take %d.", VecxTuneBytes(tuning), VECX_TUNE_MAX_BYTES),
+				 errhint("Use a lower rank.")));
 	VecxIndexRefresh(index);
 	memset(&head, 0, sizeof(head));
 	head.version = edit.version = index->meta.tune_version + 1;
@@ -221,7 +235,7 @@ VecxTuneStore(VecxIndex *index, const VecxTuning *tuning)
 	head.previous_bytes = index->meta.tune == InvalidBlockNumber ? 0 : index->meta.tune_bytes;
 	head.adapter_bytes = (uint32) tuning->nbytes[VECX_TUNE_ADAPTER];
 	head.curve = index->meta.curve;
-	edit.nbytes = (uint32) (sizeof(head) + tuning->nbytes[VECX_TUNE_ADAPTER] + tuning->nbytes[VECX_TUNE_BOOKS]);
+	edit.nbytes = (uint32) VecxTuneBytes(tuning);
 	at = bytes = palloc(edit.nbytes);
 	memcpy(at, &head, sizeof(head));
 	at += sizeof(head);
@@ -237,20 +251,34 @@ VecxTuneStore(VecxIndex *index, const VecxTuning *tuning)
 	return edit.version;
 }
 
-/* Goes back to what there was before, or to nothing, and its curve; returns its version, 0
- * for none. */
+static void
+read_head(const VecxIndex *index, VecxTuneHeadData *head)
+{
+	if (index->meta.tune_bytes < sizeof(*head))
+		VecxCorrupted(index->rel, VECX_META_BLKNO, "what was tuned is too short");
+	VecxBlobRead(index->rel, index->meta.tune, (uint8 *) head, sizeof(*head));
+}
+
+/*
+ * Goes back to what there was before, or to nothing, and its curve; returns its version, 0
+ * for none.  It reads heads alone, to be of use where the rest is damaged.
+ */
 uint32
 VecxTuneUndo(VecxIndex *index)
 {
-	VecxTuning	tuning;
+	VecxTuneHeadData head;
 	TuneEdit	edit = {0};
 
 	VecxIndexRefresh(index);
-	if (!VecxTuneRead(index, &tuning))
+	if (index->meta.tune == InvalidBlockNumber)
 		return 0;
-	edit.tune = tuning.head.previous;
-	edit.nbytes = tuning.head.previous_bytes;
-	edit.curve = &tuning.head.curve;
+	read_head(index, &head);
+	edit.tune = head.previous;
+	edit.nbytes = head.previous_bytes;
+	edit.curve = &head.curve;
 	VecxMetaEdit(index, set_tune, &edit);
-	return VecxTuneRead(index, &tuning) ? tuning.head.version : 0;
+	if (index->meta.tune == InvalidBlockNumber)
+		return 0;
+	read_head(index, &head);
+	return head.version;
 }

@@ -140,8 +140,8 @@ check_tune(Check *c)
 
 		CHECK_FOR_INTERRUPTS();
 		if (first == VECX_META_BLKNO || first >= c->nblocks ||
-			nbytes / VECX_PAGE_CAPACITY > c->nblocks)
-			VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "what was tuned lies beyond the index",
+			nbytes > VECX_TUNE_MAX_BYTES || nbytes / VECX_PAGE_CAPACITY > c->nblocks)
+			VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "what was tuned lies beyond the index, or is too large",
 					   "first=%u nbytes=%u", first, nbytes);
 		bytes = palloc(Max(nbytes, 1));
 		VecxBlobRead(rel, first, bytes, nbytes);

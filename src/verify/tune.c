@@ -435,13 +435,39 @@ tune_books(VecxTune *t, VecxTuning *next, VecxTuneCodes *before, VecxTuneCodes *
 
 /* Whether an index's codes have books, and there is room for them beside the adapter. */
 static bool
-can_tune_books(const VecxTune *t, int rank)
+can_tune_books(const VecxTune *t, const VecxTuning *next)
 {
 	const VecxListCode *code = &t->index->lists->code;
+	VecxTuning	larger = *next;
 
-	return code->quantizer == VECX_LIST_PQ &&
-		sizeof(VecxTuneHeadData) + vecx_adapter_bytes(t->index->meta.dim, (uint32) rank) +
-		vecx_score_bytes(code) <= VECX_TUNE_MAX_BYTES;
+	if (code->quantizer != VECX_LIST_PQ)
+		return false;
+	larger.nbytes[VECX_TUNE_BOOKS] = vecx_score_bytes(code);
+	if (VecxTuneBytes(&larger) <= VECX_TUNE_MAX_BYTES)
+		return true;
+	ereport(NOTICE,
+			(errmsg("what codes of index \"%s\" are scored by is not tuned", RelationGetRelationName(t->target.rel)),
+			 errdetail("With what moves queries it would take %zu bytes, and may take %d.",
+					   VecxTuneBytes(&larger), VECX_TUNE_MAX_BYTES),
+			 errhint("Use a lower rank, after vecx_tune_undo() if a higher one is stored.")));
+	return false;
+}
+
+/* Raises where an adapter has no room beside the books there are. */
+static void
+check_rank(const VecxTune *t, int rank, const VecxTuning *current)
+{
+	VecxTuning	larger = *current;
+
+	larger.nbytes[VECX_TUNE_ADAPTER] = vecx_adapter_bytes(t->index->meta.dim, (uint32) rank);
+	if (VecxTuneBytes(&larger) > VECX_TUNE_MAX_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("rank %d is too high for the %u dimensions of index \"%s\"", rank, t->index->meta.dim,
+						RelationGetRelationName(t->target.rel)),
+				 errdetail("What is learned takes at most %d MB, of which %zu bytes are taken by what codes are scored by.",
+						   VECX_TUNE_MAX_BYTES / 1048576, current->nbytes[VECX_TUNE_BOOKS]),
+				 errhint("Use a lower rank.")));
 }
 
 /* Stores what was learned and the curve that goes with it; returns its version. */
@@ -528,13 +554,10 @@ vecx_tune(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("rank must be between %d and %d", 0, VECX_TUNE_MAX_RANK)));
 	open_target(&t, PG_GETARG_OID(0), "vecx_tune()");
-	if (sizeof(VecxTuneHeadData) + vecx_adapter_bytes(t.index->meta.dim, (uint32) rank) > VECX_TUNE_MAX_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("rank %d is too high for the %u dimensions of index \"%s\"", rank, t.index->meta.dim,
-						RelationGetRelationName(t.target.rel)),
-				 errdetail("What is learned takes at most %d MB.", VECX_TUNE_MAX_BYTES / 1048576)));
 	old = MemoryContextSwitchTo(t.cxt);
+	/* the lock keeps others from storing, so that this is what there is in the end */
+	(void) VecxTuneRead(t.index, &current);
+	check_rank(&t, rank, &current);
 	VecxTuneLoadQueries(&t, PG_GETARG_OID(1), column, relevant, key, samples);
 	check_memory(&t, 1);
 	if (relevant)
@@ -549,11 +572,10 @@ vecx_tune(PG_FUNCTION_ARGS)
 				 errmsg("index \"%s\" has no lists yet", RelationGetRelationName(t.target.rel))));
 
 	target = VecxTargetRecall(t.target.rel);
-	(void) VecxTuneRead(t.index, &current);
 	next = current;
 	tune_adapter(&t, rank, &next, &before, &after, target);
 	memset(codes, 0, sizeof(codes));
-	if (can_tune_books(&t, rank))
+	if (can_tune_books(&t, &next))
 		tune_books(&t, &next, &codes[0], &codes[1]);
 	if (memcmp(next.bytes, current.bytes, sizeof(next.bytes)) != 0)
 		version = keep_tuning(&t, &next);
