@@ -60,6 +60,8 @@ VecxTuneBind(const VecxIndex *index, const uint8 *bytes, Size nbytes, VecxTuning
 	const char *wrong = NULL;
 
 	memset(tuning, 0, sizeof(*tuning));
+	if (!index->lists)
+		return "the metapage names what cannot have been tuned";
 	if (nbytes < sizeof(VecxTuneHeadData))
 		return "what was tuned is too short";
 	memcpy(&tuning->head, bytes, sizeof(VecxTuneHeadData));

@@ -24,7 +24,7 @@ my %meta = (
 	code_offset => [ 66, 'S' ], links_offset => [ 74, 'S' ], link_size => [ 76, 'S' ],
 	model_first => [ 120, 'L' ], current_model => [ 152, 'C' ], entry_level => [ 153, 'C' ],
 	entry => [ 156, 'L' ], side_head => [ 160, 'L' ], side_tail => [ 164, 'L' ], upper_tail => [ 172, 'L' ],
-	centre => [ 176, 'L' ]);
+	centre => [ 176, 'L' ], tune => [ 716, 'L' ], tune_bytes => [ 720, 'L' ]);
 my %record = (
 	flags => [ 0, 'C' ], level => [ 1, 'C' ], model => [ 2, 'C' ], nrows => [ 3, 'C' ],
 	nlinks => [ 4, 'S' ], link_cap => [ 6, 'S' ], generation => [ 8, 'L' ], hash => [ 12, 'L' ],
@@ -124,6 +124,14 @@ my @cases = (
 	[ 'model bytes', $damaged, sub { my $at = (pages('model'))[0] * $page_size + 2000; put($at, 'C', get($at, 'C') ^ 4) } ],
 	[ 'centre of codes without', qr/the centre of the codes (cannot be there|is not finite)/, sub { meta_put('centre', 1) } ],
 	[ 'centre elsewhere', $damaged, sub { meta_put('centre', (pages('vertex'))[0]) } ],
+	[ 'tuned without lists', qr/the metapage names what cannot have been tuned/, sub {
+		# as if books followed the head
+		my $at = length $file;
+		$file .= substr($file, (pages('model'))[0] * $page_size, $page_size);
+		put($at + 24 + 12, 'L', 0);
+		meta_put('tune', $at / $page_size);
+		meta_put('tune_bytes', 600);
+	} ],
 	[ 'tail of upper pages', qr/page for new items does not exist/, sub { meta_put('upper_tail', 1000000) } ],
 
 	[ 'link beyond the file', qr/a link leads out of the index/, sub { put(link_at(vertex(), 1), 'L', 0x3fffff41) } ],
@@ -254,6 +262,7 @@ foreach my $i (0 .. $#cases)
 		like($check, qr/^00000/, "$name: no damage");
 	}
 	like(outcome($node, sprintf $search, $tables[$i]), qr/^(00000|XX00[12]|0A000|58P01)/, "$name: a search ends");
+	like(outcome($node, "SELECT vecx_info('$index')"), qr/^(00000|XX00[12]|0A000|58P01)/, "$name: vecx_info ends");
 	$node->safe_psql('postgres', "REINDEX INDEX $index");
 	like(outcome($node, "SELECT vecx_check('$index', true)"), qr/^00000/, "$name: REINDEX repairs");
 }
