@@ -73,7 +73,13 @@ SELECT vecx_check('coded_ip', true);
 SELECT count(*) = (SELECT count(*) FROM coded) AS complete FROM (SELECT id FROM coded ORDER BY v <#> (SELECT q FROM asked WHERE id = 3)) s;
 DROP INDEX coded_ip;
 
+-- where memory is too little for codes to be compared, it says so
+CREATE INDEX coded_fine ON coded USING vecx (v) WITH (structure = lists, quantizer = pq, bits = 8, pq_m = 32);
 SET client_min_messages = notice;
+SET maintenance_work_mem = '4MB';
+SELECT codes_before, codes_after FROM vecx_tune('coded_fine', 'asked', 'q', samples => 128, rank => 0);
+RESET maintenance_work_mem;
+
 -- what moves queries and what codes are scored by must have room together, in either order
 CREATE TABLE wide AS SELECT id, (SELECT array_agg(x) FROM generate_series(1, 64), unnest(v::real[]) x)::vector AS v FROM coded WHERE id <= 1200;
 ALTER TABLE wide ALTER v TYPE vector(2048);

@@ -27,6 +27,8 @@ check_memory(const VecxTune *t, double nlists)
 		(double) t->nqueries * (VECX_TUNE_NEAREST * (sizeof(VecxTuneNeighbour) + sizeof(VecxTuneRow)) +
 								3 * sizeof(float) * t->index->meta.dim);
 
+	if (t->index->lists->code.quantizer == VECX_LIST_PQ)
+		bytes += (double) VecxTuneBooksMemory(t);
 	if (bytes > (double) maintenance_work_mem * 1024)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -433,7 +435,7 @@ tune_books(VecxTune *t, VecxTuning *next, VecxTuneCodes *before, VecxTuneCodes *
 	next->books = books;
 }
 
-/* Whether an index's codes have books, and there is room for them beside the adapter. */
+/* Whether an index's codes have books, and there is room for others; if not, says so. */
 static bool
 can_tune_books(const VecxTune *t, const VecxTuning *next)
 {
@@ -442,6 +444,15 @@ can_tune_books(const VecxTune *t, const VecxTuning *next)
 
 	if (code->quantizer != VECX_LIST_PQ)
 		return false;
+	if (!VecxTuneBooksFit(t))
+	{
+		ereport(NOTICE,
+				(errmsg("what codes of index \"%s\" are scored by is not tuned", RelationGetRelationName(t->target.rel)),
+				 errdetail("A quarter of maintenance_work_mem is too little to compare codes with %d queries.",
+						   VECX_LEAST_QUERIES),
+				 errhint("Raise maintenance_work_mem.")));
+		return false;
+	}
 	larger.nbytes[VECX_TUNE_BOOKS] = vecx_score_bytes(code);
 	if (VecxTuneBytes(&larger) <= VECX_TUNE_MAX_BYTES)
 		return true;

@@ -106,6 +106,8 @@ extern int64 VecxTuneNumber(const VecxTune *t, BlockNumber head);
 extern int	VecxTuneWanted(const VecxTuneQuery *query, int most, ItemPointerData *tids);
 
 /* tune_codes.c */
+extern Size VecxTuneBooksMemory(const VecxTune *t);
+extern bool VecxTuneBooksFit(const VecxTune *t);
 extern uint8 *VecxTuneLearnBooks(VecxTune *t);
 extern void VecxTuneJudgeBooks(VecxTune *t, const VecxListCode *scoring, VecxTuneCodes *codes);
 

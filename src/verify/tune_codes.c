@@ -52,11 +52,39 @@ typedef struct Finder
 #define GREATEST_FIRST(item)	(-(item).est)
 VECX_DEFINE_HEAP(push_place, pop_place, FoundPlace, GREATEST_FIRST);
 
+/* What a query takes; where codes are wanted, with what training has of it. */
 static Size
 query_bytes(const VecxListCode *code, bool with_codes)
 {
-	return vecx_list_query_bytes(code) + sizeof(FoundQuery) + sizeof(FoundPlace) * (FOUND + 1) +
-		sizeof(FoundRow) * FOUND + (with_codes ? (Size) FOUND * code->ncolumns : 0);
+	Size		bytes = vecx_list_query_bytes(code) + sizeof(FoundQuery) + sizeof(FoundPlace) * (FOUND + 1) +
+		sizeof(FoundRow) * FOUND;
+
+	if (with_codes)
+		bytes += FOUND * (sizeof(VecxScoreRow) + 2 * (Size) code->ncolumns) + sizeof(float) * code->pdims;
+	return bytes;
+}
+
+/* How many queries are compared with codes at a time. */
+static int
+most_queries(const VecxTune *t, bool with_codes)
+{
+	return (int) Min((Size) t->nqueries,
+					 (Size) maintenance_work_mem * 1024 / 4 / query_bytes(&t->index->lists->code, with_codes));
+}
+
+/* What learning and judging of books take at most: queries, and six times the books, which
+ * are those there are, new ones, and what training has beside them. */
+Size
+VecxTuneBooksMemory(const VecxTune *t)
+{
+	return (Size) maintenance_work_mem * 1024 / 4 + 6 * vecx_score_bytes(&t->index->lists->code);
+}
+
+/* Whether there is memory for as many queries as it takes. */
+bool
+VecxTuneBooksFit(const VecxTune *t)
+{
+	return most_queries(t, true) >= Min(t->nqueries, VECX_LEAST_QUERIES);
 }
 
 static void
@@ -226,8 +254,7 @@ VecxTuneJudgeBooks(VecxTune *t, const VecxListCode *scoring, VecxTuneCodes *code
 	Finder		f = {t};
 	MemoryContext cxt = AllocSetContextCreate(t->cxt, "vecx judging of codes", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	int			most = (int) Min((Size) t->nqueries,
-								 (Size) maintenance_work_mem * 1024 / 4 / query_bytes(scoring, false));
+	int			most = most_queries(t, false);
 
 	f.queries = MemoryContextAllocHuge(cxt, sizeof(FoundQuery) * Max(most, 1));
 	for (int i = 0; i < t->nqueries && f.nqueries < most; i++)
@@ -279,14 +306,16 @@ note_distances(const VecxTune *t, FoundQuery *found)
 	}
 }
 
-/* Books that are learned from the queries not held out, as code_score.c has them. */
+/* Books that are learned from the queries not held out, as code_score.c has them, in t->cxt. */
 uint8 *
 VecxTuneLearnBooks(VecxTune *t)
 {
 	const VecxListCode *code = &t->index->lists->code;
 	Finder		f = {t};
-	int			most = (int) Min((Size) t->nqueries,
-								 (Size) maintenance_work_mem * 1024 / 4 / query_bytes(code, true));
+	MemoryContext cxt = AllocSetContextCreate(t->cxt, "vecx learning from codes", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	int			most = most_queries(t, true);
+	uint8	   *books;
 	VecxScoreSample sample;
 	VecxScoreRow *rows;
 	const float **queries;
@@ -294,13 +323,13 @@ VecxTuneLearnBooks(VecxTune *t)
 	uint8	   *codes;
 	VecxTrainEnv env;
 
-	f.queries = MemoryContextAllocHuge(t->cxt, sizeof(FoundQuery) * Max(most, 1));
+	f.queries = MemoryContextAllocHuge(cxt, sizeof(FoundQuery) * Max(most, 1));
 	for (int i = 0; i < t->nqueries && f.nqueries < most; i++)
 		if (!VecxTuneHeldOut(i) && t->queries[i].n > 0)
 			add_query(&f, code, &t->queries[i], true);
 	see_rows(&f);
-	rows = MemoryContextAllocHuge(t->cxt, sizeof(VecxScoreRow) * FOUND * Max(f.nqueries, 1));
-	codes = MemoryContextAllocHuge(t->cxt, (Size) FOUND * code->ncolumns * Max(f.nqueries, 1));
+	rows = MemoryContextAllocHuge(cxt, sizeof(VecxScoreRow) * FOUND * Max(f.nqueries, 1));
+	codes = MemoryContextAllocHuge(cxt, (Size) FOUND * code->ncolumns * Max(f.nqueries, 1));
 	queries = palloc(sizeof(float *) * Max(f.nqueries, 1));
 	first = palloc0(sizeof(uint32) * (f.nqueries + 1));
 	for (int i = 0; i < f.nqueries; i++)
@@ -324,6 +353,10 @@ VecxTuneLearnBooks(VecxTune *t)
 	sample.first = first;
 	sample.rows = rows;
 	sample.codes = codes;
-	VecxTrainEnvInit(&env, t->cxt);
-	return vecx_score_train(&env, &sample, t->index->meta.seed);
+	VecxTrainEnvInit(&env, cxt);
+	books = vecx_score_train(&env, &sample, t->index->meta.seed);
+	books = memcpy(MemoryContextAllocHuge(t->cxt, vecx_score_bytes(code)), books, vecx_score_bytes(code));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return books;
 }
