@@ -548,6 +548,19 @@ float_tables(const VecxListCode *code, const float *y, float *tables, float *lea
 	return widest;
 }
 
+/*
+ * What is added to an entry before its fraction is cut off, from 0 to 1.  One half, which
+ * rounds, would take all that columns of narrow range tell: the step is that of the widest,
+ * and near rows have the greatest entries of all columns, so that their errors add up.
+ */
+static inline float
+dither(uint32_t column, size_t entry)
+{
+	uint32_t	mixed = (uint32_t) entry * 0x9E3779B1u + column * 0x85EBCA77u;
+
+	return (float) (mixed >> 8) * 0x1p-24f;
+}
+
 void
 vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float *q, void *scratch)
 {
@@ -558,6 +571,7 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 	float		widest;
 	float		scale;
 	double		bias = 0.0;
+	bool		dithers;
 
 	query->spread = code->score_spread;
 	query->norm2 = vecx_finite((double) vecx_kernels->ip_f32(q, q, code->dim));
@@ -566,13 +580,15 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 		memcpy(query->y, query->y + code->pdims, code->pdims * sizeof(float));
 	widest = float_tables(code, query->y, tables, least);
 	query->delta = widest / 255.0f;
-	query->noise = query->delta * sqrtf((float) code->ncolumns / 12.0f);
+	/* RABITQ's columns are alike */
+	dithers = code->quantizer == VECX_LIST_PQ;
+	query->noise = query->delta * sqrtf((float) code->ncolumns / (dithers ? 6.0f : 12.0f));
 	scale = query->delta >= FLT_MIN ? 1.0f / query->delta : 0.0f;
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 	{
 		bias += (double) least[c];
 		for (size_t i = c * entries; i < (c + 1) * entries; i++)
-			query->tables[i] = (uint8_t) ((tables[i] - least[c]) * scale + 0.5f);
+			query->tables[i] = (uint8_t) ((tables[i] - least[c]) * scale + (dithers ? dither(c, i) : 0.5f));
 	}
 	query->bias = (float) bias;
 	if (code->quantizer == VECX_LIST_RABITQ)
