@@ -7,17 +7,13 @@
  * estimate is linear in the tables' entries, and they are in the books: the loss has one valley.
  * The quantiser's own books are where it begins, and few steps suffice.
  */
-#include "code_int.h"
+#include "code_learn.h"
 #include "code_list_int.h"
 #include "code_score.h"
 
-#define HELD_OUT	8			/* one query of so many says when to stop */
 #define EPOCHS		40
-#define PATIENCE	4			/* epochs without gain */
-#define BATCH		16			/* queries a step */
-#define RATE		0.01f		/* first step, of the values' own size */
-#define BETA1		0.9f
-#define BETA2		0.99f
+#define PATIENCE	4
+#define RATE		0.01f
 #define MOST_SPREAD	4.0f
 
 #define MAGIC		0x62737876	/* "vxsb", little-endian */
@@ -93,11 +89,7 @@ typedef struct Lesson
 	const VecxTrainEnv *env;
 	const VecxScoreSample *s;
 	uint32_t	entries;
-	uint32_t	nvalues;
-	float	   *values;			/* books, then biases */
-	float	   *gradient;
-	float	   *momentum;
-	float	   *squares;
+	VecxLearner learner;		/* of books, then biases */
 	float		book_unit;		/* the size of a book's elements */
 	float		bias_unit;		/* and of a table's */
 	float	   *y;				/* [nqueries][pdims] */
@@ -111,14 +103,14 @@ make_tables(const Lesson *l, uint32_t query)
 {
 	const VecxListCode *code = l->s->code;
 	const float *y = l->y + (size_t) query * code->pdims;
-	const float *biases = l->values + (size_t) code->pdims * l->entries;
+	const float *biases = l->learner.values + (size_t) code->pdims * l->entries;
 
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 	{
 		uint32_t	first = vecx_pq_first(code, c);
 		float	   *table = l->tables + (size_t) c * l->entries;
 
-		vecx_pq_products(l->values + (size_t) first * l->entries, l->entries, y + first,
+		vecx_pq_products(l->learner.values + (size_t) first * l->entries, l->entries, y + first,
 						 vecx_pq_first(code, c + 1) - first, table);
 		for (uint32_t k = 0; k < l->entries; k++)
 			table[k] += biases[c * l->entries + k];
@@ -173,7 +165,7 @@ add_gradient(Lesson *l, uint32_t query)
 {
 	const VecxListCode *code = l->s->code;
 	const float *y = l->y + (size_t) query * code->pdims;
-	float	   *biases = l->gradient + (size_t) code->pdims * l->entries;
+	float	   *biases = l->learner.gradient + (size_t) code->pdims * l->entries;
 	uint32_t	first = l->s->first[query];
 	uint32_t	n = l->s->first[query + 1] - first;
 
@@ -193,109 +185,44 @@ add_gradient(Lesson *l, uint32_t query)
 
 		for (uint32_t d = vecx_pq_first(code, c); d < vecx_pq_first(code, c + 1); d++)
 			for (uint32_t k = 0; k < l->entries; k++)
-				l->gradient[(size_t) d * l->entries + k] += y[d] * by_table[k];
+				l->learner.gradient[(size_t) d * l->entries + k] += y[d] * by_table[k];
 		for (uint32_t k = 0; k < l->entries; k++)
 			biases[c * l->entries + k] += by_table[k];
 	}
 }
 
-/* One step of Adam. */
+/* The gradient of a query not held out, for the learner. */
 static void
-step(Lesson *l, float rate, uint32_t t)
+learn_query(void *arg, uint32_t query)
 {
-	float		mend1 = 1.0f - powf(BETA1, (float) t);
-	float		mend2 = 1.0f - powf(BETA2, (float) t);
-	uint32_t	nbooks = l->s->code->pdims * l->entries;
+	(void) query_loss(arg, query);
+	add_gradient(arg, query);
+}
 
-	for (uint32_t i = 0; i < l->nvalues; i++)
-	{
-		float		g = l->gradient[i];
-		float		unit = i < nbooks ? l->book_unit : l->bias_unit;
+static float
+unit_of(const void *arg, uint32_t value)
+{
+	const Lesson *l = arg;
 
-		l->momentum[i] = BETA1 * l->momentum[i] + (1 - BETA1) * g;
-		l->squares[i] = BETA2 * l->squares[i] + (1 - BETA2) * g * g;
-		l->values[i] -= rate * unit * l->momentum[i] / mend1 / (sqrtf(l->squares[i] / mend2) + FLT_MIN);
-	}
-	memset(l->gradient, 0, sizeof(float) * l->nvalues);
+	return value < l->s->code->pdims * l->entries ? l->book_unit : l->bias_unit;
 }
 
 /* ---- training ---- */
 
-static bool
-is_held_out(uint32_t query)
-{
-	return query % HELD_OUT == HELD_OUT - 1;
-}
-
 static double
-held_out_loss(Lesson *l)
+held_out_loss(void *arg)
 {
+	Lesson	   *l = arg;
 	double		loss = 0.0;
 
 	for (uint32_t q = 0; q < l->s->nqueries; q++)
 	{
-		if (!is_held_out(q))
+		if (!vecx_learn_is_held_out(q))
 			continue;
 		l->env->poll(l->env->arg);
 		loss += query_loss(l, q);
 	}
 	return loss;
-}
-
-static void
-learn_epoch(Lesson *l, const uint32_t *order, float rate, uint32_t *steps)
-{
-	uint32_t	in_batch = 0;
-
-	for (uint32_t i = 0; i < l->s->nqueries; i++)
-	{
-		if (is_held_out(order[i]))
-			continue;
-		l->env->poll(l->env->arg);
-		(void) query_loss(l, order[i]);
-		add_gradient(l, order[i]);
-		if (++in_batch == BATCH)
-		{
-			step(l, rate, ++*steps);
-			in_batch = 0;
-		}
-	}
-	if (in_batch > 0)
-		step(l, rate, ++*steps);
-}
-
-/* Leaves the best values there were. */
-static void
-learn(Lesson *l, uint64_t seed)
-{
-	size_t		nbytes = sizeof(float) * l->nvalues;
-	float	   *best_values = l->env->alloc(l->env->arg, nbytes);
-	uint32_t   *order = l->env->alloc(l->env->arg, sizeof(uint32_t) * (l->s->nqueries + 1));
-	double		best = held_out_loss(l);
-	uint32_t	steps = 0;
-	uint32_t	waited = 0;
-
-	memcpy(best_values, l->values, nbytes);
-	for (uint32_t q = 0; q < l->s->nqueries; q++)
-		order[q] = q;
-	for (uint32_t epoch = 0; epoch < EPOCHS && waited < PATIENCE; epoch++)
-	{
-		double		loss;
-
-		vecx_random_order(&seed, order, l->s->nqueries);
-		learn_epoch(l, order, RATE / (1.0f + 0.1f * (float) epoch), &steps);
-		loss = held_out_loss(l);
-		waited++;
-		if (loss < best)
-		{
-			best = loss;
-			memcpy(best_values, l->values, nbytes);
-			waited = 0;
-		}
-	}
-	memcpy(l->values, best_values, nbytes);
-	l->env->release(l->env->arg, order);
-	l->env->release(l->env->arg, best_values);
 }
 
 /*
@@ -311,7 +238,7 @@ size_of_errors(Lesson *l)
 
 	for (uint32_t q = 0; q < l->s->nqueries; q++)
 	{
-		if (!is_held_out(q))
+		if (!vecx_learn_is_held_out(q))
 			continue;
 		l->env->poll(l->env->arg);
 		make_tables(l, q);
@@ -363,7 +290,7 @@ prepare_queries(Lesson *l)
 		table_squares += (double) (size * size);
 		l->weights[q] = loss > (double) FLT_MIN ? (float) (n / loss) : 0.0f;
 	}
-	l->book_unit = root_mean_square(l->values, (size_t) code->pdims * l->entries);
+	l->book_unit = root_mean_square(l->learner.values, (size_t) code->pdims * l->entries);
 	l->bias_unit = (float) sqrt(table_squares / fmax(l->s->nqueries, 1));
 	l->env->release(l->env->arg, y);
 	l->env->release(l->env->arg, scratch);
@@ -379,18 +306,13 @@ most_rows(const VecxScoreSample *s)
 	return most;
 }
 
-static float *
-zeros(const VecxTrainEnv *env, size_t n)
-{
-	return memset(env->alloc(env->arg, sizeof(float) * n), 0, sizeof(float) * n);
-}
-
 uint8_t *
 vecx_score_train(const VecxTrainEnv *env, const VecxScoreSample *s, uint64_t seed)
 {
 	const VecxListCode *code = s->code;
 	uint8_t    *bytes = env->alloc(env->arg, vecx_score_bytes(code));
 	ScoreHead	head = {MAGIC, FORMAT, code->pdims, code->ncolumns, 1u << code->bits, 1.0f};
+	float	   *learned = memset(bytes + sizeof(head), 0, sizeof(float) * count_values(code));
 	double		before;
 	Lesson		l;
 
@@ -398,19 +320,23 @@ vecx_score_train(const VecxTrainEnv *env, const VecxScoreSample *s, uint64_t see
 	l.env = env;
 	l.s = s;
 	l.entries = head.entries;
-	l.nvalues = (uint32_t) count_values(code);
-	l.values = memset(bytes + sizeof(head), 0, sizeof(float) * l.nvalues);
-	memcpy(l.values, code->score_books, sizeof(float) * code->pdims * l.entries);
-	l.gradient = zeros(env, l.nvalues);
-	l.momentum = zeros(env, l.nvalues);
-	l.squares = zeros(env, l.nvalues);
-	l.tables = zeros(env, (size_t) code->ncolumns * l.entries);
-	l.y = zeros(env, (size_t) code->pdims * s->nqueries + 1);
-	l.weights = zeros(env, s->nqueries + 1);
-	l.pull = zeros(env, most_rows(s));
+	memcpy(learned, code->score_books, sizeof(float) * code->pdims * l.entries);
+	vecx_learner_init(&l.learner, env, s->nqueries, (uint32_t) count_values(code));
+	memcpy(l.learner.values, learned, sizeof(float) * l.learner.nvalues);
+	l.learner.epochs = EPOCHS;
+	l.learner.patience = PATIENCE;
+	l.learner.rate = RATE;
+	l.learner.arg = &l;
+	l.learner.add_gradient = learn_query;
+	l.learner.held_out_loss = held_out_loss;
+	l.learner.unit = unit_of;
+	l.tables = env->alloc(env->arg, sizeof(float) * code->ncolumns * l.entries);
+	l.y = env->alloc(env->arg, sizeof(float) * ((size_t) code->pdims * s->nqueries + 1));
+	l.weights = env->alloc(env->arg, sizeof(float) * (s->nqueries + 1));
+	l.pull = env->alloc(env->arg, sizeof(float) * most_rows(s));
 	prepare_queries(&l);
 	before = size_of_errors(&l);
-	learn(&l, seed);
+	vecx_learn(&l.learner, l.learner.nvalues, learned, &seed);
 	if (before > (double) FLT_MIN)
 		head.spread = fminf(fmaxf((float) (size_of_errors(&l) / before), 1.0f), MOST_SPREAD);
 	memcpy(bytes, &head, sizeof(head));
@@ -418,8 +344,6 @@ vecx_score_train(const VecxTrainEnv *env, const VecxScoreSample *s, uint64_t see
 	env->release(env->arg, l.weights);
 	env->release(env->arg, l.y);
 	env->release(env->arg, l.tables);
-	env->release(env->arg, l.squares);
-	env->release(env->arg, l.momentum);
-	env->release(env->arg, l.gradient);
+	vecx_learner_done(&l.learner);
 	return bytes;
 }

@@ -10,20 +10,16 @@
  * than theirs the softmax teaches nothing.
  */
 #include "code_heap.h"
-#include "code_int.h"
+#include "code_learn.h"
 #include "code_tune.h"
 
 #define CANDIDATES	256			/* nearest lists of a query that it is told from its goals by */
-#define HELD_OUT	8			/* one query of so many says when to stop */
 #define EPOCHS		30
-#define PATIENCE	5			/* epochs without gain */
-#define BATCH		16			/* queries a step */
+#define PATIENCE	5
 #define SCALES		12			/* that are tried, up to ... */
 #define GREATEST_SCALE 1.5f
-#define RATE		0.003f		/* first step, of the elements' own size */
+#define RATE		0.003f
 #define TEMPERATURE	0.25f		/* in deviations of the scores */
-#define BETA1		0.9f
-#define BETA2		0.99f
 
 #define MAGIC		0x61747876	/* "vxta", little-endian */
 #define FORMAT		1
@@ -140,12 +136,7 @@ typedef struct Lesson
 	const VecxTrainEnv *env;
 	const VecxTuneSample *s;
 	uint32_t	rank;
-	uint32_t	nparams;
-	uint32_t	nlearned;		/* of them, for now */
-	float	   *params;			/* scale, shift, up, down */
-	float	   *gradient;
-	float	   *momentum;
-	float	   *squares;
+	VecxLearner learner;		/* of scale, shift, up, down */
 	uint32_t   *first;			/* [nqueries + 1]: of the candidates */
 	Candidate  *candidates;
 	float	   *sharpness;		/* [nqueries]: 1 / temperature */
@@ -204,8 +195,8 @@ bind_params(const Lesson *l, VecxAdapter *a)
 	a->metric = l->s->metric;
 	a->dim = l->s->dim;
 	a->rank = l->rank;
-	a->scale = l->params[0];
-	a->shift = l->params + 1;
+	a->scale = l->learner.values[0];
+	a->shift = l->learner.values + 1;
 	a->up = a->shift + a->dim;
 	a->down = a->up + (size_t) a->rank * a->dim;
 }
@@ -252,9 +243,9 @@ add_gradient(Lesson *l, uint32_t query)
 	const float *q = s->queries + (size_t) query * s->dim;
 	const Candidate *first = l->candidates + l->first[query];
 	uint32_t	n = l->first[query + 1] - l->first[query];
-	const float *up = l->params + 1 + s->dim;
+	const float *up = l->learner.values + 1 + s->dim;
 	const float *down = up + (size_t) l->rank * s->dim;
-	float	   *up_gradient = l->gradient + 1 + s->dim;
+	float	   *up_gradient = l->learner.gradient + 1 + s->dim;
 	float	   *down_gradient = up_gradient + (size_t) l->rank * s->dim;
 
 	memset(l->pull, 0, sizeof(float) * s->dim);
@@ -265,9 +256,9 @@ add_gradient(Lesson *l, uint32_t query)
 		if (fabsf(first[i].score - first[i].weight) > 1e-6f)
 			add_scaled(l->pull, s->centres + (size_t) first[i].list * s->dim, factor, s->dim);
 	}
-	l->gradient[0] += vecx_kernels->ip_f32(l->pull, q, s->dim);
-	add_scaled(l->gradient + 1, l->pull, 1.0f, s->dim);
-	if (l->nlearned < l->nparams)
+	l->learner.gradient[0] += vecx_kernels->ip_f32(l->pull, q, s->dim);
+	add_scaled(l->learner.gradient + 1, l->pull, 1.0f, s->dim);
+	if (l->learner.nlearned < l->learner.nvalues)
 		return;
 	for (uint32_t j = 0; j < l->rank; j++)
 	{
@@ -278,33 +269,24 @@ add_gradient(Lesson *l, uint32_t query)
 	}
 }
 
-/* One step of Adam. */
+/* The gradient of a query not held out, for the learner. */
 static void
-step(Lesson *l, float rate, uint32_t t)
+learn_query(void *arg, uint32_t query)
 {
-	float		mend1 = 1.0f - powf(BETA1, (float) t);
-	float		mend2 = 1.0f - powf(BETA2, (float) t);
+	(void) query_loss(arg, query);
+	add_gradient(arg, query);
+}
 
-	for (uint32_t i = 0; i < l->nlearned; i++)
-	{
-		float		g = l->gradient[i];
-		/* the shift and up are in a query's units, scale and down are not */
-		float		unit = i > 0 && i <= l->s->dim * (1 + l->rank) ? l->unit : 1.0f;
+/* The shift and up are in a query's units, scale and down are not. */
+static float
+unit_of(const void *arg, uint32_t value)
+{
+	const Lesson *l = arg;
 
-		l->momentum[i] = BETA1 * l->momentum[i] + (1 - BETA1) * g;
-		l->squares[i] = BETA2 * l->squares[i] + (1 - BETA2) * g * g;
-		l->params[i] -= rate * unit * l->momentum[i] / mend1 / (sqrtf(l->squares[i] / mend2) + FLT_MIN);
-	}
-	memset(l->gradient, 0, sizeof(float) * l->nparams);
+	return value > 0 && value <= l->s->dim * (1 + l->rank) ? l->unit : 1.0f;
 }
 
 /* ---- training ---- */
-
-static bool
-is_held_out(uint32_t query)
-{
-	return query % HELD_OUT == HELD_OUT - 1;
-}
 
 /*
  * What the queries held out say: how many lists are to be read, as the mean place of
@@ -321,7 +303,7 @@ mean_places(Lesson *l, bool all)
 		const Candidate *first = l->candidates + l->first[q];
 		uint32_t	n = l->first[q + 1] - l->first[q];
 
-		if (!all && !is_held_out(q))
+		if (!all && !vecx_learn_is_held_out(q))
 			continue;
 		l->env->poll(l->env->arg);
 		(void) query_loss(l, q);
@@ -339,56 +321,10 @@ mean_places(Lesson *l, bool all)
 	return loss;
 }
 
-static void
-learn_epoch(Lesson *l, const uint32_t *order, float rate, uint32_t *steps)
+static double
+held_out_places(void *arg)
 {
-	uint32_t	in_batch = 0;
-
-	for (uint32_t i = 0; i < l->s->nqueries; i++)
-	{
-		if (is_held_out(order[i]))
-			continue;
-		l->env->poll(l->env->arg);
-		(void) query_loss(l, order[i]);
-		add_gradient(l, order[i]);
-		if (++in_batch == BATCH)
-		{
-			step(l, rate, ++*steps);
-			in_batch = 0;
-		}
-	}
-	if (in_batch > 0)
-		step(l, rate, ++*steps);
-}
-
-/* Learns the first so many parameters from the best ones there are, which it replaces
- * where the queries held out gain. */
-static void
-learn_some(Lesson *l, uint32_t nlearned, float *best_params, double *best, uint32_t *order,
-		   uint64_t *rng)
-{
-	uint32_t	steps = 0;
-	uint32_t	waited = 0;
-
-	l->nlearned = nlearned;
-	memcpy(l->params, best_params, sizeof(float) * l->nparams);
-	memset(l->momentum, 0, sizeof(float) * l->nparams);
-	memset(l->squares, 0, sizeof(float) * l->nparams);
-	for (uint32_t epoch = 0; epoch < EPOCHS && waited < PATIENCE; epoch++)
-	{
-		double		loss;
-
-		vecx_random_order(rng, order, l->s->nqueries);
-		learn_epoch(l, order, RATE / (1.0f + 0.1f * (float) epoch), &steps);
-		loss = mean_places(l, false);
-		waited++;
-		if (loss < *best)
-		{
-			*best = loss;
-			memcpy(best_params, l->params, sizeof(float) * l->nparams);
-			waited = 0;
-		}
-	}
+	return mean_places(arg, false);
 }
 
 /* Moves all queries a part of the way to the middle of the lists, or away from it: the
@@ -403,21 +339,21 @@ try_scales(Lesson *l, float *best_params)
 	memset(middle, 0, sizeof(float) * s->dim);
 	for (uint32_t c = 0; c < s->nlists; c++)
 		add_scaled(middle, s->centres + (size_t) c * s->dim, 1.0f / (float) s->nlists, s->dim);
-	memcpy(l->params, best_params, sizeof(float) * l->nparams);
+	memcpy(l->learner.values, best_params, sizeof(float) * l->learner.nvalues);
 	for (int i = 0; i <= SCALES; i++)
 	{
 		/* no change first, then from GREATEST_SCALE downwards */
 		float		scale = i == 0 ? 1.0f : GREATEST_SCALE * (float) (SCALES + 1 - i) / SCALES;
 		double		loss;
 
-		l->params[0] = scale;
-		memset(l->params + 1, 0, sizeof(float) * s->dim);
-		add_scaled(l->params + 1, middle, 1.0f - scale, s->dim);
+		l->learner.values[0] = scale;
+		memset(l->learner.values + 1, 0, sizeof(float) * s->dim);
+		add_scaled(l->learner.values + 1, middle, 1.0f - scale, s->dim);
 		loss = mean_places(l, true);
 		if (i == 0 || loss < best)
 		{
 			best = loss;
-			memcpy(best_params, l->params, sizeof(float) * l->nparams);
+			memcpy(best_params, l->learner.values, sizeof(float) * l->learner.nvalues);
 		}
 	}
 }
@@ -427,23 +363,16 @@ static void
 learn(Lesson *l, float *best_params, uint64_t *rng)
 {
 	uint32_t	dim = l->s->dim;
-	uint32_t   *order = l->env->alloc(l->env->arg, sizeof(uint32_t) * (l->s->nqueries + 1));
-	double		best;
 
 	/* down begins at random and up at zero: together they change nothing */
-	memset(best_params, 0, sizeof(float) * l->nparams);
+	memset(best_params, 0, sizeof(float) * l->learner.nvalues);
 	best_params[0] = 1.0f;
-	for (uint32_t i = 1 + dim * (1 + l->rank); i < l->nparams; i++)
+	for (uint32_t i = 1 + dim * (1 + l->rank); i < l->learner.nvalues; i++)
 		best_params[i] = (float) (vecx_random_normal(rng) / sqrt((double) dim));
-	for (uint32_t q = 0; q < l->s->nqueries; q++)
-		order[q] = q;
 	try_scales(l, best_params);
-	memcpy(l->params, best_params, sizeof(float) * l->nparams);
-	best = mean_places(l, false);
-	learn_some(l, 1 + dim, best_params, &best, order, rng);
+	vecx_learn(&l->learner, 1 + dim, best_params, rng);
 	if (l->rank > 0)
-		learn_some(l, l->nparams, best_params, &best, order, rng);
-	l->env->release(l->env->arg, order);
+		vecx_learn(&l->learner, l->learner.nvalues, best_params, rng);
 }
 
 static float
@@ -460,12 +389,6 @@ element_size(const VecxTuneSample *s)
 	return (float) sqrt(sum / fmax((double) s->nqueries * s->dim, 1.0));
 }
 
-static void *
-zeros(const VecxTrainEnv *env, size_t nbytes)
-{
-	return memset(env->alloc(env->arg, nbytes), 0, nbytes);
-}
-
 uint8_t *
 vecx_adapter_train(const VecxTrainEnv *env, const VecxTuneSample *s, uint32_t rank, uint64_t seed)
 {
@@ -480,12 +403,15 @@ vecx_adapter_train(const VecxTrainEnv *env, const VecxTuneSample *s, uint32_t ra
 	l.env = env;
 	l.s = s;
 	l.rank = rank;
-	l.nparams = 1 + s->dim * (1 + 2 * rank);
 	l.unit = element_size(s);
-	l.params = zeros(env, sizeof(float) * l.nparams);
-	l.gradient = zeros(env, sizeof(float) * l.nparams);
-	l.momentum = zeros(env, sizeof(float) * l.nparams);
-	l.squares = zeros(env, sizeof(float) * l.nparams);
+	vecx_learner_init(&l.learner, env, s->nqueries, 1 + s->dim * (1 + 2 * rank));
+	l.learner.epochs = EPOCHS;
+	l.learner.patience = PATIENCE;
+	l.learner.rate = RATE;
+	l.learner.arg = &l;
+	l.learner.add_gradient = learn_query;
+	l.learner.held_out_loss = held_out_places;
+	l.learner.unit = unit_of;
 	l.moved = env->alloc(env->arg, sizeof(float) * s->dim);
 	l.pull = env->alloc(env->arg, sizeof(float) * s->dim);
 	l.sharpness = env->alloc(env->arg, sizeof(float) * (s->nqueries + 1));
@@ -496,20 +422,17 @@ vecx_adapter_train(const VecxTrainEnv *env, const VecxTuneSample *s, uint32_t ra
 	for (uint32_t q = 0; q < s->nqueries; q++)
 		l.first[q + 1] = l.first[q] + find_candidates(&l, q, l.candidates + l.first[q]);
 
-	learned = env->alloc(env->arg, sizeof(float) * l.nparams);
+	learned = env->alloc(env->arg, sizeof(float) * l.learner.nvalues);
 	learn(&l, learned, &rng);
 	head.scale = learned[0];
 	memcpy(bytes, &head, sizeof(head));
-	memcpy(bytes + sizeof(head), learned + 1, sizeof(float) * (l.nparams - 1));
+	memcpy(bytes + sizeof(head), learned + 1, sizeof(float) * (l.learner.nvalues - 1));
 	env->release(env->arg, learned);
 	env->release(env->arg, l.candidates);
 	env->release(env->arg, l.first);
 	env->release(env->arg, l.sharpness);
 	env->release(env->arg, l.pull);
 	env->release(env->arg, l.moved);
-	env->release(env->arg, l.squares);
-	env->release(env->arg, l.momentum);
-	env->release(env->arg, l.gradient);
-	env->release(env->arg, l.params);
+	vecx_learner_done(&l.learner);
 	return bytes;
 }
