@@ -355,6 +355,92 @@ test_kernels(void)
 	env_release(NULL, bytes);
 }
 
+/* A query whose projection has so much more of the first dimension, by what the projection
+ * makes of each unit vector. */
+static void
+push_query(const VecxListCode *code, const float *q, float by, float *out)
+{
+	void	   *scratch = get(vecx_list_scratch(code));
+	float	   *of_unit = get(sizeof(float) * code->proj_floats);
+	float	   *of_zero = get(sizeof(float) * code->proj_floats);
+	float		unit[DIM] = {0};
+
+	vecx_list_project(code, unit, of_zero, scratch);
+	for (int d = 0; d < DIM; d++)
+	{
+		unit[d] = 1.0f;
+		vecx_list_project(code, unit, of_unit, scratch);
+		unit[d] = 0.0f;
+		out[d] = q[d] + by * (of_unit[0] - of_zero[0]);
+	}
+	free(of_zero);
+	free(of_unit);
+	free(scratch);
+}
+
+/*
+ * Entries of narrow columns are fractions of the step that the widest column gives all.  Of
+ * near rows they are the greatest, and their sum is to be right all the same: by how many
+ * times its noise is it wrong, of a query with so much of one direction?
+ */
+static double
+error_of_greatest(const VecxListCode *code, const float *q, float by)
+{
+	uint32_t	entries = 1u << code->bits;
+	void	   *scratch = get(vecx_list_query_bytes(code) + 64);
+	float		pushed[DIM];
+	double		truth = 0.0;
+	uint32_t	sum = 0;
+	VecxListQuery query;
+	double		error;
+
+	push_query(code, q, by, pushed);
+	vecx_list_query_init(code, &query, pushed, scratch);
+	for (uint32_t c = 0; c < code->ncolumns; c++)
+	{
+		uint32_t	first = c * code->pdims / code->ncolumns;
+		uint32_t	end = (c + 1) * code->pdims / code->ncolumns;
+		double		greatest = -HUGE_VAL;
+		uint32_t	best = 0;
+
+		for (uint32_t k = 0; k < entries; k++)
+		{
+			double		product = 0.0;
+
+			for (uint32_t d = first; d < end; d++)
+				product += (double) (query.y[d] * code->score_books[(size_t) d * entries + k]);
+			if (product > greatest)
+			{
+				greatest = product;
+				best = k;
+			}
+		}
+		truth += greatest;
+		sum += query.tables[(size_t) c * entries + best];
+	}
+	error = fabs((double) vecx_list_product(&query, sum) - truth) / (double) query.noise;
+	free(scratch);
+	return error;
+}
+
+static void
+test_uneven_tables(void)
+{
+	VecxListOptions options = {VECX_LIST_PQ, 4, DIM, VECX_PQ_PLAIN, 5};
+	VecxListCode code;
+	size_t		nbytes;
+	uint8_t    *bytes = vecx_list_code_train(&env, &options, VECX_METRIC_L2, DIM, &sample, &nbytes);
+	double		worst = 0.0;
+
+	UNIT_CHECK(vecx_list_code_bind(&code, bytes, nbytes) == NULL && code.pdims % code.ncolumns == 0,
+			   "a quantiser of %u columns", code.ncolumns);
+	for (int q = 0; q < QUERIES; q++)
+		for (float by = 1.0f; by < 1e4f; by *= 2.0f)
+			worst = fmax(worst, error_of_greatest(&code, queries[q], by));
+	UNIT_CHECK(worst < 4.0, "tables of one wide column tell what the narrow ones do: %.1f of their noise off", worst);
+	env_release(NULL, bytes);
+}
+
 static void
 test_serialised(void)
 {
@@ -470,6 +556,7 @@ main(void)
 		test_pq(VECX_METRIC_L2, 4, 24, training, 0.5);
 	test_pq(VECX_METRIC_L2, 4, 24, VECX_PQ_PLAIN, 0.3);
 	test_kernels();
+	test_uneven_tables();
 	test_serialised();
 	test_degenerate();
 	even = unevenness(VECX_PQ_BALANCED);
