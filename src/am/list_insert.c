@@ -213,11 +213,9 @@ VecxListNearest(VecxIndex *index, const float *x, int width, int *count)
 {
 	VecxProbe  *probe = VecxProbeMake(index, x);
 	VecxSearch *search = VecxSearchMake(index, CurrentMemoryContext, true);
-	VecxId		seeds[VECX_MAX_SEEDS];
-	int			nseeds = VecxSearchDescend(search, probe, 0, seeds);
 	VecxOpened *opened;
 
-	VecxSearchStart(search, probe, 0, seeds, nseeds);
+	VecxSearchBegin(search, probe);
 	VecxSearchRun(search, width);
 	VecxSearchRelease(search);
 	opened = VecxSearchOpened(search, count);

@@ -344,14 +344,11 @@ find_lists(VecxListScan *ls)
 	if (VecxSearchExhausted(ls->search))
 	{
 		/* VACUUM may have moved the entry since the metapage was read */
-		VecxId		seeds[VECX_MAX_SEEDS];
-
 		if (ls->lists_read > 0 || ls->restarted)
 			return false;
 		ls->restarted = true;
 		VecxIndexRefresh(ls->index);
-		VecxSearchStart(ls->search, ls->route, 0, seeds,
-						VecxSearchDescend(ls->search, ls->route, 0, seeds));
+		VecxSearchBegin(ls->search, ls->route);
 	}
 	VecxSearchRun(ls->search, Min(Max(ls->probes - ls->nread, ls->probes / 2) + 1, VecxWidestBatch()));
 	opened = VecxSearchOpened(ls->search, &n);
