@@ -75,9 +75,37 @@ FROM generate_series(1, 60) i, LATERAL (SELECT bool_and(d >= before) AS ascendin
 	FROM (SELECT d, lag(d) OVER () AS before
 		FROM (SELECT v <-> spread(-i) AS d FROM changing WHERE word % 20 = 0 AND v IS NOT NULL ORDER BY d LIMIT 100) s) s) s;
 RESET vecx.ef_search;
+-- where each distance is computed, that of rows that fail is not; EXPLAIN counts them
+SELECT count(*) FROM (SELECT id FROM changing WHERE word % 10 = 3 ORDER BY v <-> spread(1) LIMIT 5) s;
+SELECT by_table, heap_fetches < 15 AS few FROM vecx_last_scan();
+CREATE FUNCTION removed(query text) RETURNS SETOF bool LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ' || query LOOP
+		IF line LIKE '%Rows Removed by Filter%' THEN
+			RETURN NEXT substring(line FROM '[0-9]+')::int >= 20;
+		END IF;
+	END LOOP;
+END
+$$;
+SELECT removed('SELECT id FROM changing WHERE word % 10 = 3 ORDER BY v <-> spread(1) LIMIT 5');
+-- but where most rows pass a condition that costs much, it is tested once
+CREATE SEQUENCE tests;
+CREATE FUNCTION costly(word int) RETURNS bool LANGUAGE plpgsql IMMUTABLE COST 100000 AS $$
+BEGIN
+	PERFORM nextval('tests');
+	RETURN word > 0;
+END
+$$;
+SELECT count(*) FROM (SELECT id FROM changing WHERE costly(word) ORDER BY v <-> spread(1) LIMIT 5) s;
+SELECT last_value FROM tests;
+RESET vecx.scan_order;
+-- the second batch is for the rows still wanted
+SELECT count(*) FROM (SELECT id FROM changing WHERE word % 13 = 5 ORDER BY v <-> spread(3) LIMIT 10) s;
+SELECT batches, records < 250 AS few FROM vecx_last_scan();
 RESET enable_seqscan;
 RESET enable_sort;
-RESET vecx.scan_order;
 -- not if it is a budget that counts, or if a row may meet the condition now and not then
 SET vecx.max_scan_tuples = 1000000;
 SELECT by_table FROM compare('SELECT id FROM changing WHERE word % 997 = 0 ORDER BY v <-> spread(1) LIMIT 5');

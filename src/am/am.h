@@ -536,6 +536,8 @@ extern Buffer VecxTakeFreePage(VecxIndex *index);
 typedef struct VecxExact VecxExact;
 extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
 extern void VecxExactOnlyLive(VecxExact *exact);
+extern struct TupleTableSlot *VecxExactFind(VecxExact *exact, ItemPointer tid);
+extern bool VecxExactValue(VecxExact *exact, Datum *value);
 extern bool VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull);
 extern bool VecxExactMeetsPredicate(VecxExact *exact);
 extern bool VecxExactAllDead(const VecxExact *exact);

@@ -140,26 +140,41 @@ read_out_of_line(VecxExact *exact, Datum value)
 	return PointerGetDatum(VecxToastRead(exact->toast, pointer));
 }
 
+/* Finds a row by an index entry's TID; NULL if the snapshot sees no version of it. */
+TupleTableSlot *
+VecxExactFind(VecxExact *exact, ItemPointer tid)
+{
+	exact->all_dead = false;
+	if (!fetch_tuple(exact, tid, exact->snapshot) &&
+		(exact->snapshot != &exact->dirty || exact->only_live || !ActiveSnapshotSet() ||
+		 !fetch_tuple(exact, tid, GetActiveSnapshot())))
+		return NULL;
+	return exact->slot;
+}
+
 /*
- * Fetches a row by an index entry's TID.  False if the snapshot sees no
- * version of it.  *value is valid until the next call; if it was out of line it is
- * allocated in the current context.
+ * The value of the row that was found; false if it is NULL.  It is valid until the next
+ * row; if it was out of line it is allocated in the current context.
  */
 bool
-VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
+VecxExactValue(VecxExact *exact, Datum *value)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnulls[INDEX_MAX_KEYS];
 
-	exact->all_dead = false;
 	ResetPerTupleExprContext(exact->estate);
-	if (!fetch_tuple(exact, tid, exact->snapshot) &&
-		(exact->snapshot != &exact->dirty || exact->only_live || !ActiveSnapshotSet() ||
-		 !fetch_tuple(exact, tid, GetActiveSnapshot())))
-		return false;
 	FormIndexDatum(exact->info, exact->slot, exact->estate, values, isnulls);
-	*isnull = isnulls[0];
 	*value = isnulls[0] ? values[0] : read_out_of_line(exact, values[0]);
+	return !isnulls[0];
+}
+
+/* Both; false if the snapshot sees no version of the row. */
+bool
+VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
+{
+	if (!VecxExactFind(exact, tid))
+		return false;
+	*isnull = !VecxExactValue(exact, value);
 	return true;
 }
 

@@ -110,6 +110,7 @@ end_query(VecxScan *so)
 		VecxSearchRelease(so->search);
 	}
 	mark_dead(so);
+	VecxConditionsEnd(so);
 	if (so->exact)
 		VecxExactEnd(so->exact);
 	so->search = NULL;
@@ -146,7 +147,6 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	if (so->tids_of_tree || so->tids_of_table)
 		so->tids = NULL;
 	so->tids_of_tree = so->tids_of_table = false;
-	so->conditions = NULL;
 	so->phase = VECX_PHASE_START;
 }
 
@@ -273,7 +273,7 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 			so->last_tid = scan->xs_heaptid;
 			found = true;
 		}
-		else if (!VecxScanChangeToTable(scan, so))
+		else
 		{
 			so->has_current = VecxScanNextVertex(scan, so);
 			if (!so->has_current && so->phase != VECX_PHASE_SET)

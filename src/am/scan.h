@@ -5,6 +5,8 @@
 #ifndef VECX_AM_SCAN_H
 #define VECX_AM_SCAN_H
 
+#include "executor/tuptable.h"
+
 #include "am/heap.h"
 #include "am/list.h"
 #include "am/ready.h"
@@ -57,7 +59,7 @@ typedef struct VecxScan
 	VecxTreeRows *tree_rows;	/* of lists: how to find them by the value tree, or NULL */
 	bool		tids_of_tree;	/* tids came from there */
 	IndexScanState *node;		/* whose rows the limit counts, or NULL */
-	VecxConditions *conditions; /* of the node; NULL: the table is not read for them */
+	VecxConditions *conditions; /* of the node; NULL: it alone tests them */
 	bool		tids_of_table;	/* which tids came from */
 	VecxSetRows *set_rows;
 	int64		begun;			/* records read when the base level was begun */
@@ -120,6 +122,9 @@ extern int64 VecxScanRowsWanted(const VecxScan *so, double passing);
 
 /* scan_table.c */
 extern void VecxConditionsStart(IndexScanDesc scan, VecxScan *so);
+extern bool VecxConditionsMet(VecxScan *so, TupleTableSlot *row, bool recheck);
+extern void VecxConditionsEnd(VecxScan *so);
+extern double VecxConditionsWanted(const VecxScan *so);
 extern void VecxConditionsNote(VecxScan *so, ItemPointer tid);
 extern bool VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so);
 

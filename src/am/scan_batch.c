@@ -127,8 +127,21 @@ search_filtered(VecxScan *so)
 	return width;
 }
 
-/* The first batch takes its effort; the next is as wide as all before together,
- * within work_mem. */
+/*
+ * The next batch is as wide as all before together, within work_mem; or if the rows that
+ * LIMIT still wants are known, for as many vertices as these take at the rate so far.
+ */
+static int
+next_width(const VecxScan *so)
+{
+	int64		width = Max(so->returned, so->width);
+
+	if (so->conditions)
+		width = (int64) Min((double) width, VecxConditionsWanted(so));
+	return (int) Min(width, Max(VecxWidestBatch(), so->width));
+}
+
+/* The first batch takes its effort. */
 static void
 search_batch(VecxScan *so)
 {
@@ -140,8 +153,7 @@ search_batch(VecxScan *so)
 		so->width = so->counts.width = VecxEffortMakeSure(so->search, &so->effort, width);
 	}
 	else
-		VecxSearchRun(so->search, (int) Min(Max(so->returned, so->width),
-											Max(VecxWidestBatch(), so->width)));
+		VecxSearchRun(so->search, next_width(so));
 }
 
 /*

@@ -20,23 +20,16 @@ VecxScanMakeExact(IndexScanDesc scan, VecxScan *so)
 		so->exact = VecxExactMake(scan->heapRelation, scan->indexRelation, scan->xs_snapshot);
 }
 
-/*
- * The operator's distance of a row; false if the snapshot does not see the row,
- * or it has none.
- */
-bool
-VecxScanDistance(IndexScanDesc scan, VecxScan *so, ItemPointer tid, double *distance)
+/* The operator's distance of the row that was found in the table; false if it has none. */
+static bool
+distance_of_row(IndexScanDesc scan, VecxScan *so, double *distance)
 {
 	ScanKey		key = &scan->orderByData[0];
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(so->fetch_cxt);
 	Datum		value;
-	bool		isnull;
-	bool		found;
+	bool		found = VecxExactValue(so->exact, &value);
 
-	VecxScanMakeExact(scan, so);
 	so->counts.heap_fetches++;
-	old = MemoryContextSwitchTo(so->fetch_cxt);
-	found = VecxExactFetch(so->exact, tid, &value, &isnull) && !isnull;
 	if (found)
 		*distance = DatumGetFloat8(FunctionCall2Coll(&key->sk_func, key->sk_collation,
 													 value, so->query));
@@ -45,9 +38,18 @@ VecxScanDistance(IndexScanDesc scan, VecxScan *so, ItemPointer tid, double *dist
 	return found;
 }
 
+/* The same of any row; false if the snapshot does not see it, too. */
+bool
+VecxScanDistance(IndexScanDesc scan, VecxScan *so, ItemPointer tid, double *distance)
+{
+	VecxScanMakeExact(scan, so);
+	return VecxExactFind(so->exact, tid) && distance_of_row(scan, so, distance);
+}
+
 /*
  * Finds the exact distance of a vertex from the first of its rows that the
- * snapshot sees; without any the vertex is passed over.
+ * snapshot sees, and that meets the conditions of the node above; without any the
+ * vertex is passed over.
  */
 static void
 find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
@@ -56,15 +58,20 @@ find_distance(IndexScanDesc scan, VecxScan *so, const VecxOpened *vertex)
 	ItemPointerData tid;
 	bool		recheck;
 
+	VecxScanMakeExact(scan, so);
 	VecxCursorStart(&item.rows, so->index, so->filter, so->cxt, vertex);
 	while (VecxCursorNext(&item.rows, &tid, &recheck))
 	{
-		if (!VecxScanDistance(scan, so, &tid, &item.distance))
+		TupleTableSlot *row = VecxExactFind(so->exact, &tid);
+
+		if (!row)
 		{
 			if (VecxExactAllDead(so->exact))
 				VecxScanNoteDead(so, &item.rows, &tid);
 			continue;
 		}
+		if (!VecxConditionsMet(so, row, recheck) || !distance_of_row(scan, so, &item.distance))
+			continue;
 		if (isnan(item.distance))
 			item.distance = get_float8_infinity();
 		/* this row is to be returned, too */
@@ -146,7 +153,8 @@ pending_first(VecxScan *so)
 		 bound < VecxRankFromOperator(so->index->spec->metric, so->ready.items[0].distance));
 }
 
-/* Makes so->current the vertex whose rows come next; false if none is left. */
+/* Makes so->current the vertex whose rows come next; false if none is left, or the scan has
+ * changed to the table. */
 bool
 VecxScanNextVertex(IndexScanDesc scan, VecxScan *so)
 {
@@ -154,7 +162,7 @@ VecxScanNextVertex(IndexScanDesc scan, VecxScan *so)
 	{
 		VecxReady	item;
 
-		if (!next_pending(scan, so))
+		if (VecxScanChangeToTable(scan, so) || !next_pending(scan, so))
 			return false;
 		if (pending_first(so))
 		{

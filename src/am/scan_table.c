@@ -1,6 +1,7 @@
 /*
  * scan_table.c
- *    A scan that changes from the index to the table.
+ *    What a scan does about conditions that the index does not know: it tests them on the rows
+ *    whose distances it needs, and changes to the table where few rows meet them.
  *
  * What a condition that the index does not know lets pass, the planner may only
  * guess.  If of the rows that a scan has returned so few met it that to go on until
@@ -11,6 +12,9 @@
  *
  * A strict scan leaves out those that are nearer than what it has returned, as it does
  * with all that is found late.
+ *
+ * A vertex whose distance is to be computed costs its vector, which may lie out of line; if
+ * its rows fail the conditions, that is saved.
  *
  * The conditions are those of the plan's node, which tests them again.  A row found in the
  * table is known by the TID of its HOT chain's root, as in the index.
@@ -43,8 +47,10 @@
 struct VecxConditions
 {
 	IndexScanState *node;
+	ExprContext *econtext;		/* NULL: rows are not tested before the node does */
 	double		records_per_test;
-	ItemPointerData *given;
+	bool		may_change;		/* to the table */
+	ItemPointerData *given;		/* if so */
 	int64		ngiven;
 	int64		cap;
 };
@@ -74,22 +80,90 @@ VecxScanSetNode(IndexScanDesc scan, IndexScanState *node)
 	so->node = node;
 }
 
+/*
+ * Whether to test the conditions of rows before the node does: it is worth it where so many
+ * fail that more is saved, to read their vectors and to give them to the node, than it
+ * costs to test the others twice.
+ */
+static bool
+pays_to_test(const VecxScan *so, double records_per_test)
+{
+	return (1 - so->passing) * (VecxScanRecordsPerLookup(so) + RECORDS_PER_FETCH) >
+		so->passing * records_per_test;
+}
+
 /* Where the change is possible, rows that are given are noted from the start. */
 void
 VecxConditionsStart(IndexScanDesc scan, VecxScan *so)
 {
+	VecxConditions *conditions;
 	QualCost	test;
 
-	if (!so->node || VecxLimitRows(so->limit) <= 0 || scan->numberOfOrderBys == 0 ||
-		so->index->lists || so->tids || so->nan_first)
+	if (!so->node || VecxLimitRows(so->limit) <= 0 || scan->numberOfOrderBys == 0 || so->nan_first)
 		return;
-	so->conditions = palloc0(sizeof(VecxConditions));
-	so->conditions->node = so->node;
+	so->conditions = conditions = palloc0(sizeof(VecxConditions));
+	conditions->node = so->node;
 	cost_qual_eval(&test, so->node->ss.ps.plan->qual, NULL);
-	so->conditions->records_per_test = RECORDS_PER_TEST +
+	conditions->records_per_test = RECORDS_PER_TEST +
 		test.per_tuple / (OPERATORS_PER_RECORD * cpu_operator_cost);
-	so->conditions->cap = 256;
-	so->conditions->given = palloc(sizeof(ItemPointerData) * so->conditions->cap);
+	if (pays_to_test(so, conditions->records_per_test))
+		conditions->econtext = CreateExprContext(so->node->ss.ps.state);
+	conditions->may_change = !so->index->lists && !so->tids;
+	conditions->cap = 256;
+	conditions->given = palloc(sizeof(ItemPointerData) * conditions->cap);
+}
+
+void
+VecxConditionsEnd(VecxScan *so)
+{
+	if (so->conditions && so->conditions->econtext)
+		FreeExprContext(so->conditions->econtext, true);
+	so->conditions = NULL;
+}
+
+/* Tests a row of the table as the node would, in the same order; recheck is whether also
+ * what the index knows of. */
+static bool
+meets(IndexScanState *node, ExprContext *econtext, TupleTableSlot *row, bool recheck)
+{
+	ResetExprContext(econtext);
+	econtext->ecxt_scantuple = row;
+	if (recheck && !ExecQual(node->indexqualorig, econtext))
+		return false;
+	if (ExecQual(node->ss.ps.qual, econtext))
+		return true;
+	InstrCountFiltered1(node, 1);
+	return false;
+}
+
+/* Whether to go on with a row that was found in the table: false if the node would drop it. */
+bool
+VecxConditionsMet(VecxScan *so, TupleTableSlot *row, bool recheck)
+{
+	MemoryContext old;
+	bool		met;
+
+	if (!so->conditions || !so->conditions->econtext)
+		return true;
+	old = MemoryContextSwitchTo(so->fetch_cxt);
+	met = meets(so->conditions->node, so->conditions->econtext, row, recheck || so->recheck);
+	MemoryContextSwitchTo(old);
+	so->given += !met;
+	return met;
+}
+
+/* The next batch is made larger than it seems to need by so much, and at least so large. */
+#define MORE_WANTED		1.5
+#define LEAST_WANTED	16
+
+/* How many vertices the rows that LIMIT still wants are likely to take. */
+double
+VecxConditionsWanted(const VecxScan *so)
+{
+	double		passing = (double) (so->limit->position + 1) / (double) (so->given + 1);
+	int64		wanted = VecxLimitRows(so->limit) - so->limit->position;
+
+	return Max(MORE_WANTED * (double) Max(wanted, 1) / passing, LEAST_WANTED);
 }
 
 /* Notes a row that is given to the node; when they outgrow work_mem there is no change any
@@ -99,12 +173,14 @@ VecxConditionsNote(VecxScan *so, ItemPointer tid)
 {
 	VecxConditions *conditions = so->conditions;
 
+	if (!conditions->may_change)
+		return;
 	if (conditions->ngiven == conditions->cap)
 	{
 		if ((Size) conditions->cap * 2 * sizeof(ItemPointerData) > (Size) work_mem * 1024)
 		{
 			pfree(conditions->given);
-			so->conditions = NULL;
+			conditions->may_change = false;
 			return;
 		}
 		conditions->cap *= 2;
@@ -194,20 +270,15 @@ read_table(IndexScanDesc scan, VecxConditions *conditions)
 	int64		found = 0;
 
 	qsort(conditions->given, conditions->ngiven, sizeof(ItemPointerData), compare_tids);
-	econtext->ecxt_scantuple = slot;
 	while (found <= VecxSetRowsMost() && table_scan_getnextslot(table, ForwardScanDirection, slot))
 	{
 		ItemPointerData tid;
 
 		CHECK_FOR_INTERRUPTS();
 		ResetExprContext(econtext);
-		if (!ExecQual(predicate, econtext) || !ExecQual(node->indexqualorig, econtext))
+		econtext->ecxt_scantuple = slot;
+		if (!ExecQual(predicate, econtext) || !meets(node, econtext, slot, true))
 			continue;
-		if (!ExecQual(node->ss.ps.qual, econtext))
-		{
-			InstrCountFiltered1(node, 1);
-			continue;
-		}
 		find_root(slot, roots, &roots_of, &tid);
 		if (was_given(conditions, &tid))
 			continue;
@@ -235,11 +306,11 @@ VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so)
 	TIDBitmap  *bitmap;
 	const VecxTidSet *set;
 
-	if (!conditions || so->given == 0 || so->phase == VECX_PHASE_SIDE || so->npending > 0 || so->ready.n > 0 ||
+	if (!conditions || !conditions->may_change || so->given == 0 || so->phase == VECX_PHASE_SIDE || so->npending > 0 || so->ready.n > 0 ||
 		!table_is_cheaper(scan, so))
 		return false;
 	VecxSearchRelease(so->search);
-	so->conditions = NULL;
+	conditions->may_change = false;
 	bitmap = read_table(scan, conditions);
 	pfree(conditions->given);
 	if (!bitmap)
