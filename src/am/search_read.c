@@ -239,7 +239,7 @@ prefetch_next(VecxSearch *search)
 		}
 		else if (ItemIdGetOffset(item) < BLCKSZ)
 			prefetch_range(page + ItemIdGetOffset(item),
-						   Min(VecxRecordSize(layout, search->index->meta.m),
+						   Min(VecxRecordSize(layout, search->closed ? 0 : search->index->meta.m),
 							   BLCKSZ - ItemIdGetOffset(item)));
 	}
 }

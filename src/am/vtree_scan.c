@@ -27,8 +27,10 @@
 struct VecxTreeScan
 {
 	VecxIndex  *index;
+	const VecxProbe *probe;
 	VecxCodeQuery query;
 	bool		scores;			/* by sketches */
+	bool		has_query;		/* once it has scored some */
 	float		errors;			/* by how many of its errors a sketch may be nearer */
 	int			nneeds;
 	VecxTreeNeed *needs;		/* the one with the fewest entries first */
@@ -112,6 +114,7 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	double		vertices;
 
 	scan->index = index;
+	scan->probe = probe;
 	scan->walk = palloc(sizeof(VecxTreeWalk));
 	scan->needs = VecxTreeNeeds(index, filter, scan->walk, &scan->nneeds);
 	if (!scan->needs)
@@ -121,9 +124,6 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	scan->share = 1;
 	scan->errors = errors_to_allow(VecxTargetRecall(index->rel));
 	scan->scores = !scan->needs[0].exact || scan->needs[0].count > TOO_FEW_TO_SCORE;
-	if (scan->scores)
-		vecx_code_query_init(&index->tree_coder, &scan->query, probe->vec,
-							 palloc(vecx_code_query_scratch(&index->tree_coder)));
 	scan->cost = choose_needs(scan, vertices);
 	return scan;
 }
@@ -242,6 +242,10 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 
 	if (scan->has_allowed && scan->allowed.cxt == NULL)
 		find_allowed(scan);
+	if (scan->scores && !scan->has_query)
+		vecx_code_query_init(&scan->index->tree_coder, &scan->query, scan->probe->vec,
+							 palloc(vecx_code_query_scratch(&scan->index->tree_coder)));
+	scan->has_query = true;
 	for (int i = 0; i < need->nstretches; i++)
 	{
 		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
