@@ -98,6 +98,11 @@ SELECT c.* FROM unnest(array[
 	'i4 IN (3, 5, 7)', 'i4 = ANY (''{1,2,NULL,1000}'')', 'i4 IN (1, 2, 100000)', 'i4 = ANY (array(SELECT generate_series(-5, 30)))',
 	't IN (''word 1'', ''word 2'', repeat(''word '', 8) || ''4'', ''a'', ''b'', ''c'', ''d'', ''e'')', 'n IN (1, 2, repeat(''7'', 60)::numeric)',
 	'e IN (''low'') AND i4 IN (1, 2)', 'i4 = ANY (''{}'')', 'f8 = ANY (''{1,NaN,Infinity}'')',
+	-- other than
+	'i4 <> 7', 'i4 <> 7::int8 AND i2 <> 1 AND i8 <> 0', 'NOT (i4 = 7 OR i4 = 8 OR 9 = i4)', 'i4 NOT IN (1, 2, 3)', 'i4 NOT IN (1, NULL)', 'i4 <> ANY (''{1,2}'')',
+	'i4 <> 7 AND i4 > 5 AND i4 < 9', 'f4 <> ''NaN'' AND f4 > 7', 'f8 <> 0::float4 AND f8 < 1', 'n <> repeat(''7'', 60)::numeric AND n > 8', 't <> ''word 1'' AND t < ''word 3''',
+	't <> repeat(''word '', 8) || ''3''', 'l NOT IN (''l'', ''ll'', repeat(''l'', 29))', 'u <> md5(''3'')::uuid', 'e <> ''high''', 'b <> true', 'd <> ''2020-01-05''::timestamp AND d < ''2020-01-08''',
+	'i4 NOT IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)',
 	'tz = ''-infinity''', 'tz BETWEEN ''2020-01-10'' AND ''2020-01-12''', 'd IS NOT NULL AND ts IS NULL'
 	]) WITH ORDINALITY x(q, o), LATERAL check_filter(q) c ORDER BY o;
 RESET TimeZone;

@@ -138,10 +138,9 @@ share_of_clauses(PlannerInfo *root, IndexOptInfo *info, List *clauses)
 static bool
 tree_tells(const IndexOptInfo *info, const IndexClause *clause)
 {
+	bool		in_order = VecxFilterHasOrder(info->opcintype[clause->indexcol]);
 	ListCell   *lc;
 
-	if (VecxFilterHasOrder(info->opcintype[clause->indexcol]))
-		return true;
 	foreach(lc, clause->indexquals)
 	{
 		Node	   *qual = (Node *) lfirst_node(RestrictInfo, lc)->clause;
@@ -150,8 +149,9 @@ tree_tells(const IndexOptInfo *info, const IndexClause *clause)
 		int			strategy = OidIsValid(opno) ?
 			get_op_opfamily_strategy(opno, info->opfamily[clause->indexcol]) : 0;
 
-		if (strategy >= VECX_LESS_STRATEGY && strategy <= VECX_GREATER_STRATEGY &&
-			strategy != VECX_EQUAL_STRATEGY)
+		if (strategy == VECX_NOT_EQUAL_STRATEGY ||
+			(!in_order && strategy >= VECX_LESS_STRATEGY && strategy <= VECX_GREATER_STRATEGY &&
+			 strategy != VECX_EQUAL_STRATEGY))
 			return false;
 	}
 	return true;

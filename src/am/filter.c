@@ -64,9 +64,9 @@ has_own_order(const VecxFilterColumn *column, Oid family)
 	TypeCacheEntry *entry = lookup_type_cache(column->type, TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR |
 											  TYPECACHE_GT_OPR);
 	const Oid	own[] = {entry->lt_opr, get_negator(entry->gt_opr), entry->eq_opr,
-	get_negator(entry->lt_opr), entry->gt_opr};
+	get_negator(entry->lt_opr), entry->gt_opr, get_negator(entry->eq_opr)};
 
-	for (int strategy = VECX_LESS_STRATEGY; strategy <= VECX_GREATER_STRATEGY; strategy++)
+	for (int strategy = VECX_LESS_STRATEGY; strategy <= VECX_NOT_EQUAL_STRATEGY; strategy++)
 	{
 		Oid			member = get_opfamily_member(family, column->input_type, column->input_type,
 												 (int16) strategy);

@@ -27,6 +27,7 @@
 #define VECX_EQUAL_STRATEGY			13
 #define VECX_GREATER_EQUAL_STRATEGY 14
 #define VECX_GREATER_STRATEGY		15
+#define VECX_NOT_EQUAL_STRATEGY		16
 #define VECX_OVERLAPS_STRATEGY		21
 #define VECX_CONTAINS_STRATEGY		22
 
@@ -153,7 +154,8 @@ typedef struct VecxFilterKeyTest
 	uint64	   *numbers;		/* of args, ascending; NULL: they cannot be told */
 	uint64	   *hashes;			/* of args; NULL: they cannot be told */
 	bool		whole_array;	/* func is not one whose result follows from elements */
-	bool		by_number;		/* an integer's number decides: it is from lo to hi */
+	bool		by_number;		/* an integer's number decides: it is from lo to hi, or */
+	bool		outside;		/* is not */
 	uint64		lo;
 	uint64		hi;
 } VecxFilterKeyTest;

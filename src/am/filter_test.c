@@ -128,6 +128,12 @@ take_number(VecxFilterKeyTest *key, const VecxFilterColumn *column)
 		return;
 	number = key->numbers[0];
 	key->by_number = true;
+	key->outside = key->strategy == VECX_NOT_EQUAL_STRATEGY;
+	if (key->outside)
+	{
+		key->lo = key->hi = number;
+		return;
+	}
 	key->lo = key->strategy == VECX_EQUAL_STRATEGY || key->strategy == VECX_GREATER_EQUAL_STRATEGY ? number :
 		key->strategy == VECX_GREATER_STRATEGY ? number + 1 : 0;
 	key->hi = key->strategy == VECX_EQUAL_STRATEGY || key->strategy == VECX_LESS_EQUAL_STRATEGY ? number :
@@ -374,7 +380,7 @@ number_meets(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const
 			memcpy(&v.i8, from, sizeof(v.i8));
 			number = VecxKeyOfInt(v.i8);
 	}
-	return number >= key->lo && number <= key->hi;
+	return (number >= key->lo && number <= key->hi) != key->outside;
 }
 
 /*

@@ -9,8 +9,9 @@
  *     WHERE active, WHERE NOT active   as active = true, active = false
  *     WHERE tenant = 1 OR tenant = 2   as tenant = ANY ('{1,2}')
  *     WHERE 'news' = ANY (tags)        as tags @> '{news}'
+ *     WHERE tenant NOT IN (1, 2)       as tenant <> 1 AND tenant <> 2
  *
- * Of the last two the condition itself stays a filter of the scan.  A condition is used
+ * Of the second and third the condition itself stays a filter of the scan.  A condition is used
  * only if it may be evaluated before all that a security barrier puts in front
  * of it.
  */
@@ -215,6 +216,33 @@ add_elements(Arms *arms, Const *array)
 	return true;
 }
 
+/* Values of a NOT IN that are tested one by one. */
+#define MOST_EXCLUDED	16
+
+/* `column <> ALL (array)` of a constant array as one condition for each value, or NIL. */
+static List *
+derive_excluded(IndexOptInfo *index, int column, ScalarArrayOpExpr *all)
+{
+	Node	   *operand = linitial(all->args);
+	Arms		arms = {.type = get_element_type(exprType(lsecond(all->args)))};
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	if (all->useOr || !has_collation(index, column, all->inputcollid) ||
+		!is_column(index, column, operand) || !OidIsValid(arms.type) ||
+		!op_in_opfamily(all->opno, index->opfamily[column]) ||
+		!add_elements(&arms, lsecond(all->args)) || list_length(arms.values) > MOST_EXCLUDED)
+		return NIL;
+	foreach(lc, arms.values)
+	{
+		if (lfirst_node(Const, lc)->constisnull)
+			return NIL;
+		result = lappend(result, make_opclause(all->opno, BOOLOID, false, (Expr *) operand, lfirst(lc),
+											   InvalidOid, all->inputcollid));
+	}
+	return result;
+}
+
 /* Whether all arms of an OR are equalities of the column, by one operator. */
 static bool
 collect_arms(IndexOptInfo *index, int column, Node *node, Arms *arms)
@@ -279,10 +307,12 @@ derive_any(IndexOptInfo *index, int column, Node *clause)
 
 /* How a clause may be used for a column, and what it becomes if it has to be derived. */
 static Match
-match(IndexOptInfo *index, int column, Node *clause, Oid *turned, Expr **derived)
+match(IndexOptInfo *index, int column, Node *clause, Oid *turned, List **derived)
 {
+	Expr	   *other;
+
 	*turned = InvalidOid;
-	*derived = NULL;
+	*derived = NIL;
 	if (IsA(clause, OpExpr) && match_comparison(index, column, (OpExpr *) clause, turned))
 		return MATCH_PLAIN;
 	if (IsA(clause, NullTest))
@@ -292,14 +322,40 @@ match(IndexOptInfo *index, int column, Node *clause, Oid *turned, Expr **derived
 	{
 		if (match_any(index, column, (ScalarArrayOpExpr *) clause))
 			return MATCH_ARRAY;
-		*derived = derive_contains(index, column, (ScalarArrayOpExpr *) clause);
-		return *derived ? MATCH_WEAKER : MATCH_NONE;
+		*derived = derive_excluded(index, column, (ScalarArrayOpExpr *) clause);
+		if (*derived != NIL)
+			return MATCH_EQUAL;
+		other = derive_contains(index, column, (ScalarArrayOpExpr *) clause);
 	}
-	*derived = derive_boolean(index, column, clause);
-	if (*derived)
-		return MATCH_EQUAL;
-	*derived = derive_any(index, column, clause);
-	return *derived ? MATCH_WEAKER : MATCH_NONE;
+	else
+	{
+		other = derive_boolean(index, column, clause);
+		if (other)
+		{
+			*derived = list_make1(other);
+			return MATCH_EQUAL;
+		}
+		other = derive_any(index, column, clause);
+	}
+	if (!other)
+		return MATCH_NONE;
+	*derived = list_make1(other);
+	return MATCH_WEAKER;
+}
+
+/* Conditions that come from nowhere else, as an index has them. */
+static List *
+make_indexquals(PlannerInfo *root, List *conditions)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, conditions)
+	{
+		fix_opfuncids((Node *) lfirst(lc));
+		result = lappend(result, make_simple_restrictinfo(root, lfirst(lc)));
+	}
+	return result;
 }
 
 /*
@@ -320,7 +376,7 @@ VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own)
 		{
 			RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 			IndexClause *clause;
-			Expr	   *derived;
+			List	   *derived;
 			Oid			turned;
 			Match		found;
 
@@ -331,16 +387,10 @@ VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own)
 				continue;
 			if (found != MATCH_PLAIN)
 				*own = false;
-			if (derived)
-			{
-				fix_opfuncids((Node *) derived);
-				rinfo = make_simple_restrictinfo(root, derived);
-			}
-			else if (OidIsValid(turned))
-				rinfo = commute_restrictinfo(rinfo, turned);
 			clause = makeNode(IndexClause);
-			clause->rinfo = lfirst_node(RestrictInfo, lc);
-			clause->indexquals = list_make1(rinfo);
+			clause->rinfo = rinfo;
+			clause->indexquals = derived != NIL ? make_indexquals(root, derived) :
+				list_make1(OidIsValid(turned) ? commute_restrictinfo(rinfo, turned) : rinfo);
 			clause->lossy = found == MATCH_WEAKER;
 			clause->indexcol = (AttrNumber) column;
 			result = lappend(result, clause);

@@ -83,7 +83,7 @@ check_operators(const char *family, CatCList *operators, Oid type, bool *has_dis
 static bool
 is_filter_strategy(int strategy)
 {
-	return (strategy >= VECX_LESS_STRATEGY && strategy <= VECX_GREATER_STRATEGY) ||
+	return (strategy >= VECX_LESS_STRATEGY && strategy <= VECX_NOT_EQUAL_STRATEGY) ||
 		strategy == VECX_OVERLAPS_STRATEGY || strategy == VECX_CONTAINS_STRATEGY;
 }
 
