@@ -314,11 +314,25 @@ unpack_block(const uint8_t *block, size_t nbits)
 VECX_KERNEL_INLINE TARGET_VNNI int32_t
 packed_blocks(const int8_t *q, const uint8_t *packed, size_t n, size_t nbits)
 {
-	__m512i		sum = _mm512_setzero_si512();
+	__m512i		sum[NSUMS];
+	size_t		i = 0;
 
-	for (size_t i = 0; i < n; i += 64, packed += 8 * nbits)
-		sum = _mm512_dpbusd_epi32(sum, unpack_block(packed, nbits), _mm512_loadu_si512(q + i));
-	return (int32_t) reduce_epu32(sum);
+	VECX_KERNEL_UNROLL
+	for (int j = 0; j < NSUMS; j++)
+		sum[j] = _mm512_setzero_si512();
+	for (; i + 64 * NSUMS <= n; i += 64 * NSUMS, packed += 8 * nbits * NSUMS)
+	{
+		VECX_KERNEL_UNROLL
+		for (size_t j = 0; j < NSUMS; j++)
+			sum[j] = _mm512_dpbusd_epi32(sum[j], unpack_block(packed + 8 * nbits * j, nbits),
+										 _mm512_loadu_si512(q + i + 64 * j));
+	}
+	for (; i < n; i += 64, packed += 8 * nbits)
+		sum[0] = _mm512_dpbusd_epi32(sum[0], unpack_block(packed, nbits), _mm512_loadu_si512(q + i));
+	VECX_KERNEL_UNROLL
+	for (int j = 1; j < NSUMS; j++)
+		sum[0] = _mm512_add_epi32(sum[0], sum[j]);
+	return (int32_t) reduce_epu32(sum[0]);
 }
 
 static TARGET_VNNI int32_t
