@@ -134,6 +134,25 @@ SELECT w, count(id), bool_and(i4 = w) FROM generate_series(-2, 2) w LEFT JOIN LA
 	(SELECT id, i4 FROM f WHERE i4 = w ORDER BY v <=> '[1,0,0,0,0,0]' LIMIT 5) s ON true GROUP BY w ORDER BY w;
 RESET plan_cache_mode;
 
+-- what the relation remembers may be forgotten in the middle of a scan
+SET enable_sort = off;
+DO $$
+DECLARE
+	n int := 0;
+	row record;
+BEGIN
+	FOR row IN SELECT id FROM f WHERE i4 > 5 AND a4 && '{1,2,3}' ORDER BY v <=> '[1,0,0,0,0,0]' LOOP
+		n := n + 1;
+		IF n = 1 THEN
+			ANALYZE f;
+		END IF;
+	END LOOP;
+	RAISE NOTICE '% rows', n;
+END
+$$;
+RESET enable_sort;
+SELECT count(*) FROM f WHERE i4 > 5 AND a4 && '{1,2,3}';
+
 -- rows of one vector with different values, in a long chain
 CREATE TABLE same (id int, v vector(3), tenant int);
 INSERT INTO same SELECT i, '[1,2,3]', i % 1000 FROM generate_series(1, 5000) i;

@@ -170,22 +170,40 @@ lay_out(VecxFilters *filters)
 	filters->nbytes = TYPEALIGN(sizeof(uint32), offset);
 }
 
-/* The filter columns of an index; an index without any has no filter bytes. */
+/* What the catalogs say of the filter columns. */
+static void
+open_columns(Relation index, VecxFilters *filters)
+{
+	memset(filters, 0, sizeof(VecxFilters));
+	filters->ncolumns = IndexRelationGetNumberOfKeyAttributes(index) - 1;
+	Assert(filters->ncolumns <= VECX_MAX_FILTERS);
+	for (int i = 0; i < filters->ncolumns; i++)
+		open_column(&filters->columns[i], index, (AttrNumber) (i + 2));
+	lay_out(filters);
+}
+
+/*
+ * The filter columns of an index; an index without any has no filter bytes.  The relation
+ * remembers them: they take some twenty look-ups each, as long as a small search.  An
+ * invalidation may forget what it remembers at any time, hence a copy.
+ */
 const VecxFilters *
 VecxFiltersMake(Relation index)
 {
 	static const VecxFilters none = {0, 0};
-	int			ncolumns = IndexRelationGetNumberOfKeyAttributes(index) - 1;
 	VecxFilters *filters;
 
-	if (ncolumns == 0)
+	if (IndexRelationGetNumberOfKeyAttributes(index) == 1)
 		return &none;
-	Assert(ncolumns <= VECX_MAX_FILTERS);
-	filters = palloc0(sizeof(VecxFilters));
-	filters->ncolumns = ncolumns;
-	for (int i = 0; i < filters->ncolumns; i++)
-		open_column(&filters->columns[i], index, (AttrNumber) (i + 2));
-	lay_out(filters);
+	filters = palloc(sizeof(VecxFilters));
+	if (index->rd_amcache)
+		memcpy(filters, index->rd_amcache, sizeof(VecxFilters));
+	else
+	{
+		open_columns(index, filters);
+		index->rd_amcache = memcpy(MemoryContextAlloc(index->rd_indexcxt, sizeof(VecxFilters)),
+								   filters, sizeof(VecxFilters));
+	}
 	return filters;
 }
 
