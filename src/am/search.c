@@ -18,20 +18,28 @@
 
 #include "am/search.h"
 
+/* Widths of the way down to a level: on the one above it, and farther up. */
+typedef struct VecxDescent
+{
+	int			last;
+	int			upper;
+} VecxDescent;
+
 /*
  * Width of the search on the level above the one wanted, and how many of what it finds
  * the next starts from; farther up the nearest record will do.  Of groups of rows far
  * from each other a width of four missed one in 1,800, eight miss one in 13,000.
  */
-#define UPPER_WIDTH		8
+static const VecxDescent usual = {.last = 8,.upper = 1};
 /*
  * A search that will ask whether it went astray descends by a narrower way, which
  * saves a seventh of what it reads, and by a wider one if it did: of 200 groups of 300 rows
  * and 1,000 of 20 one in 800 and in 2,000 is missed, where a width of eight for all
- * missed one in 100 and in 800.
+ * missed one in 100 and in 800.  A group that has some vertex far up is missed there by
+ * a narrow search among few and far between: of 57,000 embeddings 206 that were alike.
  */
-#define QUICK_WIDTH		2
-#define ASTRAY_WIDTH	16
+static const VecxDescent quick = {.last = 2,.upper = 1};
+static const VecxDescent careful = {.last = 16,.upper = 16};
 /* How many times farther from the query than from each other the nearest are then. */
 #define ASTRAY			1.5f
 
@@ -346,9 +354,9 @@ VecxSearchSort(VecxSearch *search)
 	search->opened = sorted;
 }
 
-/* From the entry down to the level, of the level above as wide as that. */
+/* From the entry down to the level, as wide as that. */
 static int
-descend(VecxSearch *search, VecxProbe *probe, int level, int width, VecxId *seeds)
+descend(VecxSearch *search, VecxProbe *probe, int level, VecxDescent way, VecxId *seeds)
 {
 	const VecxMetaPageData *meta = &search->index->meta;
 	int			nseeds = 1;
@@ -358,12 +366,12 @@ descend(VecxSearch *search, VecxProbe *probe, int level, int width, VecxId *seed
 	seeds[0] = meta->entry;
 	for (int l = meta->entry_level; l > level; l--)
 	{
-		int			wanted = l == level + 1 ? Min(width, VECX_MAX_SEEDS) : 1;
+		int			width = l == level + 1 ? way.last : way.upper;
 
 		VecxSearchStart(search, probe, l, seeds, nseeds);
-		VecxSearchRun(search, l == level + 1 ? width : 1);
+		VecxSearchRun(search, width);
 		VecxSearchSort(search);
-		nseeds = Min(search->nopened, wanted);
+		nseeds = Min(search->nopened, Min(width, VECX_MAX_SEEDS));
 		for (int i = 0; i < nseeds; i++)
 			seeds[i] = search->opened[i].down;
 	}
@@ -378,7 +386,7 @@ descend(VecxSearch *search, VecxProbe *probe, int level, int width, VecxId *seed
 int
 VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds)
 {
-	return descend(search, probe, level, UPPER_WIDTH, seeds);
+	return descend(search, probe, level, usual, seeds);
 }
 
 /* Distances by an inner product do not tell what is near; among centroids of lists
@@ -397,8 +405,7 @@ void
 VecxSearchBegin(VecxSearch *search, VecxProbe *probe)
 {
 	VecxId		seeds[VECX_MAX_SEEDS];
-	int			nseeds = descend(search, probe, 0, can_be_astray(search) ? QUICK_WIDTH : UPPER_WIDTH,
-								 seeds);
+	int			nseeds = descend(search, probe, 0, can_be_astray(search) ? quick : usual, seeds);
 
 	VecxSearchStart(search, probe, 0, seeds, nseeds);
 }
@@ -441,7 +448,7 @@ VecxSearchElsewhere(VecxSearch *search)
 	int			nseeds;
 
 	other->hidden = search->hidden;
-	nseeds = descend(other, search->probe, 0, ASTRAY_WIDTH, seeds);
+	nseeds = descend(other, search->probe, 0, careful, seeds);
 	VecxSearchRelease(other);
 	search->nhops += other->nhops;
 	search->nrecords += other->nrecords;
