@@ -30,8 +30,8 @@ VACUUM t;
 -- the curve: shares, and bounds below them that never fall
 SELECT rows, bool_and(recall BETWEEN 0 AND 1 AND recall_lower <= recall) AS shares,
 	bool_and(recall_lower >= before) IS NOT FALSE AS ascending, max(recall) > 0.9 AS reaches,
-	min(width) AS width, min(patience) AS patience
-FROM (SELECT *, lag(recall_lower) OVER (PARTITION BY rows ORDER BY width, patience) AS before
+	min(width) AS width, min(spread) AS spread
+FROM (SELECT *, lag(recall_lower) OVER (PARTITION BY rows ORDER BY width, spread) AS before
 	FROM vecx_curve('t_v')) s
 GROUP BY rows ORDER BY rows;
 SELECT vecx_check('t_v', true);
@@ -72,6 +72,14 @@ RESET vecx.target_recall;
 SHOW vecx.target_recall;
 SELECT vecx_recall('t_v', samples => 100) > 0.9 AS good, vecx_recall('t_v', k => 1, samples => 100) > 0.85 AS good_1,
 	vecx_recall('t_v', k => 100, samples => 50) > 0.9 AS good_100;
+
+-- a query is hard if its nearest are far, and gets more: the middle of all is near to many
+SET vecx.target_recall = 0.99;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> array_fill(0, ARRAY[16])::vector LIMIT 10) s;
+SELECT width FROM vecx_last_scan() \gset easy_
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> noise(-1) * array_fill(3, ARRAY[16])::vector LIMIT 10) s;
+SELECT width > 1.5 * :easy_width AS wider, (SELECT max(spread) FROM vecx_curve('t_v') WHERE rows = 10) > 1.3 AS spread FROM vecx_last_scan();
+RESET vecx.target_recall;
 
 -- vecx.ef_search is a plain width
 SET vecx.ef_search = 33;

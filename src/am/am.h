@@ -291,8 +291,9 @@ extern bool VecxRangeIsDone(const VecxRange *range, int64 found);
 typedef struct VecxEffort
 {
 	int			rows;			/* wanted */
-	int			width;			/* to begin with */
-	float		patience;		/* 1: the width is all */
+	int			width;			/* of a query of middling hardness */
+	float		spread;			/* the hardest get so many times the width; 1: all the same */
+	float		near[VECX_CURVE_NEAR];	/* what tells how hard a query is, unless spread is 1 */
 	float		ratio;			/* of lists' distances to the nearest one's, at most */
 	float		records;		/* that it is likely to open */
 } VecxEffort;
@@ -443,6 +444,8 @@ extern void VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64
 extern void VecxProbesOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
 							  VecxEffort *effort);
 extern int	VecxWidestBatch(void);
+extern float VecxEffortLook(VecxSearch *search);
+extern int	VecxEffortWidth(const VecxEffort *effort, float near);
 extern int	VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width);
 extern int	VecxEffortMakeSure(VecxSearch *search, const VecxEffort *effort, int width);
 
@@ -478,6 +481,7 @@ typedef struct VecxLevelSum
 typedef struct VecxCurveTotals
 {
 	int			nqueries;
+	float		near[VECX_CURVE_NEAR];	/* ascending distances of their nearest */
 	int			nlevels[VECX_CURVE_KS];
 	VecxLevelSum sums[VECX_CURVE_KS][VECX_CURVE_POINTS];
 } VecxCurveTotals;
@@ -495,8 +499,10 @@ typedef struct VecxCurveSums VecxCurveSums;
 /* How many rows of a vertex are no farther than reach. */
 typedef int (*VecxCurveMeasure) (const VecxOpened *opened, double reach, void *arg);
 extern VecxCurveSums *VecxCurveBegin(VecxIndex *index);
+extern float VecxCurveLook(VecxCurveSums *sums, VecxProbe probe, const VecxStored *stored);
+extern void VecxCurveLooked(VecxCurveSums *sums);
 extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
-						 double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
+						 float near, double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
 extern bool VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices);
 extern bool VecxCurveIsWanted(VecxIndex *index);
 extern void VecxCurveDraw(VecxIndex *index, bool asked, VecxCurveSample *sample);

@@ -7,7 +7,8 @@
  * For stored ones all is done with codes, which costs one pass over the index
  * and no look at the table: their truth is the nearest vertices by code, and
  * they are hidden from themselves.  One search serves all levels of effort,
- * since a higher one goes on where a lower one ended.
+ * since a higher one goes on where a lower one ended.  Before that a narrow search
+ * for each query tells how far the nearest are, by which efforts go.
  *
  * A curve is worth what its queries are worth.  So a level is judged by the
  * lower bound of what it found, and a curve from given queries is not replaced
@@ -57,6 +58,9 @@ struct VecxCurveSums
 	VecxIndex  *index;
 	MemoryContext query_cxt;	/* of one search */
 	int			many_rows_queries;	/* searches for many rows, at most */
+	float	   *near;			/* of each query how far the nearest are */
+	int			nnear;
+	int			near_cap;
 	VecxCurveTotals t;
 };
 
@@ -65,6 +69,7 @@ typedef struct StoredQuery
 {
 	VecxStored	stored;
 	VecxProbe  *probe;
+	float		near;			/* VecxCurveLook */
 	VecxCandidate *nearest;		/* farthest first, as a heap */
 	int			nnearest;
 } StoredQuery;
@@ -73,6 +78,7 @@ typedef struct StoredQuery
 typedef struct Found
 {
 	const VecxStored *stored;	/* what the query is; NULL: not of the index */
+	float		near;			/* VecxCurveLook */
 	double		reach;			/* distance of the farthest of the true nearest */
 	VecxCurveMeasure measure;
 	void	   *arg;
@@ -90,9 +96,63 @@ VecxCurveBegin(VecxIndex *index)
 	sums->query_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx curve of a query",
 											ALLOCSET_DEFAULT_SIZES);
 	sums->many_rows_queries = MANY_ROWS_QUERIES;
+	sums->near_cap = VECX_STORED_QUERIES;
+	sums->near = palloc(sizeof(float) * sums->near_cap);
 	for (int i = 0; i < VECX_CURVE_KS; i++)
 		sums->t.nlevels[i] = VECX_CURVE_POINTS;
 	return sums;
+}
+
+/* A search for a query, which is hidden from itself if it is of the index. */
+static VecxSearch *
+begin_search(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored)
+{
+	VecxSearch *search = VecxSearchMake(sums->index, CurrentMemoryContext, false);
+
+	if (stored)
+	{
+		VecxSearchHide(search, &stored->hidden);
+		VecxSearchStandIn(search, probe, stored->id);
+	}
+	VecxSearchBegin(search, probe);
+	return search;
+}
+
+/* How far the nearest of a query are, which it notes. */
+float
+VecxCurveLook(VecxCurveSums *sums, VecxProbe probe, const VecxStored *stored)
+{
+	MemoryContext old = MemoryContextSwitchTo(sums->query_cxt);
+	VecxSearch *search = begin_search(sums, &probe, stored);
+	float		near = VecxEffortLook(search);
+
+	VecxSearchRelease(search);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(sums->query_cxt);
+	if (!isfinite(near))
+		return near;
+	if (sums->nnear == sums->near_cap)
+		sums->near = repalloc_huge(sums->near, sizeof(float) * (sums->near_cap *= 2));
+	sums->near[sums->nnear++] = near;
+	return near;
+}
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float		x = *(const float *) a;
+	float		y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* All queries have been looked at: VecxCurveAdd may follow. */
+void
+VecxCurveLooked(VecxCurveSums *sums)
+{
+	qsort(sums->near, sums->nnear, sizeof(float), compare_floats);
+	for (int i = 0; i < VECX_CURVE_NEAR; i++)
+		sums->t.near[i] = sums->nnear == 0 ? 0 : sums->near[(2 * i + 1) * sums->nnear / (2 * VECX_CURVE_NEAR)];
 }
 
 /* Rows within reach among what a search would return in its first batch. */
@@ -138,24 +198,21 @@ add_share(VecxLevelSum *sum, double share, double records)
 static void
 add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wanted)
 {
-	VecxSearch *search = VecxSearchMake(sums->index, CurrentMemoryContext, false);
+	VecxSearch *search = begin_search(sums, &probe, found->stored);
 	int			width = 0;
 	double		share = 0;
 	double		records = 0;
-	double		before = 1;		/* width and patience of the level before */
+	int			before = 1;		/* width of the level before */
 
-	if (found->stored)
-	{
-		VecxSearchHide(search, &found->stored->hidden);
-		VecxSearchStandIn(search, &probe, found->stored->id);
-	}
-	VecxSearchBegin(search, &probe);
 	for (int level = 0; level < sums->t.nlevels[line]; level++)
 	{
 		VecxCurvePoint point;
 		VecxEffort	effort;
 
 		VecxEffortOfLevel(level, VecxCurveRows[line], &point, &effort);
+		memcpy(effort.near, sums->t.near, sizeof(effort.near));
+		effort.width = VecxEffortWidth(&effort, found->near);
+		effort.spread = 1;
 		if (share < 1 && (level == 0 || VecxSearchHasMore(search)))
 		{
 			width = VecxEffortSearch(search, &effort, width);
@@ -165,8 +222,8 @@ add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wa
 			records = found->nseen;
 		}
 		else					/* who has found all there is will not lose it */
-			records *= effort.width * effort.patience / before;
-		before = effort.width * effort.patience;
+			records *= Max((double) effort.width / before, 1);
+		before = effort.width;
 		add_share(&sums->t.sums[line][level], share, records);
 	}
 	VecxSearchRelease(search);
@@ -196,11 +253,11 @@ compare_distances(const void *a, const void *b)
 }
 
 /*
- * Searches for a query, whose ntruth nearest are at the distances truth, in the
- * unit of measure; sorts them.
+ * Searches for a query, of which VecxCurveLook has said near, and whose ntruth nearest
+ * are at the distances truth, in the unit of measure; sorts them.
  */
 void
-VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
+VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored, float near,
 			 double *truth, int ntruth, VecxCurveMeasure measure, void *arg)
 {
 	if (ntruth == 0)
@@ -210,7 +267,8 @@ VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
 	{
 		int			wanted = Min(VecxCurveRows[line], ntruth);
 		MemoryContext old;
-		Found		found = {.stored = stored,.reach = truth[wanted - 1],.measure = measure,.arg = arg};
+		Found		found = {.stored = stored,.near = near,.reach = truth[wanted - 1],
+		.measure = measure,.arg = arg};
 
 		if (VecxCurveRows[line] >= MANY_ROWS && sums->t.nqueries >= sums->many_rows_queries)
 			continue;
@@ -256,6 +314,7 @@ VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices)
 	curve.queries = (uint16) Min(sums->t.nqueries, PG_UINT16_MAX);
 	curve.source = source;
 	curve.model = index->meta.current_model;
+	memcpy(curve.near, sums->t.near, sizeof(curve.near));
 	for (int line = 0; line < VECX_CURVE_KS; line++)
 	{
 		uint16		before = 0;
@@ -500,13 +559,18 @@ VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share
 		find_nearest(index, queries, n);
 	for (int i = 0; i < n; i++)
 	{
+		hide_near_copies(index, &queries[i]);
+		queries[i].near = VecxCurveLook(sums, *queries[i].probe, &queries[i].stored);
+	}
+	VecxCurveLooked(sums);
+	for (int i = 0; i < n; i++)
+	{
 		StoredQuery *q = &queries[i];
 		double		truth[MANY_ROWS];
 
-		hide_near_copies(index, q);
 		for (int j = 0; j < q->nnearest; j++)
 			truth[j] = q->nearest[j].est;
-		VecxCurveAdd(sums, q->probe, &q->stored, truth, q->nnearest, within_reach, NULL);
+		VecxCurveAdd(sums, q->probe, &q->stored, q->near, truth, q->nnearest, within_reach, NULL);
 	}
 	*totals = sums->t;
 	MemoryContextSwitchTo(old);
@@ -523,6 +587,8 @@ VecxCurveStoreTotals(VecxIndex *index, const VecxCurveSample *sample, const Vecx
 	for (int i = 0; i < nshares; i++)
 	{
 		sums->t.nqueries += totals[i].nqueries;
+		for (int j = 0; j < VECX_CURVE_NEAR; j++)
+			sums->t.near[j] += totals[i].near[j] / nshares;
 		for (int line = 0; line < VECX_CURVE_KS; line++)
 		{
 			sums->t.nlevels[line] = Min(sums->t.nlevels[line], totals[i].nlevels[line]);

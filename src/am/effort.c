@@ -2,15 +2,18 @@
  * effort.c
  *    How hard a search tries, and the curve that says what that finds.
  *
- * Queries differ: at one width one query finds all its neighbours early and
- * opens twice as many vertices for nothing, while another still finds nearer
- * ones when it ends.  So an effort is a narrow width and a patience p: the
- * search is widened as long as one of its k nearest came in the last 1 - 1/p of
- * what it opened.  A query that is hard shows it that way, and gets more.
+ * Queries differ: at one width one query finds all its neighbours and opens
+ * twice as many vertices for nothing, while another finds half of them.  What
+ * tells them apart is how far the nearest are.  The query of which a narrow
+ * search finds them nearer than of any other misses a hundredth of what that one
+ * misses whose nearest are the farthest; whether the last records opened still
+ * brought something tells little beside that.  So an effort is a width and a
+ * spread s: a query that is harder than a share r of all gets s^(2r - 1) times
+ * the width.
  *
  * The curve, measured by calibrate.c and kept in the metapage, says for
- * efforts of growing level which share of the nearest rows they find; the
- * recall that is asked for picks the effort.
+ * efforts of growing level which share of the nearest rows they find, and how far
+ * the nearest of its queries were; the recall that is asked for picks the effort.
  */
 #include "postgres.h"
 
@@ -26,32 +29,31 @@
 /* Rows wanted when nobody says how many. */
 #define UNKNOWN_ROWS	10
 
-/* The narrowest first width, and the fewest nearest whose coming is watched:
- * of fewer, the last one comes early by chance. */
+/* The narrowest first width. */
 #define LEAST_WIDTH		4
-#define LEAST_WATCHED	3
+
+/* How hard a query is tells a search of this width, by the nearest of this rank. */
+#define NEAR_WIDTH		10
+#define NEAR_RANK		10
 
 /* Records opened for each one that the width counts, where nothing was measured. */
 #define RECORDS_PER_WIDTH	1.3
-
-/* A search is widened by a quarter at a time, to so many times its width at most. */
-#define WIDEN(width)	((width) + (width) / 4 + 1)
-#define MOST_WIDENED	32
 
 /* How many rows the curve's lines are about. */
 const int	VecxCurveRows[VECX_CURVE_KS] = {1, 10, 100};
 
 /*
- * The levels of effort.  Patience beyond the last one here gains less than
- * width does.
+ * The levels of effort.  The spreads are those that found most among as many records
+ * of embeddings, SIFT and images: little where much is missed by all queries, more
+ * where only the hard ones still miss anything.
  */
 static const struct
 {
 	float		multiple;
-	float		patience;
+	float		spread;
 }			levels[VECX_CURVE_POINTS] = {
-	{1, 1}, {1.2f, 1}, {1.4f, 1.02f}, {1.7f, 1.04f}, {2, 1.06f}, {2.4f, 1.08f}, {2.8f, 1.1f}, {3.4f, 1.13f},
-	{4, 1.16f}, {5, 1.2f}, {6, 1.25f}, {8, 1.3f}, {11, 1.4f}, {16, 1.6f}, {24, 1.8f}, {40, 2}
+	{1, 1}, {1.2f, 1.1f}, {1.4f, 1.15f}, {1.7f, 1.2f}, {2, 1.25f}, {2.4f, 1.3f}, {2.8f, 1.4f}, {3.4f, 1.5f},
+	{4, 1.6f}, {5, 1.65f}, {6, 1.75f}, {8, 1.8f}, {11, 1.9f}, {16, 1.9f}, {24, 1.9f}, {40, 1.9f}
 };
 
 /* The widest batch that work_mem allows. */
@@ -70,12 +72,14 @@ first_width(int64 rows, double multiple)
 }
 
 static void
-set_effort(VecxEffort *effort, int64 rows, double multiple, double patience)
+set_effort(VecxEffort *effort, int64 rows, double multiple, double spread)
 {
 	effort->rows = (int) Min(Max(rows, 1), VECX_MAX_EF_SEARCH);
 	effort->width = first_width(rows, multiple);
-	effort->patience = (float) patience;
-	effort->records = (float) (effort->width * RECORDS_PER_WIDTH * patience);
+	effort->spread = (float) spread;
+	for (int i = 0; i < VECX_CURVE_NEAR; i++)
+		effort->near[i] = get_float4_infinity();
+	effort->records = (float) (effort->width * RECORDS_PER_WIDTH);
 }
 
 /* Makes a point of the curve for a level, and the level's effort. */
@@ -84,8 +88,8 @@ VecxEffortOfLevel(int level, int rows, VecxCurvePoint *point, VecxEffort *effort
 {
 	memset(point, 0, sizeof(VecxCurvePoint));
 	point->multiple = (uint16) (levels[level].multiple * 16);
-	point->patience = (uint16) (levels[level].patience * 256);
-	set_effort(effort, rows, point->multiple / 16.0, point->patience / 256.0);
+	point->spread = (uint16) (levels[level].spread * 256);
+	set_effort(effort, rows, point->multiple / 16.0, point->spread / 256.0);
 }
 
 /* What is left out, of 1; never so little that its logarithm would not do. */
@@ -99,14 +103,14 @@ misses(double share)
 typedef struct Place
 {
 	double		multiple;
-	double		patience;
+	double		spread;
 	double		records;
 } Place;
 
 static Place
 place_of(const VecxCurvePoint *point)
 {
-	return (Place) {point->multiple / 16.0, point->patience / 256.0, Max(point->records, 1)};
+	return (Place) {point->multiple / 16.0, point->spread / 256.0, Max(point->records, 1)};
 }
 
 /* Between two places: at 0 a, at 1 b. */
@@ -116,7 +120,7 @@ between(Place a, Place b, double at)
 	at = Min(Max(at, 0), 1);
 	return (Place) {
 		a.multiple * pow(b.multiple / a.multiple, at),
-			a.patience * pow(b.patience / a.patience, at),
+			a.spread * pow(b.spread / a.spread, at),
 			a.records * pow(b.records / a.records, at)
 	};
 }
@@ -169,7 +173,7 @@ read_curve(const VecxCurveData *curve, int64 rows, double target, VecxEffort *ef
 	int			i;
 	Place		place = find_place(curve, rows, target, &i);
 
-	set_effort(effort, rows, place.multiple, place.patience);
+	set_effort(effort, rows, place.multiple, place.spread);
 	effort->records = (float) (place.records * Max((double) rows / VecxCurveRows[i], 1));
 }
 
@@ -187,11 +191,14 @@ VecxCurveIsValid(const VecxCurveData *curve)
 		{
 			const VecxCurvePoint *p = &curve->points[i][j];
 
-			if (p->multiple == 0 || p->patience < 256 ||
+			if (p->multiple == 0 || p->spread < 256 ||
 				(j > 0 && p->lower < curve->points[i][j - 1].lower))
 				return false;
 		}
 	}
+	for (int i = 0; i < VECX_CURVE_NEAR; i++)
+		if (!isfinite(curve->near[i]) || (i > 0 && curve->near[i] < curve->near[i - 1]))
+			return false;
 	return true;
 }
 
@@ -221,22 +228,25 @@ VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 	if (!known)
 		rows = UNKNOWN_ROWS;
 	if (vecx_ef_search == 0 && VecxCurveIsValid(&meta->curve))
-	{
 		read_curve(&meta->curve, rows, VecxTargetRecall(index), effort);
-		return;
-	}
-	set_effort(effort, rows, 1, 1);
-	if (vecx_ef_search > 0)
-		effort->width = vecx_ef_search;
 	else
-		effort->width = Max(effort->width, VECX_UNMEASURED_WIDTH);
-	effort->records = (float) (effort->width * RECORDS_PER_WIDTH);
+	{
+		set_effort(effort, rows, 1, 1);
+		if (vecx_ef_search > 0)
+			effort->width = vecx_ef_search;
+		else
+			effort->width = Max(effort->width, VECX_UNMEASURED_WIDTH);
+		effort->records = (float) (effort->width * RECORDS_PER_WIDTH);
+	}
+	if (VecxCurveIsValid(&meta->curve))
+		memcpy(effort->near, meta->curve.near, sizeof(effort->near));
 }
 
 /*
  * The same of a search in which a filter lets a share pass.  The rows wanted are
  * among the nearest rows / share, and to find these takes an effort of which the
- * same share passes: the rarer what passes, the fewer of it need be found.
+ * same share passes: the rarer what passes, the fewer of it need be found.  How far
+ * those are depends on the filter, and does not tell how hard the query is.
  */
 void
 VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
@@ -245,6 +255,8 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 	int64		wanted = rows > 0 ? rows : UNKNOWN_ROWS;
 
 	VecxEffortChoose(index, meta, (int64) Min((double) wanted / share, 1e9), effort);
+	effort->spread = 1;
+	effort->near[VECX_CURVE_NEAR - 1] = get_float4_infinity();
 	if (vecx_ef_search == 0)
 		effort->width = (int) Max(ceil(effort->width * share), (double) LEAST_WIDTH);
 	effort->rows = (int) Min(wanted, VECX_MAX_EF_SEARCH);
@@ -300,7 +312,7 @@ VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 		if (rows > VecxCurveRows[line])
 		{
 			place.multiple = place.records = probes_beyond(meta, rows, VecxTargetRecall(index));
-			place.patience = VECX_ANY_RATIO;
+			place.spread = VECX_ANY_RATIO;
 		}
 		/* lists have become more */
 		growth = sqrt(Max((double) RelationGetNumberOfBlocks(index) / Max(meta->curve.nblocks, 1), 1));
@@ -309,9 +321,9 @@ VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 	}
 	effort->rows = (int) Min(rows, VECX_MAX_EF_SEARCH);
 	effort->width = (int) Min(Max(ceil(place.multiple), 1), VECX_MAX_PROBES);
-	effort->patience = 1;
+	effort->spread = 1;
 	effort->ratio = (float) (vecx_probe_ratio > 0 ? vecx_probe_ratio :
-							 place.patience < VECX_ANY_RATIO ? place.patience : get_float4_infinity());
+							 place.spread < VECX_ANY_RATIO ? place.spread : get_float4_infinity());
 	effort->records = (float) (place.records * entries);
 }
 
@@ -329,67 +341,86 @@ VecxProbesOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 	effort->rows = (int) Min(wanted, VECX_MAX_EF_SEARCH);
 }
 
-/* The k-th smallest navigation distance of the first n opened. */
+/* How far away the nearest are that a search has found, by its navigation distance. */
 static float
-kth_distance(const VecxOpened *opened, int n, int k)
+near_of(VecxSearch *search)
 {
-	float	   *heap = palloc(sizeof(float) * k);
+	float		heap[NEAR_RANK];
 	int			count = 0;
-	float		kth;
-
-	for (int i = 0; i < n; i++)
-		VecxKeepNearest(heap, &count, k, opened[i].nav);
-	kth = heap[0];
-	pfree(heap);
-	return kth;
-}
-
-/* Whether one of the nearest was among the last that a search opened. */
-static bool
-still_improves(VecxSearch *search, const VecxEffort *effort)
-{
 	int			n;
 	const VecxOpened *opened = VecxSearchOpened(search, &n);
-	int			watched = Max(effort->rows, LEAST_WATCHED);
-	int			early = (int) (n / effort->patience);
-	float		kth;
 
-	if (early < watched)
-		return true;
-	kth = kth_distance(opened, early, watched);
-	for (int i = early; i < n; i++)
-		if (opened[i].nav < kth)
-			return true;
-	return false;
+	for (int i = 0; i < n; i++)
+		VecxKeepNearest(heap, &count, NEAR_RANK, opened[i].nav);
+	return count > 0 ? heap[0] : get_float4_infinity();
+}
+
+/* The same of a narrow search, which can go on from there. */
+float
+VecxEffortLook(VecxSearch *search)
+{
+	VecxSearchRun(search, NEAR_WIDTH);
+	return near_of(search);
+}
+
+/* The share of the curve's queries that had their nearest nearer. */
+static double
+hardness(const VecxEffort *effort, float near)
+{
+	const float *points = effort->near;
+	int			i = 0;
+
+	while (i < VECX_CURVE_NEAR && points[i] < near)
+		i++;
+	if (i == 0 || i == VECX_CURVE_NEAR)
+		return i == 0 ? 0 : 1;
+	return (i - 0.5 + (near - points[i - 1]) / (points[i] - points[i - 1])) / VECX_CURVE_NEAR;
+}
+
+/* Whether a narrow search comes before one of this effort. */
+static bool
+looks_first(const VecxEffort *effort)
+{
+	return effort->spread > 1 && effort->width > NEAR_WIDTH;
+}
+
+/* The width of a search whose nearest are so far away. */
+int
+VecxEffortWidth(const VecxEffort *effort, float near)
+{
+	double		width = effort->width;
+
+	if (!looks_first(effort))
+		return effort->width;
+	width *= pow(effort->spread, 2 * hardness(effort, near) - 1);
+	return Max((int) Min(width, Max(VecxWidestBatch(), effort->width)), Min(effort->rows, effort->width));
 }
 
 /*
  * The first batch of a search that has been started, nothing of which has been
- * taken yet; width is 0, or what an effort of a lower level came to.  Returns
- * the width that it comes to.
+ * taken yet; width is 0, or what an effort before came to.  Returns the width that
+ * it comes to.
  */
 int
 VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width)
 {
-	int			widest = (int) Min((int64) effort->width * MOST_WIDENED,
-								   Max(VecxWidestBatch(), effort->width));
+	int			wanted = looks_first(effort) ? VecxEffortWidth(effort, VecxEffortLook(search)) :
+		effort->width;
 
-	width = Max(width, effort->width);
+	width = Max(width, wanted);
 	VecxSearchRun(search, width);
-	while (effort->patience > 1 && width < widest && VecxSearchHasMore(search) &&
-		   !VecxSearchIsRare(search) && still_improves(search, effort))
-	{
-		width = Min(WIDEN(width), widest);
-		VecxSearchRun(search, width);
-	}
 	return width;
 }
 
-/* The same once the first batch is found, if that went astray. */
+/*
+ * The same once the first batch is found, if that went astray: by what it found, or
+ * because hardly any query of the curve has its nearest so far away.
+ */
 int
 VecxEffortMakeSure(VecxSearch *search, const VecxEffort *effort, int width)
 {
-	if (VecxSearchIsRare(search) || VecxSearchPastLimit(search) || !VecxSearchIsAstray(search))
+	if (VecxSearchIsRare(search) || VecxSearchPastLimit(search) ||
+		(near_of(search) <= effort->near[VECX_CURVE_NEAR - 1] && !VecxSearchIsAstray(search)))
 		return width;
 	VecxSearchElsewhere(search);
 	return VecxEffortSearch(search, effort, width);

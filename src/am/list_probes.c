@@ -162,7 +162,7 @@ fill_line(const VecxProbeSums *sums, int line, VecxCurvePoint *points)
 		if (!sum)
 			continue;
 		point->multiple = sums->numbers[number];
-		point->patience = (uint16) Min(ratios[ratio] * 256, PG_UINT16_MAX);
+		point->spread = (uint16) Min(ratios[ratio] * 256, PG_UINT16_MAX);
 		point->mean = (uint16) (sum->share / sums->nqueries * PG_UINT16_MAX);
 		point->lower = (uint16) (lower_bound(sum, sums->nqueries) * PG_UINT16_MAX);
 		point->records = (uint16) Min(ceil(sum->lists / sums->nqueries), PG_UINT16_MAX);

@@ -188,7 +188,7 @@ typedef struct VecxModelSlot
 typedef struct VecxCurvePoint
 {
 	uint16		multiple;		/* first width, in 16ths of the least */
-	uint16		patience;		/* in 256ths */
+	uint16		spread;			/* in 256ths */
 	uint16		mean;			/* share found, of 65535 */
 	uint16		lower;			/* its lower 90 % confidence bound; never falls */
 	uint16		records;		/* opened at the base, on average */
@@ -196,6 +196,7 @@ typedef struct VecxCurvePoint
 
 #define VECX_CURVE_KS			3	/* 1, 10 and 100 rows: VecxCurveRows */
 #define VECX_CURVE_POINTS		16
+#define VECX_CURVE_NEAR			16
 
 typedef struct VecxCurveData
 {
@@ -208,6 +209,7 @@ typedef struct VecxCurveData
 	uint8		npoints[VECX_CURVE_KS];
 	uint8		unused[5];
 	VecxCurvePoint points[VECX_CURVE_KS][VECX_CURVE_POINTS];
+	float4		near[VECX_CURVE_NEAR];	/* how far the queries' nearest were; see effort.c */
 } VecxCurveData;
 
 /* Where a curve's queries came from. */
@@ -264,8 +266,8 @@ StaticAssertDecl(sizeof(VecxRowEntry) == 8, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxCurveData) == 504, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 704, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxCurveData) == 568, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 768, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

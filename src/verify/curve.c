@@ -52,27 +52,32 @@ rows_within_reach(const VecxOpened *opened, double reach, void *arg)
 	return nrows;
 }
 
-/* Whether the query has a distance to anything. */
+/* Searches for a query, at first only for how far its nearest are, *near; whether it
+ * has a distance to anything. */
 static bool
-add_query(VecxCurveSums *sums, VecxQuerySet *set, VecxQuery *query)
+search_for(VecxCurveSums *sums, VecxQuerySet *set, VecxQuery *query, bool look, float *near)
 {
 	Measured	measured = {set, query};
+	const VecxStored *stored = query->stored.id != VECX_INVALID_ID ? &query->stored : NULL;
 	VecxInput	input;
+	VecxProbe  *probe;
 
 	VecxPrepareInput(set->index, PointerGetDatum(query->value), &input);
 	if (input.kind != VECX_INPUT_OK || query->truth.n == 0)
 		return false;
-	VecxCurveAdd(sums, VecxProbeMake(set->index, input.vec),
-				 query->stored.id != VECX_INVALID_ID ? &query->stored : NULL,
-				 query->truth.distance, query->truth.n, rows_within_reach, &measured);
+	probe = VecxProbeMake(set->index, input.vec);
+	if (look)
+		*near = VecxCurveLook(sums, *probe, stored);
+	else
+		VecxCurveAdd(sums, probe, stored, *near, query->truth.distance, query->truth.n,
+					 rows_within_reach, &measured);
 	return true;
 }
 
-/* Measures the curve with the queries of the set, unless too few are of use. */
-static void
-measure(VecxQuerySet *set, bool given)
+/* The same for all queries of the set; returns how many were of use. */
+static int
+search_for_all(VecxCurveSums *sums, VecxQuerySet *set, bool look, float *near)
 {
-	VecxCurveSums *sums = VecxCurveBegin(set->index);
 	MemoryContext query_cxt = AllocSetContextCreate(set->cxt, "vecx calibration of a query",
 													ALLOCSET_DEFAULT_SIZES);
 	int			used = 0;
@@ -81,12 +86,26 @@ measure(VecxQuerySet *set, bool given)
 	{
 		MemoryContext old = MemoryContextSwitchTo(query_cxt);
 
-		used += add_query(sums, set, &set->queries[i]);
+		CHECK_FOR_INTERRUPTS();
+		used += search_for(sums, set, &set->queries[i], look, &near[i]);
 		VecxExactReset(set->exact);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(query_cxt);
 	}
-	VecxQueriesCheck(set, given, used);
+	MemoryContextDelete(query_cxt);
+	return used;
+}
+
+/* Measures the curve with the queries of the set, unless too few are of use. */
+static void
+measure(VecxQuerySet *set, bool given)
+{
+	VecxCurveSums *sums = VecxCurveBegin(set->index);
+	float	   *near = palloc(sizeof(float) * Max(set->nqueries, 1));
+
+	VecxQueriesCheck(set, given, search_for_all(sums, set, true, near));
+	VecxCurveLooked(sums);
+	(void) search_for_all(sums, set, false, near);
 	if (given)
 		(void) VecxSampleVertices(set->index, NULL, 0, &set->vertices);
 	(void) VecxCurveStore(sums, given ? VECX_CURVE_GIVEN : VECX_CURVE_STORED, set->vertices);
@@ -189,7 +208,7 @@ repeats(const VecxMetaPageData *meta, int line, int at)
 	const VecxCurveData *curve = &meta->curve;
 
 	return at > 0 && point_width(meta, line, at) == point_width(meta, line, at - 1) &&
-		curve->points[line][at].patience == curve->points[line][at - 1].patience;
+		curve->points[line][at].spread == curve->points[line][at - 1].spread;
 }
 
 static void
@@ -205,7 +224,7 @@ put_point(ReturnSetInfo *result, const VecxMetaPageData *meta, int line, int at)
 	values[n++] = share_datum(point->mean);
 	values[n++] = share_datum(point->lower);
 	values[n++] = Int32GetDatum(point_width(meta, line, at));
-	values[n++] = Float8GetDatum(rint(point->patience * 100 / 256.0) / 100);
+	values[n++] = Float8GetDatum(rint(point->spread * 100 / 256.0) / 100);
 	values[n++] = Int32GetDatum(point->records);
 	values[n++] = CStringGetTextDatum(curve->source == VECX_CURVE_GIVEN ? "given" : "stored");
 	values[n++] = Int32GetDatum(curve->queries);

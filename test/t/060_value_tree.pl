@@ -14,7 +14,7 @@ use VecxTest;
 my $tree = 7;
 
 # Where fields are: see src/am/page.h and src/am/vtree.h.
-my $root_at = 24 + 664;
+my $root_at = 24 + 728;
 my %head = (value => [ 0, 'Q' ], level => [ 16, 'S' ], count => [ 18, 'S' ], size => [ 20, 'S' ], zero => [ 22, 'S' ]);
 my %entry = (value => [ 0, 'Q' ], id => [ 8, 'L' ], column => [ 12, 'S' ], zero => [ 14, 'S' ], child => [ 16, 'L' ]);
 
