@@ -39,6 +39,10 @@
 /* Records opened for each one that the width counts, where nothing was measured. */
 #define RECORDS_PER_WIDTH	1.3
 
+/* What a spread is worth: the same width for all queries finds as much if it is the
+ * middle one times this power of the spread. */
+#define SPREAD_WORTH	0.35
+
 /* How many rows the curve's lines are about. */
 const int	VecxCurveRows[VECX_CURVE_KS] = {1, 10, 100};
 
@@ -255,10 +259,11 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 	int64		wanted = rows > 0 ? rows : UNKNOWN_ROWS;
 
 	VecxEffortChoose(index, meta, (int64) Min((double) wanted / share, 1e9), effort);
+	if (vecx_ef_search == 0)
+		effort->width = (int) Max(ceil(effort->width * pow(effort->spread, SPREAD_WORTH) * share),
+								  (double) LEAST_WIDTH);
 	effort->spread = 1;
 	effort->near[VECX_CURVE_NEAR - 1] = get_float4_infinity();
-	if (vecx_ef_search == 0)
-		effort->width = (int) Max(ceil(effort->width * share), (double) LEAST_WIDTH);
 	effort->rows = (int) Min(wanted, VECX_MAX_EF_SEARCH);
 	effort->width = Max(effort->width, Min(effort->rows, Max(VecxWidestBatch(), effort->width)));
 }
