@@ -200,5 +200,16 @@ SELECT by_tree, heap_fetches < 50 AS few FROM vecx_last_scan();
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM pair WHERE cat = -1 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5;
 DROP TABLE pair;
 
+-- Where all near rows are in the bitmap, the conditions that made it do not count again: LIMIT is what is wanted.
+CREATE TABLE groups (id int, cat int, v vector(16));
+INSERT INTO groups SELECT i, i % 10, (noise(-100 - i % 10) + noise(-100 - i % 10) + noise(i))::vector FROM generate_series(1, 8000) i;
+CREATE INDEX groups_v ON groups USING vecx (v vector_l2_ops);
+CREATE INDEX groups_cat ON groups (cat);
+ANALYZE groups;
+EXPLAIN (COSTS OFF) SELECT id FROM groups WHERE cat = 3 ORDER BY v <-> (SELECT v FROM groups WHERE id = 13) LIMIT 10;
+SELECT count(*) FROM (SELECT id FROM groups WHERE cat = 3 ORDER BY v <-> (SELECT v FROM groups WHERE id = 13) LIMIT 10) s;
+SELECT rows_wanted BETWEEN 9 AND 12 AS as_limit, records < 150 AS few FROM vecx_last_scan();
+DROP TABLE groups;
+
 DROP TABLE t, q, wide, p;
 DROP FUNCTION same, explain, noise;

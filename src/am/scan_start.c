@@ -158,14 +158,26 @@ VecxScanStartTree(VecxScan *so)
 	so->counts.by_tree = true;
 }
 
+/* Which share of the table's rows the set has. */
+static double
+share_of_set(const VecxScan *so)
+{
+	double		tuples = so->index->rel->rd_rel->reltuples;
+
+	return tuples > 0 ? Min(Max(VecxTidSetCount(so->tids), 1) / tuples, 1) : 1;
+}
+
 /*
  * The effort of a search with a filter that lets a share pass.  The planner's share
- * is that of all conditions: what the index tests is not to be counted twice.
+ * is that of all conditions: what the index tests is not to be counted twice.  Of a set
+ * that is known for certain, where a search has seen too few rows to tell.
  */
 void
 VecxScanFilteredEffort(VecxScan *so, double share)
 {
-	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / share);
+	bool		known = so->tids && VecxTidSetLossyPages(so->tids) == 0;
+
+	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / (known ? share_of_set(so) : share));
 	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
 }
 
@@ -230,12 +242,10 @@ test_tid(ItemPointer tid, void *arg)
 static bool
 is_small_set(VecxScan *so)
 {
-	double		tuples = so->index->rel->rd_rel->reltuples;
-	int64		count = VecxTidSetCount(so->tids);
-	double		share = tuples > 0 ? Min((Max(count, 1)) / tuples, 1) : 1;
+	double		share = share_of_set(so);
 
 	so->may_look_up = VecxTidSetLossyPages(so->tids) == 0 &&
-		count <= Min(VecxSetRowsMost(), so->most_tuples);
+		VecxTidSetCount(so->tids) <= Min(VecxSetRowsMost(), so->most_tuples);
 	if (!so->may_look_up)
 		return false;
 	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / share);
