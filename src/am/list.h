@@ -104,9 +104,9 @@ VecxListSetTid(ItemPointer tid, BlockNumber head)
 	ItemPointerSet(tid, head, FirstOffsetNumber);
 }
 
-/* Pages of a list beyond which it is split. */
+/* Pages of a list beyond which it is split: more would be coarse (list_split.c). */
 #define VecxListMostPages(lists) \
-	Max((2 * (lists)->list_entries + (lists)->page_rows - 1) / (lists)->page_rows, 2)
+	Max((5 * (lists)->list_entries / 4 + (lists)->page_rows - 1) / (lists)->page_rows, 2)
 
 /* An index's quantiser, and where things lie in a block. */
 typedef struct VecxLists
@@ -225,7 +225,7 @@ extern bool VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *c
 							  const ItemPointerData *tids, int n, uint8 source);
 extern int	VecxListSampleRows(VecxIndex *index, ItemPointerData *tids, int most);
 extern const float *VecxListVectorOf(VecxIndex *index, VecxExact *exact, ItemPointer tid);
-extern void VecxListCalibrateIfChanged(VecxIndex *index);
+extern void VecxListCalibrateIfChanged(VecxIndex *index, bool in_vacuum);
 
 /* Lists that are read whatever their distance, of a number. */
 #define VecxLeastProbes(number)	(Min((number) / 8, 3) + 1)
@@ -322,7 +322,8 @@ typedef struct VecxListRef
 /* list_split.c */
 extern void VecxListSplit(VecxIndex *index, Relation heap, const VecxListRef *list, bool in_vacuum);
 extern void VecxListMaybeSplit(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head);
-extern void VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n);
+extern void VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n,
+							bool alone);
 
 /* What a list is like. */
 typedef struct VecxListState
@@ -335,12 +336,18 @@ typedef struct VecxListState
 } VecxListState;
 
 /* list_merge.c: lists that VACUUM has something to do for */
-typedef struct VecxListNotes
+typedef struct VecxListRefs
 {
 	int			n;
 	int			cap;
-	int			most;
 	VecxListRef *refs;
+} VecxListRefs;
+
+typedef struct VecxListNotes
+{
+	int			most;			/* of either kind */
+	VecxListRefs due;			/* too short, too long, or left behind by a split */
+	VecxListRefs open;
 	VecxId	   *emptied;		/* centroids of lists that have no row left */
 	int			nemptied;
 	int			emptied_cap;
@@ -350,8 +357,16 @@ extern void VecxListNotesInit(VecxListNotes *notes);
 extern void VecxListNote(VecxListNotes *notes, VecxIndex *index, VecxId centroid, BlockNumber head,
 						 const VecxListState *state);
 extern bool VecxListsWantVacuum(VecxIndex *index);
-extern void VecxListsVacuumed(VecxIndex *index);
-extern void VecxListTendNoted(VecxIndex *index, VecxListNotes *notes);
+extern void VecxListsVacuumed(VecxIndex *index, uint32 closed);
+extern bool VecxListTendNoted(VecxIndex *index, VecxListNotes *notes);
+extern bool VecxListReadCentroid(VecxIndex *index, const VecxListRef *list, float *centre);
+extern void VecxListNoteEmptied(VecxListNotes *notes, VecxIndex *index, const VecxListRef *lists, int n);
+
+/* list_recluster.c */
+extern bool VecxListsRecluster(VecxIndex *index, Relation heap, VecxListNotes *notes);
+
+/* list_settle.c */
+extern void VecxListsSettle(VecxIndex *index);
 
 /* list_reach.c */
 extern void VecxListsReach(VecxIndex *index, const VecxIdSet *dead);

@@ -26,7 +26,7 @@
 #include "code/code_cluster.h"
 
 /* Rows of the index that are searched for, when nobody says how many. */
-#define STORED_QUERIES	128
+#define STORED_QUERIES	256
 
 /* Pages that are looked at for each of them, at most. */
 #define TRIES			20
@@ -175,10 +175,12 @@ see_page(VecxIndex *index, const Lists *lists, Page page, uint32 list, ListQuery
 		vecx_list_estimates(&q->query, &probe, sums, (VecxListFactors *) (block + layout->factors), est, sigma);
 		for (int i = 0; i < Min(nrows - first, VECX_LIST_BLOCK); i++)
 		{
-			Near		row = {est[i] - VECX_LIST_SIGMAS * sigma[i], list,
-			VecxRowAt(block + layout->rows, layout->row_size, i)->tid};
+			const VecxRowEntry *entry = VecxRowAt(block + layout->rows, layout->row_size, i);
+			Near		row = {est[i] - VECX_LIST_SIGMAS * sigma[i], list, entry->tid};
 
-			keep_near(q->near, &q->nnear, KEPT, row);
+			/* those that go with the next VACUUM are not to be counted on */
+			if (!VecxListRowIsLeft(entry))
+				keep_near(q->near, &q->nnear, KEPT, row);
 		}
 	}
 }
@@ -448,11 +450,11 @@ VecxListVectorOf(VecxIndex *index, VecxExact *exact, ItemPointer tid)
 }
 
 /*
- * For ANALYZE: measures the curve with rows of the index, if there is none or the index
- * is not what it was.  VACUUM does not, since its snapshot does not keep TOAST.
+ * For ANALYZE and VACUUM: measures the curve with rows of the index, if there is none or
+ * the index is not what it was.
  */
 void
-VecxListCalibrateIfChanged(VecxIndex *index)
+VecxListCalibrateIfChanged(VecxIndex *index, bool in_vacuum)
 {
 	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
 	ItemPointerData tids[STORED_QUERIES];
@@ -466,9 +468,11 @@ VecxListCalibrateIfChanged(VecxIndex *index)
 		(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) ||
 		!VecxCurveIsOld(&index->meta, RelationGetNumberOfBlocks(index->rel)))
 		return;
-	/* who analyzes has it locked */
+	/* who analyzes or vacuums has it locked */
 	heap = table_open(IndexGetRelation(RelationGetRelid(index->rel), false), NoLock);
-	exact = VecxExactMake(heap, index->rel, GetActiveSnapshot());
+	exact = VecxExactMake(heap, index->rel, in_vacuum ? NULL : GetActiveSnapshot());
+	if (in_vacuum)
+		VecxExactOnlyLive(exact);
 	nsampled = VecxListSampleRows(index, tids, STORED_QUERIES);
 	for (int i = 0; i < nsampled; i++)
 	{

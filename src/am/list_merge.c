@@ -44,32 +44,41 @@ VecxListNotesInit(VecxListNotes *notes)
 							(Size) INT_MAX / 2);
 }
 
-/* Notes a list if there is something to be done for it. */
+static void
+add_ref(VecxListRefs *refs, const VecxListNotes *notes, VecxId centroid, BlockNumber head)
+{
+	if (refs->n >= notes->most)
+		return;
+	if (refs->n == refs->cap)
+	{
+		refs->cap = Max(refs->cap * 2, 64);
+		refs->refs = refs->refs ?
+			repalloc_huge(refs->refs, sizeof(VecxListRef) * refs->cap) :
+			palloc(sizeof(VecxListRef) * refs->cap);
+	}
+	refs->refs[refs->n++] = (VecxListRef) {centroid, head};
+}
+
+/* Notes a list, and whether there is something to be done for it. */
 void
 VecxListNote(VecxListNotes *notes, VecxIndex *index, VecxId centroid, BlockNumber head,
 			 const VecxListState *state)
 {
 	const VecxLists *lists = index->lists;
 
-	if (state->rows == 0 || notes->n >= notes->most)
+	if (state->rows == 0)
 		return;
-	if (state->closed ? !state->left :
-		state->rows * SHORT_PART >= lists->list_entries &&
-		state->npages <= Max(VecxListMostPages(lists), state->split_pages))
-		return;
-	if (notes->n == notes->cap)
-	{
-		notes->cap = Max(notes->cap * 2, 64);
-		notes->refs = notes->refs ?
-			repalloc_huge(notes->refs, sizeof(VecxListRef) * notes->cap) :
-			palloc(sizeof(VecxListRef) * notes->cap);
-	}
-	notes->refs[notes->n++] = (VecxListRef) {centroid, head};
+	if (!state->closed)
+		add_ref(&notes->open, notes, centroid, head);
+	if (state->closed ? state->left :
+		state->rows * SHORT_PART < lists->list_entries ||
+		(state->npages > Max(VecxListMostPages(lists), state->split_pages) && state->rows > lists->list_entries))
+		add_ref(&notes->due, notes, centroid, head);
 }
 
 /* The vector that a centroid's code stands for; false if it is dead or gone. */
-static bool
-read_centroid(VecxIndex *index, const VecxListRef *list, float *centre)
+bool
+VecxListReadCentroid(VecxIndex *index, const VecxListRef *list, float *centre)
 {
 	Size		size;
 	VecxRecord	rec = VecxCopyRecord(index, list->centroid, &size);
@@ -112,8 +121,8 @@ gather(VecxIndex *index, const VecxListRef *list, int64 rows, const float *centr
 }
 
 /* Notes the centroids of lists that were emptied. */
-static void
-note_emptied(VecxListNotes *notes, VecxIndex *index, const VecxListRef *lists, int n)
+void
+VecxListNoteEmptied(VecxListNotes *notes, VecxIndex *index, const VecxListRef *lists, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -139,7 +148,7 @@ tend(VecxIndex *index, Relation heap, VecxListNotes *notes, const VecxListRef *l
 	VecxListState state;
 	int			n;
 
-	if (!read_centroid(index, list, centre))
+	if (!VecxListReadCentroid(index, list, centre))
 		return;
 	VecxListLook(index, list->head, &state);
 	if (state.rows == 0 || (state.closed && !state.left))
@@ -147,14 +156,14 @@ tend(VecxIndex *index, Relation heap, VecxListNotes *notes, const VecxListRef *l
 	if (!state.closed && state.rows * SHORT_PART >= index->lists->list_entries)
 	{
 		VecxListSplit(index, heap, list, true);
-		note_emptied(notes, index, list, 1);
+		VecxListNoteEmptied(notes, index, list, 1);
 		return;
 	}
 	n = gather(index, list, state.rows, centre, group);
 	if (n == 1 && !state.closed)
 		return;
-	VecxListRegroup(index, heap, group, n);
-	note_emptied(notes, index, group, n);
+	VecxListRegroup(index, heap, group, n, false);
+	VecxListNoteEmptied(notes, index, group, n);
 }
 
 /* Whether lists that were closed take so much room that they are worth a VACUUM by
@@ -170,40 +179,43 @@ VecxListsWantVacuum(VecxIndex *index)
 static void
 forget_closed(VecxMetaPageData *meta, void *arg)
 {
-	meta->lists_closed = 0;
+	meta->lists_closed -= Min(meta->lists_closed, *(uint32 *) arg);
 }
 
-/* VACUUM has removed those that can be. */
+/* VACUUM has removed so many of those, as far as it can be. */
 void
-VecxListsVacuumed(VecxIndex *index)
+VecxListsVacuumed(VecxIndex *index, uint32 closed)
 {
-	VecxMetaEdit(index, forget_closed, NULL);
+	VecxMetaEdit(index, forget_closed, &closed);
 }
 
-/* Sees to the lists that were noted. */
-void
+/* Sees to the lists that were noted; true if rows are to be settled when the dead are gone. */
+bool
 VecxListTendNoted(VecxIndex *index, VecxListNotes *notes)
 {
 	MemoryContext cxt;
 	MemoryContext old;
 	Relation	heap;
+	bool		reclustered;
 
-	if (notes->n == 0)
-		return;
-	notes->emptied_cap = notes->n;
+	if (notes->open.n + notes->due.n == 0)
+		return false;
+	notes->emptied_cap = notes->open.n + notes->due.n;
 	notes->emptied = palloc(sizeof(VecxId) * notes->emptied_cap);
 	/* who vacuums has it locked */
 	heap = table_open(IndexGetRelation(RelationGetRelid(index->rel), false), NoLock);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx merges", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
-	for (int i = 0; i < notes->n; i++)
+	for (int i = 0; i < notes->due.n; i++)
 	{
 		vacuum_delay_point(false);
 		VecxIndexRefresh(index);
-		tend(index, heap, notes, &notes->refs[i], palloc(sizeof(float) * index->meta.dim));
+		tend(index, heap, notes, &notes->due.refs[i], palloc(sizeof(float) * index->meta.dim));
 		MemoryContextReset(cxt);
 	}
+	reclustered = VecxListsRecluster(index, heap, notes);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 	table_close(heap, NoLock);
+	return reclustered;
 }

@@ -24,7 +24,7 @@
 #include "kernel/kernel.h"
 
 /* Lists near by that are looked at, at most. */
-#define MOST_NEAR		32
+#define MOST_NEAR		64
 
 /*
  * Looks for the open lists near the new ones, which are left first among the centres.
@@ -49,7 +49,7 @@ VecxListFindNear(VecxListSplitState *s)
 	}
 	found = VecxListNearest(index, middle, MOST_NEAR, &nfound);
 	s->near = palloc(sizeof(VecxOpened) * Max(nfound, 1));
-	for (int i = 0; i < nfound && s->nnear < MOST_NEAR; i++)
+	for (int i = 0; i < nfound && s->nnear < MOST_NEAR && !s->alone; i++)
 		if (!found[i].dead && found[i].nrows > 0 &&
 			VecxListIsOpen(index, VecxListOfTid(&found[i].tids[0]), &header))
 			s->near[s->nnear++] = found[i];
@@ -117,8 +117,8 @@ add_to_part(VecxListSplitState *s, int p, const VecxRowEntry *row, uint16 flags,
 }
 
 /* Whether a list has the row; *flags are its entry's. */
-static bool
-find_row(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, uint16 *flags)
+bool
+VecxListFindRow(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, uint16 *flags)
 {
 	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
 	BlockNumber blkno = head;
@@ -157,7 +157,7 @@ add_to_near(VecxListSplitState *s, int n, const VecxRowEntry *row, uint16 flags,
 	uint32		npages;
 	bool		done;
 
-	if (find_row(index, head, &row->tid, &found))
+	if (VecxListFindRow(index, head, &row->tid, &found))
 		return !(found & (VECX_ROW_COPY | VECX_ROW_LEAVING));
 	item = palloc0(index->lists->item_bytes);
 	memcpy(VecxListItemRow(item), row, s->row_size);
@@ -181,7 +181,7 @@ choose(VecxListSplitState *s, const float *x, int *to)
 
 	measure(s, x);
 	to[0] = nearest(s, s->nparts + s->nnear);
-	if (s->index->lists->replicas < 2)
+	if (s->index->lists->replicas < 2 || s->alone)
 		return 1;
 	for (int i = 0; i < s->nparts + s->nnear; i++)
 	{
@@ -239,7 +239,7 @@ static void
 assign_copy(VecxListSplitState *s, const VecxRowEntry *row, const float *x)
 {
 	int			to[VECX_MOST_REPLICAS];
-	int			n = choose(s, x, to);
+	int			n = s->alone ? 0 : choose(s, x, to);
 
 	for (int i = 0; i < n; i++)
 		if (to[i] < s->nparts)
@@ -467,11 +467,10 @@ VecxListDrawIn(VecxListSplitState *s)
 	}
 }
 
-/* Says of rows of a page that they are in new lists, where searches find them. */
-static void
-mark_page(VecxListSplitState *s, const VecxListArrival *arrivals, int n)
+/* Says of rows of a page that they are in other lists, where searches find them. */
+void
+VecxListMarkPage(VecxIndex *index, const VecxListArrival *arrivals, int n)
 {
-	VecxIndex  *index = s->index;
 	Buffer		buf = VecxReadPage(index->rel, arrivals[0].blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_LIST);
 	VecxPageChange change;
 	VecxListPage header;
@@ -504,6 +503,6 @@ VecxListMarkArrivals(VecxListSplitState *s)
 		CHECK_FOR_INTERRUPTS();
 		for (n = 1; i + n < s->narrivals && s->arrivals[i + n].blkno == s->arrivals[i].blkno; n++)
 			;
-		mark_page(s, s->arrivals + i, n);
+		VecxListMarkPage(s->index, s->arrivals + i, n);
 	}
 }

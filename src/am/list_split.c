@@ -73,14 +73,15 @@ VecxListIsOpen(VecxIndex *index, BlockNumber head, VecxListPageData *header)
 	return open;
 }
 
-/* Whether the list is open and longer than it may be. */
+/* Whether the list is open and longer than it may be; *npages is how long. */
 static bool
-is_due(VecxIndex *index, BlockNumber head)
+is_due(VecxIndex *index, BlockNumber head, uint32 *npages)
 {
 	VecxListPageData header;
+	bool		open = VecxListIsOpen(index, head, &header);
 
-	return VecxListIsOpen(index, head, &header) &&
-		header.npages > Max(VecxListMostPages(index->lists), header.split_pages);
+	*npages = open ? header.npages : 0;
+	return open && header.npages > Max(VecxListMostPages(index->lists), header.split_pages);
 }
 
 /* Copies the row entries of a page; *cap is what there is room for. */
@@ -101,6 +102,7 @@ read_entries(VecxListSplitState *s, Page page, int *cap)
 		VecxRowEntry *row = VecxListRow(s->index->lists, page, i);
 
 		memcpy(VecxRowAt(s->rows, s->row_size, s->nrows), row, s->row_size);
+		s->nown += VecxRowIsOwn(row);
 		s->done[s->nrows] = left && VecxListRowIsLeft(row);
 		if (left && (row->flags & VECX_ROW_LEAVING))
 			VecxRowAt(s->rows, s->row_size, s->nrows)->flags = VECX_ROW_COPY;
@@ -434,9 +436,12 @@ empty_page(VecxListSplitState *s, BlockNumber blkno, int *at)
 }
 
 static void
-count_closed(VecxMetaPageData *meta, void *arg)
+count_lists(VecxMetaPageData *meta, void *arg)
 {
-	meta->lists_closed = Min((uint64) meta->lists_closed + *(int *) arg, PG_UINT32_MAX);
+	const VecxListSplitState *s = arg;
+
+	meta->lists_closed = Min((uint64) meta->lists_closed + s->nold, PG_UINT32_MAX);
+	meta->lists_made = Min((uint64) meta->lists_made + s->nparts, PG_UINT32_MAX);
 }
 
 /*
@@ -467,7 +472,7 @@ move_rows(VecxListSplitState *s)
 			CHECK_FOR_INTERRUPTS();
 			blkno = empty_page(s, blkno, &at);
 		}
-	VecxMetaEdit(index, count_closed, &s->nold);
+	VecxMetaEdit(index, count_lists, s);
 }
 
 /* Marks the centroid of an empty list as a vertex without rows; VACUUM removes it. */
@@ -538,17 +543,27 @@ regroup(VecxListSplitState *s, uint32 k, int least)
 	return true;
 }
 
+/* New lists that the rows should be in. */
+static uint32
+wanted_parts(const VecxListSplitState *s)
+{
+	int			rows = s->index->lists->list_rows;
+
+	return (uint32) Min(Max((s->nown + rows / 2) / rows, 1), MAX_PARTS);
+}
+
 static void
-split(VecxIndex *index, Relation heap, const VecxListRef *list, bool in_vacuum)
+split(VecxIndex *index, Relation heap, const VecxListRef *list, uint32 npages, bool in_vacuum)
 {
 	int			page_rows = index->lists->page_rows;
-	int			entries = index->lists->list_entries;
 	VecxListSplitState s;
 
 	begin(&s, index, heap, list, 1, in_vacuum);
-	if (s.nrows <= entries || !regroup(&s, (uint32) Min(Max(s.nrows / entries, 2), MAX_PARTS), 2))
-		/* few in many pages, all the same, or nobody's yet: try again when it is
-		 * twice as long */
+	if (wanted_parts(&s) < 2)
+		/* few, and copies, or in many pages: try again when it has one more */
+		edit_head(index, list->head, false, npages);
+	else if (!regroup(&s, wanted_parts(&s), 2))
+		/* all the same, or nobody's yet: try again when it is twice as long */
 		edit_head(index, list->head, false, 2 * (uint32) ((s.nrows + page_rows - 1) / page_rows));
 	VecxExactEnd(s.exact);
 }
@@ -559,9 +574,10 @@ VecxListSplit(VecxIndex *index, Relation heap, const VecxListRef *list, bool in_
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx split", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
+	uint32		npages;
 
-	if (is_due(index, list->head) && edit_head(index, list->head, true, 0))
-		split(index, heap, list, in_vacuum);
+	if (is_due(index, list->head, &npages) && edit_head(index, list->head, true, 0))
+		split(index, heap, list, npages, in_vacuum);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 }
@@ -574,8 +590,9 @@ void
 VecxListMaybeSplit(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber head)
 {
 	VecxListRef list = {centroid, head};
+	uint32		npages;
 
-	if (!is_due(index, head) || !VecxTryTrainLock(index))
+	if (!is_due(index, head, &npages) || !VecxTryTrainLock(index))
 		return;
 	VecxListSplit(index, heap, &list, false);
 	VecxTrainUnlock(index);
@@ -583,21 +600,22 @@ VecxListMaybeSplit(VecxIndex *index, Relation heap, VecxId centroid, BlockNumber
 
 /*
  * For VACUUM: makes lists of the usual length of some.  Closes those that are open;
- * they are opened again if none of their rows can be read.
+ * they are opened again if none of their rows can be read.  Alone, they do not exchange
+ * rows with others.
  */
 void
-VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n)
+VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n, bool alone)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx merge", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	int			entries = index->lists->list_entries;
 	bool	   *closed = palloc(sizeof(bool) * n);
 	VecxListSplitState s;
 
 	for (int i = 0; i < n; i++)
 		closed[i] = edit_head(index, lists[i].head, true, 0);
 	begin(&s, index, heap, lists, n, true);
-	if (!regroup(&s, (uint32) Min(Max((s.nrows + entries / 2) / entries, 1), MAX_PARTS), 1))
+	s.alone = alone;
+	if (!regroup(&s, wanted_parts(&s), 1))
 		for (int i = 0; i < n; i++)
 			if (closed[i])
 				edit_head(index, lists[i].head, false, 0);

@@ -19,7 +19,7 @@ typedef struct VecxListPart
 	char	   *items;
 } VecxListPart;
 
-/* A row of a list near by that goes to a new one as well. */
+/* A row of a list that goes to another one as well. */
 typedef struct VecxListArrival
 {
 	BlockNumber blkno;
@@ -38,7 +38,8 @@ typedef struct VecxListSplitState
 	MemoryContext row_cxt;		/* of one row */
 	VecxExact  *exact;
 	VecxTrainEnv env;
-	int			nrows;			/* of the old lists */
+	int			nrows;			/* entries of the old lists */
+	int			nown;			/* without copies and those that are LEAVING */
 	Size		row_size;
 	VecxRowEntry *rows;
 	ItemPointerData *tids;		/* [nrows], sorted */
@@ -47,6 +48,7 @@ typedef struct VecxListSplitState
 	bool	   *moved;			/* [nrows] */
 	int			nparts;
 	VecxListPart *parts;
+	bool		alone;			/* rows go to new lists only, without copies */
 	int			nnear;
 	VecxOpened *near;			/* other lists near by */
 	VecxPoints	centres;		/* of the parts, then of those */
@@ -70,5 +72,7 @@ extern void VecxListFindNear(VecxListSplitState *s);
 extern void VecxListAssignRows(VecxListSplitState *s);
 extern void VecxListDrawIn(VecxListSplitState *s);
 extern void VecxListMarkArrivals(VecxListSplitState *s);
+extern bool VecxListFindRow(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, uint16 *flags);
+extern void VecxListMarkPage(VecxIndex *index, const VecxListArrival *arrivals, int n);
 
 #endif							/* VECX_LIST_SPLIT_H */

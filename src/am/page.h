@@ -255,6 +255,8 @@ typedef struct VecxMetaPageData
 	BlockNumber tune;			/* MODEL pages of what vecx_tune has learned, if it has */
 	uint32		tune_bytes;
 	uint32		tune_version;	/* of the last one that was made */
+	uint32		lists_made;		/* of the rows of others, since all were made together */
+	uint32		unused2;
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1
@@ -267,7 +269,7 @@ StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxCurveData) == 568, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 768, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 776, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

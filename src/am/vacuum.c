@@ -239,17 +239,20 @@ find_uppers(VecxVacuum *v)
  * Merges and splits lists, now that all rows were seen; centroids that have none left
  * go at once.  Among them may be some that came of a merge before, or of an insert that
  * has yet to write their upper records: these have to be known, too.
+ * True if rows are to be settled afterwards.
  */
-static void
+static bool
 tend_lists(VecxVacuum *v)
 {
-	VecxListTendNoted(v->index, &v->notes);
+	bool		reclustered = VecxListTendNoted(v->index, &v->notes);
+
 	if (v->notes.nemptied == 0)
-		return;
+		return reclustered;
 	for (int i = 0; i < v->notes.nemptied; i++)
 		take_up(v, v->notes.emptied[i]);
 	VecxVacuumWait(v);
 	find_uppers(v);
+	return reclustered;
 }
 
 static void
@@ -301,6 +304,8 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
 	VecxVacuum	v;
+	uint32		closed;
+	bool		reclustered = false;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
@@ -316,16 +321,19 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	VecxTrainLock(v.index);
 	VecxIndexRefresh(v.index);
+	closed = v.index->meta.lists_closed;
 	if (v.index->lists && v.index->meta.tree_root != InvalidBlockNumber)
 		VecxTreeVacuumRows(v.index, callback, arg);
 	remove_rows(&v);
 	VecxTreeRemoveDropped(v.index, &v.dropped);
 	if (v.index->lists && (v.removed > 0 || callback == nothing_dead))
-		tend_lists(&v);
+		reclustered = tend_lists(&v);
 	if (VecxIdSetCount(&v.dead) > 0)
 		VecxVacuumDead(&v);
-	if (v.index->lists && v.index->meta.lists_closed > 0)
-		VecxListsVacuumed(v.index);
+	if (reclustered)
+		VecxListsSettle(v.index);
+	if (closed > 0)
+		VecxListsVacuumed(v.index, closed);
 	VecxTrainUnlock(v.index);
 
 	stats->num_index_tuples = (double) v.live;
@@ -362,7 +370,7 @@ vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		old = MemoryContextSwitchTo(cxt);
 		index = VecxIndexOpen(info->index, cxt);
 		if (index->lists)
-			VecxListCalibrateIfChanged(index);
+			VecxListCalibrateIfChanged(index, false);
 		else
 			VecxCalibrateIfChanged(index);
 		MemoryContextSwitchTo(old);
@@ -384,7 +392,10 @@ vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	VecxTrainLock(index);
 	VecxVacuumModels(index);
 	VecxTrainUnlock(index);
-	VecxCalibrateIfChanged(index);
+	if (index->lists)
+		VecxListCalibrateIfChanged(index, true);
+	else
+		VecxCalibrateIfChanged(index);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 

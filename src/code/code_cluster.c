@@ -402,6 +402,48 @@ vecx_clusters_make(const VecxTrainEnv *env, const VecxPoints *sample, uint32_t d
 }
 
 void
+vecx_clusters_take(const VecxTrainEnv *env, const float *centres, uint32_t n, uint32_t dim,
+				   uint64_t seed, VecxClusters *clusters, uint32_t *which)
+{
+	uint32_t	ktops = (uint32_t) ceil(sqrt((double) n));
+	uint32_t	pdim = vecx_cluster_point_bytes(dim);
+	uint32_t   *of = env->alloc(env->arg, sizeof(uint32_t) * n);
+	float	   *tops = env->alloc(env->arg, sizeof(float) * ktops * pdim);
+	float	   *mean = env->alloc(env->arg, sizeof(float) * dim);
+	float	   *work = env->alloc(env->arg, sizeof(float) * pdim);
+	VecxPoints	all;
+
+	memset(clusters, 0, sizeof(VecxClusters));
+	memset(mean, 0, sizeof(float) * dim);
+	for (uint32_t i = 0; i < n; i++)
+		vecx_kernels->add_multiple_f32(mean, centres + (size_t) i * dim, 1.0f / (float) n, dim);
+	clusters->dim = dim;
+	clusters->pdim = pdim;
+	clusters->mean = mean;
+	clusters->nleaves = n;
+	clusters->first = env->alloc(env->arg, sizeof(uint32_t) * (ktops + 1));
+	clusters->centres = env->alloc(env->arg, sizeof(float) * n * dim);
+	vecx_cluster_alloc(env, dim, n, &all);
+	for (uint32_t i = 0; i < n; i++)
+		vecx_cluster_put(&all, i, dim, mean, centres + (size_t) i * dim, work);
+	clusters->ntops = vecx_kmeans(env, &all, ktops, seed, of, tops);
+	sort_members(of, n, clusters->ntops, clusters->first, which);
+	vecx_cluster_alloc(env, dim, clusters->ntops, &clusters->tops);
+	for (uint32_t t = 0; t < clusters->ntops; t++)
+		vecx_points_put(&clusters->tops, t, tops + (size_t) t * pdim, NULL);
+	vecx_cluster_alloc(env, dim, n, &clusters->leaves);
+	for (uint32_t leaf = 0; leaf < n; leaf++)
+	{
+		memcpy(clusters->centres + (size_t) leaf * dim, centres + (size_t) which[leaf] * dim, sizeof(float) * dim);
+		copy_point(&all, which[leaf], &clusters->leaves, leaf);
+	}
+	release_points(env, &all);
+	env->release(env->arg, of);
+	env->release(env->arg, tops);
+	env->release(env->arg, work);
+}
+
+void
 vecx_clusters_use_centre(VecxClusters *clusters, uint32_t leaf, float *work)
 {
 	vecx_cluster_put(&clusters->leaves, leaf, clusters->dim, clusters->mean,

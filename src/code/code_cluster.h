@@ -21,7 +21,7 @@ typedef struct VecxClusters
 {
 	uint32_t	dim;
 	uint32_t	pdim;			/* bytes of a point */
-	const float *mean;			/* [dim], taken off; the caller's */
+	const float *mean;			/* [dim], taken off; the caller's, or NULL */
 	uint32_t	ntops;
 	uint32_t	nleaves;
 	uint32_t   *first;			/* [ntops + 1]: leaves of each top */
@@ -45,6 +45,12 @@ extern void vecx_cluster_put(VecxPoints *points, size_t at, uint32_t dim, const 
 extern void vecx_clusters_make(const VecxTrainEnv *env, const VecxPoints *sample, uint32_t dim,
 							   const float *mean, uint32_t k, uint64_t seed,
 							   VecxClusters *clusters);
+/*
+ * The same of n > 0 centres that there are, [n][dim]: which[leaf] is the one that a leaf
+ * is.  The mean, of the centres, is allocated by env, too.
+ */
+extern void vecx_clusters_take(const VecxTrainEnv *env, const float *centres, uint32_t n,
+							   uint32_t dim, uint64_t seed, VecxClusters *clusters, uint32_t *which);
 /* Takes the centre of a leaf as it is now for comparing. */
 extern void vecx_clusters_use_centre(VecxClusters *clusters, uint32_t leaf, float *work);
 

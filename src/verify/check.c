@@ -132,6 +132,9 @@ check_tune(Check *c)
 	if (first != InvalidBlockNumber && !c->index->lists)
 		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage names what cannot have been tuned",
 				   "first=%u", first);
+	if ((c->index->meta.lists_made | c->index->meta.lists_closed) != 0 && !c->index->lists)
+		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage counts lists of a graph",
+				   "made=%u closed=%u", c->index->meta.lists_made, c->index->meta.lists_closed);
 	while (first != InvalidBlockNumber)
 	{
 		VecxTuning	tuning;

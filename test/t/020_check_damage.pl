@@ -24,7 +24,7 @@ my %meta = (
 	code_offset => [ 66, 'S' ], links_offset => [ 74, 'S' ], link_size => [ 76, 'S' ],
 	model_first => [ 120, 'L' ], current_model => [ 152, 'C' ], entry_level => [ 153, 'C' ],
 	entry => [ 156, 'L' ], side_head => [ 160, 'L' ], side_tail => [ 164, 'L' ], upper_tail => [ 172, 'L' ],
-	centre => [ 176, 'L' ], tune => [ 780, 'L' ], tune_bytes => [ 784, 'L' ]);
+	centre => [ 176, 'L' ], tune => [ 780, 'L' ], tune_bytes => [ 784, 'L' ], lists_made => [ 792, 'L' ]);
 my %record = (
 	flags => [ 0, 'C' ], level => [ 1, 'C' ], model => [ 2, 'C' ], nrows => [ 3, 'C' ],
 	nlinks => [ 4, 'S' ], link_cap => [ 6, 'S' ], generation => [ 8, 'L' ], hash => [ 12, 'L' ],
@@ -132,6 +132,7 @@ my @cases = (
 		meta_put('tune', $at / $page_size);
 		meta_put('tune_bytes', 600);
 	} ],
+	[ 'lists of a graph', qr/the metapage counts lists of a graph/, sub { meta_put('lists_made', 1) } ],
 	[ 'tail of upper pages', qr/page for new items does not exist/, sub { meta_put('upper_tail', 1000000) } ],
 
 	[ 'link beyond the file', qr/a link leads out of the index/, sub { put(link_at(vertex(), 1), 'L', 0x3fffff41) } ],

@@ -178,6 +178,41 @@ test_several(void)
 	free(room);
 }
 
+/* Centres that there are: each is a leaf, and the nearest one to itself. */
+static void
+test_take(void)
+{
+	enum {N = 300, DIM = 24};
+	float	   *x = make_vectors(N, DIM, N);
+	VecxPoints	points = make_points(x, N, DIM, NULL);
+	uint32_t	which[N];
+	uint32_t	leaf[N];
+	int			met[N] = {0};
+	bool		good = true;
+	VecxClusters clusters;
+	float	   *room;
+
+	vecx_clusters_take(&env, x, N, DIM, 1, &clusters, which);
+	good = clusters.nleaves == N && clusters.first[clusters.ntops] == N;
+	for (int i = 0; i < N; i++)
+	{
+		good = good && which[i] < N && met[which[i]]++ == 0 &&
+			memcmp(clusters.centres + i * DIM, x + which[i] * DIM, sizeof(float) * DIM) == 0;
+		vecx_cluster_put(&points, i, DIM, clusters.mean, x + i * DIM, (float[64]) {0});
+	}
+	UNIT_CHECK(good, "each centre is one leaf");
+	room = malloc(sizeof(float) * vecx_clusters_room(&clusters, N, 1));
+	vecx_clusters_assign(&clusters, &points, 1, leaf, room);
+	for (uint32_t i = 0; i < N; i++)
+		good = good && which[leaf[i]] == i;
+	UNIT_CHECK(good, "and found by itself");
+	free((float *) clusters.mean);
+	free_points(&points);
+	free_clusters(&clusters);
+	free(x);
+	free(room);
+}
+
 /* Which centres besides the nearest a vector goes to. */
 static void
 test_replicas(void)
@@ -214,6 +249,7 @@ main(int argc, char **argv)
 	test_clusters(10, 8, 4, false);
 	test_equal();
 	test_several();
+	test_take();
 	test_replicas();
 	return unit_done();
 }

@@ -1,0 +1,214 @@
+/*
+ * list_settle.c
+ *    VACUUM, when it has made lists anew: each row goes to the list of its nearest
+ *    centroid, with copies in others.
+ *
+ * Inserts find the nearest centroid by a narrow search, and splits look at lists near by
+ * (list_reassign.c).  A row far from its centroid may be nearest to one that neither
+ * finds: of a set that came in region by region, one row of eight was in another list
+ * than it should be, and one copy of ten was there.  So all centroids are known here, as
+ * in a build.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/index.h"
+#include "commands/vacuum.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "am/list_split.h"
+
+typedef struct Settling
+{
+	VecxIndex  *index;
+	VecxExact  *exact;
+	int			n;				/* lists */
+	int			cap;
+	float	   *centres;		/* [n][dim] */
+	BlockNumber *heads;			/* [n] */
+	VecxClusters clusters;
+	uint32	   *which;			/* [n]: leaves' lists */
+	VecxPoints	point;			/* of the row at hand */
+	float	   *work;
+	float	   *room;
+	VecxListEncoder encoder;
+	VecxListItem *item;
+	MemoryContext row_cxt;
+	VecxListArrival *leaving;	/* [page_rows]: of the page at hand */
+	int			nleaving;
+} Settling;
+
+static void
+add_list(VecxId id, VecxRecord rec, void *arg)
+{
+	Settling   *s = arg;
+	VecxIndex  *index = s->index;
+	uint32		dim = index->meta.dim;
+
+	if (rec->level != 0 || rec->nrows != 1 || (rec->flags & VECX_RECORD_DEAD))
+		return;
+	if (s->n == s->cap)
+	{
+		s->cap *= 2;
+		s->centres = repalloc_huge(s->centres, sizeof(float) * dim * s->cap);
+		s->heads = repalloc_huge(s->heads, sizeof(BlockNumber) * s->cap);
+	}
+	vecx_code_decode(&index->coder, VecxRecordCode(&index->layout, rec), s->centres + (Size) s->n * dim);
+	s->heads[s->n++] = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+}
+
+/* Takes up all lists. */
+static void
+find_lists(Settling *s)
+{
+	uint32		dim = s->index->meta.dim;
+	VecxTrainEnv env;
+
+	s->cap = 256;
+	s->centres = palloc(sizeof(float) * dim * s->cap);
+	s->heads = palloc(sizeof(BlockNumber) * s->cap);
+	VecxForEachRecord(s->index, false, add_list, s);
+	if (s->n == 0)
+		return;
+	VecxTrainEnvInit(&env, CurrentMemoryContext);
+	s->which = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * s->n);
+	vecx_clusters_take(&env, s->centres, s->n, dim, s->index->meta.seed, &s->clusters, s->which);
+	pfree(s->centres);
+	vecx_cluster_alloc(&env, dim, 1, &s->point);
+	s->work = palloc(sizeof(float) * s->point.nbytes);
+	s->room = palloc(sizeof(float) * vecx_clusters_room(&s->clusters, 1, VECX_REPLICA_CENTRES));
+}
+
+/* The leaves whose lists a vector should be in, the nearest first. */
+static int
+choose(Settling *s, const float *x, uint32 *to)
+{
+	uint32		dim = s->index->meta.dim;
+	uint32		leaf[VECX_REPLICA_CENTRES];
+	const float *centres[VECX_REPLICA_CENTRES];
+	int			chosen[VECX_MOST_REPLICAS];
+	int			n = 0;
+
+	vecx_cluster_put(&s->point, 0, dim, s->clusters.mean, x, s->work);
+	vecx_clusters_assign(&s->clusters, &s->point, VECX_REPLICA_CENTRES, leaf, s->room);
+	for (; n < VECX_REPLICA_CENTRES && leaf[n] != VECX_NO_LEAF; n++)
+		centres[n] = s->clusters.centres + (Size) leaf[n] * dim;
+	n = vecx_replicas_choose((VecxMetric) s->index->meta.metric, x, dim, centres, n,
+							 s->index->lists->replicas, chosen);
+	for (int i = 0; i < n; i++)
+		to[i] = leaf[chosen[i]];
+	return n;
+}
+
+/* Adds the row to a list, unless that is closed or has an entry of it. */
+static bool
+add(Settling *s, const VecxRowEntry *row, uint16 flags, const float *x, uint32 leaf)
+{
+	VecxIndex  *index = s->index;
+	BlockNumber head = s->heads[s->which[leaf]];
+	uint16		found;
+	uint32		npages;
+
+	if (VecxListFindRow(index, head, &row->tid, &found))
+		return false;
+	memcpy(VecxListItemRow(s->item), row, index->lists->row_size);
+	VecxListItemRow(s->item)->flags = flags;
+	VecxListEncoderUse(&s->encoder, s->clusters.centres + (Size) leaf * index->meta.dim);
+	VecxListEncode(&s->encoder, x, NULL, s->item);
+	return VecxListAdd(index, head, s->item, &npages);
+}
+
+/* Sees to a row whose own entry is in a list, on a page that we have a copy of. */
+static void
+settle_row(Settling *s, BlockNumber head, BlockNumber blkno, int place, const VecxRowEntry *row)
+{
+	const float *x = VecxListVectorOf(s->index, s->exact, unconstify(ItemPointerData *, &row->tid));
+	uint32		to[VECX_MOST_REPLICAS];
+	uint16		flags = VECX_ROW_LEAVING;
+	int			n;
+
+	if (!x)
+		return;
+	n = choose(s, x, to);
+	for (int i = 1; i < n; i++)
+		if (s->heads[s->which[to[i]]] == head)
+			flags |= VECX_ROW_STAYS;
+		else
+			(void) add(s, row, VECX_ROW_COPY, x, to[i]);
+	if (s->heads[s->which[to[0]]] != head && add(s, row, VECX_ROW_ARRIVED, x, to[0]))
+		s->leaving[s->nleaving++] = (VecxListArrival) {blkno, place, row->tid, flags};
+}
+
+static void
+settle_page(Settling *s, BlockNumber head, BlockNumber blkno, Page page)
+{
+	int			nrows = VecxListPageHeader(page)->nrows;
+
+	s->nleaving = 0;
+	for (int i = 0; i < nrows; i++)
+	{
+		const VecxRowEntry *row = VecxListRow(s->index->lists, page, i);
+		MemoryContext old;
+
+		if (!VecxRowIsOwn(row))
+			continue;
+		vacuum_delay_point(false);
+		old = MemoryContextSwitchTo(s->row_cxt);
+		settle_row(s, head, blkno, i, row);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(s->row_cxt);
+	}
+	if (s->nleaving > 0)
+		VecxListMarkPage(s->index, s->leaving, s->nleaving);
+}
+
+/* Rows that come to the list meanwhile are where they should be. */
+static void
+settle_list(Settling *s, BlockNumber head)
+{
+	VecxIndex  *index = s->index;
+	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
+	PGAlignedBlock copy;
+
+	for (BlockNumber blkno = head; blkno != InvalidBlockNumber;)
+	{
+		VecxListPage header = NULL;
+
+		if (VecxReadPageCopy(index->rel, blkno, NULL, &copy))
+			header = VecxListGetPage(index, copy.data, blkno);
+		if (!header || header->head != head || steps-- == 0)
+			VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
+		settle_page(s, head, blkno, copy.data);
+		blkno = VecxPageGetOpaque(copy.data)->next;
+	}
+	VecxExactReset(s->exact);
+}
+
+static void
+forget_made(VecxMetaPageData *meta, void *arg)
+{
+	meta->lists_made = 0;
+}
+
+/* The caller has the training lock. */
+void
+VecxListsSettle(VecxIndex *index)
+{
+	Settling	s = {.index = index};
+	/* who vacuums has it locked */
+	Relation	heap = table_open(IndexGetRelation(RelationGetRelid(index->rel), false), NoLock);
+	s.exact = VecxExactMake(heap, index->rel, NULL);
+	VecxExactOnlyLive(s.exact);
+	VecxListEncoderInit(&s.encoder, index);
+	s.item = palloc0(index->lists->item_bytes);
+	s.leaving = palloc(sizeof(VecxListArrival) * index->lists->page_rows);
+	s.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx row of a list", ALLOCSET_DEFAULT_SIZES);
+	find_lists(&s);
+	for (int i = 0; i < s.n; i++)
+		settle_list(&s, s.heads[i]);
+	VecxExactEnd(s.exact);
+	table_close(heap, NoLock);
+	VecxMetaEdit(index, forget_made, NULL);
+}
