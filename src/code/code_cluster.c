@@ -12,7 +12,7 @@
 
 #define ROUNDS			8
 /* The same of all leaves together. */
-#define REFINING_ROUNDS	6
+#define REFINING_ROUNDS	3
 /* Points compared with all centres at once. */
 #define BATCH			32
 /* Points whose mean a cluster begins with, at most. */
