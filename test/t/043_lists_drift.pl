@@ -66,7 +66,7 @@ cmp_ok($vacuumed_rows, '<', 1.5 * $built_rows, 'the same after VACUUM');
 my ($built_lists, $built_copies) = split /\|/, $node->safe_psql('postgres', q{SELECT lists, list_replication FROM vecx_info('items_v_idx')});
 note("lists and entries a row: vacuumed $lists, $copies; built anew $built_lists, $built_copies");
 cmp_ok($lists, '>', 0.8 * $built_lists, 'lists after VACUUM');
-cmp_ok(abs($copies - $built_copies), '<', 0.03, 'lists that a row is in after VACUUM');
+cmp_ok(abs($copies - $built_copies), '<', 0.1, 'lists that a row is in after VACUUM');
 $node->stop;
 
 done_testing();
