@@ -123,9 +123,12 @@ float
 VecxCurveLook(VecxCurveSums *sums, VecxProbe probe, const VecxStored *stored)
 {
 	MemoryContext old = MemoryContextSwitchTo(sums->query_cxt);
-	VecxSearch *search = begin_search(sums, &probe, stored);
-	float		near = VecxEffortLook(search);
+	VecxSearch *search;
+	float		near;
 
+	vacuum_delay_point(false);
+	search = begin_search(sums, &probe, stored);
+	near = VecxEffortLook(search);
 	VecxSearchRelease(search);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(sums->query_cxt);

@@ -29,7 +29,7 @@
 /* Rows wanted when nobody says how many. */
 #define UNKNOWN_ROWS	10
 
-/* The narrowest first width. */
+/* The narrowest width. */
 #define LEAST_WIDTH		4
 
 /* How hard a query is tells a search of this width, by the nearest of this rank. */
@@ -356,7 +356,8 @@ near_of(VecxSearch *search)
 	const VecxOpened *opened = VecxSearchOpened(search, &n);
 
 	for (int i = 0; i < n; i++)
-		VecxKeepNearest(heap, &count, NEAR_RANK, opened[i].nav);
+		if (!opened[i].dead)
+			VecxKeepNearest(heap, &count, NEAR_RANK, opened[i].nav);
 	return count > 0 ? heap[0] : get_float4_infinity();
 }
 

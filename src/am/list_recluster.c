@@ -80,7 +80,8 @@ VecxListsRecluster(VecxIndex *index, Relation heap, VecxListNotes *notes)
 	VecxListRefs *refs = &notes->open;
 
 	VecxIndexRefresh(index);
-	if ((uint64) index->meta.lists_made * 3 < (uint64) refs->n * 2 ||
+	if (refs->n == 0 ||
+		(uint64) index->meta.lists_made * 3 < (uint64) refs->n * 2 ||
 		3.0 * sizeof(float) * index->meta.dim * refs->n > (double) maintenance_work_mem * 1024 / CENTROIDS_SHARE)
 		return false;
 	qsort(refs->refs, refs->n, sizeof(VecxListRef), compare_heads);

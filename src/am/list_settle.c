@@ -81,7 +81,8 @@ find_lists(Settling *s)
 	s->room = palloc(sizeof(float) * vecx_clusters_room(&s->clusters, 1, VECX_REPLICA_CENTRES));
 }
 
-/* The leaves whose lists a vector should be in, the nearest first. */
+/* The leaves whose lists a vector should be in, the nearest first; 0: no distance is
+ * a number. */
 static int
 choose(Settling *s, const float *x, uint32 *to)
 {
@@ -95,6 +96,8 @@ choose(Settling *s, const float *x, uint32 *to)
 	vecx_clusters_assign(&s->clusters, &s->point, VECX_REPLICA_CENTRES, leaf, s->room);
 	for (; n < VECX_REPLICA_CENTRES && leaf[n] != VECX_NO_LEAF; n++)
 		centres[n] = s->clusters.centres + (Size) leaf[n] * dim;
+	if (n == 0)
+		return 0;
 	n = vecx_replicas_choose((VecxMetric) s->index->meta.metric, x, dim, centres, n,
 							 s->index->lists->replicas, chosen);
 	for (int i = 0; i < n; i++)
@@ -102,7 +105,8 @@ choose(Settling *s, const float *x, uint32 *to)
 	return n;
 }
 
-/* Adds the row to a list, unless that is closed or has an entry of it. */
+/* Adds the row to a list, unless it is there.  Whether it is there then, with its own
+ * entry, as after a VACUUM that was cancelled: not if the list is closed, or has a copy. */
 static bool
 add(Settling *s, const VecxRowEntry *row, uint16 flags, const float *x, uint32 leaf)
 {
@@ -112,7 +116,7 @@ add(Settling *s, const VecxRowEntry *row, uint16 flags, const float *x, uint32 l
 	uint32		npages;
 
 	if (VecxListFindRow(index, head, &row->tid, &found))
-		return false;
+		return !(found & (VECX_ROW_COPY | VECX_ROW_LEAVING));
 	memcpy(VecxListItemRow(s->item), row, index->lists->row_size);
 	VecxListItemRow(s->item)->flags = flags;
 	VecxListEncoderUse(&s->encoder, s->clusters.centres + (Size) leaf * index->meta.dim);
@@ -132,6 +136,8 @@ settle_row(Settling *s, BlockNumber head, BlockNumber blkno, int place, const Ve
 	if (!x)
 		return;
 	n = choose(s, x, to);
+	if (n == 0)
+		return;
 	for (int i = 1; i < n; i++)
 		if (s->heads[s->which[to[i]]] == head)
 			flags |= VECX_ROW_STAYS;

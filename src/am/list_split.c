@@ -615,7 +615,8 @@ VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n
 		closed[i] = edit_head(index, lists[i].head, true, 0);
 	begin(&s, index, heap, lists, n, true);
 	s.alone = alone;
-	if (!regroup(&s, wanted_parts(&s), 1))
+	/* many lists must not become one, where no tries make clusters of use of them */
+	if (!regroup(&s, wanted_parts(&s), alone ? (n + 1) / 2 : 1))
 		for (int i = 0; i < n; i++)
 			if (closed[i])
 				edit_head(index, lists[i].head, false, 0);

@@ -187,8 +187,8 @@ typedef struct VecxModelSlot
  */
 typedef struct VecxCurvePoint
 {
-	uint16		multiple;		/* first width, in 16ths of the least */
-	uint16		spread;			/* in 256ths */
+	uint16		multiple;		/* width, in 16ths of the least; of posting lists their number */
+	uint16		spread;			/* in 256ths; of posting lists the greatest ratio of distances */
 	uint16		mean;			/* share found, of 65535 */
 	uint16		lower;			/* its lower 90 % confidence bound; never falls */
 	uint16		records;		/* opened at the base, on average */
