@@ -16,9 +16,12 @@ zeros(const VecxTrainEnv *env, uint32_t n)
 }
 
 void
-vecx_learner_init(VecxLearner *l, const VecxTrainEnv *env, uint32_t nqueries, uint32_t nvalues)
+vecx_learner_init(VecxLearner *l, const VecxTrainEnv *env, uint32_t nqueries, uint32_t nvalues,
+				  const VecxLesson *lesson, void *arg)
 {
 	memset(l, 0, sizeof(*l));
+	l->lesson = lesson;
+	l->arg = arg;
 	l->env = env;
 	l->nqueries = nqueries;
 	l->nvalues = nvalues;
@@ -53,7 +56,7 @@ step(VecxLearner *l, float rate, uint32_t t)
 
 		l->momentum[i] = BETA1 * l->momentum[i] + (1 - BETA1) * g;
 		l->squares[i] = BETA2 * l->squares[i] + (1 - BETA2) * g * g;
-		l->values[i] -= rate * l->unit(l->arg, i) * l->momentum[i] / mend1 /
+		l->values[i] -= rate * l->lesson->unit(l->arg, i) * l->momentum[i] / mend1 /
 			(sqrtf(l->squares[i] / mend2) + FLT_MIN);
 	}
 	memset(l->gradient, 0, sizeof(float) * l->nvalues);
@@ -69,7 +72,8 @@ learn_epoch(VecxLearner *l, float rate, uint32_t *steps)
 		if (vecx_learn_is_held_out(l->order[i]))
 			continue;
 		l->env->poll(l->env->arg);
-		l->add_gradient(l->arg, l->order[i]);
+		(void) l->lesson->loss(l->arg, l->order[i]);
+		l->lesson->add_gradient(l->arg, l->order[i]);
 		if (++in_batch == BATCH)
 		{
 			step(l, rate, ++*steps);
@@ -78,6 +82,22 @@ learn_epoch(VecxLearner *l, float rate, uint32_t *steps)
 	}
 	if (in_batch > 0)
 		step(l, rate, ++*steps);
+}
+
+/* What the queries held out say of the values as they are. */
+static double
+judge(VecxLearner *l)
+{
+	double		sum = 0.0;
+
+	for (uint32_t q = 0; q < l->nqueries; q++)
+	{
+		if (!vecx_learn_is_held_out(q))
+			continue;
+		l->env->poll(l->env->arg);
+		sum += l->lesson->judge(l->arg, q);
+	}
+	return sum;
 }
 
 void
@@ -92,14 +112,14 @@ vecx_learn(VecxLearner *l, uint32_t nlearned, float *best_values, uint64_t *rng)
 	memcpy(l->values, best_values, nbytes);
 	memset(l->momentum, 0, nbytes);
 	memset(l->squares, 0, nbytes);
-	best = l->held_out_loss(l->arg);
-	for (uint32_t epoch = 0; epoch < l->epochs && waited < l->patience; epoch++)
+	best = judge(l);
+	for (uint32_t epoch = 0; epoch < l->lesson->epochs && waited < l->lesson->patience; epoch++)
 	{
 		double		loss;
 
 		vecx_random_order(rng, l->order, l->nqueries);
-		learn_epoch(l, l->rate / (1.0f + DECAY * (float) epoch), &steps);
-		loss = l->held_out_loss(l->arg);
+		learn_epoch(l, l->lesson->rate / (1.0f + DECAY * (float) epoch), &steps);
+		loss = judge(l);
 		waited++;
 		if (loss < best)
 		{

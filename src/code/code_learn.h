@@ -10,8 +10,22 @@
 
 #include "code_int.h"
 
+/* How something is learned. */
+typedef struct VecxLesson
+{
+	uint32_t	epochs;			/* at most */
+	uint32_t	patience;		/* epochs without gain */
+	float		rate;			/* of the first epoch, in units */
+	double		(*loss) (void *arg, uint32_t query);
+	void		(*add_gradient) (void *arg, uint32_t query);	/* whose loss was taken just now */
+	double		(*judge) (void *arg, uint32_t query);	/* a query held out; it may be the loss */
+	float		(*unit) (const void *arg, uint32_t value);	/* the size of one */
+} VecxLesson;
+
 typedef struct VecxLearner
 {
+	const VecxLesson *lesson;
+	void	   *arg;			/* of its functions */
 	const VecxTrainEnv *env;
 	uint32_t	nqueries;
 	uint32_t	nvalues;
@@ -21,15 +35,6 @@ typedef struct VecxLearner
 	float	   *momentum;
 	float	   *squares;
 	uint32_t   *order;			/* of the queries */
-
-	/* what the caller fills in */
-	uint32_t	epochs;
-	uint32_t	patience;		/* epochs without gain */
-	float		rate;			/* of the first epoch, in units */
-	void	   *arg;
-	void		(*add_gradient) (void *arg, uint32_t query);
-	double		(*held_out_loss) (void *arg);	/* by the values as they are */
-	float		(*unit) (const void *arg, uint32_t value);	/* the size of one */
 } VecxLearner;
 
 /* One query of eight says when to stop. */
@@ -43,7 +48,7 @@ vecx_learn_is_held_out(uint32_t query)
 
 /* Allocates by env; values and gradient are zero. */
 extern void vecx_learner_init(VecxLearner *l, const VecxTrainEnv *env, uint32_t nqueries,
-							  uint32_t nvalues);
+							  uint32_t nvalues, const VecxLesson *lesson, void *arg);
 extern void vecx_learner_done(VecxLearner *l);
 
 /*

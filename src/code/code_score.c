@@ -11,9 +11,6 @@
 #include "code_list_int.h"
 #include "code_score.h"
 
-#define EPOCHS		40
-#define PATIENCE	4
-#define RATE		0.01f
 #define MOST_SPREAD	4.0f
 
 #define MAGIC		0x62737876	/* "vxsb", little-endian */
@@ -142,8 +139,9 @@ error_of(const VecxScoreRow *row, float est)
 
 /* The weighed squares of a query's errors. */
 static double
-query_loss(Lesson *l, uint32_t query)
+query_loss(void *arg, uint32_t query)
 {
+	Lesson	   *l = arg;
 	uint32_t	first = l->s->first[query];
 	uint32_t	n = l->s->first[query + 1] - first;
 	double		loss = 0.0;
@@ -159,10 +157,10 @@ query_loss(Lesson *l, uint32_t query)
 	return (double) l->weights[query] * loss;
 }
 
-/* Adds the gradient of a query, whose loss was taken just now. */
 static void
-add_gradient(Lesson *l, uint32_t query)
+add_gradient(void *arg, uint32_t query)
 {
+	Lesson	   *l = arg;
 	const VecxListCode *code = l->s->code;
 	const float *y = l->y + (size_t) query * code->pdims;
 	float	   *biases = l->learner.gradient + (size_t) code->pdims * l->entries;
@@ -191,14 +189,6 @@ add_gradient(Lesson *l, uint32_t query)
 	}
 }
 
-/* The gradient of a query not held out, for the learner. */
-static void
-learn_query(void *arg, uint32_t query)
-{
-	(void) query_loss(arg, query);
-	add_gradient(arg, query);
-}
-
 static float
 unit_of(const void *arg, uint32_t value)
 {
@@ -209,21 +199,15 @@ unit_of(const void *arg, uint32_t value)
 
 /* ---- training ---- */
 
-static double
-held_out_loss(void *arg)
-{
-	Lesson	   *l = arg;
-	double		loss = 0.0;
-
-	for (uint32_t q = 0; q < l->s->nqueries; q++)
-	{
-		if (!vecx_learn_is_held_out(q))
-			continue;
-		l->env->poll(l->env->arg);
-		loss += query_loss(l, q);
-	}
-	return loss;
-}
+static const VecxLesson lesson = {
+	.epochs = 40,
+	.patience = 4,
+	.rate = 0.01f,
+	.loss = query_loss,
+	.add_gradient = add_gradient,
+	.judge = query_loss,
+	.unit = unit_of
+};
 
 /*
  * The size of the errors of queries held out, where distances are known.  Bounds become no
@@ -321,15 +305,8 @@ vecx_score_train(const VecxTrainEnv *env, const VecxScoreSample *s, uint64_t see
 	l.s = s;
 	l.entries = head.entries;
 	memcpy(learned, code->score_books, sizeof(float) * code->pdims * l.entries);
-	vecx_learner_init(&l.learner, env, s->nqueries, (uint32_t) count_values(code));
+	vecx_learner_init(&l.learner, env, s->nqueries, (uint32_t) count_values(code), &lesson, &l);
 	memcpy(l.learner.values, learned, sizeof(float) * l.learner.nvalues);
-	l.learner.epochs = EPOCHS;
-	l.learner.patience = PATIENCE;
-	l.learner.rate = RATE;
-	l.learner.arg = &l;
-	l.learner.add_gradient = learn_query;
-	l.learner.held_out_loss = held_out_loss;
-	l.learner.unit = unit_of;
 	l.tables = env->alloc(env->arg, sizeof(float) * code->ncolumns * l.entries);
 	l.y = env->alloc(env->arg, sizeof(float) * ((size_t) code->pdims * s->nqueries + 1));
 	l.weights = env->alloc(env->arg, sizeof(float) * (s->nqueries + 1));

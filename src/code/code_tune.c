@@ -14,11 +14,8 @@
 #include "code_tune.h"
 
 #define CANDIDATES	256			/* nearest lists of a query that it is told from its goals by */
-#define EPOCHS		30
-#define PATIENCE	5
 #define SCALES		12			/* that are tried, up to ... */
 #define GREATEST_SCALE 1.5f
-#define RATE		0.003f
 #define TEMPERATURE	0.25f		/* in deviations of the scores */
 
 #define MAGIC		0x61747876	/* "vxta", little-endian */
@@ -203,8 +200,9 @@ bind_params(const Lesson *l, VecxAdapter *a)
 
 /* The cross entropy of a query; candidates' scores become their shares. */
 static double
-query_loss(Lesson *l, uint32_t query)
+query_loss(void *arg, uint32_t query)
 {
+	Lesson	   *l = arg;
 	const VecxTuneSample *s = l->s;
 	Candidate  *first = l->candidates + l->first[query];
 	uint32_t	n = l->first[query + 1] - l->first[query];
@@ -235,10 +233,10 @@ query_loss(Lesson *l, uint32_t query)
 	return loss;
 }
 
-/* Adds the gradient of a query, whose loss was taken just now. */
 static void
-add_gradient(Lesson *l, uint32_t query)
+add_gradient(void *arg, uint32_t query)
 {
+	Lesson	   *l = arg;
 	const VecxTuneSample *s = l->s;
 	const float *q = s->queries + (size_t) query * s->dim;
 	const Candidate *first = l->candidates + l->first[query];
@@ -269,14 +267,6 @@ add_gradient(Lesson *l, uint32_t query)
 	}
 }
 
-/* The gradient of a query not held out, for the learner. */
-static void
-learn_query(void *arg, uint32_t query)
-{
-	(void) query_loss(arg, query);
-	add_gradient(arg, query);
-}
-
 /* The shift and up are in a query's units, scale and down are not. */
 static float
 unit_of(const void *arg, uint32_t value)
@@ -289,43 +279,41 @@ unit_of(const void *arg, uint32_t value)
 /* ---- training ---- */
 
 /*
- * What the queries held out say: how many lists are to be read, as the mean place of
- * the goals, which the last of them decide.  The softmax is there to have a gradient:
- * it may gain where they do not.
+ * How many lists are to be read for a query, as the mean place of the goals, which the
+ * last of them decide.  The softmax is there to have a gradient: it may gain where they
+ * do not.
  */
 static double
-mean_places(Lesson *l, bool all)
+mean_place(void *arg, uint32_t query)
 {
-	double		loss = 0.0;
+	Lesson	   *l = arg;
+	const Candidate *first = l->candidates + l->first[query];
+	uint32_t	n = l->first[query + 1] - l->first[query];
+	double		sum = 0.0;
 
-	for (uint32_t q = 0; q < l->s->nqueries; q++)
+	(void) query_loss(l, query);
+	for (uint32_t i = 0; i < n; i++)
 	{
-		const Candidate *first = l->candidates + l->first[q];
-		uint32_t	n = l->first[q + 1] - l->first[q];
+		int			place = 1;
 
-		if (!all && !vecx_learn_is_held_out(q))
+		if (first[i].weight == 0)
 			continue;
-		l->env->poll(l->env->arg);
-		(void) query_loss(l, q);
-		for (uint32_t i = 0; i < n; i++)
-		{
-			int			place = 1;
-
-			if (first[i].weight == 0)
-				continue;
-			for (uint32_t j = 0; j < n; j++)
-				place += first[j].score > first[i].score;
-			loss += (double) first[i].weight * place;
-		}
+		for (uint32_t j = 0; j < n; j++)
+			place += first[j].score > first[i].score;
+		sum += (double) first[i].weight * place;
 	}
-	return loss;
+	return sum;
 }
 
-static double
-held_out_places(void *arg)
-{
-	return mean_places(arg, false);
-}
+static const VecxLesson lesson = {
+	.epochs = 30,
+	.patience = 5,
+	.rate = 0.003f,
+	.loss = query_loss,
+	.add_gradient = add_gradient,
+	.judge = mean_place,
+	.unit = unit_of
+};
 
 /* Moves all queries a part of the way to the middle of the lists, or away from it: the
  * one that suits them best. */
@@ -344,12 +332,16 @@ try_scales(Lesson *l, float *best_params)
 	{
 		/* no change first, then from GREATEST_SCALE downwards */
 		float		scale = i == 0 ? 1.0f : GREATEST_SCALE * (float) (SCALES + 1 - i) / SCALES;
-		double		loss;
+		double		loss = 0.0;
 
 		l->learner.values[0] = scale;
 		memset(l->learner.values + 1, 0, sizeof(float) * s->dim);
 		add_scaled(l->learner.values + 1, middle, 1.0f - scale, s->dim);
-		loss = mean_places(l, true);
+		for (uint32_t q = 0; q < s->nqueries; q++)
+		{
+			l->env->poll(l->env->arg);
+			loss += mean_place(l, q);
+		}
 		if (i == 0 || loss < best)
 		{
 			best = loss;
@@ -404,14 +396,7 @@ vecx_adapter_train(const VecxTrainEnv *env, const VecxTuneSample *s, uint32_t ra
 	l.s = s;
 	l.rank = rank;
 	l.unit = element_size(s);
-	vecx_learner_init(&l.learner, env, s->nqueries, 1 + s->dim * (1 + 2 * rank));
-	l.learner.epochs = EPOCHS;
-	l.learner.patience = PATIENCE;
-	l.learner.rate = RATE;
-	l.learner.arg = &l;
-	l.learner.add_gradient = learn_query;
-	l.learner.held_out_loss = held_out_places;
-	l.learner.unit = unit_of;
+	vecx_learner_init(&l.learner, env, s->nqueries, 1 + s->dim * (1 + 2 * rank), &lesson, &l);
 	l.moved = env->alloc(env->arg, sizeof(float) * s->dim);
 	l.pull = env->alloc(env->arg, sizeof(float) * s->dim);
 	l.sharpness = env->alloc(env->arg, sizeof(float) * (s->nqueries + 1));
