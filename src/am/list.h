@@ -186,6 +186,11 @@ extern void VecxListsLayOut(VecxLists *lists, VecxCodeKind copies);
 extern int	VecxListsDefaultRows(Relation index, const VecxMetaPageData *meta, Size row_size);
 extern void VecxListPageInit(const VecxLists *lists, Page page, BlockNumber head);
 extern VecxListPage VecxListGetPage(const VecxIndex *index, Page page, BlockNumber blkno);
+extern BlockNumber VecxListOfRecord(const VecxIndex *index, VecxRecord rec);
+extern void VecxListCheckChain(const VecxIndex *index, VecxListPage header, BlockNumber head,
+							   BlockNumber blkno, BlockNumber *steps);
+extern BlockNumber VecxListCopyPage(VecxIndex *index, BlockNumber head, BlockNumber blkno,
+									BlockNumber *steps, PGAlignedBlock *copy);
 extern void VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item);
 extern void VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item);
 extern VecxRowEntry *VecxListRow(const VecxLists *lists, Page page, int row);

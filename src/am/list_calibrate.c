@@ -77,11 +77,9 @@ add_list(VecxId id, VecxRecord rec, void *arg)
 	Lists	   *lists = arg;
 	const VecxIndex *index = lists->index;
 	const VecxCoder *coder = &index->coder;
-	BlockNumber head;
+	BlockNumber head = VecxListOfRecord(index, rec);
 
-	if (rec->level != 0 || rec->nrows != 1 || (rec->flags & VECX_RECORD_DEAD))
-		return;
-	head = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+	/* InvalidBlockNumber is, too */
 	if (head >= lists->nblocks)
 		return;
 	if (lists->n == lists->cap)

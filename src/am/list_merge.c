@@ -83,8 +83,7 @@ VecxListReadCentroid(VecxIndex *index, const VecxListRef *list, float *centre)
 	Size		size;
 	VecxRecord	rec = VecxCopyRecord(index, list->centroid, &size);
 
-	if (!rec || rec->level != 0 || rec->nrows != 1 || (rec->flags & VECX_RECORD_DEAD) ||
-		VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid) != list->head)
+	if (!rec || VecxListOfRecord(index, rec) != list->head)
 		return false;
 	vecx_code_decode(&index->coder, VecxRecordCode(&index->layout, rec), centre);
 	return true;

@@ -148,6 +148,40 @@ VecxListGetPage(const VecxIndex *index, Page page, BlockNumber blkno)
 	return header;
 }
 
+/* The list whose centroid a base record is; InvalidBlockNumber: of none. */
+BlockNumber
+VecxListOfRecord(const VecxIndex *index, VecxRecord rec)
+{
+	if (rec->level != 0 || rec->nrows != 1 || (rec->flags & VECX_RECORD_DEAD))
+		return InvalidBlockNumber;
+	return VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+}
+
+/*
+ * Raises unless a page's header, NULL if it has none, is of the list; steps are the pages
+ * that its chain may still have, at first those of the index.
+ */
+void
+VecxListCheckChain(const VecxIndex *index, VecxListPage header, BlockNumber head,
+				   BlockNumber blkno, BlockNumber *steps)
+{
+	if (!header || header->head != head || (*steps)-- == 0)
+		VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
+}
+
+/* Copies a page of a list; returns the next, or InvalidBlockNumber. */
+BlockNumber
+VecxListCopyPage(VecxIndex *index, BlockNumber head, BlockNumber blkno, BlockNumber *steps,
+				 PGAlignedBlock *copy)
+{
+	VecxListPage header = NULL;
+
+	if (VecxReadPageCopy(index->rel, blkno, NULL, copy))
+		header = VecxListGetPage(index, copy->data, blkno);
+	VecxListCheckChain(index, header, head, blkno, steps);
+	return VecxPageGetOpaque(copy->data)->next;
+}
+
 static uint8 *
 block_of(const VecxLists *lists, Page page, int row)
 {

@@ -117,8 +117,8 @@ add_to_part(VecxListSplitState *s, int p, const VecxRowEntry *row, uint16 flags,
 }
 
 /* Whether a list has the row; *flags are its entry's. */
-bool
-VecxListFindRow(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, uint16 *flags)
+static bool
+find_row(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, uint16 *flags)
 {
 	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
 	BlockNumber blkno = head;
@@ -130,8 +130,7 @@ VecxListFindRow(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, 
 		Page		page = BufferGetPage(buf);
 		VecxListPage header = VecxListGetPage(index, page, blkno);
 
-		if (header->head != head || steps-- == 0)
-			VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
+		VecxListCheckChain(index, header, head, blkno, &steps);
 		for (int i = 0; i < header->nrows && !found; i++)
 		{
 			VecxRowEntry *row = VecxListRow(index->lists, page, i);
@@ -145,28 +144,38 @@ VecxListFindRow(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, 
 	return found;
 }
 
-/* Puts a row into a list near by, unless it is there.  Whether it is there then, with its
- * own entry: not if the list is closed, or has a copy of it. */
-static bool
-add_to_near(VecxListSplitState *s, int n, const VecxRowEntry *row, uint16 flags, const float *x)
+/*
+ * Puts a row, whose vector is x, into a list with that centre, unless it is there.  Whether
+ * it is there then, with its own entry: not if the list is closed, or has a copy of it.
+ */
+bool
+VecxListGive(VecxListEncoder *encoder, BlockNumber head, const float *centre,
+			 const VecxRowEntry *row, uint16 flags, const float *x)
 {
-	VecxIndex  *index = s->index;
-	BlockNumber head = VecxListOfTid(&s->near[n].tids[0]);
+	VecxIndex  *index = encoder->index;
 	VecxListItem *item;
 	uint16		found;
 	uint32		npages;
 	bool		done;
 
-	if (VecxListFindRow(index, head, &row->tid, &found))
+	if (find_row(index, head, &row->tid, &found))
 		return !(found & (VECX_ROW_COPY | VECX_ROW_LEAVING));
 	item = palloc0(index->lists->item_bytes);
-	memcpy(VecxListItemRow(item), row, s->row_size);
+	memcpy(VecxListItemRow(item), row, index->lists->row_size);
 	VecxListItemRow(item)->flags = flags;
-	VecxListEncoderUse(&s->near_encoder, s->decoded + (Size) (s->nparts + n) * index->meta.dim);
-	VecxListEncode(&s->near_encoder, x, NULL, item);
+	VecxListEncoderUse(encoder, centre);
+	VecxListEncode(encoder, x, NULL, item);
 	done = VecxListAdd(index, head, item, &npages);
 	pfree(item);
 	return done;
+}
+
+/* The same of the n-th list near by. */
+static bool
+add_to_near(VecxListSplitState *s, int n, const VecxRowEntry *row, uint16 flags, const float *x)
+{
+	return VecxListGive(&s->near_encoder, VecxListOfTid(&s->near[n].tids[0]),
+						s->decoded + (Size) (s->nparts + n) * s->index->meta.dim, row, flags, x);
 }
 
 /* The centres that a row goes to, the nearest first. */
@@ -454,15 +463,11 @@ VecxListDrawIn(VecxListSplitState *s)
 		aim_screen(s, &screen, n);
 		for (BlockNumber blkno = head; blkno != InvalidBlockNumber;)
 		{
-			VecxListPage header = NULL;
+			BlockNumber next = VecxListCopyPage(index, head, blkno, &steps, &copy);
 
 			CHECK_FOR_INTERRUPTS();
-			if (VecxReadPageCopy(index->rel, blkno, NULL, &copy))
-				header = VecxListGetPage(index, copy.data, blkno);
-			if (!header || header->head != head || steps-- == 0)
-				VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
 			draw_from_page(s, &screen, n, blkno, copy.data);
-			blkno = VecxPageGetOpaque(copy.data)->next;
+			blkno = next;
 		}
 	}
 }

@@ -34,7 +34,6 @@ typedef struct Settling
 	float	   *work;
 	float	   *room;
 	VecxListEncoder encoder;
-	VecxListItem *item;
 	MemoryContext row_cxt;
 	VecxListArrival *leaving;	/* [page_rows]: of the page at hand */
 	int			nleaving;
@@ -46,8 +45,9 @@ add_list(VecxId id, VecxRecord rec, void *arg)
 	Settling   *s = arg;
 	VecxIndex  *index = s->index;
 	uint32		dim = index->meta.dim;
+	BlockNumber head = VecxListOfRecord(index, rec);
 
-	if (rec->level != 0 || rec->nrows != 1 || (rec->flags & VECX_RECORD_DEAD))
+	if (head == InvalidBlockNumber)
 		return;
 	if (s->n == s->cap)
 	{
@@ -56,7 +56,7 @@ add_list(VecxId id, VecxRecord rec, void *arg)
 		s->heads = repalloc_huge(s->heads, sizeof(BlockNumber) * s->cap);
 	}
 	vecx_code_decode(&index->coder, VecxRecordCode(&index->layout, rec), s->centres + (Size) s->n * dim);
-	s->heads[s->n++] = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+	s->heads[s->n++] = head;
 }
 
 /* Takes up all lists. */
@@ -105,23 +105,12 @@ choose(Settling *s, const float *x, uint32 *to)
 	return n;
 }
 
-/* Adds the row to a list, unless it is there.  Whether it is there then, with its own
- * entry, as after a VACUUM that was cancelled: not if the list is closed, or has a copy. */
+/* Puts a row into the list of a leaf. */
 static bool
-add(Settling *s, const VecxRowEntry *row, uint16 flags, const float *x, uint32 leaf)
+give(Settling *s, const VecxRowEntry *row, uint16 flags, const float *x, uint32 leaf)
 {
-	VecxIndex  *index = s->index;
-	BlockNumber head = s->heads[s->which[leaf]];
-	uint16		found;
-	uint32		npages;
-
-	if (VecxListFindRow(index, head, &row->tid, &found))
-		return !(found & (VECX_ROW_COPY | VECX_ROW_LEAVING));
-	memcpy(VecxListItemRow(s->item), row, index->lists->row_size);
-	VecxListItemRow(s->item)->flags = flags;
-	VecxListEncoderUse(&s->encoder, s->clusters.centres + (Size) leaf * index->meta.dim);
-	VecxListEncode(&s->encoder, x, NULL, s->item);
-	return VecxListAdd(index, head, s->item, &npages);
+	return VecxListGive(&s->encoder, s->heads[s->which[leaf]],
+						s->clusters.centres + (Size) leaf * s->index->meta.dim, row, flags, x);
 }
 
 /* Sees to a row whose own entry is in a list, on a page that we have a copy of. */
@@ -142,8 +131,8 @@ settle_row(Settling *s, BlockNumber head, BlockNumber blkno, int place, const Ve
 		if (s->heads[s->which[to[i]]] == head)
 			flags |= VECX_ROW_STAYS;
 		else
-			(void) add(s, row, VECX_ROW_COPY, x, to[i]);
-	if (s->heads[s->which[to[0]]] != head && add(s, row, VECX_ROW_ARRIVED, x, to[0]))
+			(void) give(s, row, VECX_ROW_COPY, x, to[i]);
+	if (s->heads[s->which[to[0]]] != head && give(s, row, VECX_ROW_ARRIVED, x, to[0]))
 		s->leaving[s->nleaving++] = (VecxListArrival) {blkno, place, row->tid, flags};
 }
 
@@ -180,14 +169,10 @@ settle_list(Settling *s, BlockNumber head)
 
 	for (BlockNumber blkno = head; blkno != InvalidBlockNumber;)
 	{
-		VecxListPage header = NULL;
+		BlockNumber next = VecxListCopyPage(index, head, blkno, &steps, &copy);
 
-		if (VecxReadPageCopy(index->rel, blkno, NULL, &copy))
-			header = VecxListGetPage(index, copy.data, blkno);
-		if (!header || header->head != head || steps-- == 0)
-			VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
 		settle_page(s, head, blkno, copy.data);
-		blkno = VecxPageGetOpaque(copy.data)->next;
+		blkno = next;
 	}
 	VecxExactReset(s->exact);
 }
@@ -208,7 +193,6 @@ VecxListsSettle(VecxIndex *index)
 	s.exact = VecxExactMake(heap, index->rel, NULL);
 	VecxExactOnlyLive(s.exact);
 	VecxListEncoderInit(&s.encoder, index);
-	s.item = palloc0(index->lists->item_bytes);
 	s.leaving = palloc(sizeof(VecxListArrival) * index->lists->page_rows);
 	s.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx row of a list", ALLOCSET_DEFAULT_SIZES);
 	find_lists(&s);

@@ -123,8 +123,7 @@ read_list(VecxListSplitState *s, BlockNumber head, int *cap)
 		Page		page = BufferGetPage(buf);
 		VecxListPage header = VecxListGetPage(index, page, blkno);
 
-		if (header->head != head || steps-- == 0)
-			VecxCorrupted(index->rel, blkno, "a page is of another list than its chain says");
+		VecxListCheckChain(index, header, head, blkno, &steps);
 		if (blkno == head && header->forward != InvalidBlockNumber)
 			s->forward = header->forward;
 		read_entries(s, page, cap);

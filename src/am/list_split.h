@@ -72,7 +72,8 @@ extern void VecxListFindNear(VecxListSplitState *s);
 extern void VecxListAssignRows(VecxListSplitState *s);
 extern void VecxListDrawIn(VecxListSplitState *s);
 extern void VecxListMarkArrivals(VecxListSplitState *s);
-extern bool VecxListFindRow(VecxIndex *index, BlockNumber head, const ItemPointerData *tid, uint16 *flags);
+extern bool VecxListGive(VecxListEncoder *encoder, BlockNumber head, const float *centre,
+						 const VecxRowEntry *row, uint16 flags, const float *x);
 extern void VecxListMarkPage(VecxIndex *index, const VecxListArrival *arrivals, int n);
 
 #endif							/* VECX_LIST_SPLIT_H */

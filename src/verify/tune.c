@@ -50,7 +50,7 @@ note_centroids(VecxTune *t, BlockNumber blkno, Page page)
 		Size		size;
 		VecxRecord	rec = VecxGetRecord(index, page, VecxIdMake(blkno, off), &size);
 
-		if (!rec || rec->level != 0 || rec->nrows < 1 || (rec->flags & VECX_RECORD_DEAD))
+		if (!rec || VecxListOfRecord(index, rec) == InvalidBlockNumber)
 			continue;
 		if (t->nlists == t->lists_cap)
 		{
@@ -59,7 +59,7 @@ note_centroids(VecxTune *t, BlockNumber blkno, Page page)
 			t->heads = repalloc_huge(t->heads, sizeof(BlockNumber) * t->lists_cap);
 			t->centres = repalloc_huge(t->centres, sizeof(float) * dim * t->lists_cap);
 		}
-		t->heads[t->nlists] = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+		t->heads[t->nlists] = VecxListOfRecord(index, rec);
 		vecx_code_decode(&index->coder, VecxRecordCode(&index->layout, rec),
 						 t->centres + (Size) t->nlists++ * dim);
 	}
