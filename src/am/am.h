@@ -512,6 +512,7 @@ extern void VecxCurveStoreTotals(VecxIndex *index, const VecxCurveSample *sample
 								 const VecxCurveTotals *totals, int nshares);
 extern int	VecxCalibrate(VecxIndex *index, bool asked);
 extern bool VecxCodesAreFine(const VecxIndex *index);
+extern bool VecxCurveIsRenewed(const VecxIndex *index);
 extern bool VecxCurveIsOld(const VecxMetaPageData *meta, BlockNumber nblocks);
 extern void VecxCalibrateIfChanged(VecxIndex *index);
 

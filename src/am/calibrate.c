@@ -664,14 +664,21 @@ VecxCurveIsOld(const VecxMetaPageData *meta, BlockNumber nblocks)
 		curve->removed >= curve->vertices * REMOVED;
 }
 
+/* Whether VACUUM and ANALYZE may measure: unless they shall not, or queries were given. */
+bool
+VecxCurveIsRenewed(const VecxIndex *index)
+{
+	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
+
+	return (!options || options->auto_calibrate) &&
+		!(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN);
+}
+
 /* Whether there is no curve, or the index is no longer the one that it was measured on. */
 bool
 VecxCurveIsWanted(VecxIndex *index)
 {
-	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
-
-	return (!options || options->auto_calibrate) && !index->lists && VecxCodesAreFine(index) &&
-		!(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) &&
+	return VecxCurveIsRenewed(index) && !index->lists && VecxCodesAreFine(index) &&
 		VecxCurveIsOld(&index->meta, RelationGetNumberOfBlocks(index->rel));
 }
 

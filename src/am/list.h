@@ -363,14 +363,15 @@ extern void VecxListNote(VecxListNotes *notes, VecxIndex *index, VecxId centroid
 						 const VecxListState *state);
 extern bool VecxListsWantVacuum(VecxIndex *index);
 extern void VecxListsVacuumed(VecxIndex *index, uint32 closed);
-extern bool VecxListTendNoted(VecxIndex *index, VecxListNotes *notes);
+extern void VecxListTendNoted(VecxIndex *index, VecxListNotes *notes);
 extern bool VecxListReadCentroid(VecxIndex *index, const VecxListRef *list, float *centre);
 extern void VecxListNoteEmptied(VecxListNotes *notes, VecxIndex *index, const VecxListRef *lists, int n);
 
 /* list_recluster.c */
-extern bool VecxListsRecluster(VecxIndex *index, Relation heap, VecxListNotes *notes);
+extern void VecxListsRecluster(VecxIndex *index, Relation heap, VecxListNotes *notes);
 
 /* list_settle.c */
+extern double VecxListsMostSettled(const VecxIndex *index);
 extern void VecxListsSettle(VecxIndex *index);
 
 /* list_reach.c */

@@ -454,7 +454,6 @@ VecxListVectorOf(VecxIndex *index, VecxExact *exact, ItemPointer tid)
 void
 VecxListCalibrateIfChanged(VecxIndex *index, bool in_vacuum)
 {
-	VecxOptions *options = (VecxOptions *) index->rel->rd_options;
 	ItemPointerData tids[STORED_QUERIES];
 	const float *x[STORED_QUERIES];
 	Relation	heap;
@@ -462,8 +461,7 @@ VecxListCalibrateIfChanged(VecxIndex *index, bool in_vacuum)
 	int			nsampled;
 	int			n = 0;
 
-	if ((options && !options->auto_calibrate) || !ActiveSnapshotSet() ||
-		(index->meta.curve.vertices > 0 && index->meta.curve.source == VECX_CURVE_GIVEN) ||
+	if (!VecxCurveIsRenewed(index) || !ActiveSnapshotSet() ||
 		!VecxCurveIsOld(&index->meta, RelationGetNumberOfBlocks(index->rel)))
 		return;
 	/* who analyzes or vacuums has it locked */

@@ -166,13 +166,13 @@ tend(VecxIndex *index, Relation heap, VecxListNotes *notes, const VecxListRef *l
 }
 
 /* Whether lists that were closed take so much room that they are worth a VACUUM by
- * themselves. */
+ * themselves, or one before did not come to an end. */
 bool
 VecxListsWantVacuum(VecxIndex *index)
 {
 	double		pages = (double) index->meta.lists_closed * VecxListMostPages(index->lists);
 
-	return pages * CLOSED_PART >= RelationGetNumberOfBlocks(index->rel);
+	return index->meta.lists_unsettled || pages * CLOSED_PART >= RelationGetNumberOfBlocks(index->rel);
 }
 
 static void
@@ -188,17 +188,16 @@ VecxListsVacuumed(VecxIndex *index, uint32 closed)
 	VecxMetaEdit(index, forget_closed, &closed);
 }
 
-/* Sees to the lists that were noted; true if rows are to be settled when the dead are gone. */
-bool
+/* Sees to the lists that were noted. */
+void
 VecxListTendNoted(VecxIndex *index, VecxListNotes *notes)
 {
 	MemoryContext cxt;
 	MemoryContext old;
 	Relation	heap;
-	bool		reclustered;
 
 	if (notes->open.n + notes->due.n == 0)
-		return false;
+		return;
 	notes->emptied_cap = notes->open.n + notes->due.n;
 	notes->emptied = palloc(sizeof(VecxId) * notes->emptied_cap);
 	/* who vacuums has it locked */
@@ -212,9 +211,8 @@ VecxListTendNoted(VecxIndex *index, VecxListNotes *notes)
 		tend(index, heap, notes, &notes->due.refs[i], palloc(sizeof(float) * index->meta.dim));
 		MemoryContextReset(cxt);
 	}
-	reclustered = VecxListsRecluster(index, heap, notes);
+	VecxListsRecluster(index, heap, notes);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 	table_close(heap, NoLock);
-	return reclustered;
 }

@@ -21,9 +21,9 @@
 #define GROUP_LISTS		8
 #define GROUP_NEAR		16
 
-/* Share of maintenance_work_mem for the centroids, three times over, when rows are
- * settled. */
-#define CENTROIDS_SHARE	4
+/* Share of maintenance_work_mem that settling may take, lest a later VACUUM has too little
+ * for it. */
+#define SETTLING_SHARE	4
 
 static int
 compare_heads(const void *a, const void *b)
@@ -69,21 +69,38 @@ gather(VecxIndex *index, const VecxListRefs *refs, const VecxListRef *list, Vecx
 	return n;
 }
 
+static void
+note_unsettled(VecxMetaPageData *meta, void *arg)
+{
+	meta->lists_unsettled = 1;
+}
+
+/* The index is longer by so much, though no rows came: a curve that nobody measures anew
+ * would be taken for that of a smaller one. */
+static void
+lengthen_curve(VecxMetaPageData *meta, void *arg)
+{
+	meta->curve.nblocks = (BlockNumber) Min(meta->curve.nblocks * *(double *) arg, MaxBlockNumber);
+}
+
 /*
- * Does so with the lists that were noted as open; false if it is not time, or there is no
- * room.  Their rows have to be settled then: copies are left out here.  The caller has the
- * training lock, and a memory context that may be reset.
+ * Does so with the lists that were noted as open, if it is time and there is memory.
+ * Their rows have to be settled then: copies are left out here.  Not before rows were
+ * settled that were regrouped before.  The caller has the training lock, and a memory context that
+ * may be reset.
  */
-bool
+void
 VecxListsRecluster(VecxIndex *index, Relation heap, VecxListNotes *notes)
 {
 	VecxListRefs *refs = &notes->open;
+	BlockNumber before = RelationGetNumberOfBlocks(index->rel);
 
 	VecxIndexRefresh(index);
-	if (refs->n == 0 ||
+	if (refs->n == 0 || index->meta.lists_unsettled ||
 		(uint64) index->meta.lists_made * 3 < (uint64) refs->n * 2 ||
-		3.0 * sizeof(float) * index->meta.dim * refs->n > (double) maintenance_work_mem * 1024 / CENTROIDS_SHARE)
-		return false;
+		refs->n > VecxListsMostSettled(index) / SETTLING_SHARE)
+		return;
+	VecxMetaEdit(index, note_unsettled, NULL);
 	qsort(refs->refs, refs->n, sizeof(VecxListRef), compare_heads);
 	for (int i = 0; i < refs->n; i++)
 	{
@@ -100,5 +117,10 @@ VecxListsRecluster(VecxIndex *index, Relation heap, VecxListNotes *notes)
 		}
 		MemoryContextReset(CurrentMemoryContext);
 	}
-	return true;
+	if (!VecxCurveIsRenewed(index))
+	{
+		double		growth = (double) RelationGetNumberOfBlocks(index->rel) / before;
+
+		VecxMetaEdit(index, lengthen_curve, &growth);
+	}
 }

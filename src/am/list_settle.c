@@ -26,6 +26,7 @@ typedef struct Settling
 	VecxExact  *exact;
 	int			n;				/* lists */
 	int			cap;
+	bool		too_many;		/* there are more */
 	float	   *centres;		/* [n][dim] */
 	BlockNumber *heads;			/* [n] */
 	VecxClusters clusters;
@@ -39,6 +40,14 @@ typedef struct Settling
 	int			nleaving;
 } Settling;
 
+/* Lists whose centroids maintenance_work_mem has room for, as they are kept: decoded while
+ * they are found, then among the leaves, and as what they are compared by. */
+double
+VecxListsMostSettled(const VecxIndex *index)
+{
+	return maintenance_work_mem * 1024.0 / (3 * sizeof(float) * index->meta.dim);
+}
+
 static void
 add_list(VecxId id, VecxRecord rec, void *arg)
 {
@@ -47,8 +56,13 @@ add_list(VecxId id, VecxRecord rec, void *arg)
 	uint32		dim = index->meta.dim;
 	BlockNumber head = VecxListOfRecord(index, rec);
 
-	if (head == InvalidBlockNumber)
+	if (head == InvalidBlockNumber || s->too_many)
 		return;
+	if (s->n >= VecxListsMostSettled(index))
+	{
+		s->too_many = true;
+		return;
+	}
 	if (s->n == s->cap)
 	{
 		s->cap *= 2;
@@ -59,8 +73,8 @@ add_list(VecxId id, VecxRecord rec, void *arg)
 	s->heads[s->n++] = head;
 }
 
-/* Takes up all lists. */
-static void
+/* Takes up all lists; false if there are none, or too many. */
+static bool
 find_lists(Settling *s)
 {
 	uint32		dim = s->index->meta.dim;
@@ -70,8 +84,8 @@ find_lists(Settling *s)
 	s->centres = palloc(sizeof(float) * dim * s->cap);
 	s->heads = palloc(sizeof(BlockNumber) * s->cap);
 	VecxForEachRecord(s->index, false, add_list, s);
-	if (s->n == 0)
-		return;
+	if (s->n == 0 || s->too_many)
+		return false;
 	VecxTrainEnvInit(&env, CurrentMemoryContext);
 	s->which = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * s->n);
 	vecx_clusters_take(&env, s->centres, s->n, dim, s->index->meta.seed, &s->clusters, s->which);
@@ -79,6 +93,7 @@ find_lists(Settling *s)
 	vecx_cluster_alloc(&env, dim, 1, &s->point);
 	s->work = palloc(sizeof(float) * s->point.nbytes);
 	s->room = palloc(sizeof(float) * vecx_clusters_room(&s->clusters, 1, VECX_REPLICA_CENTRES));
+	return true;
 }
 
 /* The leaves whose lists a vector should be in, the nearest first; 0: no distance is
@@ -178,27 +193,40 @@ settle_list(Settling *s, BlockNumber head)
 }
 
 static void
-forget_made(VecxMetaPageData *meta, void *arg)
+note_settled(VecxMetaPageData *meta, void *arg)
 {
-	meta->lists_made = 0;
+	meta->lists_made = meta->lists_unsettled = 0;
 }
 
-/* The caller has the training lock. */
+/*
+ * The caller has the training lock.  Where memory is too little, rows stay without copies
+ * until a VACUUM has more.
+ */
 void
 VecxListsSettle(VecxIndex *index)
 {
 	Settling	s = {.index = index};
 	/* who vacuums has it locked */
 	Relation	heap = table_open(IndexGetRelation(RelationGetRelid(index->rel), false), NoLock);
+
+	if (!find_lists(&s) && s.too_many)
+	{
+		table_close(heap, NoLock);
+		ereport(WARNING,
+				(errmsg("rows of index \"%s\" are in one list each until they are settled",
+						RelationGetRelationName(index->rel)),
+				 errdetail("VACUUM has made its lists anew, and has too little memory to put rows where they should be."),
+				 errhint("VACUUM the table with a larger maintenance_work_mem.")));
+		return;
+	}
 	s.exact = VecxExactMake(heap, index->rel, NULL);
 	VecxExactOnlyLive(s.exact);
 	VecxListEncoderInit(&s.encoder, index);
 	s.leaving = palloc(sizeof(VecxListArrival) * index->lists->page_rows);
 	s.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx row of a list", ALLOCSET_DEFAULT_SIZES);
-	find_lists(&s);
 	for (int i = 0; i < s.n; i++)
 		settle_list(&s, s.heads[i]);
 	VecxExactEnd(s.exact);
 	table_close(heap, NoLock);
-	VecxMetaEdit(index, forget_made, NULL);
+	VecxMetaEdit(index, note_settled, NULL);
 }

@@ -256,7 +256,7 @@ typedef struct VecxMetaPageData
 	uint32		tune_bytes;
 	uint32		tune_version;	/* of the last one that was made */
 	uint32		lists_made;		/* of the rows of others, since all were made together */
-	uint32		unused2;
+	uint32		lists_unsettled;	/* 1: rows were regrouped and are to be settled */
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1

@@ -239,20 +239,17 @@ find_uppers(VecxVacuum *v)
  * Merges and splits lists, now that all rows were seen; centroids that have none left
  * go at once.  Among them may be some that came of a merge before, or of an insert that
  * has yet to write their upper records: these have to be known, too.
- * True if rows are to be settled afterwards.
  */
-static bool
+static void
 tend_lists(VecxVacuum *v)
 {
-	bool		reclustered = VecxListTendNoted(v->index, &v->notes);
-
+	VecxListTendNoted(v->index, &v->notes);
 	if (v->notes.nemptied == 0)
-		return reclustered;
+		return;
 	for (int i = 0; i < v->notes.nemptied; i++)
 		take_up(v, v->notes.emptied[i]);
 	VecxVacuumWait(v);
 	find_uppers(v);
-	return reclustered;
 }
 
 static void
@@ -305,7 +302,6 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	MemoryContext old;
 	VecxVacuum	v;
 	uint32		closed;
-	bool		reclustered = false;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
@@ -327,10 +323,11 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	remove_rows(&v);
 	VecxTreeRemoveDropped(v.index, &v.dropped);
 	if (v.index->lists && (v.removed > 0 || callback == nothing_dead))
-		reclustered = tend_lists(&v);
+		tend_lists(&v);
 	if (VecxIdSetCount(&v.dead) > 0)
 		VecxVacuumDead(&v);
-	if (reclustered)
+	VecxIndexRefresh(v.index);
+	if (v.index->meta.lists_unsettled)
 		VecxListsSettle(v.index);
 	if (closed > 0)
 		VecxListsVacuumed(v.index, closed);
