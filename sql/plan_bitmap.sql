@@ -209,6 +209,15 @@ ANALYZE groups;
 EXPLAIN (COSTS OFF) SELECT id FROM groups WHERE cat = 3 ORDER BY v <-> (SELECT v FROM groups WHERE id = 13) LIMIT 10;
 SELECT count(*) FROM (SELECT id FROM groups WHERE cat = 3 ORDER BY v <-> (SELECT v FROM groups WHERE id = 13) LIMIT 10) s;
 SELECT rows_wanted BETWEEN 9 AND 12 AS as_limit, records < 150 AS few FROM vecx_last_scan();
+-- and what a filter column tests does not count twice beside them
+DROP INDEX groups_v;
+ALTER TABLE groups ADD tenant int;
+UPDATE groups SET tenant = id / 10 % 5;
+CREATE INDEX groups_v ON groups USING vecx (v vector_l2_ops, tenant);
+VACUUM ANALYZE groups;
+EXPLAIN (COSTS OFF) SELECT id FROM groups WHERE cat = 3 AND tenant = 2 ORDER BY v <-> (SELECT v FROM groups WHERE id = 13) LIMIT 10;
+SELECT count(*) FROM (SELECT id FROM groups WHERE cat = 3 AND tenant = 2 ORDER BY v <-> (SELECT v FROM groups WHERE id = 13) LIMIT 10) s;
+SELECT rows_wanted BETWEEN 9 AND 13 AS as_limit FROM vecx_last_scan();
 DROP TABLE groups;
 
 DROP TABLE t, q, wide, p;

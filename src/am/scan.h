@@ -118,7 +118,7 @@ extern void VecxScanStartSweep(VecxScan *so);
 extern void VecxScanLimitSearch(VecxScan *so);
 extern void VecxScanFilteredEffort(VecxScan *so, double share);
 extern double VecxScanRecordsPerLookup(const VecxScan *so);
-extern int64 VecxScanRowsWanted(const VecxScan *so, double passing);
+extern int64 VecxScanRowsWanted(VecxScan *so, double share);
 
 /* scan_table.c */
 extern void VecxConditionsStart(IndexScanDesc scan, VecxScan *so);

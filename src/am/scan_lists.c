@@ -59,14 +59,12 @@ cost_of_lists(const VecxScan *so, double probes)
 		LOOKUPS_ANYWAY * lookup_cost(so);
 }
 
-/* Rows to find, of those that pass the index's conditions, as a share of all does.  The
- * planner's share is that of all conditions. */
+/* Rows to find of those that pass, as a share does, or as many as are wanted where nobody says. */
 static int64
 rows_wanted(VecxScan *so, double share)
 {
-	int64		wanted = VecxScanRowsWanted(so, so->passing / share);
+	int64		wanted = VecxScanRowsWanted(so, share);
 
-	so->counts.rows_wanted = wanted;
 	return wanted > 0 ? wanted : UNKNOWN_ROWS;
 }
 

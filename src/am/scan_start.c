@@ -16,14 +16,46 @@
 
 #include "am/scan.h"
 
-/* Rows to return if a share of them gets to the limit; 0: unknown. */
-int64
-VecxScanRowsWanted(const VecxScan *so, double passing)
+/* Which share of the table's rows the set has. */
+static double
+share_of_set(const VecxScan *so)
 {
-	if (!so->limit)
-		return so->rows_wanted;
-	passing = Min(Max(passing, VECX_LEAST_PASSING_AT_FIRST), 1);
-	return (int64) Min(ceil((double) VecxLimitRows(so->limit) / passing), 1e15);
+	double		tuples = so->index->rel->rd_rel->reltuples;
+
+	return tuples > 0 ? Min(Max(VecxTidSetCount(so->tids), 1) / tuples, 1) : 1;
+}
+
+/* What share of all rows is in the set, and meets the keys, as far as that is known. */
+static double
+known_share(const VecxScan *so)
+{
+	double		share = so->tree ? VecxTreeScanShare(so->tree) : 1;
+
+	if (so->tids && VecxTidSetLossyPages(so->tids) == 0)
+		share *= share_of_set(so);
+	return share;
+}
+
+/*
+ * Rows to find, of those that the index's tests let pass, a share of what it has seen; 0:
+ * unknown.  The planner's share is that of all conditions: what the index tests is not to
+ * be counted twice.  Of all rows no more pass than are known to, though all that are near
+ * may.
+ */
+int64
+VecxScanRowsWanted(VecxScan *so, double share)
+{
+	int64		wanted = so->rows_wanted;
+
+	if (so->limit)
+	{
+		double		passing = so->passing / Min(share, known_share(so));
+
+		passing = Min(Max(passing, VECX_LEAST_PASSING_AT_FIRST), 1);
+		wanted = (int64) Min(ceil((double) VecxLimitRows(so->limit) / passing), 1e15);
+	}
+	so->counts.rows_wanted = wanted;
+	return wanted;
 }
 
 /*
@@ -158,27 +190,11 @@ VecxScanStartTree(VecxScan *so)
 	so->counts.by_tree = true;
 }
 
-/* Which share of the table's rows the set has. */
-static double
-share_of_set(const VecxScan *so)
-{
-	double		tuples = so->index->rel->rd_rel->reltuples;
-
-	return tuples > 0 ? Min(Max(VecxTidSetCount(so->tids), 1) / tuples, 1) : 1;
-}
-
-/*
- * The effort of a search with a filter that lets a share pass.  The planner's share
- * is that of all conditions: what the index tests is not to be counted twice.  Of a set
- * that is known for certain, where a search has seen too few rows to tell.
- */
+/* The effort of a search with a filter that lets a share pass. */
 void
 VecxScanFilteredEffort(VecxScan *so, double share)
 {
-	bool		known = so->tids && VecxTidSetLossyPages(so->tids) == 0;
-
-	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / (known ? share_of_set(so) : share));
-	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
+	VecxEffortOfShare(so->index->rel, &so->index->meta, VecxScanRowsWanted(so, share), share, &so->effort);
 }
 
 /*
@@ -248,8 +264,7 @@ is_small_set(VecxScan *so)
 		VecxTidSetCount(so->tids) <= Min(VecxSetRowsMost(), so->most_tuples);
 	if (!so->may_look_up)
 		return false;
-	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing / share);
-	VecxEffortOfShare(so->index->rel, &so->index->meta, so->counts.rows_wanted, share, &so->effort);
+	VecxScanFilteredEffort(so, share);
 	/* a search that has returned rows cannot be given up */
 	so->may_look_up = !so->nan_first;
 	return so->effort.records >= lookup_records(so);
@@ -310,11 +325,10 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
 	memset(&so->counts, 0, sizeof(so->counts));
 	so->counts.index = RelationGetRelid(scan->indexRelation);
-	so->counts.rows_wanted = VecxScanRowsWanted(so, so->passing);
 	if (so->index->lists)
-		VecxProbesChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
+		VecxProbesChoose(scan->indexRelation, &so->index->meta, VecxScanRowsWanted(so, 1), &so->effort);
 	else
-		VecxEffortChoose(scan->indexRelation, &so->index->meta, so->counts.rows_wanted, &so->effort);
+		VecxEffortChoose(scan->indexRelation, &so->index->meta, VecxScanRowsWanted(so, 1), &so->effort);
 	so->width = so->effort.width;
 	so->filter = VecxFilterQueryMake(so->index->filters, so->cxt, scan->keyData,
 									 scan->numberOfKeys, so->tids ? test_tid : NULL,
