@@ -293,7 +293,8 @@ typedef struct VecxEffort
 	int			rows;			/* wanted */
 	int			width;			/* of a query of middling hardness */
 	float		spread;			/* the hardest get so many times the width; 1: all the same */
-	float		near[VECX_CURVE_NEAR];	/* what tells how hard a query is, unless spread is 1 */
+	float		near[VECX_CURVE_NEAR];	/* how far the curve's queries had their nearest, ascending;
+										 * infinity: it is not known */
 	float		ratio;			/* of lists' distances to the nearest one's, at most */
 	float		records;		/* that it is likely to open */
 } VecxEffort;
@@ -500,7 +501,7 @@ typedef struct VecxCurveSums VecxCurveSums;
 typedef int (*VecxCurveMeasure) (const VecxOpened *opened, double reach, void *arg);
 extern VecxCurveSums *VecxCurveBegin(VecxIndex *index);
 extern float VecxCurveLook(VecxCurveSums *sums, VecxProbe probe, const VecxStored *stored);
-extern void VecxCurveLooked(VecxCurveSums *sums);
+extern void VecxCurveLooked(VecxCurveSums *sums, const float *near, int n);
 extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,
 						 float near, double *truth, int ntruth, VecxCurveMeasure measure, void *arg);
 extern bool VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices);

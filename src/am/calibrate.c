@@ -58,9 +58,6 @@ struct VecxCurveSums
 	VecxIndex  *index;
 	MemoryContext query_cxt;	/* of one search */
 	int			many_rows_queries;	/* searches for many rows, at most */
-	float	   *near;			/* of each query how far the nearest are */
-	int			nnear;
-	int			near_cap;
 	VecxCurveTotals t;
 };
 
@@ -69,7 +66,6 @@ typedef struct StoredQuery
 {
 	VecxStored	stored;
 	VecxProbe  *probe;
-	float		near;			/* VecxCurveLook */
 	VecxCandidate *nearest;		/* farthest first, as a heap */
 	int			nnearest;
 } StoredQuery;
@@ -96,8 +92,6 @@ VecxCurveBegin(VecxIndex *index)
 	sums->query_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx curve of a query",
 											ALLOCSET_DEFAULT_SIZES);
 	sums->many_rows_queries = MANY_ROWS_QUERIES;
-	sums->near_cap = VECX_STORED_QUERIES;
-	sums->near = palloc(sizeof(float) * sums->near_cap);
 	for (int i = 0; i < VECX_CURVE_KS; i++)
 		sums->t.nlevels[i] = VECX_CURVE_POINTS;
 	return sums;
@@ -118,7 +112,7 @@ begin_search(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored)
 	return search;
 }
 
-/* How far the nearest of a query are, which it notes. */
+/* How far the nearest of a query are. */
 float
 VecxCurveLook(VecxCurveSums *sums, VecxProbe probe, const VecxStored *stored)
 {
@@ -132,30 +126,23 @@ VecxCurveLook(VecxCurveSums *sums, VecxProbe probe, const VecxStored *stored)
 	VecxSearchRelease(search);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(sums->query_cxt);
-	if (!isfinite(near))
-		return near;
-	if (sums->nnear == sums->near_cap)
-		sums->near = repalloc_huge(sums->near, sizeof(float) * (sums->near_cap *= 2));
-	sums->near[sums->nnear++] = near;
 	return near;
 }
 
-static int
-compare_floats(const void *a, const void *b)
-{
-	float		x = *(const float *) a;
-	float		y = *(const float *) b;
-
-	return (x > y) - (x < y);
-}
-
-/* All queries have been looked at: VecxCurveAdd may follow. */
+/* All n queries have been looked at, with these results: VecxCurveAdd may follow. */
 void
-VecxCurveLooked(VecxCurveSums *sums)
+VecxCurveLooked(VecxCurveSums *sums, const float *near, int n)
 {
-	qsort(sums->near, sums->nnear, sizeof(float), compare_floats);
-	for (int i = 0; i < VECX_CURVE_NEAR; i++)
-		sums->t.near[i] = sums->nnear == 0 ? 0 : sums->near[(2 * i + 1) * sums->nnear / (2 * VECX_CURVE_NEAR)];
+	float	   *sorted = palloc(sizeof(float) * Max(n, 1));
+	int			found = 0;
+
+	for (int i = 0; i < n; i++)
+		if (isfinite(near[i]))
+			sorted[found++] = near[i];
+	qsort(sorted, found, sizeof(float), vecx_compare_floats);
+	for (int i = 0; i < VECX_CURVE_NEAR && found > 0; i++)
+		sums->t.near[i] = sorted[(2 * i + 1) * found / (2 * VECX_CURVE_NEAR)];
+	pfree(sorted);
 }
 
 /* Rows within reach among what a search would return in its first batch. */
@@ -552,20 +539,22 @@ VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	StoredQuery *queries = palloc(sizeof(StoredQuery) * Max(sample->n, 1));
 	VecxCurveSums *sums;
+	float	   *near;
 	int			n;
 
 	VecxIndexRefresh(index);
 	sums = VecxCurveBegin(index);
 	sums->many_rows_queries = MANY_ROWS_QUERIES / nshares;
 	n = make_queries(index, sample, share, nshares, queries);
+	near = palloc(sizeof(float) * Max(n, 1));
 	if (n > 0)
 		find_nearest(index, queries, n);
 	for (int i = 0; i < n; i++)
 	{
 		hide_near_copies(index, &queries[i]);
-		queries[i].near = VecxCurveLook(sums, *queries[i].probe, &queries[i].stored);
+		near[i] = VecxCurveLook(sums, *queries[i].probe, &queries[i].stored);
 	}
-	VecxCurveLooked(sums);
+	VecxCurveLooked(sums, near, n);
 	for (int i = 0; i < n; i++)
 	{
 		StoredQuery *q = &queries[i];
@@ -573,7 +562,7 @@ VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share
 
 		for (int j = 0; j < q->nnearest; j++)
 			truth[j] = q->nearest[j].est;
-		VecxCurveAdd(sums, q->probe, &q->stored, q->near, truth, q->nnearest, within_reach, NULL);
+		VecxCurveAdd(sums, q->probe, &q->stored, near[i], truth, q->nnearest, within_reach, NULL);
 	}
 	*totals = sums->t;
 	MemoryContextSwitchTo(old);
@@ -588,10 +577,12 @@ VecxCurveStoreTotals(VecxIndex *index, const VecxCurveSample *sample, const Vecx
 	VecxCurveSums *sums = VecxCurveBegin(index);
 
 	for (int i = 0; i < nshares; i++)
-	{
 		sums->t.nqueries += totals[i].nqueries;
+	for (int i = 0; i < nshares; i++)
+	{
+		/* quantiles of the shares' quantiles: nearly those of all, if the shares are not small */
 		for (int j = 0; j < VECX_CURVE_NEAR; j++)
-			sums->t.near[j] += totals[i].near[j] / nshares;
+			sums->t.near[j] += totals[i].near[j] * totals[i].nqueries / Max(sums->t.nqueries, 1);
 		for (int line = 0; line < VECX_CURVE_KS; line++)
 		{
 			sums->t.nlevels[line] = Min(sums->t.nlevels[line], totals[i].nlevels[line]);

@@ -68,7 +68,7 @@ VecxWidestBatch(void)
 }
 
 static int
-first_width(int64 rows, double multiple)
+usual_width(int64 rows, double multiple)
 {
 	double		width = (double) Max(rows, LEAST_WIDTH) * multiple;
 
@@ -79,7 +79,7 @@ static void
 set_effort(VecxEffort *effort, int64 rows, double multiple, double spread)
 {
 	effort->rows = (int) Min(Max(rows, 1), VECX_MAX_EF_SEARCH);
-	effort->width = first_width(rows, multiple);
+	effort->width = usual_width(rows, multiple);
 	effort->spread = (float) spread;
 	for (int i = 0; i < VECX_CURVE_NEAR; i++)
 		effort->near[i] = get_float4_infinity();
@@ -227,11 +227,11 @@ VecxTargetRecall(Relation index)
 void
 VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxEffort *effort)
 {
-	bool		known = rows > 0;
+	bool		measured = VecxCurveIsValid(&meta->curve);
 
-	if (!known)
+	if (rows <= 0)
 		rows = UNKNOWN_ROWS;
-	if (vecx_ef_search == 0 && VecxCurveIsValid(&meta->curve))
+	if (vecx_ef_search == 0 && measured)
 		read_curve(&meta->curve, rows, VecxTargetRecall(index), effort);
 	else
 	{
@@ -242,7 +242,7 @@ VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 			effort->width = Max(effort->width, VECX_UNMEASURED_WIDTH);
 		effort->records = (float) (effort->width * RECORDS_PER_WIDTH);
 	}
-	if (VecxCurveIsValid(&meta->curve))
+	if (measured)
 		memcpy(effort->near, meta->curve.near, sizeof(effort->near));
 }
 

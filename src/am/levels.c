@@ -206,15 +206,6 @@ link_vertex(VecxLevels *l, uint32 u, int width)
 		l->entry = u;
 }
 
-static int
-compare_floats(const void *a, const void *b)
-{
-	float		x = *(const float *) a;
-	float		y = *(const float *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* The square of the length beyond which a vector is far, from those of some
  * vectors, which are sorted. */
 float
@@ -222,7 +213,7 @@ VecxFarNorm2(float *norm2, int n)
 {
 	float		median;
 
-	qsort(norm2, n, sizeof(float), compare_floats);
+	qsort(norm2, n, sizeof(float), vecx_compare_floats);
 	median = n > 0 ? norm2[n / 2] : 0.0f;
 	return median > 0.0f ? median * FAR_LENGTH * FAR_LENGTH : FLT_MAX;
 }

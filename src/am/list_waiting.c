@@ -84,15 +84,6 @@ shed_near(VecxWaiting *w)
 	reheap(w, kept);
 }
 
-static int
-compare_floats(const void *a, const void *b)
-{
-	float		x = *(const float *) a;
-	float		y = *(const float *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* A bound that about m of the far rows are below or at, from a sample: drawn without chance,
  * so that the same scan gives rows of the same distance in the same order again. */
 static float
@@ -103,7 +94,7 @@ bound_of(const VecxWaiting *w, int m)
 
 	for (int i = 0; i < n; i++)
 		sample[i] = w->far[(uint32) i * 0x9E3779B1u % (uint32) w->nfar].lower;
-	qsort(sample, n, sizeof(float), compare_floats);
+	qsort(sample, n, sizeof(float), vecx_compare_floats);
 	return sample[Min((Size) m * n / w->nfar, n - 1)];
 }
 

@@ -382,6 +382,9 @@ extern void vecx_points_round(VecxPointMetric how, const float *dist, size_t n, 
  */
 extern size_t vecx_least(const float *row, size_t count, size_t want, int32_t *room, uint32_t *at);
 
+/* For qsort: floats in ascending order, none of them NaN. */
+extern int	vecx_compare_floats(const void *a, const void *b);
+
 /*
  * 5. Hashed vectors: dense ones of VECX_HASH_DIM dimensions that stand for
  * sparse ones of any number.  Inner products and distances between them

@@ -174,3 +174,12 @@ vecx_least(const float *row, size_t count, size_t want, int32_t *room, uint32_t 
 		sort_many(row, at, n);
 	return n < want ? n : want;
 }
+
+int
+vecx_compare_floats(const void *a, const void *b)
+{
+	float		x = *(const float *) a;
+	float		y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}

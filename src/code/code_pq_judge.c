@@ -243,15 +243,6 @@ estimate_rows(VecxPqJudge *j, size_t q)
 	}
 }
 
-static int
-compare_floats(const void *a, const void *b)
-{
-	float		x = *(const float *) a;
-	float		y = *(const float *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* The nearest rows of a query: returns how many, NEAREST at most. */
 static size_t
 find_nearest(const VecxPqJudge *j, size_t q, size_t *nearest)
@@ -297,7 +288,7 @@ vecx_pq_judge_spread(VecxPqJudge *j, VecxListCode *code)
 				excess[n++] = (j->estimates[nearest[i]] - j->distances[q * j->nrows + nearest[i]]) /
 					j->sigmas[nearest[i]];
 	}
-	qsort(excess, n, sizeof(float), compare_floats);
+	qsort(excess, n, sizeof(float), vecx_compare_floats);
 	if (n > 0)
 		code->spread = fminf(excess[n - 1 - n / MISSED] / VECX_LIST_SIGMAS, 1e6f);
 	code->spread = fmaxf(code->spread, code->estimate == VECX_LIST_STRETCHED ? LEAST_SPREAD : 1e-6f);

@@ -443,15 +443,6 @@ vecx_trainer_done(VecxTrainer *t)
 /* Vectors so many times longer than the median, squared, are outliers. */
 #define OUTLIER_NORM2	1e4f
 
-static int
-compare_floats(const void *a, const void *b)
-{
-	float		x = *(const float *) a;
-	float		y = *(const float *) b;
-
-	return (x > y) - (x < y);
-}
-
 /*
  * The rows that are not outliers: a few vectors far beyond the rest would be the
  * principal directions, and take the mean so far away that the projections of
@@ -470,7 +461,7 @@ without_outliers(const VecxTrainEnv *env, uint32_t dim, const float *rows, size_
 
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = norms[i] = vecx_finite((double) vecx_kernels->ip_f32(rows + i * dim, rows + i * dim, dim));
-	qsort(sorted, n, sizeof(float), compare_floats);
+	qsort(sorted, n, sizeof(float), vecx_compare_floats);
 	limit = n > 0 ? sorted[n / 2] * OUTLIER_NORM2 : 0.0f;
 	for (size_t i = 0; i < n; i++)
 		kept += norms[i] <= limit;

@@ -15,6 +15,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 #include "verify/verify.h"
@@ -103,8 +104,11 @@ measure(VecxQuerySet *set, bool given)
 	VecxCurveSums *sums = VecxCurveBegin(set->index);
 	float	   *near = palloc(sizeof(float) * Max(set->nqueries, 1));
 
+	/* queries without a distance stay so far */
+	for (int i = 0; i < set->nqueries; i++)
+		near[i] = get_float4_infinity();
 	VecxQueriesCheck(set, given, search_for_all(sums, set, true, near));
-	VecxCurveLooked(sums);
+	VecxCurveLooked(sums, near, set->nqueries);
 	(void) search_for_all(sums, set, false, near);
 	if (given)
 		(void) VecxSampleVertices(set->index, NULL, 0, &set->vertices);
