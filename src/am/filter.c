@@ -185,7 +185,8 @@ open_columns(Relation index, VecxFilters *filters)
 /*
  * The filter columns of an index; an index without any has no filter bytes.  The relation
  * remembers them: they take some twenty look-ups each, as long as a small search.  An
- * invalidation may forget what it remembers at any time, hence a copy.
+ * invalidation may forget what it remembers at any time, hence a copy.  As of other
+ * indexes, a session may go on by what an operator family was before ALTER OPERATOR FAMILY.
  */
 const VecxFilters *
 VecxFiltersMake(Relation index)

@@ -37,8 +37,8 @@ VecxListFindNear(VecxListSplitState *s)
 	float	   *middle = palloc0(sizeof(float) * dim);
 	float	   *centre = palloc(sizeof(float) * dim);
 	VecxListPageData header;
-	VecxOpened *found;
-	int			nfound;
+	VecxOpened *found = NULL;
+	int			nfound = 0;
 	int			n;
 
 	for (int p = 0; p < s->nparts; p++)
@@ -47,9 +47,10 @@ VecxListFindNear(VecxListSplitState *s)
 		for (uint32 i = 0; i < dim; i++)
 			middle[i] += centre[i] / (float) s->nparts;
 	}
-	found = VecxListNearest(index, middle, MOST_NEAR, &nfound);
+	if (!s->alone)
+		found = VecxListNearest(index, middle, MOST_NEAR, &nfound);
 	s->near = palloc(sizeof(VecxOpened) * Max(nfound, 1));
-	for (int i = 0; i < nfound && s->nnear < MOST_NEAR && !s->alone; i++)
+	for (int i = 0; i < nfound && s->nnear < MOST_NEAR; i++)
 		if (!found[i].dead && found[i].nrows > 0 &&
 			VecxListIsOpen(index, VecxListOfTid(&found[i].tids[0]), &header))
 			s->near[s->nnear++] = found[i];

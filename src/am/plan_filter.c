@@ -192,9 +192,9 @@ add_arm(Arms *arms, Oid opno, Oid collation, Node *column, Oid type)
 	return arms->opno == opno && arms->collation == collation && arms->type == type;
 }
 
-/* Adds the elements of an array that is a constant. */
+/* Adds the elements of an array that is a constant, and has so many at most. */
 static bool
-add_elements(Arms *arms, Const *array)
+add_elements(Arms *arms, Const *array, int most)
 {
 	ArrayType  *value;
 	Datum	   *elements;
@@ -207,6 +207,8 @@ add_elements(Arms *arms, Const *array)
 	if (!IsA(array, Const) || array->constisnull)
 		return false;
 	value = DatumGetArrayTypeP(array->constvalue);
+	if (ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value)) > most)
+		return false;
 	get_typlenbyvalalign(arms->type, &typlen, &typbyval, &typalign);
 	deconstruct_array(value, arms->type, typlen, typbyval, typalign, &elements, &nulls, &n);
 	for (int i = 0; i < n; i++)
@@ -231,7 +233,7 @@ derive_excluded(IndexOptInfo *index, int column, ScalarArrayOpExpr *all)
 	if (all->useOr || !has_collation(index, column, all->inputcollid) ||
 		!is_column(index, column, operand) || !OidIsValid(arms.type) ||
 		!op_in_opfamily(all->opno, index->opfamily[column]) ||
-		!add_elements(&arms, lsecond(all->args)) || list_length(arms.values) > MOST_EXCLUDED)
+		!add_elements(&arms, lsecond(all->args), MOST_EXCLUDED))
 		return NIL;
 	foreach(lc, arms.values)
 	{
@@ -267,7 +269,7 @@ collect_arms(IndexOptInfo *index, int column, Node *node, Arms *arms)
 		return match_any(index, column, any) &&
 			add_arm(arms, any->opno, any->inputcollid, linitial(any->args),
 					get_element_type(exprType(lsecond(any->args)))) &&
-			OidIsValid(arms->type) && add_elements(arms, lsecond(any->args));
+			OidIsValid(arms->type) && add_elements(arms, lsecond(any->args), INT_MAX);
 	}
 	if (IsA(node, OpExpr) && match_comparison(index, column, (OpExpr *) node, &turned))
 	{

@@ -306,8 +306,8 @@ VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so)
 	TIDBitmap  *bitmap;
 	const VecxTidSet *set;
 
-	if (!conditions || !conditions->may_change || so->given == 0 || so->phase == VECX_PHASE_SIDE || so->npending > 0 || so->ready.n > 0 ||
-		!table_is_cheaper(scan, so))
+	if (!conditions || !conditions->may_change || so->given == 0 || so->phase == VECX_PHASE_SIDE ||
+		so->npending > 0 || so->ready.n > 0 || !table_is_cheaper(scan, so))
 		return false;
 	VecxSearchRelease(so->search);
 	conditions->may_change = false;
