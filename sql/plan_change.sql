@@ -102,8 +102,14 @@ SELECT count(*) FROM (SELECT id FROM changing WHERE costly(word) ORDER BY v <-> 
 SELECT last_value FROM tests;
 RESET vecx.scan_order;
 -- the second batch is for the rows still wanted
-SELECT count(*) FROM (SELECT id FROM changing WHERE word % 13 = 5 ORDER BY v <-> spread(3) LIMIT 10) s;
-SELECT batches, records < 250 AS few FROM vecx_last_scan();
+CREATE FUNCTION reads(i int, OUT batches bigint, OUT records bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('SELECT count(*) FROM (SELECT id FROM changing WHERE word %% 13 = 5 ORDER BY v <-> spread(%s) LIMIT 10) s', i);
+	SELECT l.batches, l.records INTO batches, records FROM vecx_last_scan() l;
+END
+$$;
+SELECT max(batches) >= 2 AS more, avg(records) < 315 AS few FROM generate_series(3, 12) i, LATERAL reads(i);
+DROP FUNCTION reads;
 RESET enable_seqscan;
 RESET enable_sort;
 -- not if it is a budget that counts, or if a row may meet the condition now and not then
