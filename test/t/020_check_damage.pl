@@ -24,7 +24,8 @@ my %meta = (
 	code_offset => [ 66, 'S' ], links_offset => [ 74, 'S' ], link_size => [ 76, 'S' ],
 	model_first => [ 120, 'L' ], current_model => [ 152, 'C' ], entry_level => [ 153, 'C' ],
 	entry => [ 156, 'L' ], side_head => [ 160, 'L' ], side_tail => [ 164, 'L' ], upper_tail => [ 172, 'L' ],
-	centre => [ 176, 'L' ], tune => [ 780, 'L' ], tune_bytes => [ 784, 'L' ], lists_made => [ 792, 'L' ]);
+	centre => [ 176, 'L' ], tune => [ 780, 'L' ], tune_bytes => [ 784, 'L' ], lists_made => [ 792, 'L' ],
+	curve_spread => [ 210, 'S' ], curve_near => [ 688, 'L' ]);
 my %record = (
 	flags => [ 0, 'C' ], level => [ 1, 'C' ], model => [ 2, 'C' ], nrows => [ 3, 'C' ],
 	nlinks => [ 4, 'S' ], link_cap => [ 6, 'S' ], generation => [ 8, 'L' ], hash => [ 12, 'L' ],
@@ -133,6 +134,9 @@ my @cases = (
 		meta_put('tune_bytes', 600);
 	} ],
 	[ 'lists of a graph', qr/the metapage counts lists of a graph/, sub { meta_put('lists_made', 1) } ],
+	[ 'curve: spread', qr/the curve of recall has values out of range/, sub { meta_put('curve_spread', 255) } ],
+	[ 'curve: nearest not a number', qr/the curve of recall has values out of range/, sub { meta_put('curve_near', 0x7fc00000) } ],
+	[ 'curve: nearest not in order', qr/the curve of recall has values out of range/, sub { meta_put('curve_near', 0x7f000000) } ],
 	[ 'tail of upper pages', qr/page for new items does not exist/, sub { meta_put('upper_tail', 1000000) } ],
 
 	[ 'link beyond the file', qr/a link leads out of the index/, sub { put(link_at(vertex(), 1), 'L', 0x3fffff41) } ],
