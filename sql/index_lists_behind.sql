@@ -113,7 +113,7 @@ RESET vecx.scan_order;
 
 -- sizes that are foretold grow with what is kept
 SELECT bool_and(bytes >= before) AND max(bytes) > min(bytes) AS grows FROM (SELECT n, bytes, lag(bytes, 1, 0::bigint) OVER (ORDER BY n) AS before
-	FROM unnest('{"{structure=lists,quantizer=pq,pq_m=8,pq_queries=a.b.c}","{structure=lists,quantizer=pq,bits=8}","{structure=lists,bits=5}","{structure=lists,rerank=half}"}'::text[])
+	FROM unnest('{"{structure=lists,quantizer=pq,pq_m=8,pq_training=distill,pq_queries=a.b.c}","{structure=lists,quantizer=pq,bits=8}","{structure=lists,bits=5}","{structure=lists,rerank=half}"}'::text[])
 		WITH ORDINALITY AS o (options, n), LATERAL (SELECT index_bytes AS bytes FROM vecx_estimate('few', 'v', options::text[])) e) s;
 SELECT * FROM vecx_estimate('few', 'v', '{quantizer=pq}');
 

@@ -100,6 +100,17 @@ SELECT reloptions FROM pg_class WHERE relname = 't_v';
 REINDEX INDEX t_v;
 SELECT * FROM answers($$v <-> '[3.1,3.2,0]'$$);
 ALTER INDEX t_v SET (m = 1000);
+
+-- What CREATE INDEX would refuse, ALTER INDEX does, so that an index that is there can be restored from a dump.
+ALTER INDEX t_v SET (bits = 2);
+ALTER INDEX t_v SET (quantizer = rabitq, bits = 2);
+ALTER INDEX t_v RESET (quantizer);
+ALTER INDEX t_v SET (structure = lists, quantizer = none);
+ALTER INDEX t_v SET (structure = lists, rerank = sq8);
+ALTER INDEX t_v SET (list_rows = 100);
+SELECT reloptions FROM pg_class WHERE relname = 't_v';
+REINDEX INDEX t_v;
+ALTER INDEX t_v RESET (quantizer, bits);
 DROP INDEX t_v;
 
 CREATE INDEX t_b ON t USING vecx (b bit_hamming_ops) WITH (quantizer = none, m = 4);

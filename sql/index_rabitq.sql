@@ -69,8 +69,7 @@ REINDEX INDEX r_v;
 SELECT quantizer, rows FROM vecx_info('r_v');
 SELECT same_answers('<=>');
 ALTER INDEX r_v SET (quantizer = sq8);
-REINDEX INDEX r_v;
-ALTER INDEX r_v RESET (bits);
+ALTER INDEX r_v RESET (quantizer, bits);
 REINDEX INDEX r_v;
 DROP INDEX r_v;
 

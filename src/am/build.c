@@ -166,8 +166,6 @@ init_meta(Build *b, VecxMetaPageData *meta)
 														   sizeof(VecxRowEntry) + b->index->filters->nbytes);
 		meta->list_replicas = (uint16) VecxListsReplicas(b->rel);
 	}
-	else
-		VecxListsRefuseOptions(b->rel);
 }
 
 /*

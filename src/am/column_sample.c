@@ -13,6 +13,7 @@
 #include "utils/snapmgr.h"
 
 #include "am/column_sample.h"
+#include "types/vec.h"
 
 #define FETCH_ROWS		1000
 
@@ -27,6 +28,8 @@ put_vector(VecxColumnSample *sample, int at, Datum value)
 {
 	VecxInput	input;
 
+	if (sample->skips_other_dims && DatumGetVecxVector(value)->dim != sample->index->meta.dim)
+		return;
 	VecxPrepareInput(sample->index, value, &input);
 	if (input.kind != VECX_INPUT_OK)
 		return;

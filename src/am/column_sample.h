@@ -15,6 +15,7 @@ typedef struct VecxColumnSample
 	MemoryContext row_cxt;		/* of one row */
 	pg_prng_state prng;
 	float	   *vectors;		/* [n][dim], unit vectors under cosine */
+	bool		skips_other_dims;	/* of dense vectors, rather than raise an error */
 	int			most;
 	int			n;
 	int64		seen;			/* vectors in the column */

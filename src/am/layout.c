@@ -154,12 +154,6 @@ VecxChooseLayout(Relation index, const VecxOpSpec *spec, uint32 dim, Size row_si
 	Size		offset;
 	Size		base = full_record_size(row_size, 0, c.link_size, meta->m);
 
-	if (options && options->bits && quantizer != VECX_QUANTIZER_RABITQ)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("bits of index \"%s\" applies to quantizer = rabitq only",
-						RelationGetRelationName(index)),
-				 errhint("Set quantizer = rabitq, or leave out bits (ALTER INDEX ... RESET (bits)).")));
 	if (spec->is_bits)
 	{
 		if (quantizer != VECX_QUANTIZER_AUTO && quantizer != VECX_QUANTIZER_NONE)

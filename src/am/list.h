@@ -162,7 +162,7 @@ typedef struct VecxListEncoder
 /* list_options.c */
 extern void VecxListsQuantizer(Relation index, const VecxMetaPageData *meta, VecxListOptions *wanted);
 extern Oid	VecxListsQueryTable(Relation index, const char **column);
-extern void VecxListsRefuseOptions(Relation index);
+extern void VecxListsWarnOfQueries(Relation index, const char *reason);
 extern int	VecxListsReplicas(Relation index);
 extern void VecxListsCheckOptions(Relation index, const VecxMetaPageData *meta);
 extern VecxCodeKind VecxListsCopies(Relation index);

@@ -4,14 +4,20 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/reloptions.h"
-#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "tcop/pquery.h"
+#include "catalog/pg_namespace.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "am/list.h"
@@ -45,115 +51,92 @@ VecxListsQuantizer(Relation index, const VecxMetaPageData *meta, VecxListOptions
 	}
 }
 
-/*
- * Whether an index that was there is built again.  REINDEX CONCURRENTLY builds one of
- * another name and tells nobody what for; it is no part of a function or block, so that
- * the statement is the session's.
- */
-static bool
-is_rebuilt(Relation index)
+/* The schema's table, locked, if there is one that the current user may look for. */
+static Oid
+find_table(const char *schema, const char *table)
 {
-	return ReindexIsProcessingIndex(RelationGetRelid(index)) ||
-		(ActivePortal && ActivePortal->commandTag == CMDTAG_REINDEX);
+	Oid			schemaid = get_namespace_oid(schema, true);
+
+	/* looking into a schema that one may not use is an error */
+	if (!OidIsValid(schemaid) ||
+		object_aclcheck(NamespaceRelationId, schemaid, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		return InvalidOid;
+	return RangeVarGetRelid(makeRangeVar(pstrdup(schema), pstrdup(table), -1), AccessShareLock, true);
+}
+
+/* Why the column of a table cannot be read as queries of the index; NULL: it can. */
+static const char *
+refuse_queries(Relation index, Oid relid, const char *table, const char *column)
+{
+	Form_pg_attribute indexed = TupleDescAttr(RelationGetDescr(index), 0);
+	AttrNumber	attno;
+	HeapTuple	class;
+	char		kind;
+	bool		populated;
+
+	if (!OidIsValid(relid))
+		return psprintf("Table \"%s\", which pq_queries names, does not exist, or its schema may not be used.", table);
+	class = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	kind = ((Form_pg_class) GETSTRUCT(class))->relkind;
+	populated = ((Form_pg_class) GETSTRUCT(class))->relispopulated;
+	ReleaseSysCache(class);
+	if (!RELKIND_HAS_TABLE_AM(kind) && kind != RELKIND_PARTITIONED_TABLE)
+		return psprintf("\"%s\", which pq_queries names, is not a table, nor a materialized view.", table);
+	if (!populated)
+		return psprintf("Materialized view \"%s\", which pq_queries names, has not been populated.", table);
+	attno = get_attnum(relid, column);
+	if (attno == InvalidAttrNumber)
+		return psprintf("Column \"%s\" of table \"%s\", which pq_queries names, does not exist.", column, table);
+	if (getBaseType(get_atttype(relid, attno)) != getBaseType(indexed->atttypid))
+		return psprintf("Column \"%s\" of table \"%s\", which pq_queries names, is not of type %s.", column, table,
+						format_type_be(getBaseType(indexed->atttypid)));
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck(relid, attno, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		return psprintf("The owner of the indexed table may not read column \"%s\" of table \"%s\", which pq_queries names.",
+						column, table);
+	if (!row_security && check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		return psprintf("With row_security = off the owner of the indexed table may not read table \"%s\", which pq_queries names.",
+						table);
+	return NULL;
+}
+
+/* Says what stands for the queries that pq_queries names, and why. */
+void
+VecxListsWarnOfQueries(Relation index, const char *reason)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("rows of its table stand for queries while index \"%s\" is trained",
+					RelationGetRelationName(index)),
+			 errdetail_internal("%s", reason),
+			 errhint("REINDEX when there are queries, or ALTER INDEX ... RESET (pq_queries).")));
 }
 
 /*
- * The column that pq_queries names: its table, or InvalidOid if there is none to
- * look at.  Whether the user may read it, the query that does finds out.  An index that
- * is built again, perhaps because its table is truncated, does without.
+ * The column that pq_queries names, if it can be read now, else no table, with a WARNING
+ * if there should be one.  It is no error: a dump may make the index before the queries, or
+ * before its owner may read them, and a typing mistake costs a REINDEX.
  */
 Oid
 VecxListsQueryTable(Relation index, const char **column)
 {
 	VecxOptions *options = (VecxOptions *) index->rd_options;
 	const char *name = options ? GET_STRING_RELOPTION(options, pq_queries) : NULL;
+	const char *reason;
 	List	   *names;
-	RangeVar   *table;
-	Oid			type;
 	Oid			relid;
-	AttrNumber	attno;
-	int			level = is_rebuilt(index) ? WARNING : ERROR;
 
 	if (name == NULL)
 		return InvalidOid;
-	type = getBaseType(TupleDescAttr(RelationGetDescr(index), 0)->atttypid);
 	names = textToQualifiedNameList(cstring_to_text(name));
-	*column = strVal(llast(names));
-	table = makeRangeVarFromNameList(list_truncate(names, list_length(names) - 1));
-	relid = RangeVarGetRelid(table, AccessShareLock, true);
-	if (!OidIsValid(relid))
-	{
-		ereport(level,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s\" that pq_queries of index \"%s\" names does not exist",
-						NameListToString(names), RelationGetRelationName(index)),
-				 errhint("Name another, or leave out the option (ALTER INDEX ... RESET (pq_queries)).")));
-		return InvalidOid;
-	}
-	if (!RELKIND_HAS_TABLE_AM(get_rel_relkind(relid)) &&
-		get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
-	{
-		ereport(level,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\", which pq_queries of index \"%s\" names, is not a table",
-						get_rel_name(relid), RelationGetRelationName(index)),
-				 errhint("Name a table or a materialized view.")));
-		return InvalidOid;
-	}
-	attno = get_attnum(relid, *column);
-	if (attno == InvalidAttrNumber)
-	{
-		ereport(level,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation \"%s\" does not exist", *column, get_rel_name(relid)),
-				 errhint("Name a column of type %s in pq_queries of index \"%s\".", format_type_be(type),
-						 RelationGetRelationName(index))));
-		return InvalidOid;
-	}
-	if (getBaseType(get_atttype(relid, attno)) != type)
-	{
-		ereport(level,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", *column,
-						get_rel_name(relid), format_type_be(type)),
-				 errhint("Name a column of that type in pq_queries of index \"%s\".",
-						 RelationGetRelationName(index))));
-		return InvalidOid;
-	}
-	return relid;
-}
-
-/* Of a graph: raises if there are options that only lists have. */
-void
-VecxListsRefuseOptions(Relation index)
-{
-	const VecxOptions *options = (VecxOptions *) index->rd_options;
-	const char *name = NULL;
-
-	if (!options)
-		return;
-	if (options->pq_m > 0)
-		name = "pq_m";
-	else if (options->pq_training > 0)
-		name = "pq_training";
-	else if (options->pq_queries > 0)
-		name = "pq_queries";
-	else if (options->rerank != VECX_RERANK_HEAP)
-		name = "rerank";
-	else if (options->list_rows > 0)
-		name = "list_rows";
-	else if (options->replicas > 0)
-		name = "replicas";
-	if (is_pq(options) || name)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 is_pq(options) ?
-				 errmsg("quantizer = pq of index \"%s\" needs structure = lists",
-						RelationGetRelationName(index)) :
-				 errmsg("%s of index \"%s\" applies to structure = lists only", name,
-						RelationGetRelationName(index)),
-				 errhint("Set structure = lists, or leave out the option (ALTER INDEX ... RESET (%s)).",
-						 is_pq(options) ? "quantizer" : name)));
+	*column = strVal(lthird(names));
+	relid = find_table(strVal(linitial(names)), strVal(lsecond(names)));
+	reason = refuse_queries(index, relid,
+							quote_qualified_identifier(strVal(linitial(names)), strVal(lsecond(names))), *column);
+	if (reason == NULL)
+		return relid;
+	VecxListsWarnOfQueries(index, reason);
+	return InvalidOid;
 }
 
 /* Lists that a row is put into, at most. */
@@ -176,44 +159,13 @@ VecxListsCopies(Relation index)
 	return options->rerank == VECX_RERANK_SQ8 ? VECX_CODE_SQ8 : VECX_CODE_HALF;
 }
 
-static void
-check_pq(Relation index, const VecxOptions *options, uint32 dim)
-{
-	const char *column;
-
-	if (options->bits != 0 && options->bits != 4 && options->bits != 8)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("bits of index \"%s\" must be 4 or 8 with quantizer = pq",
-						RelationGetRelationName(index)),
-				 errhint("Set one of these, or leave out bits for 4.")));
-	if ((uint32) options->pq_m > vecx_list_most_m(dim))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("pq_m of index \"%s\" must be at most %u", RelationGetRelationName(index),
-						vecx_list_most_m(dim)),
-				 errdetail("Each of these numbers stands for at least one of %u dimensions.", dim),
-				 errhint("Set a smaller pq_m, or leave it out.")));
-	/* who builds an index again is told when it is trained */
-	if (!is_rebuilt(index))
-		(void) VecxListsQueryTable(index, &column);
-}
-
-/* Raises if what belongs behind a row does not fit a page, or is two things. */
+/* Raises if what belongs behind a row does not fit a page. */
 static void
 check_behind(Relation index, const VecxOptions *options, const VecxMetaPageData *meta)
 {
 	VecxListOptions wanted;
 	VecxLists	lists;
 
-	if (!is_pq(options) && options->bits > 1 && options->rerank != VECX_RERANK_HEAP)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("bits of index \"%s\" does not go together with rerank = %s",
-						RelationGetRelationName(index),
-						options->rerank == VECX_RERANK_SQ8 ? "sq8" : "half"),
-				 errdetail("Copies of vectors leave nothing for further bits to tell."),
-				 errhint("Leave out one of them.")));
 	memset(&lists, 0, sizeof(lists));
 	VecxListsQuantizer(index, meta, &wanted);
 	vecx_list_code_plan(&wanted, (VecxMetric) meta->metric, meta->dim, &lists.code);
@@ -230,7 +182,7 @@ check_behind(Relation index, const VecxOptions *options, const VecxMetaPageData 
 				 errhint("Use rerank = sq8, or leave it out.") : errhint("Leave out rerank.")));
 }
 
-/* Of lists: raises if their options do not go together. */
+/* Raises if options of lists do not suit the column. */
 void
 VecxListsCheckOptions(Relation index, const VecxMetaPageData *meta)
 {
@@ -238,21 +190,12 @@ VecxListsCheckOptions(Relation index, const VecxMetaPageData *meta)
 
 	if (!options)
 		return;
-	if (!is_pq(options) && options->quantizer != VECX_QUANTIZER_AUTO &&
-		options->quantizer != VECX_QUANTIZER_RABITQ)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("structure = lists of index \"%s\" does not support its quantizer",
-						RelationGetRelationName(index)),
-				 errhint("Use quantizer = rabitq or quantizer = pq.")));
-	if (is_pq(options))
-		check_pq(index, options, meta->dim);
-	else if (options->pq_m > 0 || options->pq_training > 0 || options->pq_queries > 0)
+	if ((uint32) options->pq_m > vecx_list_most_m(meta->dim))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s of index \"%s\" applies to quantizer = pq only",
-						options->pq_m > 0 ? "pq_m" : options->pq_training > 0 ? "pq_training" : "pq_queries",
-						RelationGetRelationName(index)),
-				 errhint("Set quantizer = pq, or leave out the option.")));
+				 errmsg("pq_m of index \"%s\" must be at most %u", RelationGetRelationName(index),
+						vecx_list_most_m(meta->dim)),
+				 errdetail("Each of these numbers stands for at least one of %u dimensions.", meta->dim),
+				 errhint("Set a smaller pq_m, or leave it out.")));
 	check_behind(index, options, meta);
 }

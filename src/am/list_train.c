@@ -8,6 +8,7 @@
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "am/column_sample.h"
@@ -35,6 +36,8 @@ struct VecxListTrainer
 	Size		most;
 	Size		nrows;
 	float	   *rows;			/* [nrows][dim] */
+	Oid			query_table;	/* InvalidOid: rows are learned from alone */
+	const char *query_column;
 };
 
 /* The serialised quantiser, trained on a sample, which may be empty. */
@@ -80,6 +83,7 @@ VecxListTrainerMake(VecxIndex *index, Size offered)
 	t->most = most;
 	t->step = offered / most;
 	t->rows = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * index->meta.dim * most);
+	t->query_table = VecxListsQueryTable(index->rel, &t->query_column);
 	return t;
 }
 
@@ -117,26 +121,35 @@ find_centres(VecxListTrainer *t, const VecxTrainEnv *env, const VecxClusters *cl
 	return centre_of;
 }
 
+/* Queries for the training, if they are named and there are any. */
+static void
+read_queries(VecxListTrainer *t, VecxListSample *sample)
+{
+	VecxColumnSample queries = {t->index, .most = TRAIN_QUERIES, .skips_other_dims = true};
+
+	if (!OidIsValid(t->query_table))
+		return;
+	VecxColumnSampleRead(&queries, CurrentMemoryContext, t->query_table, t->query_column, QUERY_SEED);
+	if (queries.n == 0)
+		VecxListsWarnOfQueries(t->index->rel,
+							   psprintf("Column \"%s\" of table \"%s\", which pq_queries names, has no vector of %u dimensions.",
+										t->query_column, get_rel_name(t->query_table), t->index->meta.dim));
+	sample->queries = queries.n > 0 ? queries.vectors : NULL;
+	sample->nqueries = queries.n;
+}
+
 /* The quantiser, trained on the rows that were kept. */
 static uint8 *
 run(VecxListTrainer *t, const VecxClusters *clusters, MemoryContext cxt, size_t *nbytes)
 {
-	VecxColumnSample queries = {t->index, .most = TRAIN_QUERIES};
 	VecxListSample sample = {.rows = t->rows, .nrows = t->nrows, .centres = clusters->centres};
-	const char *column;
-	Oid			table = VecxListsQueryTable(t->index->rel, &column);
 	VecxTrainEnv env;
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_CODEBOOKS);
 	VecxTrainEnvInit(&env, CurrentMemoryContext);
 	sample.centre_of = find_centres(t, &env, clusters);
 	sample.memory = (Size) maintenance_work_mem * 1024 / TRAINING_SHARE;
-	if (OidIsValid(table))
-	{
-		VecxColumnSampleRead(&queries, CurrentMemoryContext, table, column, QUERY_SEED);
-		sample.queries = queries.n > 0 ? queries.vectors : NULL;
-		sample.nqueries = queries.n;
-	}
+	read_queries(t, &sample);
 	return train(t->index, &sample, cxt, nbytes);
 }
 

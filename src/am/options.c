@@ -228,6 +228,80 @@ vecxAmInit(void)
 	vecxLimitInit();
 }
 
+static const char *
+enum_name(const relopt_enum_elt_def *values, int value)
+{
+	while (values->string_val && values->symbol_val != value)
+		values++;
+	return values->string_val;
+}
+
+/* Raises if an option is given, and what it has an effect with is not. */
+static void
+check_needs(bool given, bool met, const char *what, const char *option, const char *needs)
+{
+	if (given && !met)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s applies to %s only", what, needs),
+				 errhint("Set %s, or leave out %s (ALTER INDEX ... RESET (%s)).", needs, option, option)));
+}
+
+static void
+check_list_options(const VecxOptions *options)
+{
+	bool		pq = options->quantizer == VECX_QUANTIZER_PQ;
+
+	if (!pq && options->quantizer != VECX_QUANTIZER_AUTO && options->quantizer != VECX_QUANTIZER_RABITQ)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("structure = lists does not support quantizer = %s",
+						enum_name(quantizer_values, options->quantizer)),
+				 errhint("Use quantizer = rabitq or quantizer = pq.")));
+	if (pq && options->bits != 0 && options->bits != 4 && options->bits != 8)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("bits must be 4 or 8 with quantizer = pq"),
+				 errhint("Set one of these, or leave out bits for 4.")));
+	if (!pq && options->bits > 1 && options->rerank != VECX_RERANK_HEAP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("bits = %d and rerank = %s do not go together", options->bits,
+						enum_name(rerank_values, options->rerank)),
+				 errdetail("Copies of vectors leave nothing for further bits to tell."),
+				 errhint("Leave out one of them.")));
+}
+
+/*
+ * Raises if options do not go together, or one would be without effect.  ALTER INDEX
+ * comes here with all that an index has then: what it lets pass, a dump can restore, but
+ * for what depends on the column.
+ */
+static void
+check_together(const VecxOptions *options)
+{
+	bool		lists = options->structure == VECX_STRUCTURE_OPTION_LISTS;
+	bool		pq = options->quantizer == VECX_QUANTIZER_PQ;
+	int			training = options->pq_training;
+	const char *of_lists = "structure = lists";
+	const char *of_pq = "structure = lists and quantizer = pq";
+
+	check_needs(pq, lists, "quantizer = pq", "quantizer", of_lists);
+	check_needs(options->list_rows > 0, lists, "list_rows", "list_rows", of_lists);
+	check_needs(options->replicas > 0, lists, "replicas", "replicas", of_lists);
+	check_needs(options->rerank != VECX_RERANK_HEAP, lists, "rerank", "rerank", of_lists);
+	check_needs(options->pq_m > 0, pq, "pq_m", "pq_m", of_pq);
+	check_needs(training > 0, pq, "pq_training", "pq_training", of_pq);
+	check_needs(options->pq_queries > 0, pq, "pq_queries", "pq_queries", of_pq);
+	check_needs(options->pq_queries > 0, training == VECX_PQ_DISTILL || training == VECX_PQ_QUERY_AWARE,
+				"pq_queries", "pq_queries", "pq_training = distill or query_aware");
+	if (lists)
+		check_list_options(options);
+	else
+		check_needs(options->bits > 0, options->quantizer == VECX_QUANTIZER_RABITQ,
+					"bits", "bits", "quantizer = rabitq or pq");
+}
+
 bytea *
 vecxoptions(Datum reloptions, bool validate)
 {
@@ -247,7 +321,11 @@ vecxoptions(Datum reloptions, bool validate)
 		{"target_recall", RELOPT_TYPE_REAL, offsetof(VecxOptions, target_recall)},
 		{"auto_calibrate", RELOPT_TYPE_BOOL, offsetof(VecxOptions, auto_calibrate)},
 	};
+	VecxOptions *options;
 
-	return (bytea *) build_reloptions(reloptions, validate, vecx_relopt_kind,
-									  sizeof(VecxOptions), tab, lengthof(tab));
+	options = build_reloptions(reloptions, validate, vecx_relopt_kind, sizeof(VecxOptions), tab,
+							   lengthof(tab));
+	if (options && validate)
+		check_together(options);
+	return (bytea *) options;
 }

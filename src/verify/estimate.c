@@ -140,17 +140,13 @@ static void
 find_lists(Relation rel, const VecxOpSpec *spec, Size row_size, VecxMetaPageData *meta,
 		   VecxLists *lists)
 {
-	VecxOptions *options = (VecxOptions *) rel->rd_options;
+	const VecxOptions *options = (VecxOptions *) rel->rd_options;
 	VecxListOptions wanted;
 
 	memset(lists, 0, sizeof(*lists));
 	if (!options || options->structure != VECX_STRUCTURE_OPTION_LISTS)
-	{
-		VecxListsRefuseOptions(rel);
 		return;
-	}
 	meta->structure = VECX_STRUCTURE_LISTS;
-	options->pq_queries = 0;	/* of no matter to sizes, and there is no column yet to compare with */
 	VecxListsCheckSupport(rel, spec, meta);
 	meta->list_rows = (uint32) VecxListsDefaultRows(rel, meta, row_size);
 	meta->list_replicas = (uint16) VecxListsReplicas(rel);
