@@ -57,6 +57,26 @@ SELECT lists > 3 AS has_lists, closed_lists > 0 AS has_closed, list_pages_max < 
 SELECT vecx_check('grown_l2', true);
 SELECT * FROM lists_test('grown', '<->', 10);
 
+-- of a row that is added, the log has as much as the row, but for the row that fills a block
+CREATE TABLE logged (v vector(256)) WITH (autovacuum_enabled = off);
+CREATE TABLE without (v vector(256)) WITH (autovacuum_enabled = off);
+INSERT INTO logged SELECT made_vector(i, 256) FROM generate_series(1, 50) i;
+CREATE INDEX logged_l2 ON logged USING vecx (v) WITH (structure = lists, replicas = 1);
+CREATE FUNCTION logged_by(t regclass) RETURNS float LANGUAGE plpgsql AS $$
+DECLARE
+	before pg_lsn;
+	bytes float[];
+BEGIN
+	FOR i IN 51 .. 100 LOOP
+		before := pg_current_wal_insert_lsn();
+		EXECUTE format('INSERT INTO %s VALUES (made_vector(%s, 256))', t, i);
+		bytes := bytes || (pg_current_wal_insert_lsn() - before)::float;
+	END LOOP;
+	RETURN percentile_cont(.5) WITHIN GROUP (ORDER BY b) FROM unnest(bytes) b;
+END $$;
+SELECT logged_by('logged') - logged_by('without') < 150 AS little;
+SELECT vecx_check('logged_l2', true);
+
 -- many rows of one vector stay in one list, which cannot be split
 INSERT INTO grown (v) SELECT made_vector(5, 64) FROM generate_series(1, 1500);
 SELECT vecx_check('grown_l2', true);

@@ -23,7 +23,8 @@
 /*
  * A LIST page: this header, then blocks of VECX_LIST_BLOCK rows.  Rows fill them
  * from the first; all pages of a list but those at its end are full, unless
- * VACUUM has removed rows.
+ * VACUUM has removed rows.  A block that is not full, always the last, is open: its rows
+ * lie one after the other, since generic WAL logs each stretch of bytes that changes.
  *
  * When a list is split or merged all its rows go to new lists: the list is closed,
  * so that nothing is added; its rows are copied; then they are removed, page by
@@ -116,6 +117,7 @@ typedef struct VecxLists
 	Size		factors;		/* offsets in a block */
 	Size		rows;
 	Size		block_bytes;
+	Size		open_bytes;		/* of a row in an open block */
 	int			page_blocks;
 	int			page_rows;
 	int			list_rows;		/* that lists are made for, copies not counted */
@@ -147,6 +149,9 @@ StaticAssertDecl(offsetof(VecxListItem, bytes) == MAXALIGN(offsetof(VecxListItem
 #define VecxListItemExtra(lists, item) \
 	((item)->bytes + MAXALIGN((lists)->row_size + (lists)->code.ncolumns))
 #define VecxListItemCopy(lists, item)	(VecxListItemExtra(lists, item) + (lists)->code.extra_bytes)
+/* Bytes of one with its codes packed and without what is behind: in open blocks, and in sorts. */
+#define VecxListPackedBytes(lists) \
+	(offsetof(VecxListItem, bytes) + (lists)->row_size + (lists)->code.packed_bytes)
 
 /* A centroid, ready to encode with. */
 typedef struct VecxListEncoder
@@ -194,6 +199,10 @@ extern BlockNumber VecxListCopyPage(VecxIndex *index, BlockNumber head, BlockNum
 extern void VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item);
 extern void VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item);
 extern VecxRowEntry *VecxListRow(const VecxLists *lists, Page page, int row);
+extern const uint8 *VecxListBlock(const VecxLists *lists, Page page, int first, PGAlignedBlock *room);
+extern void VecxListPack(const VecxLists *lists, const VecxListItem *item, uint8 *packed);
+extern void VecxListUnpack(const VecxLists *lists, const uint8 *packed, VecxListItem *item);
+extern Size VecxListUsed(const VecxLists *lists, int nrows);
 extern void VecxListSetRows(const VecxLists *lists, Page page, int nrows);
 extern void VecxListFreePage(VecxIndex *index, Buffer buf);
 extern void VecxListEncoderInit(VecxListEncoder *encoder, VecxIndex *index);

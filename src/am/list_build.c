@@ -214,22 +214,7 @@ make_centroids(VecxListsBuild *b)
 	}
 }
 
-/* Rows in the sort: the list, and the item with two codes to a byte where they
- * have four bits. */
-static Size
-packed_codes(const VecxListCode *code)
-{
-	return code->column_bytes == VECX_LIST_BLOCK / 2 ? (code->ncolumns + 1) / 2 : code->ncolumns;
-}
-
-/* Bytes of an item before its codes. */
-static Size
-item_head(const VecxLists *lists)
-{
-	return offsetof(VecxListItem, bytes) + lists->row_size;
-}
-
-/* Bytes of what is behind it. */
+/* Rows in the sort: the list, and the packed item with what is behind it. */
 static Size
 behind_item(const VecxLists *lists)
 {
@@ -239,47 +224,26 @@ behind_item(const VecxLists *lists)
 static void
 pack_item(const VecxLists *lists, const VecxListItem *item, uint8 *packed)
 {
-	const VecxListCode *code = &lists->code;
-	const uint8 *codes = VecxListItemCodes(lists, item);
-	Size		ncodes = packed_codes(code);
-
-	memcpy(packed, item, item_head(lists));
-	packed += item_head(lists);
-	if (ncodes == code->ncolumns)
-		memcpy(packed, codes, ncodes);
-	else
-		for (uint32 i = 0; i < code->ncolumns; i += 2)
-			packed[i / 2] = codes[i] | (i + 1 < code->ncolumns ? codes[i + 1] << 4 : 0);
-	memcpy(packed + ncodes, VecxListItemExtra(lists, item), behind_item(lists));
+	VecxListPack(lists, item, packed);
+	memcpy(packed + VecxListPackedBytes(lists), VecxListItemExtra(lists, item), behind_item(lists));
 }
 
 static void
 unpack_item(const VecxLists *lists, const uint8 *packed, VecxListItem *item)
 {
-	const VecxListCode *code = &lists->code;
-	uint8	   *codes = VecxListItemCodes(lists, item);
-	Size		ncodes = packed_codes(code);
-
-	memcpy(item, packed, item_head(lists));
-	packed += item_head(lists);
-	if (ncodes == code->ncolumns)
-		memcpy(codes, packed, ncodes);
-	else
-		for (uint32 i = 0; i < code->ncolumns; i++)
-			codes[i] = packed[i / 2] >> (i % 2 * 4) & 0x0F;
-	memcpy(VecxListItemExtra(lists, item), packed + ncodes, behind_item(lists));
+	VecxListUnpack(lists, packed, item);
+	memcpy(VecxListItemExtra(lists, item), packed + VecxListPackedBytes(lists), behind_item(lists));
 }
 
 static void
 begin_sort(VecxListsBuild *b)
 {
-	const VecxListCode *code = &b->index->lists->code;
 	TupleDesc	desc = CreateTemplateTupleDesc(2);
 	AttrNumber	attribute = 1;
 	Oid			operator = Int4LessOperator;
 	Oid			collation = InvalidOid;
 	bool		nulls_first = false;
-	Size		bytes = VARHDRSZ + item_head(b->index->lists) + packed_codes(code) + behind_item(b->index->lists);
+	Size		bytes = VARHDRSZ + VecxListPackedBytes(b->index->lists) + behind_item(b->index->lists);
 
 	TupleDescInitEntry(desc, 1, "list", INT4OID, -1, 0);
 	TupleDescInitEntry(desc, 2, "row", BYTEAOID, -1, 0);

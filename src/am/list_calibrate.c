@@ -158,19 +158,20 @@ see_page(VecxIndex *index, const Lists *lists, Page page, uint32 list, ListQuery
 {
 	const VecxLists *layout = index->lists;
 	int			nrows = VecxListPageHeader(page)->nrows;
-	uint8	   *block = VecxListPageBlocks(layout, page);
+	PGAlignedBlock room;
 	VecxListProbe probe;
 	float		est[VECX_LIST_BLOCK];
 	float		sigma[VECX_LIST_BLOCK];
 
 	vecx_list_probe_init(&layout->code, &q->query, q->nav[list], lists->norm2[list], &probe);
-	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK, block += layout->block_bytes)
+	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK)
 	{
+		const uint8 *block = VecxListBlock(layout, page, first, &room);
 		uint32		sums[VECX_LIST_BLOCK];
 
 		memset(sums, 0, sizeof(sums));
 		vecx_list_add_sums(&layout->code, &q->query, block, 0, layout->code.ncolumns, sums);
-		vecx_list_estimates(&q->query, &probe, sums, (VecxListFactors *) (block + layout->factors), est, sigma);
+		vecx_list_estimates(&q->query, &probe, sums, (const VecxListFactors *) (block + layout->factors), est, sigma);
 		for (int i = 0; i < Min(nrows - first, VECX_LIST_BLOCK); i++)
 		{
 			const VecxRowEntry *entry = VecxRowAt(block + layout->rows, layout->row_size, i);

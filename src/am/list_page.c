@@ -40,7 +40,9 @@ VecxListsLayOut(VecxLists *lists, VecxCodeKind copies)
 	}
 	lists->factors = lists->code.code_bytes;
 	lists->rows = lists->factors + sizeof(VecxListFactors);
-	lists->block_bytes = MAXALIGN(lists->rows + lists->row_size * VECX_LIST_BLOCK);
+	lists->open_bytes = SHORTALIGN(VecxListPackedBytes(lists));
+	lists->block_bytes = MAXALIGN(Max(lists->rows + lists->row_size * VECX_LIST_BLOCK,
+									  lists->open_bytes * (VECX_LIST_BLOCK - 1)));
 	lists->item_bytes = offsetof(VecxListItem, bytes) + MAXALIGN(lists->row_size + lists->code.ncolumns) +
 		MAXALIGN(extra);
 	lists->page_blocks = (int) (VECX_LIST_PAGE_ROOM / lists->block_bytes);
@@ -188,36 +190,141 @@ block_of(const VecxLists *lists, Page page, int row)
 	return VecxListPageBlocks(lists, page) + lists->block_bytes * (row / VECX_LIST_BLOCK);
 }
 
+/* A row of the open block of a page, packed; NULL if it is in another. */
+static uint8 *
+open_row(const VecxLists *lists, Page page, int row)
+{
+	if (row / VECX_LIST_BLOCK < VecxListPageHeader(page)->nrows / VECX_LIST_BLOCK)
+		return NULL;
+	return block_of(lists, page, row) + lists->open_bytes * (row % VECX_LIST_BLOCK);
+}
+
+/* The row entry of a packed row. */
+static VecxRowEntry *
+packed_entry(const uint8 *packed)
+{
+	return VecxListItemRow((VecxListItem *) packed);
+}
+
 VecxRowEntry *
 VecxListRow(const VecxLists *lists, Page page, int row)
 {
-	return VecxRowAt(block_of(lists, page, row) + lists->rows, lists->row_size, row % VECX_LIST_BLOCK);
+	uint8	   *packed = open_row(lists, page, row);
+
+	return packed ? packed_entry(packed) :
+		VecxRowAt(block_of(lists, page, row) + lists->rows, lists->row_size, row % VECX_LIST_BLOCK);
 }
 
-/* Writes a row of a page; the page has so many rows already, or will. */
+void
+VecxListPack(const VecxLists *lists, const VecxListItem *item, uint8 *packed)
+{
+	Size		head = offsetof(VecxListItem, bytes) + lists->row_size;
+
+	memcpy(packed, item, head);
+	vecx_list_pack_codes(&lists->code, VecxListItemCodes(lists, item), packed + head);
+}
+
+void
+VecxListUnpack(const VecxLists *lists, const uint8 *packed, VecxListItem *item)
+{
+	Size		head = offsetof(VecxListItem, bytes) + lists->row_size;
+
+	memcpy(item, packed, head);
+	vecx_list_unpack_codes(&lists->code, packed + head, VecxListItemCodes(lists, item));
+}
+
+/* Puts factors and row entry of a packed row into a block. */
+static void
+put_head(const VecxLists *lists, uint8 *block, int slot, const uint8 *packed)
+{
+	VecxListItem head;
+	VecxListEntry entry;
+
+	memcpy(&head, packed, offsetof(VecxListItem, bytes));
+	entry.add = head.add;
+	entry.rescale = head.rescale;
+	entry.sigma = head.sigma;
+	vecx_list_put_factors((VecxListFactors *) (block + lists->factors), slot, &entry);
+	memcpy(VecxRowAt(block + lists->rows, lists->row_size, slot), packed + offsetof(VecxListItem, bytes),
+		   lists->row_size);
+}
+
+/* Makes a block of the n rows of an open one. */
+static void
+turn_block(const VecxLists *lists, const uint8 *rows, int n, uint8 *block)
+{
+	vecx_list_turn_codes(&lists->code, rows + offsetof(VecxListItem, bytes) + lists->row_size,
+						 lists->open_bytes, n, block);
+	for (int i = 0; i < n; i++)
+		put_head(lists, block, i, rows + lists->open_bytes * i);
+}
+
+/* Makes the n first rows of a block those of an open one. */
+static void
+open_block(const VecxLists *lists, const uint8 *block, int n, uint8 *rows)
+{
+	uint8		codes[BLCKSZ / 16];	/* as many columns as a block may have on a page */
+
+	for (int i = 0; i < n; i++, rows += lists->open_bytes)
+	{
+		VecxListItem head;
+		VecxListEntry entry;
+
+		vecx_list_get_factors((const VecxListFactors *) (block + lists->factors), i, &entry);
+		head.add = entry.add;
+		head.rescale = entry.rescale;
+		head.sigma = entry.sigma;
+		memset(rows, 0, lists->open_bytes);
+		memcpy(rows, &head, offsetof(VecxListItem, bytes));
+		memcpy(packed_entry(rows), VecxRowAt(block + lists->rows, lists->row_size, i), lists->row_size);
+		vecx_list_get_codes(&lists->code, block, 0, lists->code.ncolumns, i, codes);
+		vecx_list_pack_codes(&lists->code, codes, rows + offsetof(VecxListItem, bytes) + lists->row_size);
+	}
+}
+
+/* The block that begins with a row, as code_list.h has it: on the page, or in the room. */
+const uint8 *
+VecxListBlock(const VecxLists *lists, Page page, int first, PGAlignedBlock *room)
+{
+	const uint8 *rows = open_row(lists, page, first);
+
+	if (!rows)
+		return block_of(lists, page, first);
+	turn_block(lists, rows, VecxListPageHeader(page)->nrows - first, (uint8 *) room->data);
+	return (uint8 *) room->data;
+}
+
+/* Writes a row of a page, which has so many rows. */
 void
 VecxListPut(const VecxLists *lists, Page page, int row, const VecxListItem *item)
 {
+	uint8	   *packed = open_row(lists, page, row);
 	uint8	   *block = block_of(lists, page, row);
 	int			slot = row % VECX_LIST_BLOCK;
-	VecxListEntry entry;
 
-	entry.add = item->add;
-	entry.rescale = item->rescale;
-	entry.sigma = item->sigma;
+	if (packed)
+	{
+		VecxListPack(lists, item, packed);
+		return;
+	}
 	vecx_list_put_codes(&lists->code, block, 0, lists->code.ncolumns, slot,
 						VecxListItemCodes(lists, item));
-	vecx_list_put_factors((VecxListFactors *) (block + lists->factors), slot, &entry);
-	memcpy(VecxListRow(lists, page, row), VecxListItemRow(item), lists->row_size);
+	put_head(lists, block, slot, (const uint8 *) item);
 }
 
 void
 VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item)
 {
+	const uint8 *packed = open_row(lists, page, row);
 	uint8	   *block = block_of(lists, page, row);
 	int			slot = row % VECX_LIST_BLOCK;
 	VecxListEntry entry;
 
+	if (packed)
+	{
+		VecxListUnpack(lists, packed, item);
+		return;
+	}
 	vecx_list_get_codes(&lists->code, block, 0, lists->code.ncolumns, slot,
 						VecxListItemCodes(lists, item));
 	vecx_list_get_factors((VecxListFactors *) (block + lists->factors), slot, &entry);
@@ -227,15 +334,39 @@ VecxListGet(const VecxLists *lists, Page page, int row, VecxListItem *item)
 	memcpy(VecxListItemRow(item), VecxListRow(lists, page, row), lists->row_size);
 }
 
-/* Sets the number of rows; those that are there are, and blocks begun. */
+/* What pd_lower is with so many rows. */
+Size
+VecxListUsed(const VecxLists *lists, int nrows)
+{
+	return MAXALIGN(SizeOfPageHeaderData) + lists->blocks +
+		lists->block_bytes * (nrows / VECX_LIST_BLOCK) + lists->open_bytes * (nrows % VECX_LIST_BLOCK);
+}
+
+/* Sets the number of rows.  Those that were there and stay keep what they are, whether their
+ * block is open before, or after. */
 void
 VecxListSetRows(const VecxLists *lists, Page page, int nrows)
 {
-	int			blocks = (nrows + VECX_LIST_BLOCK - 1) / VECX_LIST_BLOCK;
+	VecxListPage header = VecxListPageHeader(page);
+	int			open = header->nrows % VECX_LIST_BLOCK;
+	PGAlignedBlock copy;
 
-	VecxListPageHeader(page)->nrows = (uint16) nrows;
-	((PageHeader) page)->pd_lower = (LocationIndex) (VecxListPageBlocks(lists, page) - (uint8 *) page +
-													 lists->block_bytes * blocks);
+	if (open > 0 && nrows / VECX_LIST_BLOCK > header->nrows / VECX_LIST_BLOCK)
+	{
+		uint8	   *block = block_of(lists, page, header->nrows);
+
+		memcpy(copy.data, block, lists->open_bytes * open);
+		turn_block(lists, (uint8 *) copy.data, open, block);
+	}
+	else if (nrows % VECX_LIST_BLOCK > 0 && nrows / VECX_LIST_BLOCK < header->nrows / VECX_LIST_BLOCK)
+	{
+		uint8	   *block = block_of(lists, page, nrows);
+
+		memcpy(copy.data, block, lists->block_bytes);
+		open_block(lists, (uint8 *) copy.data, nrows % VECX_LIST_BLOCK, block);
+	}
+	header->nrows = (uint16) nrows;
+	((PageHeader) page)->pd_lower = (LocationIndex) VecxListUsed(lists, nrows);
 }
 
 /* Makes a locked page of a list one that anything may be put on. */

@@ -221,13 +221,14 @@ static void
 take_page(VecxListScan *ls, BlockNumber blkno, Page page, int nrows)
 {
 	const VecxLists *lists = ls->index->lists;
-	uint8	   *block = VecxListPageBlocks(lists, page);
+	PGAlignedBlock room;
 
 	ls->rows_read += nrows;
 	ls->reference = ls->scored && ls->refiner ?
 		VecxListRefinerPage(ls->refiner, blkno, page, &ls->list) : 0;
-	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK, block += lists->block_bytes)
+	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK)
 	{
+		const uint8 *block = VecxListBlock(lists, page, first, &room);
 		uint32		sums[VECX_LIST_BLOCK];
 		int			n = Min(nrows - first, VECX_LIST_BLOCK);
 		bool		any = !ls->filter || test_block(ls, block + lists->rows, n);
@@ -238,7 +239,7 @@ take_page(VecxListScan *ls, BlockNumber blkno, Page page, int nrows)
 		{
 			memset(sums, 0, sizeof(sums));
 			vecx_list_add_sums(&lists->code, &ls->query, block, 0, lists->code.ncolumns, sums);
-			vecx_list_estimates(&ls->query, &ls->list, sums, (VecxListFactors *) (block + lists->factors),
+			vecx_list_estimates(&ls->query, &ls->list, sums, (const VecxListFactors *) (block + lists->factors),
 								ls->est, ls->sigma);
 			if (ls->seen)
 				note_seen(ls, n);

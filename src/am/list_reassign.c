@@ -431,10 +431,11 @@ draw_from_page(VecxListSplitState *s, Screen *screen, int near, BlockNumber blkn
 {
 	const VecxLists *lists = s->index->lists;
 	int			nrows = VecxListPageHeader(page)->nrows;
+	PGAlignedBlock room;
 
 	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK)
 	{
-		const uint8 *block = VecxListPageBlocks(lists, page) + lists->block_bytes * (first / VECX_LIST_BLOCK);
+		const uint8 *block = VecxListBlock(lists, page, first, &room);
 		int			n = Min(nrows - first, VECX_LIST_BLOCK);
 		uint32		nearer = screen_block(s, screen, block, n);
 

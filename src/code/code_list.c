@@ -1,7 +1,7 @@
 /*
  * code_list.c
  *    What both quantisers of lists share: the serialised form, projections,
- *    places in blocks, queries and estimates.
+ *    queries and estimates.
  *
  * Serialised: a VecxListHead and, for PQ, the matrix of encoding and of queries
  * (if that is another), half[pdims][hdim]; the books of encoding,
@@ -94,6 +94,7 @@ derive_sizes(VecxListCode *code)
 	code->score_spread = 1.0f;
 	code->column_bytes = !rabitq && code->bits == 8 ? 32 : 16;
 	code->code_bytes = code->ncolumns * code->column_bytes;
+	code->packed_bytes = code->column_bytes == 16 ? (code->ncolumns + 1) / 2 : code->ncolumns;
 	code->extra_bytes = rabitq && code->bits > 1 ?
 		(uint32_t) (3 * sizeof(float)) + code->pdims / 8 * (code->bits - 1) : 0;
 }
@@ -424,58 +425,6 @@ bool
 vecx_list_extra_check(const VecxListCode *code, const uint8_t *extra)
 {
 	return code->extra_bytes == 0 || vecx_list_rabitq_check(extra);
-}
-
-void
-vecx_list_put_codes(const VecxListCode *code, uint8_t *columns, uint32_t first, uint32_t count,
-					int slot, const uint8_t *codes)
-{
-	int			shift = slot / 16 * 4;
-
-	codes += first;
-	if (code->column_bytes == VECX_LIST_BLOCK)
-	{
-		for (uint32_t i = 0; i < count; i++)
-			columns[i * VECX_LIST_BLOCK + slot] = codes[i];
-		return;
-	}
-	columns += slot % 16;
-	for (uint32_t i = 0; i < count; i++, columns += 16)
-		*columns = (uint8_t) ((*columns & (0xf0 >> shift)) | codes[i] << shift);
-}
-
-void
-vecx_list_get_codes(const VecxListCode *code, const uint8_t *columns, uint32_t first,
-					uint32_t count, int slot, uint8_t *codes)
-{
-	int			shift = slot / 16 * 4;
-
-	codes += first;
-	for (uint32_t i = 0; i < count; i++)
-		codes[i] = code->column_bytes == VECX_LIST_BLOCK ? columns[i * VECX_LIST_BLOCK + slot] :
-			columns[i * 16 + slot % 16] >> shift & 15;
-}
-
-void
-vecx_list_put_factors(VecxListFactors *factors, int slot, const VecxListEntry *entry)
-{
-	factors->add[slot] = entry->add;
-	factors->rescale[slot] = entry->rescale;
-	factors->sigma[slot] = entry->sigma;
-}
-
-void
-vecx_list_get_factors(const VecxListFactors *factors, int slot, VecxListEntry *entry)
-{
-	entry->add = factors->add[slot];
-	entry->rescale = factors->rescale[slot];
-	entry->sigma = factors->sigma[slot];
-}
-
-float
-vecx_list_rescale(const VecxListFactors *factors, int slot)
-{
-	return vecx_bf16_to_float(factors->rescale[slot]);
 }
 
 /* ---- queries ---- */

@@ -113,6 +113,7 @@ typedef struct VecxListCode
 	uint32_t	ncolumns;
 	uint32_t	column_bytes;	/* of a block: 16, or 32 with PQ of 8 bits */
 	uint32_t	code_bytes;		/* of a block's columns: ncolumns * column_bytes */
+	uint32_t	packed_bytes;	/* of one entry's codes by themselves */
 	uint32_t	extra_bytes;	/* behind the block, of one entry; 0: none */
 	float		energy;			/* share of the residuals' variance in the projection */
 	float		spread;			/* of true errors, in those that independence would give */
@@ -208,6 +209,15 @@ extern void vecx_list_put_codes(const VecxListCode *code, uint8_t *columns, uint
 								uint32_t count, int slot, const uint8_t *codes);
 extern void vecx_list_get_codes(const VecxListCode *code, const uint8_t *columns, uint32_t first,
 								uint32_t count, int slot, uint8_t *codes);
+
+/* An entry's codes by themselves: two of four bits to a byte, the first in the lower half. */
+extern void vecx_list_pack_codes(const VecxListCode *code, const uint8_t *codes, uint8_t *packed);
+extern void vecx_list_unpack_codes(const VecxListCode *code, const uint8_t *packed, uint8_t *codes);
+/* Makes columns of the codes of n entries, packed and stride bytes apart; what the other slots
+ * get is no matter. */
+extern void vecx_list_turn_codes(const VecxListCode *code, const uint8_t *packed, size_t stride,
+								 int n, uint8_t *columns);
+
 extern void vecx_list_put_factors(VecxListFactors *factors, int slot, const VecxListEntry *entry);
 extern void vecx_list_get_factors(const VecxListFactors *factors, int slot, VecxListEntry *entry);
 

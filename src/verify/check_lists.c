@@ -93,14 +93,11 @@ VecxListCheckPage(VecxListCheck *c, BlockNumber blkno, Page page)
 {
 	const VecxLists *lists = c->index->lists;
 	VecxListPage header = VecxListPageHeader(page);
-	Size		used = MAXALIGN(SizeOfPageHeaderData) + lists->blocks;
-	int			blocks;
 
-	if (((PageHeader) page)->pd_lower < used || header->nrows > lists->page_rows)
+	if (((PageHeader) page)->pd_lower < VecxListUsed(lists, 0) || header->nrows > lists->page_rows)
 		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber, "a page has more rows than room",
 				   "nrows=%u", header->nrows);
-	blocks = (header->nrows + VECX_LIST_BLOCK - 1) / VECX_LIST_BLOCK;
-	if (((PageHeader) page)->pd_lower != used + lists->block_bytes * blocks)
+	if (((PageHeader) page)->pd_lower != VecxListUsed(lists, header->nrows))
 		VecxDamage(c->index->rel, blkno, InvalidOffsetNumber,
 				   "a page's free space is not where it should be", "nrows=%u pd_lower=%u",
 				   header->nrows, ((PageHeader) page)->pd_lower);

@@ -101,11 +101,9 @@ add_query(Finder *f, const VecxListCode *scoring, VecxTuneQuery *query, bool wit
 }
 
 static void
-take_row(Finder *f, FoundQuery *found, Page page, int at, float est, float fixed)
+take_row(Finder *f, FoundQuery *found, const uint8 *block, int slot, float est, float fixed)
 {
 	const VecxLists *lists = f->t->index->lists;
-	uint8	   *block = VecxListPageBlocks(lists, page) + lists->block_bytes * (at / VECX_LIST_BLOCK);
-	VecxListFactors *factors = (VecxListFactors *) (block + lists->factors);
 	FoundPlace	item = {est, found->n};
 	FoundRow   *row;
 
@@ -113,11 +111,11 @@ take_row(Finder *f, FoundQuery *found, Page page, int at, float est, float fixed
 		item.place = pop_place(found->heap, &found->n).place;
 	push_place(found->heap, &found->n, item);
 	row = &found->rows[item.place];
-	row->tid = VecxListRow(lists, page, at)->tid;
+	row->tid = VecxRowAt(block + lists->rows, lists->row_size, slot)->tid;
 	row->row.fixed = fixed;
-	row->row.rescale = vecx_list_rescale(factors, at % VECX_LIST_BLOCK);
+	row->row.rescale = vecx_list_rescale((const VecxListFactors *) (block + lists->factors), slot);
 	if (found->codes)
-		vecx_list_get_codes(&lists->code, block, 0, lists->code.ncolumns, at % VECX_LIST_BLOCK,
+		vecx_list_get_codes(&lists->code, block, 0, lists->code.ncolumns, slot,
 							found->codes + (Size) item.place * lists->code.ncolumns);
 }
 
@@ -129,6 +127,7 @@ see_page(Finder *f, FoundQuery *found, Page page, const float *centre)
 	VecxMetric	metric = (VecxMetric) f->t->index->meta.metric;
 	uint32		dim = f->t->index->meta.dim;
 	int			nrows = VecxListPageHeader(page)->nrows;
+	PGAlignedBlock room;
 	VecxListProbe probe;
 
 	vecx_list_probe_init(&lists->code, &found->tables,
@@ -137,8 +136,8 @@ see_page(Finder *f, FoundQuery *found, Page page, const float *centre)
 						 vecx_kernels->ip_f32(centre, centre, dim), &probe);
 	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK)
 	{
-		uint8	   *block = VecxListPageBlocks(lists, page) + lists->block_bytes * (first / VECX_LIST_BLOCK);
-		VecxListFactors *factors = (VecxListFactors *) (block + lists->factors);
+		const uint8 *block = VecxListBlock(lists, page, first, &room);
+		const VecxListFactors *factors = (const VecxListFactors *) (block + lists->factors);
 		uint32		sums[VECX_LIST_BLOCK] = {0};
 		float		est[VECX_LIST_BLOCK];
 		float		sigma[VECX_LIST_BLOCK];
@@ -147,7 +146,7 @@ see_page(Finder *f, FoundQuery *found, Page page, const float *centre)
 		vecx_list_estimates(&found->tables, &probe, sums, factors, est, sigma);
 		for (int i = 0; i < Min(nrows - first, VECX_LIST_BLOCK); i++)
 			if (found->n < FOUND ? !isnan(est[i]) : est[i] < found->heap[0].est)
-				take_row(f, found, page, first + i, est[i], probe.add + probe.scale * factors->add[i]);
+				take_row(f, found, block, i, est[i], probe.add + probe.scale * factors->add[i]);
 	}
 }
 

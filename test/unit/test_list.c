@@ -441,6 +441,46 @@ test_uneven_tables(void)
 	env_release(NULL, bytes);
 }
 
+/* Columns made of packed codes are those that entries are put into one by one. */
+static void
+test_turned(uint32_t bits, uint32_t m)
+{
+	VecxListCode code;
+	uint8_t		codes[32][DIM];
+	uint8_t		packed[32 * (DIM + 3)];
+	uint8_t		one[DIM * 32];
+	uint8_t		turned[DIM * 32];
+	uint8_t		got[DIM];
+	size_t		stride;
+	int			wrong = 0;
+
+	vecx_list_code_plan(&(VecxListOptions) {.quantizer = VECX_LIST_PQ, .bits = bits, .pq_m = m},
+						VECX_METRIC_L2, DIM, &code);
+	stride = code.packed_bytes + 3;
+	for (int n = 1; n <= 32; n++)
+	{
+		memset(one, 0, sizeof(one));
+		memset(turned, 0xff, sizeof(turned));
+		for (int i = 0; i < n; i++)
+		{
+			for (uint32_t c = 0; c < code.ncolumns; c++)
+				codes[i][c] = (uint8_t) (random64() % (1u << bits));
+			vecx_list_put_codes(&code, one, 0, code.ncolumns, i, codes[i]);
+			vecx_list_pack_codes(&code, codes[i], packed + stride * (size_t) i);
+			vecx_list_unpack_codes(&code, packed + stride * (size_t) i, got);
+			wrong += memcmp(got, codes[i], code.ncolumns) != 0;
+		}
+		vecx_list_turn_codes(&code, packed, stride, n, turned);
+		for (int i = 0; i < n; i++)
+		{
+			vecx_list_get_codes(&code, turned, 0, code.ncolumns, i, got);
+			wrong += memcmp(got, codes[i], code.ncolumns) != 0;
+		}
+		wrong += n == 32 && memcmp(one, turned, code.code_bytes) != 0;
+	}
+	UNIT_CHECK(wrong == 0, "%u columns of %u bits turned: %d wrong", code.ncolumns, bits, wrong);
+}
+
 static void
 test_serialised(void)
 {
@@ -557,6 +597,12 @@ main(void)
 	test_pq(VECX_METRIC_L2, 4, 24, VECX_PQ_PLAIN, 0.3);
 	test_kernels();
 	test_uneven_tables();
+	test_turned(4, 1);
+	test_turned(4, 15);
+	test_turned(4, 23);
+	test_turned(4, 32);
+	test_turned(8, 7);
+	test_turned(8, 19);
 	test_serialised();
 	test_degenerate();
 	even = unevenness(VECX_PQ_BALANCED);
