@@ -463,6 +463,9 @@ end_list(VecxListsBuild *b, Writer *w)
 	header = VecxListPageHeader(BufferGetPage(w->buf));
 	header->tail = tail;
 	header->npages = w->npages;
+	/* it was made by a look at all rows: a split of it alone is for what comes to it */
+	if (w->npages > VecxListMostPages(b->index->lists))
+		header->split_pages = w->npages + w->npages / 4;
 	MarkBufferDirty(w->buf);
 	UnlockReleaseBuffer(w->buf);
 	memset(w, 0, sizeof(Writer));
