@@ -38,10 +38,13 @@ rows_within_reach(const VecxOpened *opened, double reach, void *arg)
 	VecxQuerySet *set = measured->set;
 	MemoryContext old;
 	struct varlena *value;
+	VecxRange	range;
 	int			nrows;
 
 	CHECK_FOR_INTERRUPTS();
-	if (opened->rank - 2 * opened->error > VecxRankFromOperator(set->index->spec->metric, reach))
+	/* the last of the true nearest is at reach, and may seem beyond it by rounding */
+	VecxRangeInit(&range, set->index->spec->metric, set->index->meta.dim, reach);
+	if (opened->rank - 2 * opened->error > range.max_rank)
 		return 0;
 	old = MemoryContextSwitchTo(set->row_cxt);
 	nrows = VecxVisibleRows(set, opened->id, opened->tids, opened->nrows, opened->chain, set->k,
