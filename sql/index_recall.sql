@@ -270,6 +270,15 @@ SELECT abs(vecx_recall('coarse_v', ef => 10, samples => 100) -
 SELECT vecx_calibrate('coarse_v');
 SELECT vecx_recall('coarse_v', queries => 'fresh') > 0.9 AS good;
 
+-- what no effort reaches is told
+\set VERBOSITY terse
+ALTER INDEX coarse_v SET (target_recall = 1, m = 2, ef_construction = 4);
+REINDEX INDEX coarse_v;
+SELECT vecx_calibrate('coarse_v');
+ALTER INDEX coarse_v SET (target_recall = 0.5);
+SELECT vecx_calibrate('coarse_v');
+\set VERBOSITY default
+
 -- rows at no distance are nobody's neighbours
 CREATE TABLE zeros AS SELECT i AS id, v FROM t, generate_series(1, 1) i WHERE id <= 100;
 INSERT INTO zeros SELECT i, array_fill(0, ARRAY[16]) FROM generate_series(1, 50) i;

@@ -513,6 +513,7 @@ extern void VecxCurveStoreTotals(VecxIndex *index, const VecxCurveSample *sample
 								 const VecxCurveTotals *totals, int nshares);
 extern int	VecxCalibrate(VecxIndex *index, bool asked);
 extern bool VecxCodesAreFine(const VecxIndex *index);
+extern void VecxCurveNoteCoarse(const VecxIndex *index, int64 vertices);
 extern bool VecxCurveIsRenewed(const VecxIndex *index);
 extern bool VecxCurveIsOld(const VecxMetaPageData *meta, BlockNumber nblocks);
 extern void VecxCalibrateIfChanged(VecxIndex *index);

@@ -469,6 +469,7 @@ build_graph(Build *b, VecxPivots *pivots, double *heap_tuples)
 		VecxLoaderEnd(&w.loader);
 	}
 	link_and_write(b, &w, parallel);
+	VecxCurveNoteCoarse(b->index, w.graph->nvertices);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_MEASURE);
 	if (parallel)
 	{

@@ -645,6 +645,19 @@ VecxCodesAreFine(const VecxIndex *index)
 		(kind < VECX_CODE_RABITQ1 || kind >= VECX_CODE_RABITQ1 + FINE_BITS - 1);
 }
 
+/* Tells of a new graph of so many vertices that it is not measured, if it might be asked for. */
+void
+VecxCurveNoteCoarse(const VecxIndex *index, int64 vertices)
+{
+	if (VecxCodesAreFine(index) || vertices < VECX_LEAST_QUERIES || !VecxCurveIsRenewed(index))
+		return;
+	ereport(NOTICE,
+			(errmsg("what searches of index \"%s\" find is not measured yet", RelationGetRelationName(index->rel)),
+			 errdetail("Its codes are too coarse for that.  Whatever the target recall, a search has a width of %d, or LIMIT.",
+					   VECX_UNMEASURED_WIDTH),
+			 errhint("Call vecx_calibrate(), which measures by the values in the table.")));
+}
+
 bool
 VecxCurveIsOld(const VecxMetaPageData *meta, BlockNumber nblocks)
 {

@@ -142,6 +142,60 @@ measure_lists(VecxQuerySet *set, bool given)
 							 given ? VECX_CURVE_GIVEN : VECX_CURVE_STORED);
 }
 
+/* A share of the curve, to the four digits that its queries are good for. */
+static double
+rounded_share(uint16 share)
+{
+	return rint(share * 1e4 / PG_UINT16_MAX) / 1e4;
+}
+
+/* The width of a point; of posting lists it is a number of lists. */
+static int
+point_width(const VecxMetaPageData *meta, int line, int at)
+{
+	const VecxCurveData *curve = &meta->curve;
+	VecxCurvePoint unused;
+	VecxEffort	effort;
+
+	if (meta->structure == VECX_STRUCTURE_LISTS)
+		return curve->points[line][at].multiple;
+	VecxEffortOfLevel(0, VecxCurveRows[line], &unused, &effort);
+	return effort.width * curve->points[line][at].multiple / 16;
+}
+
+/* Tells if no effort that was measured reaches the target, where most is missing. */
+static void
+note_shortfall(Relation rel)
+{
+	VecxMetaPageData meta;
+	const VecxCurveData *curve = &meta.curve;
+	double		target = VecxTargetRecall(rel);
+	double		found = target;
+	int			line = -1;
+	int			width;
+
+	VecxMetaRead(rel, &meta);
+	for (int i = 0; i < VECX_CURVE_KS && VecxCurveIsValid(curve); i++)
+		if (curve->npoints[i] > 0 && rounded_share(curve->points[i][curve->npoints[i] - 1].mean) < found)
+		{
+			found = rounded_share(curve->points[i][curve->npoints[i] - 1].mean);
+			line = i;
+		}
+	if (line < 0)
+		return;
+	width = point_width(&meta, line, curve->npoints[line] - 1);
+	ereport(NOTICE,
+			(errmsg("searches of index \"%s\" do not reach the target recall of %g", RelationGetRelationName(rel),
+					target),
+			 meta.structure == VECX_STRUCTURE_LISTS ?
+			 errdetail("With LIMIT %d they find %g of the nearest rows by the most that was measured, %d lists.",
+					   VecxCurveRows[line], found, width) :
+			 errdetail("With LIMIT %d they find %g of the nearest rows by the most that was measured, a width of %d.",
+					   VecxCurveRows[line], found, width),
+			 errhint("A larger %s may find more.  vecx_curve() shows what was measured.",
+					 meta.structure == VECX_STRUCTURE_LISTS ? "vecx.probes" : "vecx.ef_search")));
+}
+
 /* vecx_calibrate(index regclass, queries regclass, query_column name) */
 PG_FUNCTION_INFO_V1(vecx_calibrate);
 Datum
@@ -181,31 +235,11 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 			measure(&set, given);
 		VecxQuerySetEnd(&set);
 	}
+	note_shortfall(set.target.rel);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(set.cxt);
 	VecxTargetClose(&set.target);
 	PG_RETURN_VOID();
-}
-
-/* A share of the curve, to the four digits that its queries are good for. */
-static Datum
-share_datum(uint16 share)
-{
-	return Float8GetDatum(rint(share * 1e4 / PG_UINT16_MAX) / 1e4);
-}
-
-/* The width of a point; of posting lists it is a number of lists. */
-static int
-point_width(const VecxMetaPageData *meta, int line, int at)
-{
-	const VecxCurveData *curve = &meta->curve;
-	VecxCurvePoint unused;
-	VecxEffort	effort;
-
-	if (meta->structure == VECX_STRUCTURE_LISTS)
-		return curve->points[line][at].multiple;
-	VecxEffortOfLevel(0, VecxCurveRows[line], &unused, &effort);
-	return effort.width * curve->points[line][at].multiple / 16;
 }
 
 /* Whether a point is the same effort as the one before, at so few rows. */
@@ -228,8 +262,8 @@ put_point(ReturnSetInfo *result, const VecxMetaPageData *meta, int line, int at)
 	int			n = 0;
 
 	values[n++] = Int32GetDatum(VecxCurveRows[line]);
-	values[n++] = share_datum(point->mean);
-	values[n++] = share_datum(point->lower);
+	values[n++] = Float8GetDatum(rounded_share(point->mean));
+	values[n++] = Float8GetDatum(rounded_share(point->lower));
 	values[n++] = Int32GetDatum(point_width(meta, line, at));
 	values[n++] = Float8GetDatum(rint(point->spread * 100 / 256.0) / 100);
 	values[n++] = Int32GetDatum(point->records);
