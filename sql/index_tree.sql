@@ -48,6 +48,26 @@ SELECT count(*), min(id % 20) FROM (SELECT id FROM far_t WHERE far = 1
 	ORDER BY v <-> (SELECT v FROM far_t WHERE id = 20) LIMIT 10) s;
 SELECT by_tree FROM vecx_last_scan();
 
+-- a bound that does not pass itself is not read, where numbers tell values apart
+CREATE TABLE bound_t AS SELECT id, v, x::int AS i, CASE WHEN x = 6 AND id % 2 = 1 THEN 9223372036854775807 - id % 4 / 2 ELSE x END AS b,
+		CASE WHEN x = 6 AND id % 4 = 1 THEN 'NaN' ELSE x::float8 END AS f, x::numeric AS n, '2020-01-01'::date + x AS d,
+		'2020-01-01 UTC'::timestamptz + x * '1 s'::interval AS at
+	FROM (SELECT id, v, CASE id % 100 WHEN 0 THEN 4 WHEN 1 THEN 6 WHEN 3 THEN 6 ELSE 5 END AS x FROM tree_t WHERE id <= 4000) s;
+CREATE INDEX bound_idx ON bound_t USING vecx (v, i, b, f, n, d, at);
+ANALYZE bound_t;
+CREATE FUNCTION bound_test(condition text, OUT matches bigint, OUT same boolean, OUT few boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	query vector := (SELECT v FROM bound_t WHERE id = 1234);
+BEGIN
+	SELECT cardinality(t.truth), t.same INTO matches, same FROM filter_test('bound_t', condition, query) t;
+	EXECUTE 'SELECT id FROM bound_t WHERE ' || condition || ' ORDER BY v <-> $1 LIMIT 10' USING query;
+	few := condition LIKE 'n %' OR (SELECT tested <= 80 FROM vecx_last_scan());
+END $$;
+SELECT c, t.* FROM unnest(ARRAY[
+	'i < 5', 'i > 5', 'i > 4 AND i < 5', 'b < 5', 'b > 5', 'b > 9223372036854775806', 'b > 9223372036854775807', 'b < -9223372036854775808',
+	'f < 5', 'f > 5', 'f > ''Infinity''', 'f > 5 AND f < ''NaN''', 'n < 5', 'd < ''2020-01-06''', 'd > ''2020-01-06 00:00:00''::timestamp',
+	'd > ''2020-01-05 23:59:59''::timestamp AND d > ''2020-01-06''', 'at < ''2020-01-01 00:00:05 UTC''', 'at > ''2020-01-01 00:00:05 UTC''']) c, bound_test(c) t;
+
 -- inserts, updates and VACUUM keep the tree
 INSERT INTO tree_t SELECT 30000 + i, (SELECT array_agg(random()) FROM generate_series(1, 16) WHERE i > 0)::vector,
 	1000 + i % 3, -i, '2040-01-01', 'new', ARRAY[7777], 'd' FROM generate_series(1, 300) i;
@@ -120,5 +140,5 @@ BEGIN
 			(SELECT count(*) FROM unnest(found) x WHERE x = ANY (truth[1:10])), (SELECT by_tree FROM vecx_last_scan());
 	END LOOP;
 END $$;
-DROP TABLE tree_t, far_t, many_t, bit_t;
-DROP FUNCTION tree_test, tree_entries, filter_test;
+DROP TABLE tree_t, far_t, bound_t, many_t, bit_t;
+DROP FUNCTION tree_test, bound_test, tree_entries, filter_test;

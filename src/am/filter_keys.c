@@ -282,6 +282,41 @@ one_stretch(uint64 lo, uint64 hi)
 	return stretch;
 }
 
+/* Whether different values of the column's family have different numbers, this one and
+ * what is on either side of it. */
+static bool
+is_exact(const VecxFilterColumn *column, uint64 number)
+{
+	switch (column->order)
+	{
+		case VECX_ORDER_INT:
+		case VECX_ORDER_FLOAT:
+		case VECX_ORDER_TIMESTAMP:
+		case VECX_ORDER_TIMESTAMPTZ:
+			return number < VECX_KEY_GREATEST;
+		default:
+			return false;
+	}
+}
+
+/* The numbers of values less than an argument, or no greater. */
+static VecxStretch *
+stretch_up_to(const VecxFilterColumn *column, uint64 number, bool inclusive, int *n)
+{
+	bool		less = !inclusive && is_exact(column, number);
+
+	*n = less && number == 0 ? 0 : 1;
+	return one_stretch(0, less ? number - *n : number);
+}
+
+/* The numbers of values greater than an argument, or no less. */
+static VecxStretch *
+stretch_from(const VecxFilterColumn *column, uint64 number, bool inclusive, int *n)
+{
+	*n = 1;
+	return one_stretch(!inclusive && is_exact(column, number) ? number + 1 : number, VECX_KEY_GREATEST);
+}
+
 /* The numbers of a condition's arguments as stretches of one number each. */
 static VecxStretch *
 points_of(const VecxFilterKeyTest *key, int *n)
@@ -313,8 +348,9 @@ VecxFilterNeeds(const VecxFilterQuery *query, int *n)
 	for (int i = 0; i < query->nkeys; i++)
 	{
 		const VecxFilterKeyTest *key = &query->keys[i];
-		bool		hashed = query->filters->columns[key->column].order == VECX_ORDER_HASH;
-		VecxStretch *points;
+		const VecxFilterColumn *column = &query->filters->columns[key->column];
+		bool		hashed = column->order == VECX_ORDER_HASH;
+		VecxStretch *points;	/* or one stretch */
 		int			npoints;
 
 		if (key->is_null || key->is_not_null)
@@ -331,15 +367,19 @@ VecxFilterNeeds(const VecxFilterQuery *query, int *n)
 			case VECX_LESS_STRATEGY:
 			case VECX_LESS_EQUAL_STRATEGY:
 				/* of several arguments the one that lets most pass */
-				if (!hashed)
-					add_need(query, needs, n, key->column,
-							 one_stretch(0, key->numbers[key->nargs - 1]), 1);
+				if (hashed)
+					break;
+				points = stretch_up_to(column, key->numbers[key->nargs - 1],
+									   key->strategy == VECX_LESS_EQUAL_STRATEGY, &npoints);
+				add_need(query, needs, n, key->column, points, npoints);
 				break;
 			case VECX_GREATER_STRATEGY:
 			case VECX_GREATER_EQUAL_STRATEGY:
-				if (!hashed)
-					add_need(query, needs, n, key->column,
-							 one_stretch(key->numbers[0], VECX_KEY_GREATEST), 1);
+				if (hashed)
+					break;
+				points = stretch_from(column, key->numbers[0],
+									  key->strategy == VECX_GREATER_EQUAL_STRATEGY, &npoints);
+				add_need(query, needs, n, key->column, points, npoints);
 				break;
 			case VECX_EQUAL_STRATEGY:
 			case VECX_OVERLAPS_STRATEGY:
