@@ -47,6 +47,10 @@ PG_PROVE_FLAGS += -I $(srcdir)/test/lib
 # conversion is most often a mistake.
 src/kernel/%.o src/code/%.o: CFLAGS += -Wconversion -Wno-sign-conversion
 
+# Nobody reads errno after a square root, nor waits for a signal of the processor:
+# without these, loops over floats are not made of vectors.
+src/kernel/%.o src/code/%.o: CFLAGS += -fno-math-errno -fno-trapping-math
+
 # PostgreSQL builds without --enable-depend know nothing of headers.
 $(OBJS) $(OBJS:.o=.bc): $(headers)
 

@@ -404,6 +404,7 @@ extern void VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter, 
 extern void VecxSearchClose(VecxSearch *search);
 extern bool VecxSearchHasVisited(const VecxSearch *search, VecxId id);
 extern void VecxSearchOffer(VecxSearch *search, VecxId id, float est);
+extern void VecxSearchOfferMany(VecxSearch *search, const VecxId *ids, const float *est, int n);
 extern bool VecxSearchForgot(const VecxSearch *search);
 extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 							const VecxId *seeds, int nseeds);

@@ -141,6 +141,18 @@ VecxSearchOffer(VecxSearch *search, VecxId id, float est)
 	VecxFrontierAdd(&search->frontier, cand);
 }
 
+/* The same of several. */
+void
+VecxSearchOfferMany(VecxSearch *search, const VecxId *ids, const float *est, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		VecxCandidate cand = {est[i], ids[i]};
+
+		VecxFrontierAdd(&search->frontier, cand);
+	}
+}
+
 /* Whether the search had no room for something that it was offered. */
 bool
 VecxSearchForgot(const VecxSearch *search)

@@ -90,6 +90,35 @@ VecxTreeEntry(Page page, int at)
 		(Size) (VecxTreeSlot(page, at) + 1) * VecxTreeGetHead(page)->entry_size;
 }
 
+/* The same for whoever goes through many: what they have in common is looked up once. */
+typedef struct VecxTreeEntries
+{
+	const uint8 *end;			/* of the last slot */
+	const uint8 *directory;
+	Size		size;
+	bool		wide;			/* two bytes name a slot */
+} VecxTreeEntries;
+
+static inline VecxTreeEntries
+VecxTreePageEntries(Page page)
+{
+	VecxTreeEntries entries;
+
+	entries.end = (const uint8 *) page + ((PageHeader) page)->pd_special;
+	entries.directory = VecxTreeDirectory(page);
+	entries.size = VecxTreeGetHead(page)->entry_size;
+	entries.wide = VecxTreeSlotBytes(entries.size) > 1;
+	return entries;
+}
+
+static inline const uint8 *
+VecxTreeEntryAt(const VecxTreeEntries *entries, int at)
+{
+	int			slot = entries->wide ? ((const uint16 *) entries->directory)[at] : entries->directory[at];
+
+	return entries->end - (Size) (slot + 1) * entries->size;
+}
+
 /* Entries are not aligned for the key's value. */
 static inline VecxTreeKey
 VecxTreeEntryKey(const uint8 *entry)

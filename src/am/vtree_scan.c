@@ -36,6 +36,7 @@ struct VecxTreeScan
 	VecxTreeNeed *needs;		/* the one with the fewest entries first */
 	double		share;			/* of the vertices that meet all needs */
 	double		cost;
+	bool		offered;		/* all that may match, once */
 	VecxIdSet	allowed;		/* by the needs that narrow; if there are any */
 	bool		has_allowed;
 	VecxTreeWalk *walk;
@@ -198,7 +199,10 @@ find_allowed(VecxTreeScan *scan)
 	}
 }
 
-/* Offers those vertices of the walk's page that may match; false if there is none. */
+/*
+ * Offers those vertices of the walk's page that may match; false if there is none.  The
+ * few that were opened before the first time are passed over by the search.
+ */
 static bool
 offer_page(VecxTreeScan *scan, VecxSearch *search)
 {
@@ -206,14 +210,15 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 	VecxId		ids[VECX_TREE_MAX_ENTRIES];
 	const uint8 *sketches[VECX_TREE_MAX_ENTRIES];
 	float		least[VECX_TREE_MAX_ENTRIES];
+	VecxTreeEntries entries = VecxTreePageEntries(walk->page.data);
 	int			n = 0;
 
 	for (int at = walk->at; at < walk->end; at++)
 	{
-		const uint8 *entry = VecxTreeEntry(walk->page.data, at);
+		const uint8 *entry = VecxTreeEntryAt(&entries, at);
 		VecxId		id = VecxTreeEntryKey(entry).id;
 
-		if (VecxSearchHasVisited(search, id) ||
+		if ((scan->offered && VecxSearchHasVisited(search, id)) ||
 			(scan->has_allowed && !VecxIdSetContains(&scan->allowed, id)))
 			continue;
 		ids[n] = id;
@@ -223,8 +228,10 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 		return false;
 	if (scan->scores)
 		vecx_code_least(&scan->index->tree_coder, &scan->query, sketches, n, scan->errors, least);
-	for (int i = 0; i < n; i++)
-		VecxSearchOffer(search, ids[i], scan->scores ? least[i] : -INFINITY);
+	else
+		for (int i = 0; i < n; i++)
+			least[i] = -INFINITY;
+	VecxSearchOfferMany(search, ids, least, n);
 	return true;
 }
 
@@ -254,5 +261,6 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 			any |= offer_page(scan, search);
 		while (VecxTreeWalkPage(walk));
 	}
+	scan->offered = true;
 	return any;
 }

@@ -537,11 +537,47 @@ at_least_zero(float x)
 	return x > 0.0f ? x : 0.0f;
 }
 
+/* Codes whose least distances are computed at a time. */
+#define LEAST_AT_A_TIME	16
+
+/* What is needed of some codes, each part of all of them together. */
+typedef struct LeastParts
+{
+	int32_t		prod[LEAST_AT_A_TIME];
+	int32_t		rest[LEAST_AT_A_TIME];	/* of the query's second part, if it counts */
+	int32_t		sum[LEAST_AT_A_TIME];
+	int32_t		sumsq[LEAST_AT_A_TIME];
+	float		r2[LEAST_AT_A_TIME];
+	float		rescale[LEAST_AT_A_TIME];
+} LeastParts;
+
+static void
+read_parts(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes, size_t n,
+		   LeastParts *parts)
+{
+	uint32_t	dims = rabitq_dims(coder);
+	uint32_t	bits = rabitq_bits(coder);
+
+	for (size_t i = 0; i < n; i++)
+	{
+		VecxRabitqHead head = rabitq_head(codes[i]);
+		const uint8_t *packed = codes[i] + sizeof(head);
+
+		parts->prod[i] = vecx_kernels->packed_dot(query->parts, packed, dims, bits);
+		if (bits >= RABITQ_FINE_BITS)
+			parts->rest[i] = vecx_kernels->packed_dot(query->parts + dims, packed, dims, bits);
+		parts->sum[i] = (int32_t) head.sum;
+		parts->sumsq[i] = (int32_t) head.sumsq;
+		parts->r2[i] = head.r2;
+		parts->rescale[i] = head.rescale;
+	}
+}
+
 /*
  * The least distances of n codes, as vecx_code_least says, of a query of floats:
  * as rabitq_sigma, in float, and without its first limit, which nobody can foresee
- * and which changes the variance by one in n.  Products first, so that what follows is
- * arithmetic without calls, of several codes at a time.
+ * and which changes the variance by one in n.  What follows the products is arithmetic
+ * without calls, of several codes at a time.
  */
 void
 vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes,
@@ -549,28 +585,42 @@ vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query, const uint
 {
 	bool		is_ip = coder->metric == VECX_METRIC_IP;
 	bool		fine = rabitq_bits(coder) >= RABITQ_FINE_BITS;
-	double		middle = rabitq_middle(coder);
-	double		zero2 = (double) rabitq_dims(coder) * middle * middle;
+	float		twice = (float) (2.0 * rabitq_middle(coder));
+	float		zero2 = (float) ((double) rabitq_dims(coder) * rabitq_middle(coder) * rabitq_middle(coder));
+	float		total = (float) (rabitq_middle(coder) * query->total);
 	float		dev2 = query->dev2;
 	float		per_dim = 1.0f / (float) rabitq_dims(coder);
 	float		step = fine ? query->step / RABITQ_FINE_STEPS : query->step;
 	float		rounding = step * step / 12.0f;
 	float		allowance = errors * (is_ip ? 3.0f : 6.0f);
+	float		ips = is_ip ? 1.0f : 2.0f;
+	float		lengths = is_ip ? 0.0f : 1.0f;
+	float		least = is_ip ? -INFINITY : 0.0f;
+	LeastParts	parts;
 
-	for (size_t i = 0; i < n; i++)
-		out[i] = (float) rabitq_ip_floats(coder, query, codes[i]);
-	for (size_t i = 0; i < n; i++)
+	memset(&parts, 0, sizeof(parts));
+	for (size_t done = 0; done < n; done += LEAST_AT_A_TIME)
 	{
-		VecxRabitqHead head = rabitq_head(codes[i]);
-		double		s2 = (double) head.sumsq - 2.0 * middle * (double) head.sum + zero2;
-		float		ip = out[i];
-		float		err2 = at_least_zero((float) ((double) head.rescale * (double) head.rescale * s2) -
-										 head.r2);
-		float		noise = err2 * per_dim;
-		float		along = fabsf(ip) - sqrtf(dev2 * noise);
-		float		across = dev2 - along * along / (head.r2 > 0.0f ? head.r2 : 1.0f);
-		float		dist = is_ip ? -ip : at_least_zero(dev2 + head.r2 - 2.0f * ip);
+		size_t		count = n - done < LEAST_AT_A_TIME ? n - done : LEAST_AT_A_TIME;
+		float		result[LEAST_AT_A_TIME];
 
-		out[i] = dist - allowance * sqrtf(at_least_zero(across * noise) + rounding * (head.r2 + err2));
+		read_parts(coder, query, codes + done, count, &parts);
+		for (size_t i = 0; i < LEAST_AT_A_TIME; i++)
+		{
+			float		rescale = parts.rescale[i];
+			float		r2 = parts.r2[i];
+			float		prod = (float) parts.prod[i] + (float) parts.rest[i] * (1.0f / RABITQ_FINE_STEPS);
+			float		s2 = (float) parts.sumsq[i] - twice * (float) parts.sum[i] + zero2;
+			float		ip = rescale * query->step * (prod - total);
+			float		err2 = at_least_zero(rescale * rescale * s2 - r2);
+			float		noise = err2 * per_dim;
+			float		along = fabsf(ip) - sqrtf(dev2 * noise);
+			float		across = dev2 - along * along / (r2 > 0.0f ? r2 : 1.0f);
+			float		dist = lengths * (dev2 + r2) - ips * ip;
+
+			dist = dist > least ? dist : least;
+			result[i] = dist - allowance * sqrtf(at_least_zero(across * noise) + rounding * (r2 + err2));
+		}
+		memcpy(out + done, result, count * sizeof(float));
 	}
 }
