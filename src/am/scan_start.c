@@ -198,16 +198,18 @@ VecxScanFilteredEffort(VecxScan *so, double share)
 }
 
 /*
- * Starts with what the value tree says may match, if that is likely to cost less
- * than to search the graph for it, and than that many records.
+ * Starts with what the value tree says may match, if that is likely to cost less than
+ * that many records, or than a share of what it takes to search the graph for it, were
+ * that spread evenly.
  */
 static bool
-start_by_tree(VecxScan *so, double otherwise)
+start_by_tree(VecxScan *so, double otherwise, double share_of_graph)
 {
 	so->tree = VecxTreeScanMake(so->index, so->filter, so->probe);
 	if (!so->tree)
 		return false;
 	VecxScanFilteredEffort(so, VecxTreeScanShare(so->tree));
+	otherwise = Max(otherwise, share_of_graph * so->effort.records);
 	if (VecxTreeScanCost(so->tree) >= Min(so->effort.records, otherwise))
 		return false;
 	begin_search(so, false);
@@ -217,6 +219,8 @@ start_by_tree(VecxScan *so, double otherwise)
 
 /* Records that it takes to see what share passes near the query. */
 #define LEAST_BY_GRAPH	64
+/* The same, as a share of what the graph takes if as much passes there as anywhere. */
+#define LEAST_OF_GRAPH	0.25
 /* A search that has found its width goes on until there is nothing nearer: about as long
  * again. */
 #define AFTER_WIDTH		2
@@ -228,7 +232,7 @@ start_by_tree(VecxScan *so, double otherwise)
 static void
 start_filtered(VecxScan *so)
 {
-	if (start_by_tree(so, LEAST_BY_GRAPH))
+	if (start_by_tree(so, LEAST_BY_GRAPH, LEAST_OF_GRAPH))
 		return;
 	if (so->tree)
 		VecxSearchFilter(so->search, so->filter, VecxTreeScanCost(so->tree) / AFTER_WIDTH);
@@ -288,7 +292,7 @@ start_in_set(VecxScan *so)
 		bool		may_look_up = so->may_look_up;
 
 		so->may_look_up = false;
-		if (start_by_tree(so, lookup_records(so)))
+		if (start_by_tree(so, lookup_records(so), 0))
 			return;
 		so->may_look_up = may_look_up;
 		so->tree = NULL;
