@@ -213,8 +213,8 @@ extern void vecx_list_get_codes(const VecxListCode *code, const uint8_t *columns
 /* An entry's codes by themselves: two of four bits to a byte, the first in the lower half. */
 extern void vecx_list_pack_codes(const VecxListCode *code, const uint8_t *codes, uint8_t *packed);
 extern void vecx_list_unpack_codes(const VecxListCode *code, const uint8_t *packed, uint8_t *codes);
-/* Makes columns of the codes of n entries, packed and stride bytes apart; what the other slots
- * get is no matter. */
+/* Makes columns, for an even number of which there is room, of the codes of n entries, packed
+ * and stride bytes apart; what the other slots get is no matter. */
 extern void vecx_list_turn_codes(const VecxListCode *code, const uint8_t *packed, size_t stride,
 								 int n, uint8_t *columns);
 

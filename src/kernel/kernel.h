@@ -140,6 +140,11 @@ typedef struct VecxKernels
 							  uint32_t *sums);
 	void		(*fastscan8) (const uint8_t *columns, size_t m, const uint8_t *tables,
 							  uint32_t *sums);
+	/*
+	 * fastscan4's 2 * nbytes columns of the codes in 32 rows of nbytes bytes: of a byte
+	 * the lower four bits are the first column's.  Some rows may be the same.
+	 */
+	void		(*turn4) (const uint8_t *const *rows, size_t nbytes, uint8_t *columns);
 
 	/* y[nrows] = M x, M half-precision, row-major nrows x n */
 	void		(*gemv_f16) (const uint16_t *m, size_t nrows, size_t n,

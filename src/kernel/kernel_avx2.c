@@ -608,6 +608,7 @@ const VecxKernels vecx_kernels_avx2 = {
 	.hamming_many = vecx_hamming_many_avx2,
 	.fastscan4 = vecx_fastscan4_avx2,
 	.fastscan8 = vecx_fastscan8_scalar,
+	.turn4 = vecx_turn4_avx2,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
 };

@@ -675,6 +675,7 @@ const VecxKernels vecx_kernels_avx512 = {
 	.hamming_many = vecx_hamming_many_avx512,
 	.fastscan4 = vecx_fastscan4_avx512,
 	.fastscan8 = vecx_fastscan8_vbmi,
+	.turn4 = vecx_turn4_avx2,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
 };

@@ -2,7 +2,8 @@
  * kernel_fastscan.c
  *    Sums of table entries for 32 codes at once, in all instruction sets: the
  *    tables of 4-bit codes are one register each, and a byte shuffle is sixteen
- *    lookups (Andre, Kermarrec and Le Scouarnec, arXiv 1812.09162).
+ *    lookups (Andre, Kermarrec and Le Scouarnec, arXiv 1812.09162).  And codes
+ *    put into the columns that this takes.
  *
  * Bytes are summed in pairs, as 16-bit integers: one sum takes both bytes of a
  * pair, another the upper ones, and 256 times that is taken off the former in
@@ -44,7 +45,71 @@ vecx_fastscan8_scalar(const uint8_t *columns, size_t m, const uint8_t *tables, u
 	}
 }
 
+void
+vecx_turn4_scalar(const uint8_t *const *rows, size_t nbytes, uint8_t *columns)
+{
+	for (size_t at = 0; at < nbytes; at++, columns += 2 * ROW_BYTES)
+		for (size_t i = 0; i < ROW_BYTES; i++)
+		{
+			uint8_t		a = rows[i][at];
+			uint8_t		b = rows[i + ROW_BYTES][at];
+
+			columns[i] = (uint8_t) ((a & 15) | b << 4);
+			columns[i + ROW_BYTES] = (uint8_t) (a >> 4 | (b & 240));
+		}
+}
+
 #ifdef VECX_KERNEL_X86
+
+/* Sixteen bytes of all rows: a transposition in both halves of the registers, where one has
+ * the columns of the lower bits, the other those of the upper. */
+VECX_KERNEL_INLINE TARGET_AVX2 void
+turn_sixteen(const uint8_t *const *rows, size_t at, uint8_t *columns)
+{
+	const __m128i lower = _mm_set1_epi8(15);
+	__m256i		even[16];
+	__m256i		odd[16];
+
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 16; i++)
+	{
+		__m128i		a = _mm_loadu_si128((const __m128i *) (rows[i] + at));
+		__m128i		b = _mm_loadu_si128((const __m128i *) (rows[i + 16] + at));
+		__m128i		first = _mm_or_si128(_mm_and_si128(a, lower),
+										 _mm_slli_epi16(_mm_and_si128(b, lower), 4));
+		__m128i		second = _mm_or_si128(_mm_and_si128(_mm_srli_epi16(a, 4), lower),
+										  _mm_andnot_si128(lower, b));
+
+		even[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1);
+	}
+	VECX_KERNEL_UNROLL
+	for (int round = 0; round < 4; round++)
+	{
+		VECX_KERNEL_UNROLL
+		for (int i = 0; i < 8; i++)
+		{
+			odd[2 * i] = _mm256_unpacklo_epi8(even[i], even[i + 8]);
+			odd[2 * i + 1] = _mm256_unpackhi_epi8(even[i], even[i + 8]);
+		}
+		memcpy(even, odd, sizeof(even));
+	}
+	VECX_KERNEL_UNROLL
+	for (int i = 0; i < 16; i++)
+		_mm256_storeu_si256((__m256i *) (columns + (at + (size_t) i) * 2 * ROW_BYTES), even[i]);
+}
+
+/* The last sixteen bytes of a row may be some that were turned before. */
+TARGET_AVX2 void
+vecx_turn4_avx2(const uint8_t *const *rows, size_t nbytes, uint8_t *columns)
+{
+	if (nbytes < 16)
+	{
+		vecx_turn4_scalar(rows, nbytes, columns);
+		return;
+	}
+	for (size_t at = 0; at < nbytes; at += 16)
+		turn_sixteen(rows, at + 16 <= nbytes ? at : nbytes - 16, columns);
+}
 
 /* Eight sums more, from eight of each half of the register. */
 VECX_KERNEL_INLINE TARGET_AVX2 void

@@ -87,7 +87,9 @@ extern void vecx_fastscan4_scalar(const uint8_t *columns, size_t m, const uint8_
 								  uint32_t *sums);
 extern void vecx_fastscan8_scalar(const uint8_t *columns, size_t m, const uint8_t *tables,
 								  uint32_t *sums);
+extern void vecx_turn4_scalar(const uint8_t *const *rows, size_t nbytes, uint8_t *columns);
 #ifdef VECX_KERNEL_X86
+extern void vecx_turn4_avx2(const uint8_t *const *rows, size_t nbytes, uint8_t *columns);
 extern void vecx_fastscan4_avx2(const uint8_t *columns, size_t m, const uint8_t *tables,
 								uint32_t *sums);
 extern void vecx_fastscan4_avx512(const uint8_t *columns, size_t m, const uint8_t *tables,

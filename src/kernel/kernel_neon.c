@@ -519,6 +519,7 @@ const VecxKernels vecx_kernels_neon = {
 	.hamming_many = vecx_hamming_many_neon,
 	.fastscan4 = vecx_fastscan4_neon,
 	.fastscan8 = vecx_fastscan8_scalar,
+	.turn4 = vecx_turn4_scalar,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
 };

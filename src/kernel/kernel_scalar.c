@@ -406,6 +406,7 @@ const VecxKernels vecx_kernels_scalar = {
 	.hamming_many = hamming_many,
 	.fastscan4 = vecx_fastscan4_scalar,
 	.fastscan8 = vecx_fastscan8_scalar,
+	.turn4 = vecx_turn4_scalar,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
 };

@@ -315,6 +315,28 @@ test_fastscan(const VecxKernels *k)
 	}
 }
 
+static void
+test_turn(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t nbytes = 0; nbytes <= 70; nbytes++)
+	{
+		uint8_t    *bytes = place(ARENA_A, 32 * nbytes, nbytes % 2);
+		uint8_t    *columns = place(ARENA_OUT, 32 * nbytes, nbytes % 2);
+		const uint8_t *rows[32];
+
+		random_bytes(bytes, 32 * nbytes);
+		for (size_t i = 0; i < 32; i++)
+			rows[i] = bytes + (nbytes % 3 == 0 && i > 20 ? 20 : i) * nbytes;
+		k->turn4(rows, nbytes, columns);
+		for (size_t i = 0; i < 32; i++)
+			for (size_t c = 0; c < 2 * nbytes; c++)
+				good = good && (columns[c * 16 + i % 16] >> (i / 16 * 4) & 15) == (rows[i][c / 2] >> (c % 2 * 4) & 15);
+	}
+	UNIT_CHECK(good, "%s: turn4", k->name);
+}
+
 /* ---- levels and planes ---- */
 
 /* Elements of several sizes, some equal to those of other, some no numbers. */
@@ -564,6 +586,7 @@ test_table(const VecxKernels *k)
 	test_packed(k);
 	test_sketches(k);
 	test_fastscan(k);
+	test_turn(k);
 	test_differences(k);
 	test_multiples(k);
 	test_levels(k);

@@ -449,7 +449,7 @@ test_turned(uint32_t bits, uint32_t m)
 	uint8_t		codes[32][DIM];
 	uint8_t		packed[32 * (DIM + 3)];
 	uint8_t		one[DIM * 32];
-	uint8_t		turned[DIM * 32];
+	uint8_t		turned[(DIM + 1) * 32];
 	uint8_t		got[DIM];
 	size_t		stride;
 	int			wrong = 0;
