@@ -67,6 +67,7 @@ INSERT INTO efforts SELECT 0.99, effort('SELECT id FROM t ORDER BY v <-> $1 LIMI
 SET vecx.target_recall = 1;
 INSERT INTO efforts SELECT 1, effort('SELECT id FROM t ORDER BY v <-> $1 LIMIT 10');
 SELECT target, records > lag(records) OVER (ORDER BY target) - (target = 1)::int AS more FROM efforts ORDER BY target;
+SELECT length(vecx_recall('t_v', k => 7, ef => 1)::text) < 9 AS rounded;
 SELECT vecx_recall('t_v', samples => 100) > 0.96 AS good;
 RESET vecx.target_recall;
 SHOW vecx.target_recall;

@@ -17,8 +17,8 @@ CREATE INDEX tuned_v ON tuned USING vecx (v) WITH (structure = lists, list_rows 
 SELECT tune_version FROM vecx_info('tuned_v');
 
 -- by the rows that queries are about
-SELECT version, queries_used, queries_held_out, recall_after > recall_before AS better, lists_after < lists / 2 AS fewer, lists_all > 100 AS many
-	FROM vecx_tune('tuned_v', 'asked', 'q', 'about', 'id', samples => 700);
+SELECT version, queries_used, queries_held_out, recall_after > recall_before AS better, lists_after < lists / 2 AS fewer, lists_all > 100 AS many,
+	lists_kept, codes_kept FROM vecx_tune('tuned_v', 'asked', 'q', 'about', 'id', samples => 700);
 SELECT tune_version FROM vecx_info('tuned_v');
 SELECT vecx_check('tuned_v', true);
 SELECT DISTINCT source, queries FROM vecx_curve('tuned_v');
@@ -75,15 +75,27 @@ SELECT recall_after >= recall_before OR version IS NULL AS sound FROM vecx_tune(
 SELECT vecx_check('tuned_ip', true);
 DROP INDEX tuned_ip;
 CREATE INDEX tuned_cosine ON tuned USING vecx (v vector_cosine_ops) WITH (structure = lists, list_rows = 16, quantizer = pq);
-SELECT recall_after >= recall_before OR codes_after >= codes_before OR version IS NULL AS sound FROM vecx_tune('tuned_cosine', 'asked', 'q');
+-- what was no better is not kept, and the result says so
+SELECT (version IS NULL) = NOT (lists_kept OR codes_kept) AS kept, lists_kept <= (recall_after > recall_before) AS lists,
+	codes_kept <= (codes_after > codes_before) AS codes FROM vecx_tune('tuned_cosine', 'asked', 'q');
 SELECT vecx_check('tuned_cosine', true);
 SELECT count(*) FROM (SELECT id FROM tuned ORDER BY v <=> (SELECT q FROM asked WHERE id = 3)) s;
 DROP INDEX tuned_cosine;
+
+-- queries of a type that PostgreSQL turns into the index's
+CREATE INDEX tuned_half ON tuned USING vecx ((v::halfvec(24)) halfvec_l2_ops) WITH (structure = lists, list_rows = 16);
+SELECT lists_kept FROM vecx_tune('tuned_half', 'asked', 'q', samples => 700);
+SELECT vecx_recall('tuned_half', queries => 'asked', query_column => 'q') > 0.9 AS good;
+SELECT vecx_calibrate('tuned_half', 'asked', 'q');
+DROP INDEX tuned_half;
 
 -- what is wrong says so
 SELECT vecx_tune('tuned_v', 'asked');
 SELECT vecx_tune('tuned_v', 'asked', 'about');
 SELECT vecx_tune('tuned_v', 'asked', 'q', 'about');
+SELECT vecx_tune('tuned_v', 'asked', 'q', 'nothing', 'id');
+SELECT vecx_tune('tuned_v', 'asked', 'q', 'about', 'nothing');
+SELECT vecx_tune('tuned_v', 'asked', 'q', 'q', 'id');
 SELECT vecx_tune('tuned_v', 'asked', 'q', samples => 10);
 SELECT vecx_tune('tuned_v', 'asked', 'q', rank => 1000);
 SELECT vecx_tune('tuned_v', 'met', 'moment');

@@ -159,7 +159,9 @@ CREATE FUNCTION vecx_tune(index regclass, queries regclass, query_column name DE
 		OUT lists_after integer,
 		OUT lists_all integer,
 		OUT codes_before double precision,
-		OUT codes_after double precision)
+		OUT codes_after double precision,
+		OUT lists_kept boolean,
+		OUT codes_kept boolean)
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE COST 1000000;
 COMMENT ON FUNCTION vecx_tune(regclass, regclass, name, name, name, integer, integer) IS
 	'learns from queries which posting lists to read for others like them, and how to score what is in them';

@@ -46,6 +46,18 @@ read_integer(const char *s, int64 *value)
 	return s;
 }
 
+/* The dimensions at the end of a text, for a message; without, the most there can be. */
+static int64
+stated_dim(const char *s)
+{
+	const char *slash = strrchr(s, '/');
+	int64		dim;
+
+	if (slash && read_integer(vecx_skip_space(slash + 1), &dim) && dim >= 1 && dim <= VECX_SPARSEVEC_MAX_DIM)
+		return dim;
+	return VECX_SPARSEVEC_MAX_DIM;
+}
+
 /*
  * Reads the elements after "{", up to and with "}", those that are zero only to
  * forget them.  Returns the character after it, or NULL after an error.
@@ -78,8 +90,9 @@ read_elements(const VecxLiteral *lit, const char *s, VecxSparseElem *elems, int 
 		if (s == NULL)
 			return NULL;
 
-		/* counted from 1 in text */
-		if (!vecx_sparse_check_index(--index, VECX_SPARSEVEC_MAX_DIM, lit->escontext))
+		/* counted from 1 in text; that it is not beyond the dimensions is tested when these are known */
+		if ((--index < 0 || index >= VECX_SPARSEVEC_MAX_DIM) &&
+			!vecx_sparse_check_index(index, stated_dim(s), lit->escontext))
 			return NULL;
 		if (elem.value != 0)
 		{

@@ -222,7 +222,7 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 	if (meta.structure == VECX_STRUCTURE_LISTS)
 		set.k = 0;
 	old = MemoryContextSwitchTo(set.cxt);
-	index = VecxIndexOpen(set.target.rel, set.cxt);
+	set.index = index = VecxIndexOpen(set.target.rel, set.cxt);
 	if (!given && PG_ARGISNULL(2) && !index->lists && VecxCodesAreFine(index))
 		VecxQueriesCheck(&set, given, VecxCalibrate(index, true));
 	else

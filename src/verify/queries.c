@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/lsyscache.h"
@@ -65,24 +66,33 @@ find_operator(VecxQuerySet *set)
 	fmgr_info_cxt(set->distance_proc, &set->distance, set->cxt);
 }
 
-/* Raises unless the column is there and of the type that the index compares. */
-static void
-check_column(const VecxQuerySet *set, Relation table, const char *column)
+/*
+ * What to write after the name of a table's column to get queries of a type: a cast
+ * where PostgreSQL would have it in between by itself, else nothing.
+ */
+const char *
+VecxQueryCast(Relation table, const char *column, Oid type)
 {
 	AttrNumber	attno = get_attnum(RelationGetRelid(table), column);
+	Oid			found;
+	Oid			function;
 
 	if (attno == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of relation \"%s\" does not exist", column,
 						RelationGetRelationName(table)),
-				 errhint("Name a column of type %s as query_column.", format_type_be(set->type))));
-	if (getBaseType(get_atttype(RelationGetRelid(table), attno)) != set->type)
+				 errhint("Name a column of type %s as query_column.", format_type_be(type))));
+	found = getBaseType(get_atttype(RelationGetRelid(table), attno));
+	if (found == type)
+		return "";
+	if (find_coercion_pathway(type, found, COERCION_IMPLICIT, &function) == COERCION_PATH_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", column,
-						RelationGetRelationName(table), format_type_be(set->type)),
+						RelationGetRelationName(table), format_type_be(type)),
 				 errhint("Name a column of that type as query_column.")));
+	return psprintf("::%s", format_type_be_qualified(type));
 }
 
 /*
@@ -93,6 +103,7 @@ load_queries(VecxQuerySet *set, Oid table, const char *column)
 {
 	Relation	rel = try_relation_open(table, AccessShareLock);
 	const char *name;
+	const char *cast;
 	char	   *sql;
 	Oid			owner;
 	int			context;
@@ -105,11 +116,11 @@ load_queries(VecxQuerySet *set, Oid table, const char *column)
 									  RelationGetRelationName(rel));
 	if (!column)
 		column = get_attname(RelationGetRelid(set->target.rel), 1, false);
-	check_column(set, rel, column);
+	cast = VecxQueryCast(rel, column, set->type);
 	relation_close(rel, NoLock);	/* the lock is kept, so the names stay true */
 	column = quote_identifier(column);
-	sql = psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
-				   column, name, column, set->most_queries);
+	sql = psprintf("SELECT %s%s FROM %s WHERE %s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
+				   column, cast, name, column, set->most_queries);
 
 	GetUserIdAndSecContext(&owner, &context);
 	SetUserIdAndSecContext(set->target.save_user, set->target.save_context);
@@ -321,7 +332,9 @@ VecxQueriesCheck(const VecxQuerySet *set, bool given, int n)
 						RelationGetRelationName(set->target.rel)),
 				 given ?
 				 errdetail("There are %d, and %d are needed.", n, set->least_queries) :
-				 errdetail("There are %d different vectors to search for, and %d are needed.",
+				 set->index->lists ?
+				 errdetail("There are %d rows with a vector to search for, and %d are needed.", n, set->least_queries) :
+				 errdetail("Beside the one that searches begin with there are %d different vectors, and %d are needed.",
 						   n, set->least_queries)));
 }
 

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -201,7 +203,8 @@ mean_recall(Recall *r, double *result)
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(r->query_cxt);
 	}
-	*result = sum / Max(n, 1);
+	/* exact, but for what sums of shares add in the last digits */
+	*result = rint(sum / Max(n, 1) * 1e6) / 1e6;
 	return n > 0;
 }
 

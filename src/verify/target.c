@@ -68,14 +68,17 @@ check_kind(Oid indexid)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("relation with OID %u does not exist", indexid)));
 	class = (Form_pg_class) GETSTRUCT(tuple);
-	if (class->relkind == RELKIND_INDEX)
+	if (class->relkind == RELKIND_INDEX || class->relkind == RELKIND_PARTITIONED_INDEX)
 		am = GetIndexAmRoutineByAmId(class->relam, true);
 	if (am == NULL || am->ambuild != vecxbuild)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a vecx index", NameStr(class->relname)),
-				 class->relkind == RELKIND_PARTITIONED_INDEX ?
-				 errhint("Name the index of a partition.") : 0));
+				 errmsg("\"%s\" is not a vecx index", NameStr(class->relname))));
+	if (class->relkind == RELKIND_PARTITIONED_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("vecx index \"%s\" is partitioned", NameStr(class->relname)),
+				 errhint("Name the index of a partition; pg_partition_tree() lists them.")));
 	ReleaseSysCache(tuple);
 	return IndexGetRelation(indexid, false);
 }

@@ -496,12 +496,12 @@ keep_tuning(VecxTune *t, const VecxTuning *next)
 
 static Datum
 make_result(FunctionCallInfo fcinfo, const VecxTune *t, uint32 version, const Outcome *before,
-			const Outcome *after, double target, const VecxTuneCodes *codes)
+			const Outcome *after, double target, const VecxTuneCodes *codes, const bool *kept)
 {
 	uint32		lists = lists_for(t, before, target);
 	TupleDesc	desc;
-	Datum		values[10];
-	bool		nulls[10] = {false};
+	Datum		values[12];
+	bool		nulls[12] = {false};
 	int			n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -520,6 +520,8 @@ make_result(FunctionCallInfo fcinfo, const VecxTune *t, uint32 version, const Ou
 		nulls[n] = codes[i].queries == 0;
 		values[n++] = Float8GetDatum(rounded(codes[i].wanted / Max(codes[i].queries, 1)));
 	}
+	values[n++] = BoolGetDatum(kept[VECX_TUNE_ADAPTER]);
+	values[n++] = BoolGetDatum(kept[VECX_TUNE_BOOKS]);
 	Assert(n == lengthof(values) && n == desc->natts);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
@@ -542,6 +544,7 @@ vecx_tune(PG_FUNCTION_ARGS)
 	Outcome		before;
 	Outcome		after;
 	VecxTuneCodes codes[2];		/* before and after */
+	bool		kept[lengthof(next.bytes)];	/* of what was learned */
 	double		target;
 	uint32		version = 0;
 	Datum		result;
@@ -588,10 +591,12 @@ vecx_tune(PG_FUNCTION_ARGS)
 	memset(codes, 0, sizeof(codes));
 	if (can_tune_books(&t, &next))
 		tune_books(&t, &next, &codes[0], &codes[1]);
-	if (memcmp(next.bytes, current.bytes, sizeof(next.bytes)) != 0)
+	for (Size i = 0; i < lengthof(kept); i++)
+		kept[i] = next.bytes[i] != current.bytes[i];
+	if (kept[VECX_TUNE_ADAPTER] || kept[VECX_TUNE_BOOKS])
 		version = keep_tuning(&t, &next);
 	MemoryContextSwitchTo(old);
-	result = make_result(fcinfo, &t, version, &before, &after, target, codes);
+	result = make_result(fcinfo, &t, version, &before, &after, target, codes, kept);
 	MemoryContextDelete(t.cxt);
 	VecxTargetClose(&t.target);
 	PG_RETURN_DATUM(result);

@@ -9,8 +9,10 @@
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "parser/parse_oper.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "code/code_heap.h"
 #include "verify/tune.h"
@@ -30,11 +32,45 @@ indexed_column(const VecxTune *t)
 	return get_attname(RelationGetRelid(t->target.heap), attno, false);
 }
 
+/* Raises unless the columns of such pairs are there and can be compared. */
+static void
+check_pair(const VecxTune *t, Relation table, const char *relevant, const char *key)
+{
+	const struct
+	{
+		Relation	rel;
+		const char *column;
+	}			pair[] = {{t->target.heap, key}, {table, relevant}};
+	Oid			types[2];
+	Operator	equal;
+
+	for (int i = 0; i < 2; i++)
+	{
+		types[i] = get_atttype(RelationGetRelid(pair[i].rel),
+							   get_attnum(RelationGetRelid(pair[i].rel), pair[i].column));
+		if (!OidIsValid(types[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of relation \"%s\" does not exist", pair[i].column,
+							RelationGetRelationName(pair[i].rel)),
+					 errhint("relevant is a column of the queries' table, and key the column of the indexed table that it refers to.")));
+	}
+	equal = oper(NULL, list_make1(makeString("=")), types[0], types[1], true, -1);
+	if (equal == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("columns \"%s\" and \"%s\" cannot be compared", relevant, key),
+				 errdetail("They are of types %s and %s.", format_type_be(types[1]), format_type_be(types[0]))));
+	ReleaseSysCache(equal);
+}
+
 static char *
 query_sql(const VecxTune *t, Oid table, const char *column, const char *relevant, const char *key,
 		  int samples)
 {
 	Relation	rel = try_relation_open(table, AccessShareLock);
+	const char *indexed;
+	const char *cast;
 	char	   *name;
 
 	if (!rel)
@@ -43,33 +79,31 @@ query_sql(const VecxTune *t, Oid table, const char *column, const char *relevant
 				 errmsg("the table of queries, OID %u, does not exist", table)));
 	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 									  RelationGetRelationName(rel));
-	relation_close(rel, NoLock);	/* the lock is kept, so the name stays true */
 	if (!column)
-		column = indexed_column(t);
+		column = get_attname(RelationGetRelid(t->target.rel), 1, false);
+	cast = VecxQueryCast(rel, column, t->type);
+	if (relevant)
+		check_pair(t, rel, relevant, key);
+	relation_close(rel, NoLock);	/* the lock is kept, so the names stay true */
 	column = quote_identifier(column);
 	if (!relevant)
-		return psprintf("SELECT q.%s FROM %s q WHERE q.%s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
-						column, name, column, samples);
-	return psprintf("SELECT q.%s, d.%s FROM %s q JOIN %s d ON d.%s = q.%s WHERE q.%s IS NOT NULL AND d.%s IS NOT NULL "
+		return psprintf("SELECT q.%s%s FROM %s q WHERE q.%s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
+						column, cast, name, column, samples);
+	indexed = quote_identifier(indexed_column(t));
+	return psprintf("SELECT q.%s%s, d.%s FROM %s q JOIN %s d ON d.%s = q.%s WHERE q.%s IS NOT NULL AND d.%s IS NOT NULL "
 					"ORDER BY pg_catalog.random() LIMIT %d",
-					column, quote_identifier(indexed_column(t)), name,
+					column, cast, indexed, name,
 					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(t->target.heap)),
 											   RelationGetRelationName(t->target.heap)),
-					quote_identifier(key), quote_identifier(relevant), column,
-					quote_identifier(indexed_column(t)), samples);
+					quote_identifier(key), quote_identifier(relevant), column, indexed, samples);
 }
 
 static struct varlena *
-copy_value(VecxTune *t, int i, int attno, const char *what)
+copy_value(int i, int attno)
 {
 	bool		isnull;
 	Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, attno, &isnull);
 
-	if (getBaseType(SPI_gettypeid(SPI_tuptable->tupdesc, attno)) != t->type)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the column of %s is not of type %s", what, format_type_be(t->type)),
-				 errhint("Name a column of that type as query_column.")));
 	return PG_DETOAST_DATUM_COPY(value);
 }
 
@@ -109,8 +143,7 @@ VecxTuneLoadQueries(VecxTune *t, Oid table, const char *column, const char *rele
 	{
 		MemoryContext old = MemoryContextSwitchTo(t->cxt);
 
-		add_query(t, copy_value(t, (int) i, 1, "queries"),
-				  relevant ? copy_value(t, (int) i, 2, "relevant rows") : NULL);
+		add_query(t, copy_value((int) i, 1), relevant ? copy_value((int) i, 2) : NULL);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();

@@ -71,6 +71,7 @@ typedef struct VecxQuerySet
 extern void VecxNearestInit(VecxNearest *nearest, int k);
 extern void VecxNearestAdd(VecxNearest *nearest, double d);
 extern void VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column);
+extern const char *VecxQueryCast(Relation table, const char *column, Oid type);
 extern void VecxQueriesCheck(const VecxQuerySet *set, bool given, int n);
 extern void VecxQuerySetEnd(VecxQuerySet *set);
 extern bool VecxQueryIsStored(const VecxQuery *query);
