@@ -111,12 +111,16 @@ VecxTreePageEntries(Page page)
 	return entries;
 }
 
+static inline int
+VecxTreeSlotAt(const VecxTreeEntries *entries, int at)
+{
+	return entries->wide ? ((const uint16 *) entries->directory)[at] : entries->directory[at];
+}
+
 static inline const uint8 *
 VecxTreeEntryAt(const VecxTreeEntries *entries, int at)
 {
-	int			slot = entries->wide ? ((const uint16 *) entries->directory)[at] : entries->directory[at];
-
-	return entries->end - (Size) (slot + 1) * entries->size;
+	return entries->end - (Size) (VecxTreeSlotAt(entries, at) + 1) * entries->size;
 }
 
 /* Entries are not aligned for the key's value. */

@@ -58,8 +58,8 @@ compare_needs(const void *a, const void *b)
 
 /*
  * The needs of a filter, the one with the fewest entries first; NULL if there is none.
- * If one has few, the others do not matter, and are left out.  Allocates in the current
- * context.
+ * If one has few, the others do not matter, and are left out.  A single one that is on
+ * a page is where the walk is then.  Allocates in the current context.
  */
 VecxTreeNeed *
 VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk, int *n)

@@ -30,6 +30,7 @@ VecxTreePageWrong(Page page)
 	PageHeader	header = (PageHeader) page;
 	VecxTreeHead head = VecxTreeGetHead(page);
 	const uint8 *directory = VecxTreeDirectory(page);
+	VecxTreeEntries entries = VecxTreePageEntries(page);
 	int			greatest = 0;
 
 	if (head->count > VecxTreeCapacity(head->entry_size) ||
@@ -37,8 +38,8 @@ VecxTreePageWrong(Page page)
 		(const char *) page ||
 		header->pd_upper != header->pd_special - head->count * head->entry_size)
 		return "a page of the value tree has a wrong number of entries";
-	for (int i = 0; i < head->count; i++)
-		greatest = Max(greatest, VecxTreeSlot(page, i));
+	for (int i = 0, n = head->count; i < n; i++)
+		greatest = Max(greatest, VecxTreeSlotAt(&entries, i));
 	return head->count > 0 && greatest >= head->count ?
 		"a page of the value tree has an entry outside its slots" : NULL;
 }

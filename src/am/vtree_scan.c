@@ -36,6 +36,7 @@ struct VecxTreeScan
 	VecxTreeNeed *needs;		/* the one with the fewest entries first */
 	double		share;			/* of the vertices that meet all needs */
 	double		cost;
+	bool		at_hand;		/* all entries, on the page where the walk is */
 	bool		offered;		/* all that may match, once */
 	VecxIdSet	allowed;		/* by the needs that narrow; if there are any */
 	bool		has_allowed;
@@ -120,6 +121,8 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	scan->needs = VecxTreeNeeds(index, filter, scan->walk, &scan->nneeds);
 	if (!scan->needs)
 		return NULL;
+	scan->at_hand = scan->nneeds == 1 && scan->needs[0].need->nstretches == 1 &&
+		scan->needs[0].exact && scan->walk->npages == 1;
 	vertices = count_vertices(index);
 	VecxTreeShares(scan->needs, scan->nneeds, vertices);
 	scan->share = 1;
@@ -253,7 +256,9 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 		vecx_code_query_init(&scan->index->tree_coder, &scan->query, scan->probe->vec,
 							 palloc(vecx_code_query_scratch(&scan->index->tree_coder)));
 	scan->has_query = true;
-	for (int i = 0; i < need->nstretches; i++)
+	if (scan->at_hand)
+		any = offer_page(scan, search);
+	for (int i = 0; i < need->nstretches && !scan->at_hand; i++)
 	{
 		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
 						  need->stretches[i].lo, need->stretches[i].hi);
@@ -262,5 +267,6 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 		while (VecxTreeWalkPage(walk));
 	}
 	scan->offered = true;
+	scan->at_hand = false;
 	return any;
 }
