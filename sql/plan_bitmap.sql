@@ -197,7 +197,9 @@ SELECT array_agg(id) = (SELECT array_agg(id) FROM (SELECT id FROM pair WHERE cat
 	ORDER BY (v <-> (SELECT v FROM pair WHERE id = 1))::numeric LIMIT 5) s) AS same
 FROM (SELECT id FROM pair WHERE cat = 7 AND kind = 3 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5) s;
 SELECT by_tree, heap_fetches < 50 AS few FROM vecx_last_scan();
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM pair WHERE cat = -1 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5;
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM pair WHERE cat = -1 AND kind = 3 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5;
+-- of one condition that the value tree knows other indexes tell no more
+EXPLAIN (COSTS OFF) SELECT id FROM pair WHERE cat = -1 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5;
 DROP TABLE pair;
 
 -- Where all near rows are in the bitmap, the conditions that made it do not count again: LIMIT is what is wanted.

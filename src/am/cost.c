@@ -135,8 +135,8 @@ share_of_clauses(PlannerInfo *root, IndexOptInfo *info, List *clauses)
 
 /* Whether the value tree finds the rows that meet a condition: equal values of any
  * type, ranges where it has them in order. */
-static bool
-tree_tells(const IndexOptInfo *info, const IndexClause *clause)
+bool
+VecxTreeTells(const IndexOptInfo *info, const IndexClause *clause)
 {
 	bool		in_order = VecxFilterHasOrder(info->opcintype[clause->indexcol]);
 	ListCell   *lc;
@@ -173,7 +173,7 @@ filtered_shares(PlannerInfo *root, const IndexPath *path)
 		if (clause->indexcol == 0)
 			continue;
 		all = lappend(all, clause);
-		if (!tree_tells(path->indexinfo, clause))
+		if (!VecxTreeTells(path->indexinfo, clause))
 			continue;
 		if (column != NIL && linitial_node(IndexClause, column)->indexcol != clause->indexcol)
 			column = NIL;

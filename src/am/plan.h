@@ -53,6 +53,7 @@ extern IndexScan *VecxBitmapFilterPlanScan(const CustomScan *plan);
 
 /* cost.c: what rows of a scan cost if only a share of them counts */
 extern Cost VecxCostOfDistance(PlannerInfo *root, Node *order);
+extern bool VecxTreeTells(const IndexOptInfo *info, const IndexClause *clause);
 extern void VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share,
 						   Cost *startup, Cost *run);
 

@@ -196,6 +196,19 @@ cost_of_order(PlannerInfo *root)
 														   key->pk_eclass->ec_members)->em_expr);
 }
 
+/* Whether the one condition on the rows of the relation is about a filter column, and the
+ * value tree finds what meets it: another index tells no more. */
+static bool
+tree_tells_all(const IndexOptInfo *index, List *clauses)
+{
+	IndexClause *clause;
+
+	if (list_length(index->rel->baserestrictinfo) != 1 || list_length(clauses) != 1)
+		return false;
+	clause = linitial_node(IndexClause, clauses);
+	return clause->indexcol > 0 && !clause->lossy && VecxTreeTells(index, clause);
+}
+
 void
 VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 {
@@ -209,17 +222,21 @@ VecxAddPaths(PlannerInfo *root, RelOptInfo *rel)
 		List	   *range;
 		List	   *clauses;
 		bool		own;
+		bool		told;
 
 		if (!VecxIsIndex(index) || (index->indpred != NIL && !index->predOK))
 			continue;
-		if (!looked && vecx_enable_bitmap_filter && enable_bitmapscan && enable_indexscan &&
-			root->query_pathkeys != NIL)
-			bitmap = VecxFindBitmap(root, rel, cost_of_order(root));
-		looked = true;
 		range = VecxRangeClauses(root, index);
 		own = range == NIL;
 		clauses = list_concat_copy(range, VecxFilterClauses(root, index, &own));
-		add_ordered_paths(root, index, clauses, own, bitmap);
+		told = tree_tells_all(index, clauses);
+		if (!told && !looked && vecx_enable_bitmap_filter && enable_bitmapscan && enable_indexscan &&
+			root->query_pathkeys != NIL)
+		{
+			bitmap = VecxFindBitmap(root, rel, cost_of_order(root));
+			looked = true;
+		}
+		add_ordered_paths(root, index, clauses, own, told ? NULL : bitmap);
 		if (range != NIL)
 			add_path(rel, (Path *) make_index_path(root, index, clauses, NULL, NIL));
 	}
