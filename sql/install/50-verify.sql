@@ -115,13 +115,13 @@ CREATE FUNCTION vecx_last_scan(
 COMMENT ON FUNCTION vecx_last_scan() IS 'what the vecx index scan that ended last in this session did';
 
 CREATE FUNCTION vecx_estimate("table" regclass, "column" name, options text[] DEFAULT NULL,
-		filters name[] DEFAULT NULL,
+		filters name[] DEFAULT NULL, opclass name DEFAULT NULL,
 		OUT rows bigint,
 		OUT index_bytes bigint,
 		OUT build_bytes bigint,
 		OUT build_bytes_at_least bigint)
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION vecx_estimate(regclass, name, text[], name[]) IS
+COMMENT ON FUNCTION vecx_estimate(regclass, name, text[], name[], name) IS
 	'how large a vecx index on a column would be, and the memory that its build could use';
 
 CREATE FUNCTION vecx_compress_report("table" regclass, "column" name, opclass name DEFAULT NULL,
