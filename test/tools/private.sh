@@ -62,14 +62,14 @@ make_private()
 	[ -z "$server_user" ] || chown "$server_user:" "$private/run"
 }
 
-# Builds the tree, quietly but for warnings.
+# Builds the tree, quietly but for warnings, with make_options if there are any.
 build()
 {
 	local jobs
 
 	jobs=-j$(getconf _NPROCESSORS_ONLN)
 	case "${MAKEFLAGS:-}" in *-j*) jobs= ;; esac
-	"${MAKE:-make}" -s --no-print-directory -C "$top" $jobs all
+	"${MAKE:-make}" -s --no-print-directory -C "$top" $jobs ${make_options:-} all
 }
 
 # Installs into $private/install and writes $private/server.conf.
@@ -92,7 +92,7 @@ install_private()
 			;;
 	esac
 	echo "dynamic_library_path = '$private/install$lib:\$libdir'" >>"$private/server.conf"
-	"${MAKE:-make}" -s --no-print-directory -C "$top" install DESTDIR="$private/install" \
+	"${MAKE:-make}" -s --no-print-directory -C "$top" ${make_options:-} install DESTDIR="$private/install" \
 		>"$private/install.log" 2>&1 || {
 		cat "$private/install.log" >&2
 		die "make install failed"
