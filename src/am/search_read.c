@@ -38,17 +38,27 @@ new_opened(VecxSearch *search)
 	return &search->opened[search->nopened++];
 }
 
-/* Notes down what a record says, while its page is locked. */
+/*
+ * Notes down what a record says, while its page is locked.  NULL if no row of it passes
+ * the filter, and there are none elsewhere.
+ */
 static VecxOpened *
 note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 {
 	VecxIndex  *index = search->index;
 	const uint8 *code = VecxRecordCode(&index->layout, rec);
-	VecxOpened *opened = new_opened(search);
+	VecxOpened *opened;
 	VecxRowEntry rows[VECX_INLINE_ROWS];
-	int			nrows;
+	int			nrows = VecxRowsCopy(index, search->filter, VecxRecordRows(&index->layout, rec),
+									 Min(rec->nrows, VECX_INLINE_ROWS), rows);
 
 	search->nrecords++;
+	if (nrows == 0 && search->filter && search->level == 0 && rec->chain_head == VECX_INVALID_ID)
+	{
+		search->ntested++;
+		return NULL;
+	}
+	opened = new_opened(search);
 	opened->nav = nav;
 	opened->rank = opened->error = 0;
 	if (search->probe)
@@ -67,8 +77,6 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 	opened->dead = (rec->flags & VECX_RECORD_DEAD) != 0;
 	opened->model = rec->model;
 	opened->lsn = PageGetLSN(BufferGetPage(search->buf));
-	nrows = VecxRowsCopy(index, search->filter, VecxRecordRows(&index->layout, rec),
-						 Min(rec->nrows, VECX_INLINE_ROWS), rows);
 	opened->nrows = (uint8) nrows;
 	opened->recheck = 0;
 	for (int i = 0; i < nrows; i++)
@@ -338,7 +346,12 @@ open_record(VecxSearch *search, VecxId id)
 	dead = (rec->flags & VECX_RECORD_DEAD) != 0;
 	first = search->nopened;
 	if (!dead || rec->level > 0)
-		note_record(search, id, rec, nav)->norm2 = norm2;
+	{
+		VecxOpened *opened = note_record(search, id, rec, nav);
+
+		if (opened)
+			opened->norm2 = norm2;
+	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
 	drop_failing(search, first);
 
@@ -405,6 +418,7 @@ VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 		{
 			VecxId		id = VecxIdMake(blkno, off);
 			VecxRecord	rec = get_record(search, page, id);
+			VecxOpened *opened;
 			const uint8 *code;
 
 			if (!rec || (rec->flags & VECX_RECORD_DEAD) ||
@@ -417,9 +431,10 @@ VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 				continue;
 			}
 			code = VecxRecordCode(&search->index->layout, rec);
-			note_record(search, id, rec, !search->probe ? 0 :
-						vecx_code_distance(&search->index->coder, &search->probe->code, code))->norm2 =
-				vecx_code_norm2(&search->index->coder, code);
+			opened = note_record(search, id, rec, !search->probe ? 0 :
+								 vecx_code_distance(&search->index->coder, &search->probe->code, code));
+			if (opened)
+				opened->norm2 = vecx_code_norm2(&search->index->coder, code);
 		}
 	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
