@@ -195,8 +195,9 @@ extern float vecx_code_norm2(const VecxCoder *coder, const uint8_t *code);
  * For float vectors: y = M (H x - mean), where H is the identity or, above
  * VECX_BASIS_DIRECT_DIM dims, a seeded fast-Hadamard projection to that many;
  * M's ndims rows are principal directions turned by a seeded random rotation
- * among themselves (or random orthonormal directions when untrained).  Under
- * IP the mean is zero.  y is padded with zeros to pdims, a multiple of 64.
+ * among themselves (or random orthonormal directions when untrained).  Where all
+ * dims are kept, a multiple of 64, M is a fixed fast rotation, which nothing is
+ * stored of.  Under IP the mean is zero.  y is padded with zeros to pdims, a multiple of 64.
  *
  * For bit vectors: y is the bits at ndims chosen positions (all of them up to
  * 512 bits), kept as bytes.
@@ -221,7 +222,7 @@ typedef struct VecxBasis
 	bool		trained;
 	float		energy;			/* share of the sample's variance in the kept dims */
 	const float *mean;			/* [hdim] */
-	const uint16_t *matrix;		/* [ndims][hdim] half precision */
+	const uint16_t *matrix;		/* [ndims][hdim] half precision; NULL: vecx_rotate */
 	const uint32_t *positions;	/* [ndims] for bit vectors, else NULL */
 } VecxBasis;
 

@@ -3,8 +3,8 @@
  *    The basis of the sketches: its serialised form, and projection into it.
  *
  * Serialised: a VecxBasisHead, then for float vectors the mean, float[hdim],
- * and the matrix, half[ndims][hdim]; for bit vectors the positions,
- * uint32[ndims].  Numbers are in the machine's byte order, as everything in a
+ * and the matrix, half[ndims][hdim], unless it is a rotation of all dimensions,
+ * which has none; for bit vectors the positions, uint32[ndims].  Numbers are in the machine's byte order, as everything in a
  * PostgreSQL data directory is.
  */
 #include "code_int.h"
@@ -117,14 +117,25 @@ basis_checksum(const uint8_t *bytes, size_t nbytes)
 	return sum;
 }
 
+/* A rotation of all dimensions needs no matrix where vecx_rotate does it. */
+bool
+vecx_basis_rotates(VecxMetric metric, uint32_t dim, uint32_t ndims)
+{
+	return !vecx_metric_is_bits(metric) && ndims == vecx_basis_hdim(metric, dim) && ndims % 64 == 0;
+}
+
 size_t
 vecx_basis_nbytes(VecxMetric metric, uint32_t dim, uint32_t ndims)
 {
 	size_t		hdim = vecx_basis_hdim(metric, dim);
+	size_t		nbytes = sizeof(VecxBasisHead);
 
 	if (vecx_metric_is_bits(metric))
-		return sizeof(VecxBasisHead) + ndims * sizeof(uint32_t);
-	return sizeof(VecxBasisHead) + hdim * sizeof(float) + ndims * hdim * sizeof(uint16_t);
+		return nbytes + ndims * sizeof(uint32_t);
+	nbytes += hdim * sizeof(float);
+	if (!vecx_basis_rotates(metric, dim, ndims))
+		nbytes += ndims * hdim * sizeof(uint16_t);
+	return nbytes;
 }
 
 void
@@ -229,7 +240,8 @@ vecx_basis_bind(VecxBasis *basis, const uint8_t *bytes, size_t nbytes)
 	else
 	{
 		basis->mean = (const float *) (const void *) body;
-		basis->matrix = (const uint16_t *) (const void *) (basis->mean + basis->hdim);
+		if (!vecx_basis_rotates(basis->metric, basis->dim, basis->ndims))
+			basis->matrix = (const uint16_t *) (const void *) (basis->mean + basis->hdim);
 	}
 	return NULL;
 }
@@ -275,7 +287,7 @@ vecx_hadamard(uint32_t dim, uint64_t seed, const float *x, float *out, float *wo
 		signs >>= 1;
 	}
 	memset(work + dim, 0, (length - dim) * sizeof(float));
-	vecx_fht(work, length);
+	vecx_kernels->fht_f32(work, length);
 	for (uint32_t i = 0; i < VECX_BASIS_DIRECT_DIM; i++)
 		out[i] = scale * work[(first + i * factor) & (length - 1)];
 }
@@ -331,6 +343,12 @@ vecx_basis_project(const VecxBasis *basis, const void *vec, void *y, float *scra
 		project_bits(basis, vec, y);
 		return;
 	}
+	if (basis->matrix == NULL)
+	{
+		project_centre(basis, vec, out, scratch);
+		vecx_rotate(out, basis->ndims);
+		return;
+	}
 	centred = scratch + vecx_hadamard_floats(basis->dim);
 	project_centre(basis, vec, centred, scratch);
 	vecx_kernels->gemv_f16(basis->matrix, basis->ndims, basis->hdim, centred, out);
@@ -367,6 +385,13 @@ vecx_basis_project_many(const VecxBasis *basis, const void *vecs, size_t nvecs,
 
 		for (size_t v = 0; v < nvecs; v++)
 			project_bits(basis, bits + v * ((basis->dim + 7) / 8), out + v * (basis->pdims / 8));
+		return;
+	}
+	if (basis->matrix == NULL)
+	{
+		for (size_t v = 0; v < nvecs; v++)
+			vecx_basis_project(basis, (const float *) vecs + v * basis->dim,
+							   (float *) y + v * basis->pdims, scratch);
 		return;
 	}
 	for (size_t v = 0; v < nvecs; v += BASIS_BATCH)

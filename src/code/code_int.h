@@ -192,7 +192,6 @@ extern void vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query
 							  const uint8_t *const *codes, size_t n, float errors, float *out);
 
 /* code_rotate.c: seeded orthogonal transforms. */
-extern void vecx_fht(float *x, uint32_t n);
 extern void vecx_rotate(float *x, uint32_t n);
 extern void vecx_rotate_back(float *x, uint32_t n);
 extern void vecx_random_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows);
@@ -210,6 +209,8 @@ extern void vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_by
 /* H x of basis.h, out[hdim]; work holds vecx_hadamard_floats(dim). */
 extern size_t vecx_hadamard_floats(uint32_t dim);
 extern void vecx_hadamard(uint32_t dim, uint64_t seed, const float *x, float *out, float *work);
+/* Whether y is a rotation of H x - mean, for which there is vecx_rotate and no matrix. */
+extern bool vecx_basis_rotates(VecxMetric metric, uint32_t dim, uint32_t ndims);
 /* Bytes of the serialised form; fills in everything but the three arrays, whose
  * places it returns, and then vecx_basis_seal adds the checksum. */
 extern size_t vecx_basis_nbytes(VecxMetric metric, uint32_t dim, uint32_t ndims);

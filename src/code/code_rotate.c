@@ -14,31 +14,6 @@
 #define ROTATE_ROUNDS	4
 #define ROTATE_DENSE_MAX 64
 
-/* In place, not normalised; n a power of two. */
-void
-vecx_fht(float *x, uint32_t n)
-{
-	uint32_t	first = 1;
-
-	/* the first two steps at once: fewer elements than fill a register */
-	for (uint32_t start = 0; start + 4 <= n; start += 4)
-	{
-		float		a = x[start] + x[start + 1];
-		float		b = x[start] - x[start + 1];
-		float		c = x[start + 2] + x[start + 3];
-		float		d = x[start + 2] - x[start + 3];
-
-		x[start] = a + c;
-		x[start + 1] = b + d;
-		x[start + 2] = a - c;
-		x[start + 3] = b - d;
-		first = 4;
-	}
-	for (uint32_t half = first; half < n; half *= 2)
-		for (uint32_t start = 0; start < n; start += 2 * half)
-			vecx_butterfly(x + start, x + start + half, half);
-}
-
 static void
 negate_row(float *row, uint32_t n)
 {
@@ -148,7 +123,7 @@ rotate_vector(const uint64_t *signs, uint32_t n, uint32_t window, float *x)
 		for (uint32_t i = 0; i < n; i++)
 			if (signs[round * words + i / 64] >> (i % 64) & 1)
 				x[i] = -x[i];
-		vecx_fht(part, window);
+		vecx_kernels->fht_f32(part, window);
 		for (uint32_t i = 0; i < window; i++)
 			part[i] *= scale;
 	}
@@ -158,7 +133,10 @@ rotate_vector(const uint64_t *signs, uint32_t n, uint32_t window, float *x)
  * A fixed random rotation of one vector, n a multiple of 64, and its inverse.
  * Where n is no power of two, a butterfly between the halves follows each
  * transform of a window, so that four rounds spread every element over all.
+ * Where it is one, each transform does, and three make even vectors of three
+ * elements look random.
  */
+#define ROTATE_WHOLE_ROUNDS 3
 #define ROTATE_SEED		UINT64_C(0x766563785EED)
 
 typedef uint32_t FourWords __attribute__((vector_size(16), aligned(4), may_alias));
@@ -195,14 +173,16 @@ static void
 fixed_rotation(float *x, uint32_t n, bool back)
 {
 	uint32_t	window = 64;
+	uint32_t	rounds;
 	float		scale;
 
 	while (window * 2 <= n)
 		window *= 2;
+	rounds = window == n ? ROTATE_WHOLE_ROUNDS : ROTATE_ROUNDS;
 	scale = 1.0f / sqrtf((float) window);
-	for (uint32_t i = 0; i < ROTATE_ROUNDS; i++)
+	for (uint32_t i = 0; i < rounds; i++)
 	{
-		uint32_t	round = back ? ROTATE_ROUNDS - 1 - i : i;
+		uint32_t	round = back ? rounds - 1 - i : i;
 		uint64_t	rng = ROTATE_SEED + round;
 		float	   *part = x + (round % 2 == 0 ? 0 : n - window);
 
@@ -210,7 +190,7 @@ fixed_rotation(float *x, uint32_t n, bool back)
 			flip_signs(&rng, x, n);
 		else if (window < n)
 			vecx_butterfly(x, x + n / 2, n / 2);
-		vecx_fht(part, window);
+		vecx_kernels->fht_f32(part, window);
 		scale_vector(part, window, scale);
 		if (back)
 			flip_signs(&rng, x, n);

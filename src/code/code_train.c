@@ -266,13 +266,37 @@ train_energy(const VecxTrainer *t, const float *m, uint32_t ndims)
 	return total > 0.0 ? (float) fmin(kept / total, 1.0) : 1.0f;
 }
 
-uint8_t *
-vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbytes)
+/* The basis' ndims rows, and the share of the variance that they keep. */
+static float *
+train_rows(VecxTrainer *t, uint32_t ndims, float *energy)
 {
 	const VecxTrainEnv *env = t->env;
 	size_t		n = t->hdim;
 	float	   *m = vecx_train_alloc(env, (size_t) ndims * n, sizeof(float));
 	uint64_t	rng = t->seed ^ UINT64_C(0x526F74617465);
+
+	*energy = (float) ndims / (float) n;
+	if (t->varied && ndims < n)
+	{
+		float	   *scratch = vecx_train_alloc(env, ndims, sizeof(float));
+
+		if (t->nsettled < ndims)
+			train_directions(t, ndims);
+		memcpy(m, t->dirs, (size_t) ndims * n * sizeof(float));
+		*energy = train_energy(t, m, ndims);
+		vecx_rotate_rows(&rng, ndims, (uint32_t) n, m, scratch);
+		vecx_train_free(env, scratch);
+	}
+	else
+		vecx_random_rows(&rng, ndims, (uint32_t) n, m);
+	return m;
+}
+
+uint8_t *
+vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbytes)
+{
+	const VecxTrainEnv *env = t->env;
+	float	   *m = NULL;
 	VecxBasis	basis;
 	uint8_t    *bytes;
 	float	   *mean;
@@ -286,27 +310,17 @@ vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbyte
 	basis.nplanes = nplanes;
 	basis.seed = t->seed;
 	basis.trained = t->varied;
-	basis.energy = ndims == t->hdim ? 1.0f : (float) ndims / (float) t->hdim;
+	basis.energy = 1.0f;
 	env->poll(env->arg);
-	if (t->varied && ndims < t->hdim)
-	{
-		float	   *scratch = vecx_train_alloc(env, ndims, sizeof(float));
-
-		if (t->nsettled < ndims)
-			train_directions(t, ndims);
-		memcpy(m, t->dirs, (size_t) ndims * n * sizeof(float));
-		basis.energy = train_energy(t, m, ndims);
-		vecx_rotate_rows(&rng, ndims, (uint32_t) n, m, scratch);
-		vecx_train_free(env, scratch);
-	}
-	else
-		vecx_random_rows(&rng, ndims, (uint32_t) n, m);
+	if (!vecx_basis_rotates(t->metric, t->dim, ndims))
+		m = train_rows(t, ndims, &basis.energy);
 
 	*nbytes = vecx_basis_nbytes(t->metric, t->dim, ndims);
 	bytes = vecx_train_alloc(env, *nbytes, 1);
 	vecx_basis_format(bytes, &basis, &mean, &matrix, &positions);
-	memcpy(mean, t->mean, n * sizeof(float));
-	vecx_kernels->f32_to_f16(m, matrix, (size_t) ndims * n);
+	memcpy(mean, t->mean, t->hdim * sizeof(float));
+	if (m != NULL)
+		vecx_kernels->f32_to_f16(m, matrix, (size_t) ndims * t->hdim);
 	vecx_basis_seal(bytes);
 	vecx_train_free(env, m);
 	return bytes;

@@ -156,6 +156,9 @@ typedef struct VecxKernels
 	 */
 	void		(*gemm_f16) (const uint16_t *m, size_t nrows, size_t n,
 							 const float *x, size_t nvecs, float *y);
+
+	/* The fast Hadamard transform in place, not normalised; n a power of two, at least 2. */
+	void		(*fht_f32) (float *x, size_t n);
 } VecxKernels;
 
 /* The table in use: never NULL.  Before vecx_kernels_choose it is the best

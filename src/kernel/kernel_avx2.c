@@ -611,6 +611,7 @@ const VecxKernels vecx_kernels_avx2 = {
 	.turn4 = vecx_turn4_avx2,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
+	.fht_f32 = vecx_fht_f32_avx2,
 };
 
 #endif							/* VECX_KERNEL_X86 */

@@ -678,6 +678,7 @@ const VecxKernels vecx_kernels_avx512 = {
 	.turn4 = vecx_turn4_avx2,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
+	.fht_f32 = vecx_fht_f32_avx512,
 };
 
 #endif							/* VECX_KERNEL_X86 */

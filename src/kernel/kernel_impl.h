@@ -82,6 +82,13 @@ VECX_KERNEL_ENCODE(avx512);
 VECX_KERNEL_ENCODE(neon);
 #endif
 
+/* kernel_fht.c */
+extern void vecx_fht_f32_scalar(float *x, size_t n);
+#ifdef VECX_KERNEL_X86
+extern void vecx_fht_f32_avx2(float *x, size_t n);
+extern void vecx_fht_f32_avx512(float *x, size_t n);
+#endif
+
 /* kernel_fastscan.c */
 extern void vecx_fastscan4_scalar(const uint8_t *columns, size_t m, const uint8_t *tables,
 								  uint32_t *sums);

@@ -409,4 +409,5 @@ const VecxKernels vecx_kernels_scalar = {
 	.turn4 = vecx_turn4_scalar,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
+	.fht_f32 = vecx_fht_f32_scalar,
 };

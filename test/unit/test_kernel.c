@@ -479,6 +479,45 @@ test_matrices(const VecxKernels *k)
 	UNIT_CHECK(good, "%s: gemv_f16, gemm_f16", k->name);
 }
 
+/* ---- the Hadamard transform ---- */
+
+/* Row i, column j: whether i and j have an odd number of ones in common. */
+static bool
+transform_is_right(const VecxKernels *k, size_t n, bool at_end)
+{
+	float	   *x = place(ARENA_A, n * sizeof(*x), at_end);
+	float	   *want = place(ARENA_B, n * sizeof(*want), at_end);
+	float	   *same = place(ARENA_OUT, n * sizeof(*same), at_end);
+	bool		good = true;
+
+	for (size_t i = 0; i < n; i++)
+		same[i] = want[i] = x[i] = random_signed();
+	k->fht_f32(x, n);
+	vecx_kernels_named("scalar")->fht_f32(same, n);
+	good = memcmp(x, same, n * sizeof(*x)) == 0;
+	for (size_t i = 0; i < n; i++)
+	{
+		double		sum = 0.0;
+
+		for (size_t j = 0; j < n; j++)
+			sum += __builtin_parityll(i & j) ? -(double) want[j] : (double) want[j];
+		good = good && fabs((double) x[i] - sum) <= 1e-6 * (double) n;
+	}
+	if (!good)
+		NOTE("# %s: fht_f32, %zu elements\n", k->name, n);
+	return good;
+}
+
+static void
+test_transform(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t n = 2; n <= 2048; n *= 2)
+		good = transform_is_right(k, n, n % 3 == 1) && good;
+	UNIT_CHECK(good, "%s: fht_f32", k->name);
+}
+
 /* ---- the choice ---- */
 
 static void
@@ -504,6 +543,7 @@ test_table(const VecxKernels *k)
 	test_halfs(k);
 	test_rounding(k);
 	test_matrices(k);
+	test_transform(k);
 }
 
 int

@@ -18,6 +18,24 @@
 
 /* ---- basis and sketches ---- */
 
+/* What a basis without a matrix makes of each unit vector. */
+static void
+rotated_units(const VecxBasis *basis, float *m)
+{
+	size_t		n = basis->hdim;
+	float	   *x = get(n * sizeof(float));
+	float	   *scratch = get(vecx_basis_scratch_floats(basis) * sizeof(float));
+
+	for (size_t i = 0; i < n; i++)
+	{
+		memcpy(x, basis->mean, n * sizeof(float));
+		x[i] += 1.0f;
+		vecx_basis_project(basis, x, m + i * n, scratch);
+	}
+	free(scratch);
+	free(x);
+}
+
 static double
 orthonormality(const VecxBasis *basis)
 {
@@ -25,7 +43,10 @@ orthonormality(const VecxBasis *basis)
 	float	   *m = get((size_t) basis->ndims * n * sizeof(float));
 	double		worst = 0.0;
 
-	vecx_kernels->f16_to_f32(basis->matrix, m, (size_t) basis->ndims * n);
+	if (basis->matrix != NULL)
+		vecx_kernels->f16_to_f32(basis->matrix, m, (size_t) basis->ndims * n);
+	else
+		rotated_units(basis, m);
 	for (size_t i = 0; i < basis->ndims; i++)
 		for (size_t j = i > 40 ? i - 40 : 0; j <= i; j++)
 			worst = fmax(worst, fabs(-true_distance(VECX_METRIC_IP, m + i * n, m + j * n, n) - (i == j)));
