@@ -21,7 +21,7 @@ typedef struct Back
 	uint8		model;			/* that the link is made in, 0: not made yet */
 	uint8		wanted_model;	/* that the record has, as far as it is known */
 	uint8	   *link;
-	VecxSketchQuery self;		/* the neighbour at itself */
+	const void *proj;			/* of the neighbour, in that model */
 	int			slot;			/* where the link goes, -1: nowhere */
 } Back;
 
@@ -36,6 +36,8 @@ typedef struct LinkBack
 	int			taken;
 	float	   *to_new;			/* estimated distance of each link to the new vertex */
 	float	   *to_owner;		/* and to the vertex whose links they are */
+	int8	   *owner_codes;	/* room for those of the owner as a query at itself */
+	uint32		owner_room;		/* how many there are */
 	int32	   *scratch;
 } LinkBack;
 
@@ -46,13 +48,16 @@ make_link(LinkBack *lb, Back *b)
 	VecxIndex  *index = lb->probe->index;
 	const VecxNeighbour *n = b->n;
 	VecxProbeModel *pm = VecxProbeForModel(lb->probe, b->wanted_model);
-	const void *pv = n->proj;
 
+	if (pm->basis.pdims > lb->owner_room)
+	{
+		lb->owner_room = pm->basis.pdims;
+		lb->owner_codes = palloc(lb->owner_room);
+	}
+	b->proj = n->proj;
 	if (b->wanted_model != n->model)
-		pv = VecxProbeForModel(VecxProbeMakeFromCode(index, n->code), b->wanted_model)->proj;
-	vecx_sketch_query_init(&pm->basis, pv, VecxPopcount(index, n->norm2),
-						   palloc(pm->basis.pdims), &b->self);
-	VecxEncodeLink(index, &pm->basis, lb->id, pv, pm->proj, n->norm2, n->dist,
+		b->proj = VecxProbeForModel(VecxProbeMakeFromCode(index, n->code), b->wanted_model)->proj;
+	VecxEncodeLink(index, &pm->basis, lb->id, b->proj, pm->proj, n->norm2, n->dist,
 				   VecxProbePopcount(lb->probe), b->link);
 	b->model = b->wanted_model;
 }
@@ -65,9 +70,11 @@ score_links(LinkBack *lb, const Back *b, const VecxRecordData *rec)
 	const VecxNeighbour *n = b->n;
 	VecxProbeModel *pm = VecxProbeForModel(lb->probe, b->model);
 	float		self_nav = index->spec->metric == VECX_METRIC_IP ? -n->norm2 : 0;
+	VecxSketchQuery self;
 
+	vecx_sketch_query_init(&pm->basis, b->proj, VecxPopcount(index, n->norm2), lb->owner_codes, &self);
 	VecxRecordEstimates(lb->probe, rec, n->dist, lb->scratch, lb->to_new);
-	vecx_sketch_estimate(&pm->basis, &b->self, self_nav, n->norm2,
+	vecx_sketch_estimate(&pm->basis, &self, self_nav, n->norm2,
 						 VecxRecordLink(&index->layout, rec, 0) + VECX_LINK_SKETCH,
 						 index->layout.link_size, rec->nlinks, lb->scratch, lb->to_owner);
 }
