@@ -14,7 +14,7 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#define VECX_FORMAT_VERSION		1
+#define VECX_FORMAT_VERSION		2
 #define VECX_MAGIC				0x56454358	/* "VECX" */
 #define VECX_PAGE_ID			0xFFB2	/* last two bytes of a page, for dump tools */
 #define VECX_META_BLKNO			0

@@ -244,6 +244,10 @@ typedef struct VecxTrainEnv
  * sketch_bits as asked for (0: the default for dim and metric). */
 extern uint32_t vecx_sketch_default_bytes(VecxMetric metric, uint32_t dim, uint32_t sketch_bits);
 
+/* Length of a basis' serialised form whose sketches are given so many bytes, and of as
+ * many dims as there are bits (the sample may decide for fewer and more bits each). */
+extern size_t vecx_basis_default_nbytes(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes);
+
 /*
  * Trains a basis on nrows sample vectors (float32 rows of dim, unit vectors
  * under COSINE; bit bytes of (dim + 7) / 8 for bit vectors) and returns its

@@ -3,8 +3,8 @@
  *    The basis of the sketches: its serialised form, and projection into it.
  *
  * Serialised: a VecxBasisHead, then for float vectors the mean, float[hdim],
- * and the matrix, half[ndims][hdim], unless it is a rotation of all dimensions,
- * which has none; for bit vectors the positions, uint32[ndims].  Numbers are in the machine's byte order, as everything in a
+ * and the matrix, half[ndims][hdim], which a rotation of all dimensions has none
+ * of; for bit vectors the positions, uint32[ndims].  Numbers are in the machine's byte order, as everything in a
  * PostgreSQL data directory is.
  */
 #include "code_int.h"
@@ -136,6 +136,16 @@ vecx_basis_nbytes(VecxMetric metric, uint32_t dim, uint32_t ndims)
 	if (!vecx_basis_rotates(metric, dim, ndims))
 		nbytes += ndims * hdim * sizeof(uint16_t);
 	return nbytes;
+}
+
+size_t
+vecx_basis_default_nbytes(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes)
+{
+	uint32_t	ndims;
+	uint32_t	nplanes;
+
+	vecx_basis_shape(metric, dim, sketch_bytes, &ndims, &nplanes);
+	return vecx_basis_nbytes(metric, dim, ndims);
 }
 
 void

@@ -112,6 +112,12 @@ serialised_bytes(const VecxListCode *code, uint32_t flags)
 		books * (flags & LIST_TWO_BOOKS ? 2 : 1) + halves;
 }
 
+size_t
+vecx_list_code_nbytes(const VecxListCode *code)
+{
+	return serialised_bytes(code, 0);
+}
+
 /* Points the arrays of *code into the bytes. */
 static void
 place_arrays(VecxListCode *code, const uint8_t *bytes, uint32_t flags)

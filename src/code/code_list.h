@@ -157,6 +157,8 @@ extern const char *vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes,
 /* The sizes of what training would give, without that; good for nothing else. */
 extern void vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t dim,
 								VecxListCode *code);
+/* Length of the serialised form, with one matrix and one set of books. */
+extern size_t vecx_list_code_nbytes(const VecxListCode *code);
 
 /*
  * 2. Projections.  y is float32[proj_floats].  scratch for everything below:

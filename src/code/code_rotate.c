@@ -1,9 +1,9 @@
 /*
  * code_rotate.c
- *    Seeded orthogonal transforms: fast Hadamard transform, random rotation of
- *    a set of rows among themselves, random orthonormal rows.
+ *    Seeded orthogonal transforms: random rotation of a vector, of a set of
+ *    rows among themselves, random orthonormal rows.
  *
- * A random rotation of n coordinates is four rounds of random signs and a fast
+ * A random rotation of n coordinates is some rounds of random signs and a fast
  * Hadamard transform of a power-of-two window, at the front and at the back in
  * turn (the scheme of the RaBitQ library's Kac walk without its butterfly).
  * Below 64 coordinates that mixes too little; there a Gaussian matrix is made
@@ -21,7 +21,7 @@ negate_row(float *row, uint32_t n)
 		row[i] = -row[i];
 }
 
-/* The transform above, of rows instead of numbers, normalised. */
+/* The fast Hadamard transform of rows instead of numbers, normalised. */
 static void
 fht_rows(float *rows, uint32_t nrows, uint32_t n)
 {

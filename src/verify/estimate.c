@@ -266,16 +266,18 @@ lists_bytes(const Planned *planned, double rows)
 	return ceil(nlists * pages) * BLCKSZ + graph_bytes(planned, nlists);
 }
 
-/* Bytes of the metapage and of the model, a matrix of what sketches keep of vectors. */
+/* Bytes of the metapage, the model, and the quantiser of lists. */
 static double
 model_bytes(const Planned *planned)
 {
-	double		dim = planned->meta.dim;
-	double		kept = Min(dim, (planned->meta.sketch_size - VECX_SKETCH_FACTOR_BYTES) * 8);
+	const VecxMetaPageData *meta = &planned->meta;
+	double		bytes = vecx_basis_default_nbytes(planned->spec->metric, meta->dim,
+												  meta->sketch_size - VECX_SKETCH_FACTOR_BYTES);
+	double		pages = 1 + ceil(bytes / VECX_PAGE_CAPACITY);
 
-	if (planned->spec->is_bits)
-		return 2 * BLCKSZ;
-	return (2 + ceil(Min(sizeof(float) * dim * kept, VECX_BASIS_MAX_BYTES) / VECX_PAGE_CAPACITY)) * BLCKSZ;
+	if (planned->lists.page_rows > 0)
+		pages += ceil(vecx_list_code_nbytes(&planned->lists.code) / (double) VECX_PAGE_CAPACITY);
+	return pages * BLCKSZ;
 }
 
 static double
