@@ -57,4 +57,10 @@ INSERT INTO mended_order SELECT i, ARRAY[i]::vector FROM generate_series(501, 60
 SELECT array_agg(id) FROM (SELECT id FROM mended_order ORDER BY v <-> '[0]' LIMIT 5) s;
 SELECT vecx_check('mended_order_idx', true);
 
-DROP TABLE mended, mended_order, mended_rows, mended_dead;
+-- bit strings of any length were cut to their first bit
+CREATE TABLE mended_bits AS SELECT hashint8extended(i, 1)::bit(64) AS b FROM generate_series(1, 1000) i;
+CREATE INDEX mended_bits_idx ON mended_bits USING vecx (b bit_hamming_ops);
+CREATE TABLE mended_asked AS SELECT hashint8extended(i, 2)::bit(64)::bit varying AS b FROM generate_series(1, 40) i;
+SELECT vecx_recall('mended_bits_idx', queries => 'mended_asked') > 0.9 AS good;
+
+DROP TABLE mended, mended_order, mended_rows, mended_dead, mended_bits, mended_asked;

@@ -92,7 +92,8 @@ VecxQueryCast(Relation table, const char *column, Oid type)
 				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", column,
 						RelationGetRelationName(table), format_type_be(type)),
 				 errhint("Name a column of that type as query_column.")));
-	return psprintf("::%s", format_type_be_qualified(type));
+	/* of any length: bit without quotes is bit(1) */
+	return psprintf("::%s", format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 }
 
 /*
