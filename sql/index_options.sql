@@ -111,6 +111,28 @@ ALTER INDEX t_v SET (list_rows = 100);
 SELECT reloptions FROM pg_class WHERE relname = 't_v';
 REINDEX INDEX t_v;
 ALTER INDEX t_v RESET (quantizer, bits);
+
+-- The catalog may have options that are refused: what makes the index anew says so, and leaves it as it is.
+UPDATE pg_class SET reloptions = '{structure=lists,quantizer=pq,bits=1}' WHERE oid = 't_v'::regclass;
+REINDEX INDEX t_v;
+VACUUM FULL t;
+TRUNCATE t;
+SELECT * FROM answers($$v <-> '[3.1,3.2,0]'$$);
+SELECT vecx_check('t_v', true);
+ALTER INDEX t_v SET (target_recall = 0.9);
+ALTER INDEX t_v RESET (structure, quantizer, bits);
+REINDEX INDEX t_v;
+CREATE FUNCTION reindexed(options text[]) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE pg_class SET reloptions = options WHERE oid = 't_v'::regclass;
+	REINDEX INDEX t_v;
+	RETURN 'built';
+EXCEPTION WHEN invalid_parameter_value OR invalid_name THEN
+	RETURN SQLERRM;
+END $$;
+SELECT o, reindexed(o::text[]) FROM unnest(ARRAY['{quantizer=pq}', '{bits=2}', '{m=1000}', '{quantizer=magic}', '{lists=100}',
+	'{structure=lists,list_rows=1}', '{structure=lists,quantizer=pq,pq_training=distill,pq_queries=queries.q}', '{m=8}', NULL]) o;
+DROP FUNCTION reindexed;
 DROP INDEX t_v;
 
 CREATE INDEX t_b ON t USING vecx (b bit_hamming_ops) WITH (quantizer = none, m = 4);

@@ -35,12 +35,12 @@
 
 /* ownership and privilege checks became one each in 16; tuplesort_getdatum got a choice, to copy */
 #if PG_VERSION_NUM >= 160000
+#define VecxSchemaAclCheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
 #define VecxTuplesortGetDatum(state, value, isnull) \
 	tuplesort_getdatum(state, true, true, value, isnull, NULL)
 #else
 #define object_ownercheck(classid, objectid, roleid) pg_class_ownercheck(objectid, roleid)
-/* of schemas alone */
-#define object_aclcheck(classid, objectid, roleid, mode) pg_namespace_aclcheck(objectid, roleid, mode)
+#define VecxSchemaAclCheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
 #define VecxTuplesortGetDatum(state, value, isnull) \
 	tuplesort_getdatum(state, true, value, isnull, NULL)
 #endif

@@ -329,6 +329,8 @@ extern double VecxRankFromOperator(VecxMetric metric, double distance);
 
 /* options.c */
 extern bytea *vecxoptions(Datum reloptions, bool validate);
+extern void VecxCheckStoredOptions(Relation index);
+extern List *VecxSplitPqQueries(const char *value);
 
 /* layout.c */
 extern bool VecxCodeFits(const VecxOpSpec *spec, VecxCodeKind kind, uint32 dim, Size sketch, int m);

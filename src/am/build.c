@@ -278,6 +278,7 @@ begin_build(Build *b, Relation heap, Relation rel, IndexInfo *info)
 	b->cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx build", ALLOCSET_DEFAULT_SIZES);
 	b->row_cxt = AllocSetContextCreate(b->cxt, "vecx build of a row", ALLOCSET_DEFAULT_SIZES);
 	VecxCheckColumns(rel, info);
+	VecxCheckStoredOptions(rel);
 	b->spec = VecxGetOpSpec(rel);
 	b->index = MemoryContextAllocZero(b->cxt, sizeof(VecxIndex));
 	b->index->filters = VecxFiltersMake(rel);

@@ -11,14 +11,13 @@
 #include "catalog/pg_namespace.h"
 #include "compat.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 
 #include "am/list.h"
 
@@ -51,53 +50,98 @@ VecxListsQuantizer(Relation index, const VecxMetaPageData *meta, VecxListOptions
 	}
 }
 
-/* The schema's table, locked, if there is one that the current user may look for. */
-static Oid
-find_table(const char *schema, const char *table)
+/* A column that pq_queries names. */
+typedef struct QueryColumn
 {
-	Oid			schemaid = get_namespace_oid(schema, true);
+	const char *schema;
+	const char *table;
+	const char *column;
+	const char *name;			/* of the table, with its schema, for messages */
+} QueryColumn;
 
-	/* looking into a schema that one may not use is an error */
-	if (!OidIsValid(schemaid) ||
-		object_aclcheck(NamespaceRelationId, schemaid, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+/* The table, if there is one that the current user may look for. */
+static Oid
+find_table(const QueryColumn *q)
+{
+	Oid			schema = get_namespace_oid(q->schema, true);
+
+	if (!OidIsValid(schema) || VecxSchemaAclCheck(schema, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
 		return InvalidOid;
-	return RangeVarGetRelid(makeRangeVar(pstrdup(schema), pstrdup(table), -1), AccessShareLock, true);
+	return get_relname_relid(q->table, schema);
 }
 
-/* Why the column of a table cannot be read as queries of the index; NULL: it can. */
+/* Why nobody can read queries from a table as it is; NULL: that is not so. */
 static const char *
-refuse_queries(Relation index, Oid relid, const char *table, const char *column)
+refuse_table(Oid relid, const QueryColumn *q)
 {
-	Form_pg_attribute indexed = TupleDescAttr(RelationGetDescr(index), 0);
-	AttrNumber	attno;
-	HeapTuple	class;
+	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	char		kind;
 	bool		populated;
 
-	if (!OidIsValid(relid))
-		return psprintf("Table \"%s\", which pq_queries names, does not exist, or its schema may not be used.", table);
-	class = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(class))
+		return psprintf("Table \"%s\", which pq_queries names, does not exist, or its schema may not be used.", q->name);
 	kind = ((Form_pg_class) GETSTRUCT(class))->relkind;
 	populated = ((Form_pg_class) GETSTRUCT(class))->relispopulated;
 	ReleaseSysCache(class);
 	if (!RELKIND_HAS_TABLE_AM(kind) && kind != RELKIND_PARTITIONED_TABLE)
-		return psprintf("\"%s\", which pq_queries names, is not a table, nor a materialized view.", table);
+		return psprintf("\"%s\", which pq_queries names, is not a table, nor a materialized view.", q->name);
 	if (!populated)
-		return psprintf("Materialized view \"%s\", which pq_queries names, has not been populated.", table);
-	attno = get_attnum(relid, column);
+		return psprintf("Materialized view \"%s\", which pq_queries names, has not been populated.", q->name);
+	return NULL;
+}
+
+/* Why the column of a table cannot be read as queries of the index; NULL: it can. */
+static const char *
+refuse_queries(Relation index, Oid relid, const QueryColumn *q)
+{
+	Form_pg_attribute indexed = TupleDescAttr(RelationGetDescr(index), 0);
+	const char *reason = refuse_table(relid, q);
+	AttrNumber	attno;
+
+	if (reason)
+		return reason;
+	attno = get_attnum(relid, q->column);
 	if (attno == InvalidAttrNumber)
-		return psprintf("Column \"%s\" of table \"%s\", which pq_queries names, does not exist.", column, table);
+		return psprintf("Column \"%s\" of table \"%s\", which pq_queries names, does not exist.", q->column, q->name);
 	if (getBaseType(get_atttype(relid, attno)) != getBaseType(indexed->atttypid))
-		return psprintf("Column \"%s\" of table \"%s\", which pq_queries names, is not of type %s.", column, table,
+		return psprintf("Column \"%s\" of table \"%s\", which pq_queries names, is not of type %s.", q->column, q->name,
 						format_type_be(getBaseType(indexed->atttypid)));
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
 		pg_attribute_aclcheck(relid, attno, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		return psprintf("The owner of the indexed table may not read column \"%s\" of table \"%s\", which pq_queries names.",
-						column, table);
+						q->column, q->name);
 	if (!row_security && check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
 		return psprintf("With row_security = off the owner of the indexed table may not read table \"%s\", which pq_queries names.",
-						table);
+						q->name);
 	return NULL;
+}
+
+/*
+ * The table, locked until the transaction ends, if its column can be read as queries of the
+ * index; else *reason.  Only a table that may be read is locked, and not waited for.  As it may
+ * have changed before it was locked, or another may have taken its name, it is looked at again.
+ */
+static Oid
+lock_table(Relation index, const QueryColumn *q, const char **reason)
+{
+	for (Oid locked = InvalidOid;;)
+	{
+		Oid			relid = find_table(q);
+
+		*reason = refuse_queries(index, relid, q);
+		if (*reason == NULL && relid == locked)
+			return relid;
+		if (OidIsValid(locked))
+			UnlockRelationOid(locked, AccessShareLock);
+		if (*reason)
+			return InvalidOid;
+		if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		{
+			*reason = psprintf("Table \"%s\", which pq_queries names, is locked by another transaction.", q->name);
+			return InvalidOid;
+		}
+		locked = relid;
+	}
 }
 
 /* Says what stands for the queries that pq_queries names, and why. */
@@ -121,22 +165,23 @@ Oid
 VecxListsQueryTable(Relation index, const char **column)
 {
 	VecxOptions *options = (VecxOptions *) index->rd_options;
-	const char *name = options ? GET_STRING_RELOPTION(options, pq_queries) : NULL;
+	const char *value = options ? GET_STRING_RELOPTION(options, pq_queries) : NULL;
 	const char *reason;
 	List	   *names;
+	QueryColumn q;
 	Oid			relid;
 
-	if (name == NULL)
+	if (value == NULL)
 		return InvalidOid;
-	names = textToQualifiedNameList(cstring_to_text(name));
-	*column = strVal(lthird(names));
-	relid = find_table(strVal(linitial(names)), strVal(lsecond(names)));
-	reason = refuse_queries(index, relid,
-							quote_qualified_identifier(strVal(linitial(names)), strVal(lsecond(names))), *column);
-	if (reason == NULL)
-		return relid;
-	VecxListsWarnOfQueries(index, reason);
-	return InvalidOid;
+	names = VecxSplitPqQueries(value);
+	q.schema = strVal(linitial(names));
+	q.table = strVal(lsecond(names));
+	q.column = *column = strVal(lthird(names));
+	q.name = quote_qualified_identifier(q.schema, q.table);
+	relid = lock_table(index, &q, &reason);
+	if (reason)
+		VecxListsWarnOfQueries(index, reason);
+	return relid;
 }
 
 /* Lists that a row is put into, at most. */

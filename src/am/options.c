@@ -6,12 +6,15 @@
 
 #include <limits.h>
 
+#include "access/htup_details.h"
 #include "access/reloptions.h"
+#include "catalog/pg_class.h"
 #include "code/code_list.h"
 #include "compat.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "am/am.h"
@@ -111,16 +114,27 @@ assign_scan_order(int newval, void *extra)
 		ResetPlanCache();
 }
 
+/* Schema, table and column that pq_queries names. */
+List *
+VecxSplitPqQueries(const char *value)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(value));
+
+	if (list_length(names) != 3)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" does not name a column", value),
+				 errhint("Write pq_queries as 'schema.table.column'.")));
+	return names;
+}
+
 /* Only the form: an index may be restored before its queries are, and is built anew
  * under any search_path. */
 static void
 check_pq_queries(const char *value)
 {
-	if (value && list_length(textToQualifiedNameList(cstring_to_text(value))) != 3)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" does not name a column", value),
-				 errhint("Write pq_queries as 'schema.table.column'.")));
+	if (value)
+		(void) VecxSplitPqQueries(value);
 }
 
 static void
@@ -328,4 +342,33 @@ vecxoptions(Datum reloptions, bool validate)
 	if (options && validate)
 		check_together(options);
 	return (bytea *) options;
+}
+
+static void
+name_index(void *arg)
+{
+	errcontext("options of index \"%s\"", RelationGetRelationName((Relation) arg));
+}
+
+/*
+ * Raises if CREATE INDEX would refuse the options that an index has.  What makes an index anew,
+ * as REINDEX and TRUNCATE do, takes them unchecked from the catalog, where there may be what
+ * another version let pass, or what was written there by hand.
+ */
+void
+VecxCheckStoredOptions(Relation index)
+{
+	ErrorContextCallback context = {error_context_stack, name_index, index};
+	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(index)));
+	Datum		options;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(class))
+		elog(ERROR, "cache lookup failed for relation %u", RelationGetRelid(index));
+	options = SysCacheGetAttr(RELOID, class, Anum_pg_class_reloptions, &isnull);
+	error_context_stack = &context;
+	if (!isnull)
+		(void) vecxoptions(options, true);
+	error_context_stack = context.previous;
+	ReleaseSysCache(class);
 }
