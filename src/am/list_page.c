@@ -199,11 +199,11 @@ open_row(const VecxLists *lists, Page page, int row)
 	return block_of(lists, page, row) + lists->open_bytes * (row % VECX_LIST_BLOCK);
 }
 
-/* The row entry of a packed row. */
+/* The row entry of a packed row, which may lie where a VecxListItem must not. */
 static VecxRowEntry *
-packed_entry(const uint8 *packed)
+packed_entry(uint8 *packed)
 {
-	return VecxListItemRow((VecxListItem *) packed);
+	return (VecxRowEntry *) (packed + offsetof(VecxListItem, bytes));
 }
 
 VecxRowEntry *
@@ -290,6 +290,8 @@ VecxListBlock(const VecxLists *lists, Page page, int first, PGAlignedBlock *room
 
 	if (!rows)
 		return block_of(lists, page, first);
+	/* bounds are computed of all slots */
+	memset(room->data + lists->factors, 0, sizeof(VecxListFactors));
 	turn_block(lists, rows, VecxListPageHeader(page)->nrows - first, (uint8 *) room->data);
 	return (uint8 *) room->data;
 }
