@@ -405,7 +405,6 @@ extern void VecxSearchStandIn(VecxSearch *search, VecxProbe *probe, VecxId self)
 extern void VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter, double otherwise);
 extern void VecxSearchClose(VecxSearch *search);
 extern bool VecxSearchHasVisited(const VecxSearch *search, VecxId id);
-extern void VecxSearchOffer(VecxSearch *search, VecxId id, float est);
 extern void VecxSearchOfferMany(VecxSearch *search, const VecxId *ids, const float *est, int n);
 extern bool VecxSearchForgot(const VecxSearch *search);
 extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,

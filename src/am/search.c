@@ -132,16 +132,7 @@ VecxSearchHasVisited(const VecxSearch *search, VecxId id)
 	return VecxIdSetContains(&search->visited, id);
 }
 
-/* A record to be opened when it is its turn by that estimate. */
-void
-VecxSearchOffer(VecxSearch *search, VecxId id, float est)
-{
-	VecxCandidate cand = {est, id};
-
-	VecxFrontierAdd(&search->frontier, cand);
-}
-
-/* The same of several. */
+/* Records to be opened, each when it is its turn by its estimate. */
 void
 VecxSearchOfferMany(VecxSearch *search, const VecxId *ids, const float *est, int n)
 {
@@ -158,6 +149,18 @@ bool
 VecxSearchForgot(const VecxSearch *search)
 {
 	return search->frontier.forgot;
+}
+
+/* Records to be opened before all others. */
+static void
+add_seeds(VecxSearch *search, const VecxId *seeds, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		VecxCandidate seed = {-INFINITY, seeds[i]};
+
+		VecxFrontierAdd(&search->frontier, seed);
+	}
 }
 
 /*
@@ -180,12 +183,7 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 	}
 	VecxIdSetClear(&search->visited);
 	VecxFrontierClear(&search->frontier);
-	for (int i = 0; i < nseeds; i++)
-	{
-		VecxCandidate seed = {-INFINITY, seeds[i]};
-
-		VecxFrontierAdd(&search->frontier, seed);
-	}
+	add_seeds(search, seeds, nseeds);
 	/* models are about links, and without a seed none will be followed */
 	for (int i = 0; i < search->index->nmodels && probe && nseeds > 0; i++)
 		VecxProbeForModel(probe, search->index->models[i].number);
@@ -468,8 +466,7 @@ VecxSearchElsewhere(VecxSearch *search)
 	if (search->most_records < PG_INT64_MAX)
 		search->most_records += other->nrecords;
 	MemoryContextDelete(cxt);
-	for (int i = 0; i < nseeds; i++)
-		VecxSearchOffer(search, seeds[i], -INFINITY);
+	add_seeds(search, seeds, nseeds);
 }
 
 /* Puts back what was opened before and taken aside. */

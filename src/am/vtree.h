@@ -74,26 +74,10 @@ typedef VecxTreeHeadData *VecxTreeHead;
 StaticAssertDecl(sizeof(VecxTreeKey) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxTreeHeadData) == 24, "on-disk size is frozen");
 
-static inline int
-VecxTreeSlot(Page page, int at)
-{
-	const uint8 *directory = VecxTreeDirectory(page);
-
-	return VecxTreeSlotBytes(VecxTreeGetHead(page)->entry_size) == 1 ? directory[at] :
-		((const uint16 *) directory)[at];
-}
-
-static inline uint8 *
-VecxTreeEntry(Page page, int at)
-{
-	return (uint8 *) page + ((PageHeader) page)->pd_special -
-		(Size) (VecxTreeSlot(page, at) + 1) * VecxTreeGetHead(page)->entry_size;
-}
-
-/* The same for whoever goes through many: what they have in common is looked up once. */
+/* What all entries of a page have in common: whoever goes through many looks it up once. */
 typedef struct VecxTreeEntries
 {
-	const uint8 *end;			/* of the last slot */
+	uint8	   *end;			/* of the last slot */
 	const uint8 *directory;
 	Size		size;
 	bool		wide;			/* two bytes name a slot */
@@ -104,7 +88,7 @@ VecxTreePageEntries(Page page)
 {
 	VecxTreeEntries entries;
 
-	entries.end = (const uint8 *) page + ((PageHeader) page)->pd_special;
+	entries.end = (uint8 *) page + ((PageHeader) page)->pd_special;
 	entries.directory = VecxTreeDirectory(page);
 	entries.size = VecxTreeGetHead(page)->entry_size;
 	entries.wide = VecxTreeSlotBytes(entries.size) > 1;
@@ -117,10 +101,27 @@ VecxTreeSlotAt(const VecxTreeEntries *entries, int at)
 	return entries->wide ? ((const uint16 *) entries->directory)[at] : entries->directory[at];
 }
 
-static inline const uint8 *
+static inline uint8 *
 VecxTreeEntryAt(const VecxTreeEntries *entries, int at)
 {
 	return entries->end - (Size) (VecxTreeSlotAt(entries, at) + 1) * entries->size;
+}
+
+/* The same of one. */
+static inline int
+VecxTreeSlot(Page page, int at)
+{
+	VecxTreeEntries entries = VecxTreePageEntries(page);
+
+	return VecxTreeSlotAt(&entries, at);
+}
+
+static inline uint8 *
+VecxTreeEntry(Page page, int at)
+{
+	VecxTreeEntries entries = VecxTreePageEntries(page);
+
+	return VecxTreeEntryAt(&entries, at);
 }
 
 /* Entries are not aligned for the key's value. */
@@ -211,7 +212,7 @@ typedef struct VecxTreeNeed
 } VecxTreeNeed;
 
 extern VecxTreeNeed *VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk,
-								   int *n);
+								   int *n, bool *at_hand);
 extern void VecxTreeShares(VecxTreeNeed *needs, int n, double all);
 extern double VecxTreeCountAll(VecxIndex *index);
 

@@ -58,11 +58,13 @@ compare_needs(const void *a, const void *b)
 
 /*
  * The needs of a filter, the one with the fewest entries first; NULL if there is none.
- * If one has few, the others do not matter, and are left out.  A single one that is on
- * a page is where the walk is then.  Allocates in the current context.
+ * If one has few, the others do not matter, and are left out.  *at_hand, if it is asked
+ * for, tells whether all entries of the first one, which is the only one then, are on the
+ * page where the walk is.  Allocates in the current context.
  */
 VecxTreeNeed *
-VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk, int *n)
+VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk, int *n,
+			  bool *at_hand)
 {
 	VecxFilterNeed *needs = VecxFilterNeeds(filter, n);
 	VecxTreeNeed *result;
@@ -79,6 +81,9 @@ VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *wal
 		result[0] = result[i];
 		*n = 1;
 	}
+	/* of the only one the entries were counted last */
+	if (at_hand)
+		*at_hand = *n == 1 && result[0].exact && result[0].need->nstretches == 1 && walk->npages == 1;
 	qsort(result, *n, sizeof(VecxTreeNeed), compare_needs);
 	return result;
 }

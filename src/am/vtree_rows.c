@@ -73,7 +73,7 @@ VecxTreeRowsMake(VecxIndex *index, const VecxFilterQuery *filter, double lookup)
 
 	rows->index = index;
 	rows->walk = palloc(sizeof(VecxTreeWalk));
-	rows->needs = VecxTreeNeeds(index, filter, rows->walk, &rows->nneeds);
+	rows->needs = VecxTreeNeeds(index, filter, rows->walk, &rows->nneeds, NULL);
 	if (!rows->needs)
 		return NULL;
 	VecxTreeShares(rows->needs, rows->nneeds, count_rows(index));

@@ -118,11 +118,9 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	scan->index = index;
 	scan->probe = probe;
 	scan->walk = palloc(sizeof(VecxTreeWalk));
-	scan->needs = VecxTreeNeeds(index, filter, scan->walk, &scan->nneeds);
+	scan->needs = VecxTreeNeeds(index, filter, scan->walk, &scan->nneeds, &scan->at_hand);
 	if (!scan->needs)
 		return NULL;
-	scan->at_hand = scan->nneeds == 1 && scan->needs[0].need->nstretches == 1 &&
-		scan->needs[0].exact && scan->walk->npages == 1;
 	vertices = count_vertices(index);
 	VecxTreeShares(scan->needs, scan->nneeds, vertices);
 	scan->share = 1;
