@@ -132,6 +132,12 @@ VecxSearchHasVisited(const VecxSearch *search, VecxId id)
 	return VecxIdSetContains(&search->visited, id);
 }
 
+bool
+VecxSearchHasVisitedAny(const VecxSearch *search)
+{
+	return VecxIdSetCount(&search->visited) > 0;
+}
+
 /* Records to be opened, each when it is its turn by its estimate. */
 void
 VecxSearchOfferMany(VecxSearch *search, const VecxId *ids, const float *est, int n)

@@ -37,7 +37,6 @@ struct VecxTreeScan
 	double		share;			/* of the vertices that meet all needs */
 	double		cost;
 	bool		at_hand;		/* all entries, on the page where the walk is */
-	bool		offered;		/* all that may match, once */
 	VecxIdSet	allowed;		/* by the needs that narrow; if there are any */
 	bool		has_allowed;
 	VecxTreeWalk *walk;
@@ -200,10 +199,8 @@ find_allowed(VecxTreeScan *scan)
 	}
 }
 
-/*
- * Offers those vertices of the walk's page that may match; false if there is none.  The
- * few that were opened before the first time are passed over by the search.
- */
+/* Offers those vertices of the walk's page that may match and were not opened; false if
+ * there is none. */
 static bool
 offer_page(VecxTreeScan *scan, VecxSearch *search)
 {
@@ -212,6 +209,7 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 	const uint8 *sketches[VECX_TREE_MAX_ENTRIES];
 	float		least[VECX_TREE_MAX_ENTRIES];
 	VecxTreeEntries entries = VecxTreePageEntries(walk->page.data);
+	bool		has_opened = VecxSearchHasVisitedAny(search);
 	int			n = 0;
 
 	for (int at = walk->at; at < walk->end; at++)
@@ -219,7 +217,7 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 		const uint8 *entry = VecxTreeEntryAt(&entries, at);
 		VecxId		id = VecxTreeEntryKey(entry).id;
 
-		if ((scan->offered && VecxSearchHasVisited(search, id)) ||
+		if ((has_opened && VecxSearchHasVisited(search, id)) ||
 			(scan->has_allowed && !VecxIdSetContains(&scan->allowed, id)))
 			continue;
 		ids[n] = id;
@@ -264,7 +262,6 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 			any |= offer_page(scan, search);
 		while (VecxTreeWalkPage(walk));
 	}
-	scan->offered = true;
 	scan->at_hand = false;
 	return any;
 }
