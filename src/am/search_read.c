@@ -39,14 +39,13 @@ new_opened(VecxSearch *search)
 }
 
 /*
- * Notes down what a record says, while its page is locked.  NULL if no row of it passes
- * the filter, and there are none elsewhere.
+ * Notes down what a record says, but for its distance, while its page is locked.  NULL if
+ * no row of it passes the filter, and there are none elsewhere.
  */
 static VecxOpened *
-note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
+note_record(VecxSearch *search, VecxId id, VecxRecord rec)
 {
 	VecxIndex  *index = search->index;
-	const uint8 *code = VecxRecordCode(&index->layout, rec);
 	VecxOpened *opened;
 	VecxRowEntry rows[VECX_INLINE_ROWS];
 	int			nrows = VecxRowsCopy(index, search->filter, VecxRecordRows(&index->layout, rec),
@@ -59,16 +58,6 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 		return NULL;
 	}
 	opened = new_opened(search);
-	opened->nav = nav;
-	opened->rank = opened->error = 0;
-	if (search->probe)
-	{
-		const VecxCodeQuery *query = &search->probe->code;
-
-		opened->rank = vecx_code_rank(&index->coder, query, code, opened->nav);
-		opened->error = VecxIsHashed(index) ? INFINITY :
-			vecx_code_error(&index->coder, query, code, opened->rank);
-	}
 	opened->id = id;
 	opened->down = rec->down;
 	opened->generation = rec->generation;
@@ -89,9 +78,29 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec, float nav)
 	if (search->keep_codes)
 	{
 		opened->code = memcpy(MemoryContextAlloc(search->cxt, index->coder.nbytes),
-							  code, index->coder.nbytes);
+							  VecxRecordCode(&index->layout, rec), index->coder.nbytes);
 	}
 	return opened;
+}
+
+/* Notes down how far away it is. */
+static void
+note_distance(const VecxSearch *search, VecxOpened *opened, VecxRecord rec, float nav, float norm2)
+{
+	VecxIndex  *index = search->index;
+	const uint8 *code = VecxRecordCode(&index->layout, rec);
+
+	opened->nav = nav;
+	opened->norm2 = norm2;
+	opened->rank = opened->error = 0;
+	if (search->probe)
+	{
+		const VecxCodeQuery *query = &search->probe->code;
+
+		opened->rank = vecx_code_rank(&index->coder, query, code, nav);
+		opened->error = VecxIsHashed(index) ? INFINITY :
+			vecx_code_error(&index->coder, query, code, opened->rank);
+	}
 }
 
 /*
@@ -347,10 +356,10 @@ open_record(VecxSearch *search, VecxId id)
 	first = search->nopened;
 	if (!dead || rec->level > 0)
 	{
-		VecxOpened *opened = note_record(search, id, rec, nav);
+		VecxOpened *opened = note_record(search, id, rec);
 
 		if (opened)
-			opened->norm2 = norm2;
+			note_distance(search, opened, rec, nav, norm2);
 	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
 	drop_failing(search, first);
@@ -385,18 +394,6 @@ VecxSearchHop(VecxSearch *search, VecxId id)
 		open_record(search, search->nearby[--search->nnearby]);
 }
 
-/* Whether a row of a record on a locked page passes the filter, or one of its chain
- * might. */
-static bool
-may_pass(const VecxSearch *search, VecxRecord rec)
-{
-	VecxRowEntry rows[VECX_INLINE_ROWS];
-
-	return !search->filter || rec->chain_head != VECX_INVALID_ID ||
-		VecxRowsCopy(search->index, search->filter, VecxRecordRows(&search->index->layout, rec),
-					 Min(rec->nrows, VECX_INLINE_ROWS), rows) > 0;
-}
-
 /*
  * Notes the records of a page of level 0 that the search has not opened,
  * without going on from them.
@@ -424,17 +421,13 @@ VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 			if (!rec || (rec->flags & VECX_RECORD_DEAD) ||
 				VecxIdSetContains(&search->visited, id))
 				continue;
-			if (!may_pass(search, rec))
-			{
-				search->nrecords++;
-				search->ntested++;
+			opened = note_record(search, id, rec);
+			if (!opened)
 				continue;
-			}
 			code = VecxRecordCode(&search->index->layout, rec);
-			opened = note_record(search, id, rec, !search->probe ? 0 :
-								 vecx_code_distance(&search->index->coder, &search->probe->code, code));
-			if (opened)
-				opened->norm2 = vecx_code_norm2(&search->index->coder, code);
+			note_distance(search, opened, rec, !search->probe ? 0 :
+						  vecx_code_distance(&search->index->coder, &search->probe->code, code),
+						  vecx_code_norm2(&search->index->coder, code));
 		}
 	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
