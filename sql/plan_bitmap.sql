@@ -202,6 +202,43 @@ EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM pair WHERE 
 EXPLAIN (COSTS OFF) SELECT id FROM pair WHERE cat = -1 ORDER BY v <-> (SELECT v FROM pair WHERE id = 1) LIMIT 5;
 DROP TABLE pair;
 
+-- Times with and without a time zone do not compare in the value tree, and of an array it has to be known that there are
+-- elements: then other indexes tell more, and without them the graph is searched, at its cost. Of an array that is longer
+-- than what the index keeps they tell more in any case.
+CREATE TABLE event (id int, at timestamptz, ts timestamp, day date, tags int[], v vector(1024)) WITH (autovacuum_enabled = off);
+INSERT INTO event SELECT id, at, at::timestamp, at::date, ARRAY(SELECT id % 1000 + 1000 * n FROM generate_series(0, 12) n),
+	(SELECT array_agg(hashint8(id * 2048::int8 + d) / 2147483648.0)::vector FROM generate_series(1, 1024) d)
+FROM (SELECT id, timestamptz '2020-01-01' + id * interval '1 hour' AS at FROM generate_series(1, 4000) id) s;
+CREATE INDEX event_v ON event USING vecx (v vector_l2_ops, at, ts, day, tags);
+CREATE INDEX event_at ON event (at);
+CREATE INDEX event_ts ON event (ts);
+CREATE INDEX event_day ON event (day);
+CREATE INDEX event_tags ON event USING gin (tags);
+ANALYZE event;
+EXPLAIN (COSTS OFF) SELECT id FROM event WHERE at >= '2020-06-15'::date ORDER BY v <-> (SELECT v FROM event WHERE id = 1) LIMIT 5;
+CREATE FUNCTION rare(condition text, OUT bitmap bool, OUT same bool, OUT startup float8) LANGUAGE plpgsql AS $$
+DECLARE
+	query text := format('SELECT id FROM event WHERE %s ORDER BY (v <-> %L) LIMIT 5', condition, (SELECT v FROM event WHERE id = 1));
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+	bitmap := plan::text ~ 'Vecx Bitmap Filter';
+	EXECUTE format('SELECT array_agg(id) = (SELECT array_agg(id) FROM (%s) t) FROM (%s) s', replace(query, 'LIMIT', '+ 0 LIMIT'), query) INTO same;
+	PERFORM set_config('vecx.enable_bitmap_filter', 'off', true);
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+	PERFORM set_config('vecx.enable_bitmap_filter', 'on', true);
+	startup := plan -> 0 -> 'Plan' -> 'Startup Cost';
+END
+$$;
+SELECT condition, bitmap, same, startup < (max(startup) OVER ()) / 2 AS by_tree FROM unnest(ARRAY[
+	'at >= timestamptz ''2020-06-15''', 'at >= date ''2020-06-15''', 'at >= timestamp ''2020-06-15''',
+	'ts >= timestamp ''2020-06-15''', 'ts >= date ''2020-06-15''', 'ts >= timestamptz ''2020-06-15''',
+	'day >= date ''2020-06-15''', 'day >= timestamp ''2020-06-15''', 'day >= timestamptz ''2020-06-15''',
+	'at IN (''2020-06-13'', ''2020-06-14'')', 'tags && ''{7}''', 'tags @> ''{7}''', '7 = ANY (tags)', 'tags @> (SELECT ''{7}''::int[])']) condition,
+	LATERAL rare(condition);
+DROP TABLE event;
+DROP FUNCTION rare;
+
 -- Where all near rows are in the bitmap, the conditions that made it do not count again: LIMIT is what is wanted.
 CREATE TABLE groups (id int, cat int, v vector(16));
 INSERT INTO groups SELECT i, i % 10, (noise(-100 - i % 10) + noise(-100 - i % 10) + noise(i))::vector FROM generate_series(1, 8000) i;

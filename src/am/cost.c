@@ -133,35 +133,12 @@ share_of_clauses(PlannerInfo *root, IndexOptInfo *info, List *clauses)
 								  info->rel->relid, JOIN_INNER, NULL);
 }
 
-/* Whether the value tree finds the rows that meet a condition: equal values of any
- * type, ranges where it has them in order. */
-bool
-VecxTreeTells(const IndexOptInfo *info, const IndexClause *clause)
-{
-	bool		in_order = VecxFilterHasOrder(info->opcintype[clause->indexcol]);
-	ListCell   *lc;
-
-	foreach(lc, clause->indexquals)
-	{
-		Node	   *qual = (Node *) lfirst_node(RestrictInfo, lc)->clause;
-		Oid			opno = IsA(qual, OpExpr) ? ((OpExpr *) qual)->opno :
-			IsA(qual, ScalarArrayOpExpr) ? ((ScalarArrayOpExpr *) qual)->opno : InvalidOid;
-		int			strategy = OidIsValid(opno) ?
-			get_op_opfamily_strategy(opno, info->opfamily[clause->indexcol]) : 0;
-
-		if (strategy == VECX_NOT_EQUAL_STRATEGY ||
-			(!in_order && strategy >= VECX_LESS_STRATEGY && strategy <= VECX_GREATER_STRATEGY &&
-			 strategy != VECX_EQUAL_STRATEGY))
-			return false;
-	}
-	return true;
-}
-
 /* The shares of rows that conditions on filter columns let pass. */
 static Shares
 filtered_shares(PlannerInfo *root, const IndexPath *path)
 {
 	Shares		result = {1, 1};
+	const VecxFilters *filters = NULL;
 	List	   *all = NIL;
 	List	   *column = NIL;
 	ListCell   *lc;
@@ -173,7 +150,9 @@ filtered_shares(PlannerInfo *root, const IndexPath *path)
 		if (clause->indexcol == 0)
 			continue;
 		all = lappend(all, clause);
-		if (!VecxTreeTells(path->indexinfo, clause))
+		if (!filters)
+			filters = VecxFiltersOfPlan(path->indexinfo);
+		if (!VecxTreeTells(filters, path->indexinfo, clause))
 			continue;
 		if (column != NIL && linitial_node(IndexClause, column)->indexcol != clause->indexcol)
 			column = NIL;

@@ -46,14 +46,6 @@ order_of_type(Oid type)
 	}
 }
 
-/* Whether values of a type become numbers in their order: ranges of others cannot be
- * found by them. */
-bool
-VecxFilterHasOrder(Oid type)
-{
-	return order_of_type(getBaseType(type)) != VECX_ORDER_HASH;
-}
-
 /*
  * Whether the operators of a class are those of its type's own order: a class may
  * come with another, which numbers do not follow.

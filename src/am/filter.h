@@ -97,7 +97,6 @@ VecxFilterState(const uint8 *bytes, int column)
 }
 
 /* filter.c: which columns there are, and their values as bytes */
-extern bool VecxFilterHasOrder(Oid type);
 extern const VecxFilters *VecxFiltersMake(Relation index);
 extern void VecxFiltersOfTypes(int ncolumns, const Oid *types, const Oid *opclasses,
 							   VecxFilters *filters);
@@ -117,7 +116,15 @@ extern bool VecxFilterBloomHas(const VecxFilterColumn *column, const uint8 *bloo
 #define VECX_KEY_NULL	PG_UINT64_MAX
 #define VECX_KEY_GREATEST	(VECX_KEY_NULL - 1)	/* of values */
 
+extern bool VecxFilterHasKey(const VecxFilterColumn *column, Oid type);
 extern bool VecxFilterKey(const VecxFilterColumn *column, Oid type, Datum value, uint64 *key);
+
+/* The type of a condition's arguments, by what its operator has on the right. */
+static inline Oid
+VecxFilterArgType(const VecxFilterColumn *column, Oid right_type)
+{
+	return !OidIsValid(right_type) || right_type == column->input_type ? column->type : right_type;
+}
 
 static inline uint64
 VecxKeyOfInt(int64 value)
@@ -177,6 +184,7 @@ typedef struct VecxFilterQuery
 extern VecxFilterQuery *VecxFilterQueryMake(const VecxFilters *filters, MemoryContext cxt,
 											ScanKey keys, int nkeys,
 											VecxTidTest tid_test, void *tid_arg);
+extern bool VecxFilterByElements(const VecxFilterColumn *column, int strategy, Oid func, Oid type);
 extern VecxPass VecxFilterTest(const VecxFilterQuery *query, const VecxRowEntry *row);
 
 /* Stretches of numbers, one of which every row that passes has in the column. */

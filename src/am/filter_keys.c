@@ -63,67 +63,81 @@ key_of_uuid(Datum value)
 }
 
 /*
- * The number of a value of some type of the column's family; false if it cannot
- * be told.
+ * Whether values of some type of the column's family have numbers that compare with
+ * those of the column.
  */
 bool
-VecxFilterKey(const VecxFilterColumn *column, Oid type, Datum value, uint64 *key)
+VecxFilterHasKey(const VecxFilterColumn *column, Oid type)
 {
 	switch (column->order)
 	{
 		case VECX_ORDER_INT:
-			if (type == INT2OID)
-				*key = VecxKeyOfInt(DatumGetInt16(value));
-			else if (type == INT4OID)
-				*key = VecxKeyOfInt(DatumGetInt32(value));
-			else if (type == INT8OID)
-				*key = VecxKeyOfInt(DatumGetInt64(value));
-			else if (type == BOOLOID)
-				*key = VecxKeyOfInt(DatumGetBool(value));
-			else
-				return false;
-			return true;
+			return type == INT2OID || type == INT4OID || type == INT8OID || type == BOOLOID;
 		case VECX_ORDER_FLOAT:
-			if (type == FLOAT4OID)
-				*key = key_of_float((double) DatumGetFloat4(value));
-			else if (type == FLOAT8OID)
-				*key = key_of_float(DatumGetFloat8(value));
-			else
-				return false;
-			return true;
+			return type == FLOAT4OID || type == FLOAT8OID;
 		case VECX_ORDER_NUMERIC:
-			if (type != NUMERICOID)
-				return false;
-			*key = key_of_numeric(value);
-			return true;
+			return type == NUMERICOID;
 		case VECX_ORDER_TIMESTAMP:
 			/* what a timestamp with time zone is here depends on the session */
-			if (type == DATEOID)
-				*key = key_of_date(DatumGetDateADT(value));
-			else if (type == TIMESTAMPOID)
-				*key = VecxKeyOfInt(DatumGetTimestamp(value));
-			else
-				return false;
-			return true;
+			return type == DATEOID || type == TIMESTAMPOID;
 		case VECX_ORDER_TIMESTAMPTZ:
-			if (type != TIMESTAMPTZOID)
-				return false;
-			*key = VecxKeyOfInt(DatumGetTimestampTz(value));
-			return true;
+			return type == TIMESTAMPTZOID;
 		case VECX_ORDER_UUID:
-			if (type != UUIDOID)
-				return false;
-			*key = key_of_uuid(value);
-			return true;
+			return type == UUIDOID;
 		case VECX_ORDER_HASH:
-			if (type != column->type)
-				return false;
-			*key = Min(VecxFilterHash(column, value), VECX_KEY_GREATEST);
-			return true;
+			return type == column->type;
 		case VECX_ORDER_NONE:
 			break;
 	}
 	return false;
+}
+
+/* The number of a value of such a type; false if it has none. */
+bool
+VecxFilterKey(const VecxFilterColumn *column, Oid type, Datum value, uint64 *key)
+{
+	if (!VecxFilterHasKey(column, type))
+		return false;
+	if (column->order == VECX_ORDER_HASH)
+	{
+		*key = Min(VecxFilterHash(column, value), VECX_KEY_GREATEST);
+		return true;
+	}
+	switch (type)
+	{
+		case BOOLOID:
+			*key = VecxKeyOfInt(DatumGetBool(value));
+			return true;
+		case INT2OID:
+			*key = VecxKeyOfInt(DatumGetInt16(value));
+			return true;
+		case INT4OID:
+			*key = VecxKeyOfInt(DatumGetInt32(value));
+			return true;
+		case INT8OID:
+			*key = VecxKeyOfInt(DatumGetInt64(value));
+			return true;
+		case FLOAT4OID:
+			*key = key_of_float((double) DatumGetFloat4(value));
+			return true;
+		case FLOAT8OID:
+			*key = key_of_float(DatumGetFloat8(value));
+			return true;
+		case NUMERICOID:
+			*key = key_of_numeric(value);
+			return true;
+		case DATEOID:
+			*key = key_of_date(DatumGetDateADT(value));
+			return true;
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			*key = VecxKeyOfInt(DatumGetTimestamp(value));
+			return true;
+		case UUIDOID:
+			*key = key_of_uuid(value);
+			return true;
+	}
+	pg_unreachable();
 }
 
 /* One that cannot be told has the least number there is. */

@@ -93,6 +93,17 @@ take_elements(VecxFilterKeyTest *key, ArrayType *array)
 	return kept < n;
 }
 
+/* Whether the elements of an array tell if it meets a condition, which a function tests
+ * with an array of elements of that type. */
+bool
+VecxFilterByElements(const VecxFilterColumn *column, int strategy, Oid func, Oid type)
+{
+	if (!column->equal || type != column->type)
+		return false;
+	return (strategy == VECX_OVERLAPS_STRATEGY && func == F_ARRAYOVERLAP) ||
+		(strategy == VECX_CONTAINS_STRATEGY && func == F_ARRAYCONTAINS);
+}
+
 /* The elements that a condition on a column of arrays is about.  False if no array
  * can meet it. */
 static bool
@@ -103,10 +114,7 @@ take_array(VecxFilterKeyTest *key, const VecxFilterColumn *column, ScanKey from)
 
 	key->type = ARR_ELEMTYPE(array);
 	key->same_type = key->type == column->type;
-	key->whole_array = !column->equal || !key->same_type ||
-		(key->strategy == VECX_OVERLAPS_STRATEGY && from->sk_func.fn_oid != F_ARRAYOVERLAP) ||
-		(key->strategy == VECX_CONTAINS_STRATEGY && from->sk_func.fn_oid != F_ARRAYCONTAINS) ||
-		(key->strategy != VECX_OVERLAPS_STRATEGY && key->strategy != VECX_CONTAINS_STRATEGY);
+	key->whole_array = !VecxFilterByElements(column, key->strategy, from->sk_func.fn_oid, key->type);
 	if (key->whole_array)
 		return true;
 	if (key->strategy == VECX_OVERLAPS_STRATEGY)
@@ -166,8 +174,8 @@ take_key(VecxFilterKeyTest *key, const VecxFilters *filters, ScanKey from)
 	}
 	else
 	{
-		key->same_type = !OidIsValid(from->sk_subtype) || from->sk_subtype == column->input_type;
-		key->type = key->same_type ? column->type : from->sk_subtype;
+		key->type = VecxFilterArgType(column, from->sk_subtype);
+		key->same_type = key->type == column->type;
 		if (from->sk_flags & SK_SEARCHARRAY)
 			(void) take_elements(key, DatumGetArrayTypeP(from->sk_argument));
 		else

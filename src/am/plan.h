@@ -12,6 +12,8 @@
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
 
+#include "am/filter.h"
+
 /* plan.c: the hooks and their settings */
 extern bool vecx_enable_bitmap_filter;
 extern void vecxPlanInit(void);
@@ -43,6 +45,9 @@ extern void VecxAddPaths(PlannerInfo *root, RelOptInfo *rel);
 
 /* plan_filter.c: conditions on filter columns */
 extern List *VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own);
+extern const VecxFilters *VecxFiltersOfPlan(const IndexOptInfo *index);
+extern bool VecxTreeTells(const VecxFilters *filters, const IndexOptInfo *index,
+						  const IndexClause *clause);
 
 /* plan_bitmap.c: rows that other indexes find, in order of distance */
 extern BitmapHeapPath *VecxFindBitmap(PlannerInfo *root, RelOptInfo *rel, Cost per_row);
@@ -53,7 +58,6 @@ extern IndexScan *VecxBitmapFilterPlanScan(const CustomScan *plan);
 
 /* cost.c: what rows of a scan cost if only a share of them counts */
 extern Cost VecxCostOfDistance(PlannerInfo *root, Node *order);
-extern bool VecxTreeTells(const IndexOptInfo *info, const IndexClause *clause);
 extern void VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share,
 						   Cost *startup, Cost *run);
 

@@ -400,3 +400,75 @@ VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own)
 	}
 	return result;
 }
+
+/* The filter columns of an index of which there are plans. */
+const VecxFilters *
+VecxFiltersOfPlan(const IndexOptInfo *index)
+{
+	Relation	rel = index_open(index->indexoid, NoLock);	/* the planner's lock is kept */
+	const VecxFilters *filters = VecxFiltersMake(rel);
+
+	index_close(rel, NoLock);
+	return filters;
+}
+
+/* The type of the elements of an array that is known to have some, else InvalidOid. */
+static Oid
+type_of_elements(Node *array)
+{
+	if (IsA(array, ArrayExpr))
+		return ((ArrayExpr *) array)->elements != NIL && !((ArrayExpr *) array)->multidims ?
+			((ArrayExpr *) array)->element_typeid : InvalidOid;
+	if (IsA(array, Const) && !((Const *) array)->constisnull)
+	{
+		ArrayType  *value = DatumGetArrayTypeP(((Const *) array)->constvalue);
+
+		if (ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value)) > 0)
+			return ARR_ELEMTYPE(value);
+	}
+	return InvalidOid;
+}
+
+/* Whether the value tree finds the rows that meet a condition of an index. */
+static bool
+tree_tells(const VecxFilterColumn *column, Oid family, Node *qual)
+{
+	bool		any = IsA(qual, ScalarArrayOpExpr);
+	Oid			opno;
+	int			strategy;
+	Oid			left_type;
+	Oid			right_type;
+
+	if (IsA(qual, NullTest))
+		return true;
+	if (!any && !IsA(qual, OpExpr))
+		return false;
+	opno = any ? ((ScalarArrayOpExpr *) qual)->opno : ((OpExpr *) qual)->opno;
+	get_op_opfamily_properties(opno, family, false, &strategy, &left_type, &right_type);
+	if (column->kind == VECX_FILTER_ARRAY)
+	{
+		Oid			type = any ? InvalidOid : type_of_elements(lsecond(((OpExpr *) qual)->args));
+
+		return VecxFilterByElements(column, strategy, get_opcode(opno), type) &&
+			VecxFilterHasKey(column, type);
+	}
+	return strategy != VECX_NOT_EQUAL_STRATEGY &&
+		(strategy == VECX_EQUAL_STRATEGY || column->order != VECX_ORDER_HASH) &&
+		VecxFilterHasKey(column, VecxFilterArgType(column, right_type));
+}
+
+/*
+ * Whether it finds the rows that meet a clause on a filter column: those with equal values,
+ * and those within a range where numbers are in the order of values.
+ */
+bool
+VecxTreeTells(const VecxFilters *filters, const IndexOptInfo *index, const IndexClause *clause)
+{
+	ListCell   *lc;
+
+	foreach(lc, clause->indexquals)
+		if (!tree_tells(&filters->columns[clause->indexcol - 1], index->opfamily[clause->indexcol],
+						(Node *) lfirst_node(RestrictInfo, lc)->clause))
+			return false;
+	return true;
+}

@@ -196,17 +196,25 @@ cost_of_order(PlannerInfo *root)
 														   key->pk_eclass->ec_members)->em_expr);
 }
 
-/* Whether the one condition on the rows of the relation is about a filter column, and the
- * value tree finds what meets it: another index tells no more. */
+/*
+ * Whether the one condition on the rows of the relation is about a filter column, and the
+ * value tree finds what meets it: another index tells no more.  Of arrays it does, where
+ * they are longer than what is kept of them.
+ */
 static bool
 tree_tells_all(const IndexOptInfo *index, List *clauses)
 {
+	const VecxFilters *filters;
 	IndexClause *clause;
 
 	if (list_length(index->rel->baserestrictinfo) != 1 || list_length(clauses) != 1)
 		return false;
 	clause = linitial_node(IndexClause, clauses);
-	return clause->indexcol > 0 && !clause->lossy && VecxTreeTells(index, clause);
+	if (clause->indexcol == 0 || clause->lossy)
+		return false;
+	filters = VecxFiltersOfPlan(index);
+	return filters->columns[clause->indexcol - 1].kind != VECX_FILTER_ARRAY &&
+		VecxTreeTells(filters, index, clause);
 }
 
 void
