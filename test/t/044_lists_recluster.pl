@@ -132,7 +132,7 @@ cmp_ok(replication(), '>', 1 + ($usual - 1) / 2, 'with little memory: rows have 
 # with too little for the centroids VACUUM says so, and leaves it to the next
 sql(q{CREATE TABLE wide (id int, v vector(1500)) WITH (autovacuum_enabled = off);
 	INSERT INTO wide SELECT i, (SELECT array_agg(hashint8(i::bigint * 65536 + d) / 2147483648.0 ORDER BY d) FROM generate_series(1, 1500) d)::vector
-		FROM generate_series(1, 4000) i;
+		FROM generate_series(1, 6000) i;
 	CREATE INDEX wide_v ON wide USING vecx (v vector_l2_ops) WITH (structure = lists, list_rows = 32)});
 my $path = index_path($node, 'wide_v');
 without_checksums($node);
