@@ -263,10 +263,20 @@ typedef struct Outcome
 								 * more, of 1, summed up over the queries */
 } Outcome;
 
+/*
+ * A share as it is told, and compared: sums of the same terms in another order,
+ * which differ in their last bits, are no better.
+ */
+static double
+share_of(double sum, int queries)
+{
+	return rint(sum / Max(queries, 1) * 1e4) / 1e4;
+}
+
 static double
 recall_at(const Outcome *outcome, uint32 lists)
 {
-	return outcome->queries > 0 ? outcome->found[lists - 1] / outcome->queries : 0;
+	return share_of(outcome->found[lists - 1], outcome->queries);
 }
 
 /* The fewest lists by which a recall is reached, or all. */
@@ -383,12 +393,6 @@ open_target(VecxTune *t, Oid index, const char *function)
 	fmgr_info_cxt(get_opcode(op), &t->distance, t->cxt);
 }
 
-static double
-rounded(double share)
-{
-	return rint(share * 1e4) / 1e4;
-}
-
 /* Learns an adapter, which becomes that of *next if the queries held out find more by it. */
 static void
 tune_adapter(VecxTune *t, int rank, VecxTuning *next, Outcome *before, Outcome *after, double target)
@@ -428,7 +432,8 @@ tune_books(VecxTune *t, VecxTuning *next, VecxTuneCodes *before, VecxTuneCodes *
 		elog(ERROR, "new books of index \"%s\" cannot be used", RelationGetRelationName(t->target.rel));
 	vecx_score_use(code, &books, &scoring);
 	VecxTuneJudgeBooks(t, &scoring, after);
-	if (after->wanted <= before->wanted || after->nearest < before->nearest)
+	if (share_of(after->wanted, after->queries) <= share_of(before->wanted, before->queries) ||
+		share_of(after->nearest, after->queries) < share_of(before->nearest, before->queries))
 		return;
 	next->bytes[VECX_TUNE_BOOKS] = bytes;
 	next->nbytes[VECX_TUNE_BOOKS] = vecx_score_bytes(code);
@@ -511,14 +516,14 @@ make_result(FunctionCallInfo fcinfo, const VecxTune *t, uint32 version, const Ou
 	values[n++] = Int32GetDatum(t->nqueries);
 	values[n++] = Int32GetDatum(before->queries);
 	values[n++] = Int32GetDatum((int32) lists);
-	values[n++] = Float8GetDatum(rounded(recall_at(before, lists)));
-	values[n++] = Float8GetDatum(rounded(recall_at(after, lists)));
+	values[n++] = Float8GetDatum(recall_at(before, lists));
+	values[n++] = Float8GetDatum(recall_at(after, lists));
 	values[n++] = Int32GetDatum((int32) lists_for(t, after, target));
 	values[n++] = Int32GetDatum((int32) t->nlists);
 	for (int i = 0; i < 2; i++)
 	{
 		nulls[n] = codes[i].queries == 0;
-		values[n++] = Float8GetDatum(rounded(codes[i].wanted / Max(codes[i].queries, 1)));
+		values[n++] = Float8GetDatum(share_of(codes[i].wanted, codes[i].queries));
 	}
 	values[n++] = BoolGetDatum(kept[VECX_TUNE_ADAPTER]);
 	values[n++] = BoolGetDatum(kept[VECX_TUNE_BOOKS]);
