@@ -9,60 +9,91 @@
 #include "kernel_impl.h"
 #include "kernel_x86.h"
 
-/* Four elements in one register where the compiler's vectors are all there is. */
+/*
+ * The transform of at least as many elements as a register has.  vector is the
+ * compiler's type of it, at any alignment; within does the steps inside one.
+ */
+#define DEFINE_TRANSFORM(name, target, vector, within) \
+VECX_KERNEL_INLINE target void \
+name(float *x, size_t n) \
+{ \
+	const size_t lanes = sizeof(vector) / sizeof(float); \
+	size_t		half = lanes; \
+\
+	for (size_t i = 0; i < n; i += lanes) \
+		*(vector *) (void *) (x + i) = within(*(const vector *) (const void *) (x + i)); \
+	for (; 4 * half <= n; half *= 4) \
+		for (size_t first = 0; first < n; first += 4 * half) \
+			for (size_t i = first; i < first + half; i += lanes) \
+			{ \
+				vector	   *a = (vector *) (void *) (x + i); \
+				vector	   *b = (vector *) (void *) (x + i + half); \
+				vector	   *c = (vector *) (void *) (x + i + 2 * half); \
+				vector	   *d = (vector *) (void *) (x + i + 3 * half); \
+				vector		ab = *a + *b; \
+				vector		less_b = *a - *b; \
+				vector		cd = *c + *d; \
+				vector		less_d = *c - *d; \
+\
+				*a = ab + cd; \
+				*b = less_b + less_d; \
+				*c = ab - cd; \
+				*d = less_b - less_d; \
+			} \
+	if (half < n) \
+		for (size_t i = 0; i < half; i += lanes) \
+		{ \
+			vector	   *a = (vector *) (void *) (x + i); \
+			vector	   *b = (vector *) (void *) (x + i + half); \
+			vector		less_b = *a - *b; \
+\
+			*a = *a + *b; \
+			*b = less_b; \
+		} \
+}
+
+typedef float TwoFloats __attribute__((vector_size(8), aligned(4), may_alias));
 typedef float FourFloats __attribute__((vector_size(16), aligned(4), may_alias));
 
-VECX_KERNEL_INLINE void
-four_step(float *x, size_t half)
+VECX_KERNEL_INLINE TwoFloats
+within_2(TwoFloats v)
 {
-	FourFloats *lo = (FourFloats *) (void *) x;
-	FourFloats *hi = (FourFloats *) (void *) (x + half);
-
-	for (size_t i = 0; i < half / 4; i++)
-	{
-		FourFloats	a = lo[i];
-		FourFloats	b = hi[i];
-
-		lo[i] = a + b;
-		hi[i] = a - b;
-	}
+	return (TwoFloats) {v[0] + v[1], v[0] - v[1]};
 }
+
+VECX_KERNEL_INLINE FourFloats
+within_4(FourFloats v)
+{
+	float		a = v[0] + v[1];
+	float		b = v[0] - v[1];
+	float		c = v[2] + v[3];
+	float		d = v[2] - v[3];
+
+	return (FourFloats) {a + c, b + d, a - c, b - d};
+}
+
+DEFINE_TRANSFORM(transform_2, , TwoFloats, within_2)
+DEFINE_TRANSFORM(transform_4, , FourFloats, within_4)
 
 void
 vecx_fht_f32_scalar(float *x, size_t n)
 {
-	if (n == 2)
-	{
-		float		a = x[0];
-
-		x[0] = a + x[1];
-		x[1] = a - x[1];
-		return;
-	}
-	for (size_t i = 0; i + 4 <= n; i += 4)
-	{
-		float		a = x[i] + x[i + 1];
-		float		b = x[i] - x[i + 1];
-		float		c = x[i + 2] + x[i + 3];
-		float		d = x[i + 2] - x[i + 3];
-
-		x[i] = a + c;
-		x[i + 1] = b + d;
-		x[i + 2] = a - c;
-		x[i + 3] = b - d;
-	}
-	for (size_t half = 4; half < n; half *= 2)
-		for (size_t i = 0; i < n; i += 2 * half)
-			four_step(x + i, half);
+	if (n < 4)
+		transform_2(x, n);
+	else
+		transform_4(x, n);
 }
 
 #ifdef VECX_KERNEL_X86
 
-/* ---- AVX-512 ---- */
+typedef __m256 EightFloats __attribute__((aligned(4), may_alias));
+typedef __m512 SixteenFloats __attribute__((aligned(4), may_alias));
 
 /* Lanes of mask: what was exchanged with them, less themselves; others: the sum. */
 #define STEP_16(v, exchanged, mask) \
 	_mm512_mask_sub_ps(_mm512_add_ps(v, exchanged), mask, exchanged, v)
+#define STEP_8(v, exchanged, mask) \
+	_mm256_blend_ps(_mm256_add_ps(v, exchanged), _mm256_sub_ps(exchanged, v), mask)
 
 VECX_KERNEL_INLINE TARGET_AVX512 __m512
 within_16(__m512 v)
@@ -73,52 +104,6 @@ within_16(__m512 v)
 	return STEP_16(v, _mm512_shuffle_f32x4(v, v, 0x4e), 0xff00);
 }
 
-TARGET_AVX512 void
-vecx_fht_f32_avx512(float *x, size_t n)
-{
-	size_t		half = 16;
-
-	if (n < 16)
-	{
-		vecx_fht_f32_scalar(x, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i += 16)
-		_mm512_storeu_ps(x + i, within_16(_mm512_loadu_ps(x + i)));
-	for (; 4 * half <= n; half *= 4)
-		for (size_t first = 0; first < n; first += 4 * half)
-			for (size_t i = first; i < first + half; i += 16)
-			{
-				__m512		a = _mm512_loadu_ps(x + i);
-				__m512		b = _mm512_loadu_ps(x + i + half);
-				__m512		c = _mm512_loadu_ps(x + i + 2 * half);
-				__m512		d = _mm512_loadu_ps(x + i + 3 * half);
-				__m512		ab = _mm512_add_ps(a, b);
-				__m512		cd = _mm512_add_ps(c, d);
-
-				a = _mm512_sub_ps(a, b);
-				c = _mm512_sub_ps(c, d);
-				_mm512_storeu_ps(x + i, _mm512_add_ps(ab, cd));
-				_mm512_storeu_ps(x + i + half, _mm512_add_ps(a, c));
-				_mm512_storeu_ps(x + i + 2 * half, _mm512_sub_ps(ab, cd));
-				_mm512_storeu_ps(x + i + 3 * half, _mm512_sub_ps(a, c));
-			}
-	if (half < n)
-		for (size_t i = 0; i < half; i += 16)
-		{
-			__m512		a = _mm512_loadu_ps(x + i);
-			__m512		b = _mm512_loadu_ps(x + i + half);
-
-			_mm512_storeu_ps(x + i, _mm512_add_ps(a, b));
-			_mm512_storeu_ps(x + i + half, _mm512_sub_ps(a, b));
-		}
-}
-
-/* ---- AVX2 ---- */
-
-#define STEP_8(v, exchanged, mask) \
-	_mm256_blend_ps(_mm256_add_ps(v, exchanged), _mm256_sub_ps(exchanged, v), mask)
-
 VECX_KERNEL_INLINE TARGET_AVX2 __m256
 within_8(__m256 v)
 {
@@ -127,45 +112,25 @@ within_8(__m256 v)
 	return STEP_8(v, _mm256_permute2f128_ps(v, v, 0x01), 0xf0);
 }
 
+DEFINE_TRANSFORM(transform_16, TARGET_AVX512, SixteenFloats, within_16)
+DEFINE_TRANSFORM(transform_8, TARGET_AVX2, EightFloats, within_8)
+
+TARGET_AVX512 void
+vecx_fht_f32_avx512(float *x, size_t n)
+{
+	if (n < 16)
+		vecx_fht_f32_scalar(x, n);
+	else
+		transform_16(x, n);
+}
+
 TARGET_AVX2 void
 vecx_fht_f32_avx2(float *x, size_t n)
 {
-	size_t		half = 8;
-
 	if (n < 8)
-	{
 		vecx_fht_f32_scalar(x, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i += 8)
-		_mm256_storeu_ps(x + i, within_8(_mm256_loadu_ps(x + i)));
-	for (; 4 * half <= n; half *= 4)
-		for (size_t first = 0; first < n; first += 4 * half)
-			for (size_t i = first; i < first + half; i += 8)
-			{
-				__m256		a = _mm256_loadu_ps(x + i);
-				__m256		b = _mm256_loadu_ps(x + i + half);
-				__m256		c = _mm256_loadu_ps(x + i + 2 * half);
-				__m256		d = _mm256_loadu_ps(x + i + 3 * half);
-				__m256		ab = _mm256_add_ps(a, b);
-				__m256		cd = _mm256_add_ps(c, d);
-
-				a = _mm256_sub_ps(a, b);
-				c = _mm256_sub_ps(c, d);
-				_mm256_storeu_ps(x + i, _mm256_add_ps(ab, cd));
-				_mm256_storeu_ps(x + i + half, _mm256_add_ps(a, c));
-				_mm256_storeu_ps(x + i + 2 * half, _mm256_sub_ps(ab, cd));
-				_mm256_storeu_ps(x + i + 3 * half, _mm256_sub_ps(a, c));
-			}
-	if (half < n)
-		for (size_t i = 0; i < half; i += 8)
-		{
-			__m256		a = _mm256_loadu_ps(x + i);
-			__m256		b = _mm256_loadu_ps(x + i + half);
-
-			_mm256_storeu_ps(x + i, _mm256_add_ps(a, b));
-			_mm256_storeu_ps(x + i + half, _mm256_sub_ps(a, b));
-		}
+	else
+		transform_8(x, n);
 }
 
 #endif							/* VECX_KERNEL_X86 */
