@@ -36,6 +36,9 @@ rotated_units(const VecxBasis *basis, float *m)
 	free(x);
 }
 
+/* Bases without a matrix that were looked at. */
+static int	rotations;
+
 static double
 orthonormality(const VecxBasis *basis)
 {
@@ -142,6 +145,10 @@ test_sketches(VecxMetric metric, uint32_t dim, size_t nsample, uint32_t sketch_b
 		UNIT_CHECK(nbytes == nbytes_again && memcmp(bytes, again, nbytes) == 0, "the same seed, the same basis");
 		UNIT_CHECK(sketch_bytes == 0 || basis.sketch_bytes <= sketch_bytes, "sketches of %u bytes, %u asked for",
 				   basis.sketch_bytes, sketch_bytes);
+		rotations += basis.matrix == NULL;
+		UNIT_CHECK((basis.matrix == NULL) == (basis.ndims == basis.hdim && basis.ndims % 64 == 0) &&
+				   nbytes < 1000 + basis.hdim * (sizeof(float) + (basis.matrix ? basis.ndims * sizeof(uint16_t) : 0)),
+				   "%zu bytes, a matrix unless %u of %u dims are kept", nbytes, basis.ndims, basis.hdim);
 		UNIT_CHECK(orthonormality(&basis) < (dim < 128 ? 1e-3 : 4e-4), "orthonormal to %.1e", orthonormality(&basis));
 		measure_sketches(&basis, rows, &bias, &corr);
 		UNIT_CHECK(fabs(bias) < 0.05, "%u bits of %u dims: bias %.4f", basis.nplanes, basis.ndims, bias);
@@ -538,7 +545,11 @@ main(int argc, char **argv)
 		test_sketches(float_metrics[m], 128, 600, 32, 0.9);
 		test_sketches(float_metrics[m], 300, 600, 0, 0.8);
 		test_sketches(float_metrics[m], 300, 0, 64, 0.8);
+		/* rotations, of a length that is a power of two and one that is not */
+		test_sketches(float_metrics[m], 512, 0, 64, 0.8);
+		test_sketches(float_metrics[m], 320, 0, 80, 0.8);
 	}
+	UNIT_CHECK(rotations >= 2 * (int) LENGTH(float_metrics), "%d bases without a matrix", rotations);
 	test_sketches(VECX_METRIC_L2, 3000, 300, 0, 0.6);
 	test_sketches(VECX_METRIC_L2, 16000, 0, 0, 0.4);
 	test_poor_samples();
