@@ -546,6 +546,7 @@ extern Buffer VecxTakeFreePage(VecxIndex *index);
 
 /* exact.c: distances of heap rows, by the operator itself */
 typedef struct VecxExact VecxExact;
+extern void VecxCheckTid(Relation heap, Relation index, ItemPointer tid);
 extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
 extern void VecxExactOnlyLive(VecxExact *exact);
 extern struct TupleTableSlot *VecxExactFind(VecxExact *exact, ItemPointer tid);

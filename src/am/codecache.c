@@ -65,7 +65,7 @@ VecxCodeCacheGet(VecxCodeCache *cache, VecxId id, int level, VecxCached *out)
 
 	if (slot->id != id)
 	{
-		Buffer		buf = ReadBuffer(index->rel, VecxIdBlock(id));
+		Buffer		buf = VecxPinPage(index->rel, VecxIdBlock(id));
 		VecxRecord	rec;
 		Size		size;
 

@@ -13,11 +13,13 @@
 #include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
 
+#include "am/page.h"
 #include "am/toast.h"
 
 struct VecxExact
 {
 	Relation	heap;
+	Relation	index;
 	Snapshot	snapshot;
 	SnapshotData dirty;			/* what snapshot points to, when none was given */
 	IndexFetchTableData *fetch;
@@ -46,6 +48,7 @@ VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
 	VecxExact  *exact = palloc0(sizeof(VecxExact));
 
 	exact->heap = heap;
+	exact->index = index;
 	InitDirtySnapshot(exact->dirty);
 	exact->snapshot = snapshot ? snapshot : &exact->dirty;
 	exact->fetch = table_index_fetch_begin(heap);
@@ -68,6 +71,22 @@ release_page(VecxExact *exact)
 	exact->buf = InvalidBuffer;
 }
 
+/* Raises if the table has no such page: of a damaged index, since a page of a table is cut
+ * off only when no index leads to it. */
+void
+VecxCheckTid(Relation heap, Relation index, ItemPointer tid)
+{
+	if (heap->rd_rel->relam == HEAP_TABLE_AM_OID &&
+		!VecxHasBlock(heap, ItemPointerGetBlockNumberNoCheck(tid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is damaged: a row leads out of the table",
+						RelationGetRelationName(index)),
+				 errdetail_internal("TID=(%u,%u).", ItemPointerGetBlockNumberNoCheck(tid),
+									ItemPointerGetOffsetNumberNoCheck(tid)),
+				 errhint("REINDEX the index.")));
+}
+
 /*
  * table_index_fetch_tuple for a heap: pages are read through remembered buffers, and not
  * pruned, which is left to those who fetch the rows that are returned.
@@ -75,12 +94,13 @@ release_page(VecxExact *exact)
 static bool
 fetch_from_heap(VecxExact *exact, ItemPointer tid, Snapshot snapshot)
 {
-	BlockNumber blkno = ItemPointerGetBlockNumber(tid);
+	BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(tid);
 	bool		found;
 
 	if (!BufferIsValid(exact->buf) || BufferGetBlockNumber(exact->buf) != blkno)
 	{
 		release_page(exact);
+		VecxCheckTid(exact->heap, exact->index, tid);
 		exact->buf = VecxReadBuffer(exact->heap, blkno);
 	}
 	LockBuffer(exact->buf, BUFFER_LOCK_SHARE);

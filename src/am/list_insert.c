@@ -18,7 +18,7 @@
 static Buffer
 lock_head(VecxIndex *index, BlockNumber head)
 {
-	Buffer		buf = ReadBuffer(index->rel, head);
+	Buffer		buf = VecxPinPage(index->rel, head);
 	VecxListPage header;
 
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
@@ -39,7 +39,7 @@ lock_page(VecxIndex *index, BlockNumber head, BlockNumber blkno)
 	/* of a damaged index: the first page is locked here */
 	if (blkno == head)
 		VecxCorrupted(index->rel, blkno, "the pages of a list form a circle");
-	buf = ReadBuffer(index->rel, blkno);
+	buf = VecxPinPage(index->rel, blkno);
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 	header = VecxListGetPage(index, BufferGetPage(buf), blkno);
 	if (!header || header->head != head)

@@ -391,7 +391,7 @@ prefetch_lists(VecxListScan *ls)
 	int			depth = get_tablespace_io_concurrency(rel->rd_rel->reltablespace);
 	int			last = Min(ls->at + depth, ls->norder) - 1;
 
-	if (ls->cold && last > ls->at)
+	if (ls->cold && last > ls->at && VecxHasBlock(rel, VecxListOfTid(&ls->order[last].tids[0])))
 		PrefetchBuffer(rel, MAIN_FORKNUM, VecxListOfTid(&ls->order[last].tids[0]));
 }
 

@@ -60,7 +60,7 @@ edit_head(VecxIndex *index, BlockNumber head, bool close, uint32 split_pages)
 bool
 VecxListIsOpen(VecxIndex *index, BlockNumber head, VecxListPageData *header)
 {
-	Buffer		buf = ReadBuffer(index->rel, head);
+	Buffer		buf = VecxPinPage(index->rel, head);
 	VecxListPage there;
 	bool		open;
 
@@ -478,7 +478,7 @@ move_rows(VecxListSplitState *s)
 static void
 mark_dead(VecxIndex *index, VecxId id, BlockNumber head)
 {
-	Buffer		buf = ReadBuffer(index->rel, VecxIdBlock(id));
+	Buffer		buf = VecxPinPage(index->rel, VecxIdBlock(id));
 	VecxRecord	rec;
 	Size		size;
 

@@ -134,7 +134,7 @@ walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
 void
 VecxListLook(VecxIndex *index, BlockNumber head, VecxListState *state)
 {
-	Buffer		buf = ReadBuffer(index->rel, head);
+	Buffer		buf = VecxPinPage(index->rel, head);
 	Walk		walk;
 
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
@@ -152,7 +152,7 @@ VecxListLook(VecxIndex *index, BlockNumber head, VecxListState *state)
 bool
 VecxListTend(VecxIndex *index, BlockNumber head, VecxListState *state)
 {
-	Buffer		buf = ReadBuffer(index->rel, head);
+	Buffer		buf = VecxPinPage(index->rel, head);
 	VecxListPage header;
 	Walk		walk;
 	bool		finished = false;
@@ -195,7 +195,7 @@ VecxListRetire(VecxIndex *index, BlockNumber head)
 
 	while (blkno != InvalidBlockNumber && steps-- > 0)
 	{
-		Buffer		buf = ReadBuffer(index->rel, blkno);
+		Buffer		buf = VecxPinPage(index->rel, blkno);
 		VecxListPage header;
 
 		CHECK_FOR_INTERRUPTS();

@@ -45,10 +45,32 @@ VecxPageCheck(Relation index, Buffer buf, uint8 kind)
 		VecxCorrupted(index, blkno, "a page is of another kind than its chain says");
 }
 
+/*
+ * Whether a relation has a page of that number.  It asks for the relation's length only
+ * if the page is behind what this backend saw last; an index does not get shorter, and a
+ * table that did made this backend forget its length.
+ */
+bool
+VecxHasBlock(Relation rel, BlockNumber blkno)
+{
+	BlockNumber seen = RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM];
+
+	return (seen != InvalidBlockNumber && blkno < seen) || blkno < RelationGetNumberOfBlocks(rel);
+}
+
+/* ReadBuffer of a page of an index to which another leads; raises if there is none. */
+Buffer
+VecxPinPage(Relation index, BlockNumber blkno)
+{
+	if (!VecxHasBlock(index, blkno))
+		VecxCorrupted(index, blkno, "a page is missing");
+	return ReadBuffer(index, blkno);
+}
+
 Buffer
 VecxReadPage(Relation index, BlockNumber blkno, int lockmode, uint8 kind)
 {
-	Buffer		buf = ReadBuffer(index, blkno);
+	Buffer		buf = VecxPinPage(index, blkno);
 
 	LockBuffer(buf, lockmode);
 	VecxPageCheck(index, buf, kind);
@@ -60,10 +82,13 @@ bool
 VecxReadPageCopy(Relation index, BlockNumber blkno, BufferAccessStrategy strategy,
 				 PGAlignedBlock *copy)
 {
-	Buffer		buf = ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
+	Buffer		buf;
 	bool		is_new;
 
 	CHECK_FOR_INTERRUPTS();
+	if (!VecxHasBlock(index, blkno))
+		VecxCorrupted(index, blkno, "a page is missing");
+	buf = ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	is_new = PageIsNew(BufferGetPage(buf));
 	if (!is_new)

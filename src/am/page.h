@@ -279,6 +279,8 @@ extern void VecxCorrupted(Relation index, BlockNumber blkno, const char *what) p
 extern void VecxPageCheck(Relation index, Buffer buf, uint8 kind);
 extern bool VecxReadPageCopy(Relation index, BlockNumber blkno, BufferAccessStrategy strategy,
 							 PGAlignedBlock *copy);
+extern bool VecxHasBlock(Relation rel, BlockNumber blkno);
+extern Buffer VecxPinPage(Relation index, BlockNumber blkno);
 extern Buffer VecxReadPage(Relation index, BlockNumber blkno, int lockmode, uint8 kind);
 
 /* The record with that id on a locked page of a kind that may hold it, or NULL

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "am/am.h"
+#include "am/page.h"
 
 /*
  * Slots: one for each page that shared_buffers may hold, between these; powers
@@ -81,7 +82,13 @@ VecxRecentPage(Relation rel, BlockNumber blkno)
 	return BufferGetBlock(slot->buf);
 }
 
-/* ReadBuffer by another way: the page pinned, not locked. */
+static Buffer
+read_page(Relation rel, BlockNumber blkno)
+{
+	return rel->rd_rel->relkind == RELKIND_INDEX ? VecxPinPage(rel, blkno) : ReadBuffer(rel, blkno);
+}
+
+/* VecxPinPage by another way, for tables too, whose pages are known to be there. */
 Buffer
 VecxReadBuffer(Relation rel, BlockNumber blkno)
 {
@@ -89,7 +96,7 @@ VecxReadBuffer(Relation rel, BlockNumber blkno)
 	Recent	   *slot;
 
 	if (RelationUsesLocalBuffers(rel))
-		return ReadBuffer(rel, blkno);
+		return read_page(rel, blkno);
 	if (!recent)
 		make_slots();
 	slot = slot_of(number, blkno);
@@ -104,5 +111,5 @@ VecxReadBuffer(Relation rel, BlockNumber blkno)
 	slot->buf = InvalidBuffer;
 	slot->number = number;
 	slot->blkno = blkno;
-	return slot->buf = ReadBuffer(rel, blkno);
+	return slot->buf = read_page(rel, blkno);
 }

@@ -85,7 +85,7 @@ has_grown(VecxIndex *index, int64 limit)
 VecxRecord
 VecxCopyRecord(VecxIndex *index, VecxId id, Size *size)
 {
-	Buffer		buf = ReadBuffer(index->rel, VecxIdBlock(id));
+	Buffer		buf = VecxPinPage(index->rel, VecxIdBlock(id));
 	VecxRecord	rec;
 	VecxRecord	copy = NULL;
 
@@ -204,7 +204,7 @@ same_links(VecxIndex *index, VecxRecord a, VecxRecord b)
 bool
 VecxReplaceLinks(VecxIndex *index, VecxId id, VecxRecord before, VecxRecord after)
 {
-	Buffer		buf = ReadBuffer(index->rel, VecxIdBlock(id));
+	Buffer		buf = VecxPinPage(index->rel, VecxIdBlock(id));
 	VecxRecord	rec;
 	VecxPageChange change;
 	Size		size;

@@ -24,7 +24,7 @@ lock_segment(VecxIndex *index, VecxId owner, VecxId segment, int mode, Buffer *b
 	/* of a damaged index: who locks the vertex's page must not wait for it */
 	if (VecxIdBlock(segment) == VecxIdBlock(owner))
 		return NULL;
-	*buf = ReadBuffer(index->rel, VecxIdBlock(segment));
+	*buf = VecxPinPage(index->rel, VecxIdBlock(segment));
 	LockBuffer(*buf, mode);
 	seg = VecxPageGetSegment(BufferGetPage(*buf), VecxIdOffset(segment), index->layout.row_size);
 	if (!seg || seg->owner != owner)
@@ -128,7 +128,7 @@ lock_vertex(VecxIndex *index, VecxId id, uint32 generation, Buffer *buf)
 	VecxRecord	rec;
 	Size		size;
 
-	*buf = ReadBuffer(index->rel, VecxIdBlock(id));
+	*buf = VecxPinPage(index->rel, VecxIdBlock(id));
 	LockBuffer(*buf, BUFFER_LOCK_EXCLUSIVE);
 	rec = VecxGetRecord(index, BufferGetPage(*buf), id, &size);
 	if (rec && rec->level == 0 && rec->generation == generation &&

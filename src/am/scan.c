@@ -286,6 +286,8 @@ vecxgettuple(IndexScanDesc scan, ScanDirection dir)
 		so->phase = VECX_PHASE_DONE;
 		found = false;
 	}
+	if (found)
+		VecxCheckTid(scan->heapRelation, scan->indexRelation, &scan->xs_heaptid);
 	if (found && so->conditions)
 		VecxConditionsNote(so, &scan->xs_heaptid);
 	if (so->exact)

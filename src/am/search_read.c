@@ -277,7 +277,7 @@ prefetch_from_disk(VecxSearch *search)
 		BlockNumber blkno = VecxIdBlock(search->frontier.id[i]);
 		BlockNumber *asked = &search->asked[blkno % lengthof(search->asked)];
 
-		if (*asked == blkno)
+		if (*asked == blkno || !VecxHasBlock(rel, blkno))
 			continue;
 		*asked = blkno;
 		PrefetchBuffer(rel, MAIN_FORKNUM, blkno);

@@ -32,6 +32,18 @@ sub page_of
 sub l { return field(\%list, page_of('list', shift) * $page_size, @_); }
 sub b { return field(\%behind, page_of('behind', shift) * $page_size, @_); }
 
+# A row of the first list with a page of the table, not its first, leads far behind the
+# table's last.
+sub lead_astray
+{
+	my $first = page_of('list', 0) * $page_size;
+	my $page = substr($file, $first, $page_size);
+
+	$page =~ s/\0\0([\x01-\x0f]\0[\x01-\x28]\0)/\x99\x99$1/s or die 'no row';
+	substr($file, $first, $page_size) = $page;
+	return;
+}
+
 my $damaged = qr/is damaged: /;
 my @cases = (
 	[ 'rows', qr/more rows than room/, sub { l(0, 'nrows', 9999) } ],
@@ -49,6 +61,7 @@ my @cases = (
 	[ 'place', $damaged, sub { b(0, 'place', 200) } ],
 	[ 'row behind', qr/lacks what is behind it/, sub { b(0, 'row', b(0, 'row') + 1) } ],
 	[ 'space behind', qr/lacks what is behind it/, sub { put(page_of('behind', 0) * $page_size + $lower_at, 'S', 32) } ],
+	[ 'row of nowhere', $damaged, \&lead_astray ],
 	[ 'bytes behind', qr/what is behind a row is not a code/, sub { b(0, 'bytes', 0x7fc00000) } ]);
 
 my $node = new_node('lists');
