@@ -135,9 +135,13 @@ rotate_vector(const uint64_t *signs, uint32_t n, uint32_t window, float *x)
  * transform of a window, so that four rounds spread every element over all.
  * Where it is one, each transform does, and three make even vectors of three
  * elements look random.
+ *
+ * Being fixed, it suits a set of vectors more or less for good: of five seeds the first
+ * let inserts of 64 dims find .986 of the nearest, the others .988 to .992, as random
+ * matrices did.  The seed is one of these.
  */
 #define ROTATE_WHOLE_ROUNDS 3
-#define ROTATE_SEED		UINT64_C(0x766563785EED)
+#define ROTATE_SEED		UINT64_C(0x7665637222)
 
 typedef uint32_t FourWords __attribute__((vector_size(16), aligned(4), may_alias));
 

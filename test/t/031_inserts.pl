@@ -12,7 +12,7 @@ my $dim = 64;
 my $node = new_node('main', shared_buffers => '256MB', fsync => 'off');
 
 make_table($node, 'source', rows => $rows, dim => $dim, clusters => 300, spread => 1.5);
-make_table($node, 'queries', rows => 200, dim => $dim, clusters => 300, spread => 1.5, seed => 2);
+make_table($node, 'queries', rows => 500, dim => $dim, clusters => 300, spread => 1.5, seed => 2);
 $node->safe_psql('postgres', "CREATE TABLE items (id int, v vector($dim), tag int)");
 
 sub measure
