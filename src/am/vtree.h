@@ -193,11 +193,13 @@ typedef struct VecxTreeWalk
 	int			at;				/* entry to give next */
 	int			end;			/* of those on the page */
 	int64		npages;			/* read so far */
-	PGAlignedBlock page;
+	Page		page;			/* the one at hand */
+	Buffer		buf;			/* where it is, locked, if it was not copied */
+	PGAlignedBlock copy;
 } VecxTreeWalk;
 
 extern void VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column,
-							  uint64 low, uint64 high);
+							  uint64 low, uint64 high, bool in_place);
 extern bool VecxTreeWalkPage(VecxTreeWalk *walk);
 extern double VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high);
 

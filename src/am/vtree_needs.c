@@ -28,7 +28,7 @@ count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, boo
 	for (int i = 0; i < need->nstretches && *few; i++)
 	{
 		VecxTreeWalkStart(walk, index, (uint16) need->column,
-						  need->stretches[i].lo, need->stretches[i].hi);
+						  need->stretches[i].lo, need->stretches[i].hi, false);
 		do
 		{
 			count += walk->end - walk->at;

@@ -106,14 +106,14 @@ read_need(VecxTreeRows *rows, const VecxFilterNeed *need)
 	for (int i = 0; i < need->nstretches; i++)
 	{
 		VecxTreeWalkStart(walk, rows->index, (uint16) need->column,
-						  need->stretches[i].lo, need->stretches[i].hi);
+						  need->stretches[i].lo, need->stretches[i].hi, true);
 		do
 		{
 			int			n = 0;
 
 			for (int at = walk->at; at < walk->end; at++)
 			{
-				VecxTreeKey key = VecxTreeEntryKey(VecxTreeEntry(walk->page.data, at));
+				VecxTreeKey key = VecxTreeEntryKey(VecxTreeEntry(walk->page, at));
 
 				VecxTreeKeyTid(&key, &tids[n++]);
 			}

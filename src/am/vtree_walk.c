@@ -2,8 +2,9 @@
  * vtree_walk.c
  *    Entries of the value tree in order, and how many there are.
  *
- * A walk copies a page at a time, and goes on to the right.  What a split moves
- * meanwhile it has copied already, or meets later.
+ * A walk copies a page at a time, or shows it where it is, under its lock, to who looks
+ * at all entries and locks nothing meanwhile; and goes on to the right.  What a split
+ * moves meanwhile it has met already, or meets later.
  */
 #include "postgres.h"
 
@@ -11,23 +12,43 @@
 
 #include "am/vtree.h"
 
-/* Copies a locked page of the walk, and lets go of it. */
+/* Has the processor fetch the page that comes next, where it was last seen in memory: it
+ * is far from the one at hand, whose entries take about as long to score. */
 static void
-take_page(VecxTreeWalk *walk, Buffer buf)
+fetch_next_early(const VecxTreeWalk *walk)
 {
-	memcpy(walk->page.data, BufferGetPage(buf), BLCKSZ);
-	UnlockReleaseBuffer(buf);
+	const char *page = VecxRecentPage(walk->index->rel, walk->next);
+
+	for (int i = 0; page && i < BLCKSZ; i += PG_CACHE_LINE_SIZE / 2)
+		__builtin_prefetch(page + i, 0, 2);
+}
+
+/* Makes a locked page the one at hand; copied, it is let go of. */
+static void
+take_page(VecxTreeWalk *walk, Buffer buf, bool in_place)
+{
+	walk->page = BufferGetPage(buf);
+	walk->buf = buf;
+	if (!in_place)
+	{
+		memcpy(walk->copy.data, walk->page, BLCKSZ);
+		walk->page = walk->copy.data;
+		UnlockReleaseBuffer(buf);
+		walk->buf = InvalidBuffer;
+	}
 	walk->npages++;
-	walk->next = VecxPageGetOpaque(walk->page.data)->next;
+	walk->next = VecxPageGetOpaque(walk->page)->next;
 	walk->more = walk->next != InvalidBlockNumber &&
-		VecxTreeCompare(&VecxTreeGetHead(walk->page.data)->high, &walk->last) <= 0;
-	walk->end = VecxTreeGetHead(walk->page.data)->count;
+		VecxTreeCompare(&VecxTreeGetHead(walk->page)->high, &walk->last) <= 0;
+	walk->end = VecxTreeGetHead(walk->page)->count;
 	if (!walk->more)
 	{
 		bool		found;
 
-		walk->end = VecxTreePageFind(walk->page.data, &walk->last, &found);
+		walk->end = VecxTreePageFind(walk->page, &walk->last, &found);
 	}
+	else
+		fetch_next_early(walk);
 }
 
 /* The greatest id is none, so that the end of a stretch is no entry. */
@@ -47,10 +68,13 @@ make_key(uint16 column, uint64 value, VecxId id)
 
 /*
  * Starts a walk over the entries of a column from low to high, both included:
- * those of the first page are the ones from walk->at to walk->end.
+ * those of the first page are the ones from walk->at to walk->end.  In place, the page
+ * is locked until the walk goes on or ends: whoever starts such a walk locks nothing
+ * meanwhile, and takes it to its end.
  */
 void
-VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 low, uint64 high)
+VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 low, uint64 high,
+				  bool in_place)
 {
 	VecxTreeKey first = make_key(column, low, VECX_INVALID_ID);
 	bool		found;
@@ -58,21 +82,23 @@ VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 lo
 	walk->index = index;
 	walk->last = make_key(column, high, PG_UINT32_MAX);
 	walk->npages = 0;
-	take_page(walk, VecxTreeDescend(index, 0, &first, BUFFER_LOCK_SHARE));
-	walk->at = VecxTreePageFind(walk->page.data, &first, &found);
+	take_page(walk, VecxTreeDescend(index, 0, &first, BUFFER_LOCK_SHARE), in_place);
+	walk->at = VecxTreePageFind(walk->page, &first, &found);
 }
 
 /* Goes on to the next page; false at the end. */
 bool
 VecxTreeWalkPage(VecxTreeWalk *walk)
 {
-	VecxTreeKey high;
+	VecxTreeKey high = VecxTreeGetHead(walk->page)->high;
+	bool		in_place = BufferIsValid(walk->buf);
 
+	if (in_place)
+		UnlockReleaseBuffer(walk->buf);
 	if (!walk->more)
 		return false;
 	CHECK_FOR_INTERRUPTS();
-	high = VecxTreeGetHead(walk->page.data)->high;
-	take_page(walk, VecxTreeReadNext(walk->index, walk->next, 0, &high, BUFFER_LOCK_SHARE));
+	take_page(walk, VecxTreeReadNext(walk->index, walk->next, 0, &high, BUFFER_LOCK_SHARE), in_place);
 	walk->at = 0;
 	return true;
 }
