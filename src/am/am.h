@@ -405,7 +405,7 @@ extern void VecxSearchStandIn(VecxSearch *search, VecxProbe *probe, VecxId self)
 extern void VecxSearchFilter(VecxSearch *search, const VecxFilterQuery *filter, double otherwise);
 extern void VecxSearchClose(VecxSearch *search);
 extern bool VecxSearchHasVisited(const VecxSearch *search, VecxId id);
-extern bool VecxSearchHasVisitedAny(const VecxSearch *search);
+extern uint64 VecxSearchVisited(const VecxSearch *search);
 extern void VecxSearchOfferMany(VecxSearch *search, const VecxId *ids, const float *est, int n);
 extern bool VecxSearchForgot(const VecxSearch *search);
 extern void VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,

@@ -132,10 +132,10 @@ VecxSearchHasVisited(const VecxSearch *search, VecxId id)
 	return VecxIdSetContains(&search->visited, id);
 }
 
-bool
-VecxSearchHasVisitedAny(const VecxSearch *search)
+uint64
+VecxSearchVisited(const VecxSearch *search)
 {
-	return VecxIdSetCount(&search->visited) > 0;
+	return VecxIdSetCount(&search->visited);
 }
 
 /* Records to be opened, each when it is its turn by its estimate. */

@@ -102,9 +102,15 @@ VecxTreeSlotAt(const VecxTreeEntries *entries, int at)
 }
 
 static inline uint8 *
+VecxTreeEntryInSlot(const VecxTreeEntries *entries, int slot)
+{
+	return entries->end - (Size) (slot + 1) * entries->size;
+}
+
+static inline uint8 *
 VecxTreeEntryAt(const VecxTreeEntries *entries, int at)
 {
-	return entries->end - (Size) (VecxTreeSlotAt(entries, at) + 1) * entries->size;
+	return VecxTreeEntryInSlot(entries, VecxTreeSlotAt(entries, at));
 }
 
 /* The same of one. */

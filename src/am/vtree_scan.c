@@ -21,6 +21,8 @@
 #define COST_OF_SCORING		(1.0 / VECX_TREE_ENTRIES_PER_HOP)
 #define COST_OF_READING		(1.0 / 60.0)
 #define OPENED_ANYWAY		40.0
+/* An entry for each so many vertices that were opened, and more: most were not. */
+#define OPENED_TO_ASK		8
 /* So few are opened before their sketches could be compared with anything. */
 #define TOO_FEW_TO_SCORE	24.0
 
@@ -39,12 +41,13 @@ struct VecxTreeScan
 	const VecxProbe *probe;
 	VecxCodeQuery query;
 	bool		scores;			/* by sketches */
-	bool		has_query;		/* once it has scored some */
+	bool		offered;		/* all entries, once; then there is a query, too */
 	float		errors;			/* by how many of its errors a sketch may be nearer */
 	int			nneeds;
 	VecxTreeNeed *needs;		/* the one with the fewest entries first */
 	double		share;			/* of the vertices that meet all needs */
 	double		cost;
+	bool		asks_opened;	/* whether vertices were opened before */
 	bool		at_hand;		/* all entries, on the page where the walk is */
 	VecxIdSet	allowed;		/* by the needs that narrow; if there are any */
 	bool		has_allowed;
@@ -209,30 +212,47 @@ find_allowed(VecxTreeScan *scan)
 	}
 }
 
-/* Offers those vertices of the walk's page that may match and were not opened; false if
- * there is none. */
-static bool
-offer_page(VecxTreeScan *scan, VecxSearch *search)
+/*
+ * Collects the entries of the walk's page whose vertices are allowed: of a whole page in
+ * the order of their slots, at even distances, in which they are scored faster.
+ */
+static int
+take_entries(const VecxTreeScan *scan, VecxId *ids, const uint8 **sketches)
 {
-	VecxTreeWalk *walk = scan->walk;
-	VecxId		ids[VECX_TREE_MAX_ENTRIES];
-	const uint8 *sketches[VECX_TREE_MAX_ENTRIES];
-	float		least[VECX_TREE_MAX_ENTRIES];
+	const VecxTreeWalk *walk = scan->walk;
 	VecxTreeEntries entries = VecxTreePageEntries(walk->page);
-	bool		has_opened = VecxSearchHasVisitedAny(search);
+	int			count = VecxTreeGetHead(walk->page)->count;
+	bool		whole = walk->at == 0 && walk->end == count;
 	int			n = 0;
 
 	for (int at = walk->at; at < walk->end; at++)
 	{
-		const uint8 *entry = VecxTreeEntryAt(&entries, at);
+		const uint8 *entry = whole ? VecxTreeEntryInSlot(&entries, count - 1 - at) :
+			VecxTreeEntryAt(&entries, at);
 		VecxId		id = VecxTreeEntryKey(entry).id;
 
-		if ((has_opened && VecxSearchHasVisited(search, id)) ||
-			(scan->has_allowed && !VecxIdSetContains(&scan->allowed, id)))
+		if (scan->has_allowed && !VecxIdSetContains(&scan->allowed, id))
 			continue;
 		ids[n] = id;
 		sketches[n++] = VecxTreeEntrySketch(entry);
 	}
+	return n;
+}
+
+/*
+ * Offers those vertices of the walk's page that may match; false if there is none, or
+ * all were opened.  The first time, that is not asked where many may match, since the
+ * search passes over what it has opened.
+ */
+static bool
+offer_page(VecxTreeScan *scan, VecxSearch *search)
+{
+	VecxId		ids[VECX_TREE_MAX_ENTRIES];
+	const uint8 *sketches[VECX_TREE_MAX_ENTRIES];
+	float		least[VECX_TREE_MAX_ENTRIES];
+	int			n = take_entries(scan, ids, sketches);
+	int			left = 0;
+
 	if (n == 0)
 		return false;
 	if (scan->scores)
@@ -240,8 +260,16 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 	else
 		for (int i = 0; i < n; i++)
 			least[i] = -INFINITY;
-	VecxSearchOfferMany(search, ids, least, n);
-	return true;
+	if (!scan->asks_opened)
+		left = n;
+	for (int i = left; i < n; i++)
+		if (!VecxSearchHasVisited(search, ids[i]))
+		{
+			ids[left] = ids[i];
+			least[left++] = least[i];
+		}
+	VecxSearchOfferMany(search, ids, least, left);
+	return left > 0;
 }
 
 /*
@@ -258,10 +286,12 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 
 	if (scan->has_allowed && scan->allowed.cxt == NULL)
 		find_allowed(scan);
-	if (scan->scores && !scan->has_query)
+	if (scan->scores && !scan->offered)
 		vecx_code_query_init(&scan->index->tree_coder, &scan->query, scan->probe->vec,
 							 palloc(vecx_code_query_scratch(&scan->index->tree_coder)));
-	scan->has_query = true;
+	scan->asks_opened = scan->offered ||
+		(double) VecxSearchVisited(search) * OPENED_TO_ASK > scan->needs[0].count;
+	scan->offered = true;
 	if (scan->at_hand)
 		any = offer_page(scan, search);
 	for (int i = 0; i < need->nstretches && !scan->at_hand; i++)

@@ -335,7 +335,8 @@ vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code)
 	return fmax(0.0, rabitq_length2(coder, &head) - (double) head.r2);
 }
 
-/* Scratch: floats for a rotated vector, the query's two parts of 8 bits. */
+/* Scratch: floats for a rotated vector, the query's two parts of 8 bits; for a code of 1
+ * bit, which needs but one, this in the order of the kernel sketch_dot instead. */
 size_t
 vecx_rabitq_query_scratch(const VecxCoder *coder)
 {
@@ -353,7 +354,8 @@ void
 vecx_rabitq_query_init(const VecxCoder *coder, VecxCodeQuery *query, const float *x, void *scratch)
 {
 	uint32_t	dims = rabitq_dims(coder);
-	bool		fine = rabitq_bits(coder) >= RABITQ_FINE_BITS;
+	uint32_t	bits = rabitq_bits(coder);
+	bool		fine = bits >= RABITQ_FINE_BITS;
 	float		max = 0.0f;
 	double		total = 0.0;
 	float	   *r;
@@ -373,7 +375,10 @@ vecx_rabitq_query_init(const VecxCoder *coder, VecxCodeQuery *query, const float
 		float		rest = fine ? rintf((t - coarse) * (float) RABITQ_FINE_STEPS) : 0.0f;
 
 		query->parts[i] = (int8_t) coarse;
-		query->parts[dims + i] = (int8_t) rest;
+		if (bits == 1)
+			query->parts[dims + i / 64 * 64 + i % 8 * 8 + i % 64 / 8] = (int8_t) coarse;
+		else
+			query->parts[dims + i] = (int8_t) rest;
 		total += (double) coarse + (double) rest / RABITQ_FINE_STEPS;
 	}
 	query->total = total;
@@ -538,7 +543,7 @@ at_least_zero(float x)
 }
 
 /* Codes whose least distances are computed at a time. */
-#define LEAST_AT_A_TIME	16
+#define LEAST_AT_A_TIME	32
 
 /* What is needed of some codes, each part of all of them together. */
 typedef struct LeastParts
@@ -551,21 +556,60 @@ typedef struct LeastParts
 	float		rescale[LEAST_AT_A_TIME];
 } LeastParts;
 
+/*
+ * The products of the query and codes of 1 bit that lie at even distances, as those on
+ * one page mostly do, by a kernel that takes many at once; false if they do not.
+ */
+static bool
+sketch_products(const VecxCodeQuery *query, uint32_t dims, const uint8_t *const *codes, size_t n,
+				int32_t *prod)
+{
+	const uint8_t *first = codes[0] < codes[n - 1] ? codes[0] : codes[n - 1];
+	ptrdiff_t	stride = n > 1 ? codes[1] - codes[0] : 0;
+
+	for (size_t i = 2; i < n; i++)
+		if (codes[i] - codes[i - 1] != stride)
+			return false;
+	vecx_kernels->sketch_dot(query->parts + dims, dims, 1, first + sizeof(VecxRabitqHead),
+							 (size_t) (stride < 0 ? -stride : stride), n, prod);
+	for (size_t i = 0; stride < 0 && i < n / 2; i++)
+	{
+		int32_t		other = prod[i];
+
+		prod[i] = prod[n - 1 - i];
+		prod[n - 1 - i] = other;
+	}
+	return true;
+}
+
 static void
-read_parts(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes, size_t n,
-		   LeastParts *parts)
+read_products(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes, size_t n,
+			  LeastParts *parts)
 {
 	uint32_t	dims = rabitq_dims(coder);
 	uint32_t	bits = rabitq_bits(coder);
 
+	if (bits == 1 && sketch_products(query, dims, codes, n, parts->prod))
+		return;
 	for (size_t i = 0; i < n; i++)
 	{
-		VecxRabitqHead head = rabitq_head(codes[i]);
-		const uint8_t *packed = codes[i] + sizeof(head);
+		const uint8_t *packed = codes[i] + sizeof(VecxRabitqHead);
 
 		parts->prod[i] = vecx_kernels->packed_dot(query->parts, packed, dims, bits);
 		if (bits >= RABITQ_FINE_BITS)
 			parts->rest[i] = vecx_kernels->packed_dot(query->parts + dims, packed, dims, bits);
+	}
+}
+
+static void
+read_parts(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes, size_t n,
+		   LeastParts *parts)
+{
+	read_products(coder, query, codes, n, parts);
+	for (size_t i = 0; i < n; i++)
+	{
+		VecxRabitqHead head = rabitq_head(codes[i]);
+
 		parts->sum[i] = (int32_t) head.sum;
 		parts->sumsq[i] = (int32_t) head.sumsq;
 		parts->r2[i] = head.r2;

@@ -73,6 +73,32 @@ test_rotation(void)
  * 1 / cos^2 - 1 with the cosines that normal elements have. */
 static const double variances[9] = {0, 0.5708, 0.1337, 0.0389, 0.0117, 0.0035, 0.00104, 0.0003, 0.00009};
 
+/* Whether least distances are the same one by one and together, whichever way the codes lie. */
+static bool
+least_agree(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *codes, size_t n)
+{
+	const uint8_t *order[NROWS];
+	float		least[NROWS];
+	bool		same = true;
+
+	for (int way = 0; way < 3; way++)
+	{
+		for (size_t i = 0; i < n; i++)
+			order[i] = codes + (way == 1 ? n - 1 - i : i) * coder->nbytes;
+		if (way == 2)
+			order[n / 2] = codes;
+		vecx_code_least(coder, query, order, n, 0.5f, least);
+		for (size_t i = 0; i < n; i++)
+		{
+			float		one;
+
+			vecx_code_least(coder, query, &order[i], 1, 0.5f, &one);
+			same = same && one == least[i];
+		}
+	}
+	return same;
+}
+
 static void
 test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 {
@@ -89,6 +115,7 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 	bool		norms = true;
 	bool		ranks = true;
 	bool		leasts = true;
+	bool		together = true;
 	int			within = 0;
 	int			total = 0;
 	double		bias = 0.0;
@@ -158,6 +185,7 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 			leasts = leasts && fabs((double) (nav - 0.5f * error - least)) <=
 				0.1 * (double) error + 1e-5 * fabs((double) nav);
 		}
+		together = together && least_agree(&coder, &query, codes, NROWS - a);
 		vecx_code_query_init_code(&coder, &query, codes + a * coder.nbytes, scratch);
 		self = fmax(self, fabs((double) vecx_code_distance(&coder, &query, codes + a * coder.nbytes) -
 							   true_distance(nav_metric, q, q, dim)));
@@ -175,6 +203,7 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 	UNIT_CHECK(norms, "rabitq%u %s %u: norms", bits, metric_names[metric], dim);
 	UNIT_CHECK(ranks, "rabitq%u %s %u: ranks", bits, metric_names[metric], dim);
 	UNIT_CHECK(leasts, "rabitq%u %s %u: least distances", bits, metric_names[metric], dim);
+	UNIT_CHECK(together, "rabitq%u %s %u: least distances, many together", bits, metric_names[metric], dim);
 	UNIT_CHECK(within * 1000 >= total * 985, "rabitq%u %s %u: %d of %d true distances within the bound",
 			   bits, metric_names[metric], dim, within, total);
 	if (dim < 200)
