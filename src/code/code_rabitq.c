@@ -335,12 +335,19 @@ vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code)
 	return fmax(0.0, rabitq_length2(coder, &head) - (double) head.r2);
 }
 
-/* Scratch: floats for a rotated vector, the query's two parts of 8 bits; for a code of 1
- * bit, which needs but one, this in the order of the kernel sketch_dot instead. */
+/*
+ * Codes of so few bits are scored many at once by the kernel sketch_dot, as if each of
+ * their bits were an element; the second bit counts double, so that the query has a bit
+ * less.
+ */
+#define RABITQ_SKETCH_BITS	2
+
+/* Scratch: floats for a rotated vector, the query in 8 bits, and its second part, or it
+ * again in the order of the bits. */
 size_t
 vecx_rabitq_query_scratch(const VecxCoder *coder)
 {
-	return (size_t) rabitq_dims(coder) * (sizeof(float) + 2);
+	return (size_t) rabitq_dims(coder) * (sizeof(float) + 1 + RABITQ_SKETCH_BITS);
 }
 
 static void
@@ -348,6 +355,17 @@ rabitq_place_scratch(const VecxCoder *coder, VecxCodeQuery *query, void *scratch
 {
 	query->work = scratch;
 	query->parts = (int8_t *) (query->work + rabitq_dims(coder));
+}
+
+/* An element of the query for each of its bits in a code; kernel.h has where these are. */
+static void
+put_for_bits(int8_t *parts, uint32_t i, uint32_t bits, int value)
+{
+	uint32_t	bytes = 8 * bits;
+	int8_t	   *part = parts + i / 64 * 64 * bits + 8 * (i % bytes) + i % 64 / bytes * bits;
+
+	for (uint32_t b = 0; b < bits; b++)
+		part[b] = (int8_t) (value * (1 << b));
 }
 
 void
@@ -367,7 +385,8 @@ vecx_rabitq_query_init(const VecxCoder *coder, VecxCodeQuery *query, const float
 	query->dev2 = vecx_finite(rabitq_rotate(coder, x, r));
 	for (uint32_t i = 0; i < dims; i++)
 		max = fabsf(r[i]) > max ? fabsf(r[i]) : max;
-	query->step = max / 127.0f >= FLT_MIN ? max / 127.0f : 0.0f;
+	max /= bits == RABITQ_SKETCH_BITS ? 63.0f : 127.0f;
+	query->step = max >= FLT_MIN ? max : 0.0f;
 	for (uint32_t i = 0; i < dims; i++)
 	{
 		float		t = query->step > 0.0f ? r[i] / query->step : 0.0f;
@@ -375,8 +394,8 @@ vecx_rabitq_query_init(const VecxCoder *coder, VecxCodeQuery *query, const float
 		float		rest = fine ? rintf((t - coarse) * (float) RABITQ_FINE_STEPS) : 0.0f;
 
 		query->parts[i] = (int8_t) coarse;
-		if (bits == 1)
-			query->parts[dims + i / 64 * 64 + i % 8 * 8 + i % 64 / 8] = (int8_t) coarse;
+		if (bits <= RABITQ_SKETCH_BITS)
+			put_for_bits(query->parts + dims, i, bits, (int) coarse);
 		else
 			query->parts[dims + i] = (int8_t) rest;
 		total += (double) coarse + (double) rest / RABITQ_FINE_STEPS;
@@ -557,12 +576,12 @@ typedef struct LeastParts
 } LeastParts;
 
 /*
- * The products of the query and codes of 1 bit that lie at even distances, as those on
+ * The products of the query and codes of few bits that lie at even distances, as those on
  * one page mostly do, by a kernel that takes many at once; false if they do not.
  */
 static bool
-sketch_products(const VecxCodeQuery *query, uint32_t dims, const uint8_t *const *codes, size_t n,
-				int32_t *prod)
+sketch_products(const VecxCodeQuery *query, uint32_t dims, uint32_t bits,
+				const uint8_t *const *codes, size_t n, int32_t *prod)
 {
 	const uint8_t *first = codes[0] < codes[n - 1] ? codes[0] : codes[n - 1];
 	ptrdiff_t	stride = n > 1 ? codes[1] - codes[0] : 0;
@@ -570,7 +589,7 @@ sketch_products(const VecxCodeQuery *query, uint32_t dims, const uint8_t *const 
 	for (size_t i = 2; i < n; i++)
 		if (codes[i] - codes[i - 1] != stride)
 			return false;
-	vecx_kernels->sketch_dot(query->parts + dims, dims, 1, first + sizeof(VecxRabitqHead),
+	vecx_kernels->sketch_dot(query->parts + dims, dims * bits, 1, first + sizeof(VecxRabitqHead),
 							 (size_t) (stride < 0 ? -stride : stride), n, prod);
 	for (size_t i = 0; stride < 0 && i < n / 2; i++)
 	{
@@ -589,7 +608,8 @@ read_products(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t 
 	uint32_t	dims = rabitq_dims(coder);
 	uint32_t	bits = rabitq_bits(coder);
 
-	if (bits == 1 && sketch_products(query, dims, codes, n, parts->prod))
+	if (bits <= RABITQ_SKETCH_BITS && dims * bits <= RABITQ_MAX_DIMS &&
+		sketch_products(query, dims, bits, codes, n, parts->prod))
 		return;
 	for (size_t i = 0; i < n; i++)
 	{
