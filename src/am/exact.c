@@ -71,19 +71,21 @@ release_page(VecxExact *exact)
 	exact->buf = InvalidBuffer;
 }
 
-/* Raises if the table has no such page: of a damaged index, since a page of a table is cut
- * off only when no index leads to it. */
+/* Raises if the table can have no such row: of a damaged index, since a page of a table is
+ * cut off only when no index leads to it. */
 void
 VecxCheckTid(Relation heap, Relation index, ItemPointer tid)
 {
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
+
 	if (heap->rd_rel->relam == HEAP_TABLE_AM_OID &&
-		!VecxHasBlock(heap, ItemPointerGetBlockNumberNoCheck(tid)))
+		(!VecxHasBlock(heap, ItemPointerGetBlockNumberNoCheck(tid)) ||
+		 offset < FirstOffsetNumber || offset > MaxHeapTuplesPerPage))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" is damaged: a row leads out of the table",
 						RelationGetRelationName(index)),
-				 errdetail_internal("TID=(%u,%u).", ItemPointerGetBlockNumberNoCheck(tid),
-									ItemPointerGetOffsetNumberNoCheck(tid)),
+				 errdetail_internal("TID=(%u,%u).", ItemPointerGetBlockNumberNoCheck(tid), offset),
 				 errhint("REINDEX the index.")));
 }
 

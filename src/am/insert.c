@@ -418,6 +418,7 @@ VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head)
 	VecxListSetTid(&row->tid, head);
 	begin_vertex(&v, index, NULL, code, row);
 	add_vertex(&v);
+	VecxCentroidsChanged(index);
 	return v.id;
 }
 

@@ -292,12 +292,32 @@ extern void VecxListQueryInit(VecxIndex *index, VecxListQuery *query, const floa
 extern uint32 VecxTuneStore(VecxIndex *index, const VecxTuning *tuning);
 extern uint32 VecxTuneUndo(VecxIndex *index);
 
+/* list_directory.c: all lists of an index, as a search sees them */
+typedef struct VecxNearList
+{
+	float		nav;			/* what says whose turn it is, from the centroid's code */
+	float		rank;			/* how far it is */
+	float		norm2;
+	BlockNumber head;
+} VecxNearList;
+
+typedef struct VecxNearLists
+{
+	int			n;
+	VecxNearList *lists;
+} VecxNearLists;
+
+extern VecxNearLists *VecxNearListsMake(VecxIndex *index, const VecxProbe *probe, const VecxProbe *route,
+										int probes);
+extern int	VecxNearListsTake(VecxNearLists *near, int wanted, const VecxNearList **lists);
+extern void VecxCentroidsChanged(VecxIndex *index);
+
 /* list_read.c: the rows of lists as a scan meets them */
 typedef struct VecxListScan VecxListScan;
 extern VecxListScan *VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search,
 									  VecxProbe *probe, VecxProbe *route, const VecxRange *range,
 									  const VecxFilterQuery *filter, const VecxEffort *effort,
-									  bool strict);
+									  VecxNearLists *near, bool strict);
 extern double VecxListScanPassing(const VecxListScan *ls);
 extern double VecxListScanRank(const VecxListScan *ls, int64 k);
 extern void VecxListScanForget(VecxListScan *ls);

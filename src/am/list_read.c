@@ -39,6 +39,7 @@ struct VecxListScan
 	VecxIndex  *index;
 	MemoryContext cxt;
 	VecxSearch *search;
+	VecxNearLists *near;		/* all that are left, in place of the search; or NULL */
 	VecxProbe  *probe;			/* NULL: nothing has a distance */
 	VecxProbe  *route;			/* what centroids are searched by: that, or where it is moved */
 	const VecxRange *range;
@@ -104,7 +105,7 @@ struct VecxListScan
 VecxListScan *
 VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxProbe *probe,
 				 VecxProbe *route, const VecxRange *range, const VecxFilterQuery *filter,
-				 const VecxEffort *effort, bool strict)
+				 const VecxEffort *effort, VecxNearLists *near, bool strict)
 {
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	VecxListScan *ls = palloc0(sizeof(VecxListScan));
@@ -113,6 +114,7 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->index = index;
 	ls->cxt = cxt;
 	ls->search = search;
+	ls->near = near;
 	ls->probe = probe;
 	ls->route = route;
 	ls->range = range;
@@ -333,9 +335,43 @@ compare_order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Searches for more centroids; false if there are none. */
+/* Room for an order of so many lists, in place of the one before. */
+static void
+make_order(VecxListScan *ls, int n)
+{
+	if (n > ls->order_cap)
+	{
+		if (ls->order)
+			pfree(ls->order);
+		ls->order_cap = n;
+		ls->order = MemoryContextAllocHuge(ls->cxt, sizeof(VecxOpened) * n);
+	}
+	ls->norder = ls->at = 0;
+}
+
+/* Takes the nearest lists from all that are left; false if there are none. */
 static bool
-find_lists(VecxListScan *ls)
+take_near(VecxListScan *ls, int wanted)
+{
+	const VecxNearList *lists;
+	int			n = VecxNearListsTake(ls->near, wanted, &lists);
+
+	make_order(ls, n);
+	for (; ls->norder < n; ls->norder++)
+	{
+		VecxOpened *opened = &ls->order[ls->norder];
+
+		opened->nav = lists[ls->norder].nav;
+		opened->rank = lists[ls->norder].rank;
+		opened->norm2 = lists[ls->norder].norm2;
+		VecxListSetTid(&opened->tids[0], lists[ls->norder].head);
+	}
+	return n > 0;
+}
+
+/* Searches the graph for more; false if it finds none. */
+static bool
+search_more(VecxListScan *ls, int wanted)
 {
 	int			n;
 	VecxOpened *opened;
@@ -351,17 +387,10 @@ find_lists(VecxListScan *ls)
 		VecxIndexRefresh(ls->index);
 		VecxSearchBegin(ls->search, ls->route);
 	}
-	VecxSearchRun(ls->search, Min(Max(ls->probes - ls->nread, ls->probes / 2) + 1, VecxWidestBatch()));
+	VecxSearchRun(ls->search, wanted);
 	opened = VecxSearchOpened(ls->search, &n);
 	threshold = VecxSearchThreshold(ls->search);
-	if (n > ls->order_cap)
-	{
-		if (ls->order)
-			pfree(ls->order);
-		ls->order_cap = n;
-		ls->order = MemoryContextAllocHuge(ls->cxt, sizeof(VecxOpened) * n);
-	}
-	ls->norder = ls->at = 0;
+	make_order(ls, n);
 	for (int i = 0; i < n; i++)
 	{
 		if (opened[i].nav > threshold)
@@ -376,6 +405,17 @@ find_lists(VecxListScan *ls)
 	}
 	VecxSearchKeepOpened(ls->search, left);
 	VecxSearchRelease(ls->search);
+	return true;
+}
+
+/* Finds more lists; false if there are none. */
+static bool
+find_lists(VecxListScan *ls)
+{
+	int			wanted = Min(Max(ls->probes - ls->nread, ls->probes / 2) + 1, VecxWidestBatch());
+
+	if (!(ls->near ? take_near(ls, wanted) : search_more(ls, wanted)))
+		return false;
 	qsort(ls->order, ls->norder, sizeof(VecxOpened), compare_order);
 	if (ls->lists_read == 0 && ls->norder > 0)
 		ls->limit = VecxProbeLimit(ls->index, ls->order[0].nav, ls->ratio);

@@ -14,7 +14,7 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#define VECX_FORMAT_VERSION		2
+#define VECX_FORMAT_VERSION		3
 #define VECX_MAGIC				0x56454358	/* "VECX" */
 #define VECX_PAGE_ID			0xFFB2	/* last two bytes of a page, for dump tools */
 #define VECX_META_BLKNO			0
@@ -257,6 +257,8 @@ typedef struct VecxMetaPageData
 	uint32		tune_version;	/* of the last one that was made */
 	uint32		lists_made;		/* of the rows of others, since all were made together */
 	uint32		lists_unsettled;	/* 1: rows were regrouped and are to be settled */
+	uint32		centroids_version;	/* changes when they do */
+	uint32		unused2;
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1
@@ -269,7 +271,7 @@ StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxCurveData) == 568, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 776, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 784, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

@@ -1,6 +1,6 @@
 /*
  * recent.c
- *    Reads index pages through remembered buffers.
+ *    Reads pages of indexes, heaps and TOAST tables through remembered buffers.
  *
  * Finding a page in the buffer mapping table costs more than all a search does
  * with the page.  A backend remembers in which buffer it saw a page last; the

@@ -135,6 +135,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	so->set_rows = NULL;
 	so->npending = so->batch_cap = 0;
 	so->lists = NULL;
+	so->near = NULL;
 	so->has_current = false;
 	so->returned = so->given = 0;
 	so->restarted = false;

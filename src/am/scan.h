@@ -78,6 +78,7 @@ typedef struct VecxScan
 								 * distance; id is the place in the batch */
 	int			npending;
 	VecxListScan *lists;		/* of posting lists: what takes the place of those */
+	VecxNearLists *near;		/* and of a search for them, or NULL */
 	VecxOpened	row;			/* the row of a list that is being looked at */
 	VecxReadyHeap ready;
 	VecxRowCursor current;		/* whose rows are being returned */
@@ -112,6 +113,7 @@ extern void VecxScanGiveUp(VecxScan *so);
 
 /* scan_start.c */
 extern void VecxScanStart(IndexScanDesc scan, VecxScan *so);
+extern void VecxScanStartNowhere(VecxScan *so);
 extern void VecxScanStartGraph(VecxScan *so);
 extern void VecxScanStartTree(VecxScan *so);
 extern void VecxScanStartSweep(VecxScan *so);

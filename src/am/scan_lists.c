@@ -133,7 +133,11 @@ VecxScanStartLists(IndexScanDesc scan, VecxScan *so)
 			return;
 	}
 	so->phase = VECX_PHASE_GRAPH;
-	VecxScanStartGraph(so);
+	so->near = VecxNearListsMake(so->index, so->probe, so->route, so->effort.width);
+	if (so->near)
+		VecxScanStartNowhere(so);
+	else
+		VecxScanStartGraph(so);
 }
 
 /*

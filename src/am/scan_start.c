@@ -180,6 +180,13 @@ VecxScanStartGraph(VecxScan *so)
 	begin_search(so, true);
 }
 
+/* Where lists are known without a search. */
+void
+VecxScanStartNowhere(VecxScan *so)
+{
+	begin_search(so, false);
+}
+
 /* Goes on with all that the value tree says may match, and with nothing else. */
 void
 VecxScanStartTree(VecxScan *so)
@@ -380,7 +387,7 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	if (so->index->lists && so->phase != VECX_PHASE_DONE && so->phase != VECX_PHASE_SET)
 	{
 		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, so->route,
-									 &so->range, so->filter, &so->effort, so->strict);
+									 &so->range, so->filter, &so->effort, so->near, so->strict);
 		so->counts.width = so->width;
 	}
 }

@@ -340,7 +340,10 @@ VecxVacuumDead(VecxVacuum *v)
 	mark_uppers(v);
 	VecxVacuumWait(v);
 	if (index->lists)
+	{
+		VecxCentroidsChanged(index);
 		retire_lists(v);
+	}
 	repair_links(v);
 	move_entry(v);
 	relink(v);

@@ -199,13 +199,15 @@ typedef struct VecxTreeWalk
 	int			at;				/* entry to give next */
 	int			end;			/* of those on the page */
 	int64		npages;			/* read so far */
-	Page		page;			/* the one at hand */
+	VecxTreeKey high;			/* of the page at hand */
+	Page		page;			/* that, or NULL when it was let go of */
 	Buffer		buf;			/* where it is, locked, if it was not copied */
 	PGAlignedBlock copy;
 } VecxTreeWalk;
 
 extern void VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column,
 							  uint64 low, uint64 high, bool in_place);
+extern void VecxTreeWalkLetGo(VecxTreeWalk *walk);
 extern bool VecxTreeWalkPage(VecxTreeWalk *walk);
 extern double VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high);
 

@@ -117,6 +117,7 @@ read_need(VecxTreeRows *rows, const VecxFilterNeed *need)
 
 				VecxTreeKeyTid(&key, &tids[n++]);
 			}
+			VecxTreeWalkLetGo(walk);
 			tbm_add_tuples(bitmap, tids, n, false);
 		} while (VecxTreeWalkPage(walk));
 	}

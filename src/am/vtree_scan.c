@@ -21,7 +21,8 @@
 #define COST_OF_SCORING		(1.0 / VECX_TREE_ENTRIES_PER_HOP)
 #define COST_OF_READING		(1.0 / 60.0)
 #define OPENED_ANYWAY		40.0
-/* An entry for each so many vertices that were opened, and more: most were not. */
+/* So many entries for each vertex that was opened, or more: most were not, and the search
+ * passes over those that were. */
 #define OPENED_TO_ASK		8
 /* So few are opened before their sketches could be compared with anything. */
 #define TOO_FEW_TO_SCORE	24.0
@@ -105,8 +106,8 @@ choose_needs(VecxTreeScan *scan, double vertices)
  * A vertex as near as the last one wanted is to be opened with the probability of the
  * recall that is aimed at; those that are nearer are with a greater one.  So its
  * sketch may be as many standard deviations off as that quantile of the normal
- * distribution says, by the approximation 26.2.22 of Abramowitz and Stegun.
- * vecx_code_error gives three of them.
+ * distribution says, by the approximation 26.2.22 of Abramowitz and Stegun, where few
+ * are opened; else SHARE_OF_ERRORS of it.  vecx_code_error gives three of them.
  */
 static float
 errors_to_allow(double target)
@@ -114,6 +115,18 @@ errors_to_allow(double target)
 	double		t = sqrt(-2 * log(Min(Max(1 - target, 1e-4), 0.5)));
 
 	return (float) ((t - (2.30753 + 0.27061 * t) / (1 + t * (0.99229 + 0.04481 * t))) / 3);
+}
+
+/* Of the entries of the first need those that the other ones that are read will leave. */
+static double
+expected_entries(const VecxTreeScan *scan)
+{
+	double		count = scan->needs[0].count;
+
+	for (int i = 1; i < scan->nneeds; i++)
+		if (scan->needs[i].narrows)
+			count *= scan->needs[i].share;
+	return count;
 }
 
 /*
@@ -135,10 +148,10 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	vertices = count_vertices(index);
 	VecxTreeShares(scan->needs, scan->nneeds, vertices);
 	scan->share = 1;
-	scan->errors = errors_to_allow(VecxTargetRecall(index->rel)) *
-		(scan->needs[0].count > FEW_TO_OPEN ? SHARE_OF_ERRORS : 1);
 	scan->scores = !scan->needs[0].exact || scan->needs[0].count > TOO_FEW_TO_SCORE;
 	scan->cost = choose_needs(scan, vertices);
+	scan->errors = errors_to_allow(VecxTargetRecall(index->rel)) *
+		(expected_entries(scan) > FEW_TO_OPEN ? SHARE_OF_ERRORS : 1);
 	return scan;
 }
 
@@ -177,6 +190,7 @@ static void
 allow(VecxTreeScan *scan, const VecxFilterNeed *need, const VecxIdSet *before, VecxIdSet *set)
 {
 	VecxTreeWalk *walk = scan->walk;
+	VecxId		ids[VECX_TREE_MAX_ENTRIES];
 
 	VecxIdSetInit(set, CurrentMemoryContext, RelationGetNumberOfBlocks(scan->index->rel));
 	for (int i = 0; i < need->nstretches; i++)
@@ -185,13 +199,14 @@ allow(VecxTreeScan *scan, const VecxFilterNeed *need, const VecxIdSet *before, V
 						  need->stretches[i].lo, need->stretches[i].hi, true);
 		do
 		{
-			for (int at = walk->at; at < walk->end; at++)
-			{
-				VecxId		id = VecxTreeEntryKey(VecxTreeEntry(walk->page, at)).id;
+			int			n = 0;
 
-				if (!before || VecxIdSetContains(before, id))
-					VecxIdSetAdd(set, id);
-			}
+			for (int at = walk->at; at < walk->end; at++)
+				ids[n++] = VecxTreeEntryKey(VecxTreeEntry(walk->page, at)).id;
+			VecxTreeWalkLetGo(walk);
+			for (int at = 0; at < n; at++)
+				if (!before || VecxIdSetContains(before, ids[at]))
+					VecxIdSetAdd(set, ids[at]);
 		} while (VecxTreeWalkPage(walk));
 	}
 }
@@ -213,11 +228,12 @@ find_allowed(VecxTreeScan *scan)
 }
 
 /*
- * Collects the entries of the walk's page whose vertices are allowed: of a whole page in
- * the order of their slots, at even distances, in which they are scored faster.
+ * Collects the entries of the walk's page whose vertices are allowed, and were not opened
+ * if that is asked: of a whole page in the order of their slots, at even distances, in
+ * which they are scored faster.
  */
 static int
-take_entries(const VecxTreeScan *scan, VecxId *ids, const uint8 **sketches)
+take_entries(const VecxTreeScan *scan, const VecxSearch *search, VecxId *ids, const uint8 **sketches)
 {
 	const VecxTreeWalk *walk = scan->walk;
 	VecxTreeEntries entries = VecxTreePageEntries(walk->page);
@@ -231,7 +247,8 @@ take_entries(const VecxTreeScan *scan, VecxId *ids, const uint8 **sketches)
 			VecxTreeEntryAt(&entries, at);
 		VecxId		id = VecxTreeEntryKey(entry).id;
 
-		if (scan->has_allowed && !VecxIdSetContains(&scan->allowed, id))
+		if ((scan->has_allowed && !VecxIdSetContains(&scan->allowed, id)) ||
+			(scan->asks_opened && VecxSearchHasVisited(search, id)))
 			continue;
 		ids[n] = id;
 		sketches[n++] = VecxTreeEntrySketch(entry);
@@ -240,9 +257,8 @@ take_entries(const VecxTreeScan *scan, VecxId *ids, const uint8 **sketches)
 }
 
 /*
- * Offers those vertices of the walk's page that may match; false if there is none, or
- * all were opened.  The first time, that is not asked where many may match, since the
- * search passes over what it has opened.
+ * Offers those vertices of the walk's page that may match; false if there is none.  Page
+ * in place or copy, it is let go of before the search, which may have to make room.
  */
 static bool
 offer_page(VecxTreeScan *scan, VecxSearch *search)
@@ -250,26 +266,17 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 	VecxId		ids[VECX_TREE_MAX_ENTRIES];
 	const uint8 *sketches[VECX_TREE_MAX_ENTRIES];
 	float		least[VECX_TREE_MAX_ENTRIES];
-	int			n = take_entries(scan, ids, sketches);
-	int			left = 0;
+	int			n = take_entries(scan, search, ids, sketches);
 
-	if (n == 0)
-		return false;
 	if (scan->scores)
 		vecx_code_least(&scan->index->tree_coder, &scan->query, sketches, n, scan->errors, least);
 	else
 		for (int i = 0; i < n; i++)
 			least[i] = -INFINITY;
-	if (!scan->asks_opened)
-		left = n;
-	for (int i = left; i < n; i++)
-		if (!VecxSearchHasVisited(search, ids[i]))
-		{
-			ids[left] = ids[i];
-			least[left++] = least[i];
-		}
-	VecxSearchOfferMany(search, ids, least, left);
-	return left > 0;
+	if (!scan->at_hand)
+		VecxTreeWalkLetGo(scan->walk);
+	VecxSearchOfferMany(search, ids, least, n);
+	return n > 0;
 }
 
 /*

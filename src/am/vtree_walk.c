@@ -2,9 +2,9 @@
  * vtree_walk.c
  *    Entries of the value tree in order, and how many there are.
  *
- * A walk copies a page at a time, or shows it where it is, under its lock, to who looks
- * at all entries and locks nothing meanwhile; and goes on to the right.  What a split
- * moves meanwhile it has met already, or meets later.
+ * A walk copies a page at a time, or shows it where it is, under its lock, to who has
+ * little to do with each entry and locks nothing meanwhile; and goes on to the right.  What
+ * a split moves meanwhile it has met already, or meets later.
  */
 #include "postgres.h"
 
@@ -37,9 +37,10 @@ take_page(VecxTreeWalk *walk, Buffer buf, bool in_place)
 		walk->buf = InvalidBuffer;
 	}
 	walk->npages++;
+	walk->high = VecxTreeGetHead(walk->page)->high;
 	walk->next = VecxPageGetOpaque(walk->page)->next;
 	walk->more = walk->next != InvalidBlockNumber &&
-		VecxTreeCompare(&VecxTreeGetHead(walk->page)->high, &walk->last) <= 0;
+		VecxTreeCompare(&walk->high, &walk->last) <= 0;
 	walk->end = VecxTreeGetHead(walk->page)->count;
 	if (!walk->more)
 	{
@@ -69,8 +70,8 @@ make_key(uint16 column, uint64 value, VecxId id)
 /*
  * Starts a walk over the entries of a column from low to high, both included:
  * those of the first page are the ones from walk->at to walk->end.  In place, the page
- * is locked until the walk goes on or ends: whoever starts such a walk locks nothing
- * meanwhile, and takes it to its end.
+ * is locked until it is let go of, or the walk goes on or ends: whoever starts such a walk
+ * locks nothing meanwhile, allocates nothing, and takes it to its end.
  */
 void
 VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 low, uint64 high,
@@ -86,19 +87,28 @@ VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 lo
 	walk->at = VecxTreePageFind(walk->page, &first, &found);
 }
 
+/* Lets go of a page that is shown in place, when what is wanted of it is known. */
+void
+VecxTreeWalkLetGo(VecxTreeWalk *walk)
+{
+	Assert(BufferIsValid(walk->buf));
+	UnlockReleaseBuffer(walk->buf);
+	walk->page = NULL;
+}
+
 /* Goes on to the next page; false at the end. */
 bool
 VecxTreeWalkPage(VecxTreeWalk *walk)
 {
-	VecxTreeKey high = VecxTreeGetHead(walk->page)->high;
 	bool		in_place = BufferIsValid(walk->buf);
 
-	if (in_place)
-		UnlockReleaseBuffer(walk->buf);
+	if (in_place && walk->page)
+		VecxTreeWalkLetGo(walk);
+	walk->buf = InvalidBuffer;
 	if (!walk->more)
 		return false;
 	CHECK_FOR_INTERRUPTS();
-	take_page(walk, VecxTreeReadNext(walk->index, walk->next, 0, &high, BUFFER_LOCK_SHARE), in_place);
+	take_page(walk, VecxTreeReadNext(walk->index, walk->next, 0, &walk->high, BUFFER_LOCK_SHARE), in_place);
 	walk->at = 0;
 	return true;
 }

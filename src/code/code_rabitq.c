@@ -341,6 +341,7 @@ vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code)
  * less.
  */
 #define RABITQ_SKETCH_BITS	2
+_Static_assert(RABITQ_SKETCH_BITS <= 2, "a code of three bits has two fields");
 
 /* Scratch: floats for a rotated vector, the query in 8 bits, and its second part, or it
  * again in the order of the bits. */
@@ -385,7 +386,7 @@ vecx_rabitq_query_init(const VecxCoder *coder, VecxCodeQuery *query, const float
 	query->dev2 = vecx_finite(rabitq_rotate(coder, x, r));
 	for (uint32_t i = 0; i < dims; i++)
 		max = fabsf(r[i]) > max ? fabsf(r[i]) : max;
-	max /= bits == RABITQ_SKETCH_BITS ? 63.0f : 127.0f;
+	max /= bits <= RABITQ_SKETCH_BITS ? (float) (127 >> (bits - 1)) : 127.0f;
 	query->step = max >= FLT_MIN ? max : 0.0f;
 	for (uint32_t i = 0; i < dims; i++)
 	{

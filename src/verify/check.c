@@ -132,10 +132,12 @@ check_tune(Check *c)
 	if (first != InvalidBlockNumber && !c->index->lists)
 		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage names what cannot have been tuned",
 				   "first=%u", first);
-	if ((c->index->meta.lists_made | c->index->meta.lists_closed | c->index->meta.lists_unsettled) != 0 && !c->index->lists)
+	if ((c->index->meta.lists_made | c->index->meta.lists_closed | c->index->meta.lists_unsettled |
+		 c->index->meta.centroids_version) != 0 && !c->index->lists)
 		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage counts lists of a graph",
-				   "made=%u closed=%u unsettled=%u", c->index->meta.lists_made, c->index->meta.lists_closed,
-				   c->index->meta.lists_unsettled);
+				   "made=%u closed=%u unsettled=%u version=%u", c->index->meta.lists_made,
+				   c->index->meta.lists_closed, c->index->meta.lists_unsettled,
+				   c->index->meta.centroids_version);
 	while (first != InvalidBlockNumber)
 	{
 		VecxTuning	tuning;

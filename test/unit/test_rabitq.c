@@ -429,6 +429,9 @@ main(int argc, char **argv)
 		for (size_t m = 0; m < LENGTH(float_metrics); m++)
 			for (size_t d = 0; d < LENGTH(dims); d++)
 				test_coder(bits, float_metrics[m], dims[d], d % 2 == 0);
+	/* more elements than the kernels take at once, and than there is room for in bits */
+	test_coder(1, VECX_METRIC_L2, 16000, false);
+	test_coder(2, VECX_METRIC_L2, 8256, false);
 	test_centre();
 	test_agreement();
 	test_damage();
