@@ -289,6 +289,9 @@ write_vertex(NewVertex *v)
 								  level > 0 ? ids[0] : VECX_INVALID_ID);
 	}
 	v->id = ids[0];
+	/* before anything leads to it: whoever copied the others before knows all that rows go to */
+	if (index->lists)
+		VecxCentroidsChanged(index);
 	for (int level = 0; level <= v->level; level++)
 		VecxLinkBackSurely(v->probe, ids[level], v->neighbours[level], v->nneighbours[level]);
 	if (v->nneighbours[0] == 0 || v->level > index->meta.entry_level)
@@ -418,7 +421,6 @@ VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head)
 	VecxListSetTid(&row->tid, head);
 	begin_vertex(&v, index, NULL, code, row);
 	add_vertex(&v);
-	VecxCentroidsChanged(index);
 	return v.id;
 }
 

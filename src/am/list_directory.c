@@ -7,10 +7,10 @@
  * read, it costs less to compare the query with the codes of all.  A backend that has
  * searched an index a number of times while its centroids stayed the same copies them.
  *
- * The metapage counts changes of the centroids: after one was added, and before the
- * lists of those that VACUUM removes are retired.  So a copy that has the count that a
- * scan read at its start names no list that was retired before that; it may lack lists
- * that are being made, to which what their rows are taken from leads until then.
+ * The metapage counts changes of the centroids: when a new one is there, before anything
+ * leads to it; when a split has marked the old ones dead; and before the lists of those
+ * that VACUUM removes are retired.  So a copy that has the count that a scan read at its
+ * start names no list that was retired before that, and lacks none that rows go to.
  */
 #include "postgres.h"
 
@@ -25,10 +25,12 @@
 /* Of work_mem, for each of them. */
 #define MEMORY_SHARE	4
 
-/* Searches after which centroids are copied, and pages to be read for it that are worth
- * another. */
+/* Searches after which centroids are copied, and after which more for so many pages that
+ * are to be read for it.  By steps: on a standby the index may be some pages shorter. */
 #define LEAST_SEARCHES	8
-#define PAGES_A_SEARCH	128
+#define PAGES_A_STEP	1024
+/* Each copy that was in vain has the next one wait for twice as many searches. */
+#define MOST_DOUBLED	10
 
 /* Lists that are compared with the query in the time it takes to find one in the graph. */
 #define LISTS_A_HOP		64
@@ -40,7 +42,7 @@ typedef struct Directory
 	uint32		version;		/* what the metapage said before it was copied */
 	uint64		used;			/* tick of the last use */
 	int64		searches;		/* that met this version */
-	bool		too_large;
+	int			in_vain;		/* copies that could not be used, one after the other */
 	MemoryContext cxt;			/* of what follows; NULL: not copied */
 	uint32		n;
 	uint32		cap;
@@ -53,11 +55,19 @@ static Directory directories[DIRECTORIES];
 static uint64 tick;
 
 static void
-forget(Directory *d)
+drop_copy(Directory *d)
 {
 	if (d->cxt)
 		MemoryContextDelete(d->cxt);
-	memset(d, 0, sizeof(*d));
+	d->cxt = NULL;
+	d->n = d->cap = 0;
+	d->searches = 0;
+}
+
+static bool
+is_of(const Directory *d, const VecxIndex *index)
+{
+	return d->seed == index->meta.seed && RelFileLocatorEquals(d->locator, index->rel->rd_locator);
 }
 
 /* The directory of this state of the index, which may be empty yet. */
@@ -66,23 +76,20 @@ find_directory(const VecxIndex *index)
 {
 	Directory  *d = &directories[0];
 
-	for (int i = 0; i < DIRECTORIES; i++)
-	{
-		if (RelFileLocatorEquals(directories[i].locator, index->rel->rd_locator) &&
-			directories[i].seed == index->meta.seed)
-		{
+	for (int i = 0; i < DIRECTORIES && !is_of(d, index); i++)
+		if (is_of(&directories[i], index) || directories[i].used < d->used)
 			d = &directories[i];
-			break;
-		}
-		if (directories[i].used < d->used)
-			d = &directories[i];
-	}
-	if (!RelFileLocatorEquals(d->locator, index->rel->rd_locator) || d->seed != index->meta.seed ||
-		d->version != index->meta.centroids_version)
+	if (!is_of(d, index))
 	{
-		forget(d);
+		drop_copy(d);
+		d->in_vain = 0;
 		d->locator = index->rel->rd_locator;
 		d->seed = index->meta.seed;
+		d->version = index->meta.centroids_version;
+	}
+	else if (d->version != index->meta.centroids_version)
+	{
+		drop_copy(d);
 		d->version = index->meta.centroids_version;
 	}
 	d->used = ++tick;
@@ -107,12 +114,13 @@ typedef struct Copying
 	VecxIndex  *index;
 	Directory  *d;
 	uint32		most;
+	bool		too_many;
 } Copying;
 
 static void
-make_room(Directory *d, Size code_bytes)
+make_room(Directory *d, Size code_bytes, uint32 most)
 {
-	d->cap = Max(d->cap * 2, 256);
+	d->cap = Min(Max(d->cap * 2, 256), most);
 	d->heads = d->n > 0 ? repalloc(d->heads, sizeof(BlockNumber) * d->cap) :
 		MemoryContextAlloc(d->cxt, sizeof(BlockNumber) * d->cap);
 	d->norm2 = d->n > 0 ? repalloc(d->norm2, sizeof(float) * d->cap) :
@@ -129,11 +137,13 @@ copy_centroid(VecxId id, VecxRecord rec, void *arg)
 	const VecxIndex *index = copying->index;
 	const uint8 *code = VecxRecordCode(&index->layout, rec);
 
-	if (rec->level != 0 || (rec->flags & VECX_RECORD_DEAD) || rec->nrows == 0 || d->too_large)
+	if (rec->level != 0 || (rec->flags & VECX_RECORD_DEAD) || rec->nrows == 0)
 		return;
-	d->too_large = d->n >= copying->most;
+	copying->too_many |= d->n >= copying->most;
+	if (copying->too_many)
+		return;
 	if (d->n == d->cap)
-		make_room(d, index->coder.nbytes);
+		make_room(d, index->coder.nbytes, copying->most);
 	d->heads[d->n] = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
 	d->norm2[d->n] = vecx_code_norm2(&index->coder, code);
 	memcpy(d->codes + (Size) index->coder.nbytes * d->n++, code, index->coder.nbytes);
@@ -143,12 +153,11 @@ copy_centroid(VecxId id, VecxRecord rec, void *arg)
 static bool
 copy_centroids(VecxIndex *index, Directory *d)
 {
-	Copying		copying = {index, d, most_lists(index)};
+	Copying		copying = {index, d, most_lists(index), false};
 	VecxMetaPageData meta;
-	bool		whole;
 
 	d->cxt = AllocSetContextCreate(TopMemoryContext, "vecx lists", ALLOCSET_DEFAULT_SIZES);
-	d->searches = 0;
+	d->in_vain++;
 	PG_TRY();
 	{
 		VecxForEachRecord(index, false, copy_centroid, &copying);
@@ -156,26 +165,35 @@ copy_centroids(VecxIndex *index, Directory *d)
 	}
 	PG_CATCH();
 	{
-		forget(d);
+		drop_copy(d);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	whole = !d->too_large && meta.centroids_version == d->version;
-	if (!whole)
+	if (copying.too_many || meta.centroids_version != d->version)
 	{
-		MemoryContextDelete(d->cxt);
-		d->cxt = NULL;
-		d->n = d->cap = 0;
+		drop_copy(d);
+		return false;
 	}
-	return whole;
+	d->in_vain = 0;
+	return true;
 }
 
-/* About as many lists as there are, and no fewer where that is not known. */
+/* About as many lists as there are; no fewer than that where nothing was measured. */
 static double
-guess_lists(const VecxIndex *index)
+guess_lists(const VecxIndex *index, BlockNumber nblocks)
 {
-	return index->meta.curve.vertices > 0 ? index->meta.curve.vertices :
-		RelationGetNumberOfBlocks(index->rel);
+	const VecxCurveData *curve = &index->meta.curve;
+
+	return curve->vertices > 0 && curve->nblocks > 0 ? (double) curve->vertices * nblocks / curve->nblocks : nblocks;
+}
+
+/* Whether there is a copy, or it is time to make one. */
+static bool
+have_copy(VecxIndex *index, Directory *d, BlockNumber nblocks)
+{
+	int64		searches = LEAST_SEARCHES * (1 + nblocks / PAGES_A_STEP);
+
+	return d->cxt || (++d->searches >= searches << Min(d->in_vain, MOST_DOUBLED) && copy_centroids(index, d));
 }
 
 /*
@@ -187,13 +205,12 @@ VecxNearListsMake(VecxIndex *index, const VecxProbe *probe, const VecxProbe *rou
 {
 	const VecxCoder *coder = &index->coder;
 	Directory  *d = find_directory(index);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	double		most = Min((double) most_lists(index),
+						   (double) probes * (route == probe ? LISTS_A_HOP : LISTS_A_HOP / 2));
 	VecxNearLists *near;
 
-	if (d->too_large || guess_lists(index) > Min((double) most_lists(index), (double) probes * LISTS_A_HOP))
-		return NULL;
-	/* as a standby would: its index may be some empty pages shorter */
-	if (!d->cxt && (++d->searches < LEAST_SEARCHES + index->meta.curve.nblocks / PAGES_A_SEARCH ||
-					!copy_centroids(index, d)))
+	if ((d->cxt ? d->n : guess_lists(index, nblocks)) > most || !have_copy(index, d, nblocks) || d->n > most)
 		return NULL;
 	near = palloc(sizeof(VecxNearLists));
 	near->n = (int) d->n;

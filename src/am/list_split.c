@@ -434,15 +434,6 @@ empty_page(VecxListSplitState *s, BlockNumber blkno, int *at)
 	return next;
 }
 
-static void
-count_lists(VecxMetaPageData *meta, void *arg)
-{
-	const VecxListSplitState *s = arg;
-
-	meta->lists_closed = Min((uint64) meta->lists_closed + s->nold, PG_UINT32_MAX);
-	meta->lists_made = Min((uint64) meta->lists_made + s->nparts, PG_UINT32_MAX);
-}
-
 /*
  * Writes the new lists, then their centroids, then empties the old pages.  Scans that
  * come to these find the new lists, and behind the last of them those that rows of an
@@ -471,7 +462,6 @@ move_rows(VecxListSplitState *s)
 			CHECK_FOR_INTERRUPTS();
 			blkno = empty_page(s, blkno, &at);
 		}
-	VecxMetaEdit(index, count_lists, s);
 }
 
 /* Marks the centroid of an empty list as a vertex without rows; VACUUM removes it. */
@@ -494,6 +484,16 @@ mark_dead(VecxIndex *index, VecxId id, BlockNumber head)
 		VecxPageCommit(&change);
 	}
 	UnlockReleaseBuffer(buf);
+}
+
+static void
+count_lists(VecxMetaPageData *meta, void *arg)
+{
+	const VecxListSplitState *s = arg;
+
+	meta->lists_closed = Min((uint64) meta->lists_closed + s->nold, PG_UINT32_MAX);
+	meta->centroids_version++;
+	meta->lists_made = Min((uint64) meta->lists_made + s->nparts, PG_UINT32_MAX);
 }
 
 static void
@@ -539,6 +539,7 @@ regroup(VecxListSplitState *s, uint32 k, int least)
 			note_left(s->index, s->old[i].head);
 		first = s->end[i];
 	}
+	VecxMetaEdit(s->index, count_lists, s);
 	return true;
 }
 

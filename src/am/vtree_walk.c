@@ -91,7 +91,7 @@ VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 lo
 void
 VecxTreeWalkLetGo(VecxTreeWalk *walk)
 {
-	Assert(BufferIsValid(walk->buf));
+	Assert(BufferIsValid(walk->buf) && walk->page);
 	UnlockReleaseBuffer(walk->buf);
 	walk->page = NULL;
 }

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use VecxTest;
 
-my $dim = 128;
+my $dim = 256;
 my $node = new_node('main', allows_streaming => 1, hot_standby_feedback => 'on');
 
 # Points about one that is so far from zero in all dimensions.
