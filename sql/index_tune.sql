@@ -85,8 +85,9 @@ DROP INDEX tuned_cosine;
 -- queries of a type that PostgreSQL turns into the index's
 CREATE INDEX tuned_half ON tuned USING vecx ((v::halfvec(24)) halfvec_l2_ops) WITH (structure = lists, list_rows = 16);
 SELECT queries_used FROM vecx_tune('tuned_half', 'asked', 'q', samples => 700);
-SELECT vecx_recall('tuned_half', queries => 'asked', query_column => 'q') > 0.9 AS good;
+-- whether what was learned is kept or not
 SELECT vecx_calibrate('tuned_half', 'asked', 'q');
+SELECT vecx_recall('tuned_half', queries => 'asked', query_column => 'q') > 0.9 AS good;
 DROP INDEX tuned_half;
 
 -- what is wrong says so
