@@ -52,6 +52,19 @@ name(float *x, size_t n) \
 		} \
 }
 
+/* The kernel of an instruction set; fewer elements than fill a register are left to another. */
+#define DEFINE_KERNEL(isa, target, vector, within, smaller) \
+DEFINE_TRANSFORM(transform_##isa, target, vector, within) \
+\
+target void \
+vecx_fht_f32_##isa(float *x, size_t n) \
+{ \
+	if (n < sizeof(vector) / sizeof(float)) \
+		smaller(x, n); \
+	else \
+		transform_##isa(x, n); \
+}
+
 typedef float TwoFloats __attribute__((vector_size(8), aligned(4), may_alias));
 typedef float FourFloats __attribute__((vector_size(16), aligned(4), may_alias));
 
@@ -73,16 +86,7 @@ within_4(FourFloats v)
 }
 
 DEFINE_TRANSFORM(transform_2, , TwoFloats, within_2)
-DEFINE_TRANSFORM(transform_4, , FourFloats, within_4)
-
-void
-vecx_fht_f32_scalar(float *x, size_t n)
-{
-	if (n < 4)
-		transform_2(x, n);
-	else
-		transform_4(x, n);
-}
+DEFINE_KERNEL(scalar, , FourFloats, within_4, transform_2)
 
 #ifdef VECX_KERNEL_X86
 
@@ -112,25 +116,7 @@ within_8(__m256 v)
 	return STEP_8(v, _mm256_permute2f128_ps(v, v, 0x01), 0xf0);
 }
 
-DEFINE_TRANSFORM(transform_16, TARGET_AVX512, SixteenFloats, within_16)
-DEFINE_TRANSFORM(transform_8, TARGET_AVX2, EightFloats, within_8)
-
-TARGET_AVX512 void
-vecx_fht_f32_avx512(float *x, size_t n)
-{
-	if (n < 16)
-		vecx_fht_f32_scalar(x, n);
-	else
-		transform_16(x, n);
-}
-
-TARGET_AVX2 void
-vecx_fht_f32_avx2(float *x, size_t n)
-{
-	if (n < 8)
-		vecx_fht_f32_scalar(x, n);
-	else
-		transform_8(x, n);
-}
+DEFINE_KERNEL(avx512, TARGET_AVX512, SixteenFloats, within_16, vecx_fht_f32_scalar)
+DEFINE_KERNEL(avx2, TARGET_AVX2, EightFloats, within_8, vecx_fht_f32_scalar)
 
 #endif							/* VECX_KERNEL_X86 */
