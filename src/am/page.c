@@ -58,13 +58,19 @@ VecxHasBlock(Relation rel, BlockNumber blkno)
 	return (seen != InvalidBlockNumber && blkno < seen) || blkno < RelationGetNumberOfBlocks(rel);
 }
 
+static Buffer
+pin_page(Relation index, BlockNumber blkno, BufferAccessStrategy strategy)
+{
+	if (!VecxHasBlock(index, blkno))
+		VecxCorrupted(index, blkno, "a page is missing");
+	return ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
+}
+
 /* ReadBuffer of a page of an index to which another leads; raises if there is none. */
 Buffer
 VecxPinPage(Relation index, BlockNumber blkno)
 {
-	if (!VecxHasBlock(index, blkno))
-		VecxCorrupted(index, blkno, "a page is missing");
-	return ReadBuffer(index, blkno);
+	return pin_page(index, blkno, NULL);
 }
 
 Buffer
@@ -86,9 +92,7 @@ VecxReadPageCopy(Relation index, BlockNumber blkno, BufferAccessStrategy strateg
 	bool		is_new;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!VecxHasBlock(index, blkno))
-		VecxCorrupted(index, blkno, "a page is missing");
-	buf = ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
+	buf = pin_page(index, blkno, strategy);
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	is_new = PageIsNew(BufferGetPage(buf));
 	if (!is_new)
