@@ -113,7 +113,6 @@ extern void VecxScanGiveUp(VecxScan *so);
 
 /* scan_start.c */
 extern void VecxScanStart(IndexScanDesc scan, VecxScan *so);
-extern void VecxScanStartNowhere(VecxScan *so);
 extern void VecxScanStartGraph(VecxScan *so);
 extern void VecxScanStartTree(VecxScan *so);
 extern void VecxScanStartSweep(VecxScan *so);

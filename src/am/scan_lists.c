@@ -134,10 +134,7 @@ VecxScanStartLists(IndexScanDesc scan, VecxScan *so)
 	}
 	so->phase = VECX_PHASE_GRAPH;
 	so->near = VecxNearListsMake(so->index, so->probe, so->route, so->effort.width);
-	if (so->near)
-		VecxScanStartNowhere(so);
-	else
-		VecxScanStartGraph(so);
+	VecxScanStartGraph(so);
 }
 
 /*

@@ -174,17 +174,11 @@ begin_search(VecxScan *so, bool by_graph)
 	VecxScanLimitSearch(so);
 }
 
+/* Lists may be known without a search. */
 void
 VecxScanStartGraph(VecxScan *so)
 {
-	begin_search(so, true);
-}
-
-/* Where lists are known without a search. */
-void
-VecxScanStartNowhere(VecxScan *so)
-{
-	begin_search(so, false);
+	begin_search(so, so->near == NULL);
 }
 
 /* Goes on with all that the value tree says may match, and with nothing else. */
