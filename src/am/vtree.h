@@ -201,7 +201,8 @@ typedef struct VecxTreeWalk
 	int64		npages;			/* read so far */
 	VecxTreeKey high;			/* of the page at hand */
 	Page		page;			/* that, or NULL when it was let go of */
-	Buffer		buf;			/* where it is, locked, if it was not copied */
+	bool		in_place;		/* pages are not copied */
+	Buffer		buf;			/* then, where it is, locked; else InvalidBuffer */
 	PGAlignedBlock copy;
 } VecxTreeWalk;
 

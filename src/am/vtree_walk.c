@@ -25,11 +25,11 @@ fetch_next_early(const VecxTreeWalk *walk)
 
 /* Makes a locked page the one at hand; copied, it is let go of. */
 static void
-take_page(VecxTreeWalk *walk, Buffer buf, bool in_place)
+take_page(VecxTreeWalk *walk, Buffer buf)
 {
 	walk->page = BufferGetPage(buf);
 	walk->buf = buf;
-	if (!in_place)
+	if (!walk->in_place)
 	{
 		memcpy(walk->copy.data, walk->page, BLCKSZ);
 		walk->page = walk->copy.data;
@@ -83,7 +83,8 @@ VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 lo
 	walk->index = index;
 	walk->last = make_key(column, high, PG_UINT32_MAX);
 	walk->npages = 0;
-	take_page(walk, VecxTreeDescend(index, 0, &first, BUFFER_LOCK_SHARE), in_place);
+	walk->in_place = in_place;
+	take_page(walk, VecxTreeDescend(index, 0, &first, BUFFER_LOCK_SHARE));
 	walk->at = VecxTreePageFind(walk->page, &first, &found);
 }
 
@@ -91,8 +92,8 @@ VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 lo
 void
 VecxTreeWalkLetGo(VecxTreeWalk *walk)
 {
-	Assert(BufferIsValid(walk->buf) && walk->page);
 	UnlockReleaseBuffer(walk->buf);
+	walk->buf = InvalidBuffer;
 	walk->page = NULL;
 }
 
@@ -100,15 +101,12 @@ VecxTreeWalkLetGo(VecxTreeWalk *walk)
 bool
 VecxTreeWalkPage(VecxTreeWalk *walk)
 {
-	bool		in_place = BufferIsValid(walk->buf);
-
-	if (in_place && walk->page)
+	if (BufferIsValid(walk->buf))
 		VecxTreeWalkLetGo(walk);
-	walk->buf = InvalidBuffer;
 	if (!walk->more)
 		return false;
 	CHECK_FOR_INTERRUPTS();
-	take_page(walk, VecxTreeReadNext(walk->index, walk->next, 0, &walk->high, BUFFER_LOCK_SHARE), in_place);
+	take_page(walk, VecxTreeReadNext(walk->index, walk->next, 0, &walk->high, BUFFER_LOCK_SHARE));
 	walk->at = 0;
 	return true;
 }
