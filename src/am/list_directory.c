@@ -96,17 +96,13 @@ find_directory(const VecxIndex *index)
 	return d;
 }
 
-static Size
-entry_bytes(const VecxIndex *index)
-{
-	return index->coder.nbytes + sizeof(BlockNumber) + sizeof(float);
-}
-
-/* Centroids that there is room for. */
+/* Centroids that there is room for, with what a search notes of each. */
 static uint32
 most_lists(const VecxIndex *index)
 {
-	return (uint32) ((Size) work_mem * 1024 / MEMORY_SHARE / entry_bytes(index));
+	Size		entry = index->coder.nbytes + sizeof(BlockNumber) + sizeof(float) + sizeof(VecxNearList);
+
+	return (uint32) Min((Size) work_mem * 1024 / MEMORY_SHARE / entry, PG_INT32_MAX);
 }
 
 typedef struct Copying

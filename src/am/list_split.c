@@ -491,8 +491,8 @@ count_lists(VecxMetaPageData *meta, void *arg)
 {
 	const VecxListSplitState *s = arg;
 
-	meta->lists_closed = Min((uint64) meta->lists_closed + s->nold, PG_UINT32_MAX);
 	meta->centroids_version++;
+	meta->lists_closed = Min((uint64) meta->lists_closed + s->nold, PG_UINT32_MAX);
 	meta->lists_made = Min((uint64) meta->lists_made + s->nparts, PG_UINT32_MAX);
 }
 
