@@ -398,6 +398,8 @@ VecxWorkLink(VecxWork *w, const VecxPlan *plan)
 		l->nearest *= 2;		/* no other leaf has more of them */
 	l->codes = w->codes;
 	l->points = w->points;
+	l->code_memory = share(w->team, w->bytes.code, &w->bytes);
+	l->point_memory = share(w->team, w->bytes.point, &w->bytes);
 	l->memory = share(w->team, w->bytes.linking, &w->bytes);
 	VecxLinkAll(l);
 }

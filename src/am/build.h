@@ -25,6 +25,17 @@
 /* Processes that may build one index together. */
 #define VECX_MAX_PARTICIPANTS	32
 
+/* spool_file.c: a temporary file of a build, read by the byte; errors of files are raised. */
+typedef struct VecxSpoolFile VecxSpoolFile;
+
+extern VecxSpoolFile *VecxSpoolFileMake(MemoryContext cxt, SharedFileSet *files, const char *name);
+extern VecxSpoolFile *VecxSpoolFileOpen(MemoryContext cxt, SharedFileSet *files, const char *name);
+extern void VecxSpoolFileAppend(VecxSpoolFile *f, const void *bytes, Size nbytes);
+extern void VecxSpoolFileReplace(VecxSpoolFile *f, off_t at, const void *bytes, Size nbytes);
+extern void VecxSpoolFileRead(VecxSpoolFile *f, off_t at, void *to, Size nbytes);
+extern void VecxSpoolFileFlush(VecxSpoolFile *f);
+extern void VecxSpoolFileClose(VecxSpoolFile *f);
+
 /*
  * spool.c: records of one size, by number.  In memory as long as they need no
  * more than a limit, then in a temporary file with a cache of so many bytes.
@@ -43,6 +54,7 @@ extern uint32 VecxSpoolCount(const VecxSpool *spool);
 extern const void *VecxSpoolGet(VecxSpool *spool, uint32 i);
 extern bool VecxSpoolInMemory(const VecxSpool *spool);
 extern void VecxSpoolPut(VecxSpool *spool, uint32 i, const void *rec);
+extern void VecxSpoolCache(VecxSpool *spool, Size bytes);
 extern void VecxSpoolGrow(VecxSpool *spool, Size limit);
 extern void VecxSpoolShare(VecxSpool *spool);
 extern void VecxSpoolFree(VecxSpool *spool);
@@ -234,7 +246,9 @@ typedef struct VecxLinker
 	VecxPlan	plan;
 	VecxSpool  *codes;
 	VecxSpool  *points;
-	Size		memory;			/* of this process, for what follows */
+	Size		code_memory;	/* of this process, for codes that lie in files; */
+	Size		point_memory;	/* points that do; */
+	Size		memory;			/* and for what follows */
 	VecxBuckets *edges;			/* by the bucket of the vertex they lead from */
 	VecxBuckets *reverse;
 	VecxSpool  *forward;

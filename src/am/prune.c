@@ -390,6 +390,9 @@ VecxLinkAll(VecxLinker *l)
 	VecxBucketsShare(l->edges);
 	VecxTeamWait(team);
 
+	/* of points nothing is asked until links are there */
+	VecxSpoolCache(l->points, 0);
+	VecxSpoolCache(l->codes, l->code_memory + l->point_memory);
 	l->forward = make_spool(l, l->memory / 4, "forward");
 	l->reverse = VecxBucketsMake(l->cxt, nbuckets, sizeof(Reverse), l->memory / 8, team->files, "reverse", team->me);
 	VecxChooseLinks(l);
@@ -408,4 +411,6 @@ VecxLinkAll(VecxLinker *l)
 	VecxTeamWait(team);
 	VecxBucketsFree(l->reverse);
 	VecxSpoolFree(l->forward);
+	VecxSpoolCache(l->codes, l->code_memory);
+	VecxSpoolCache(l->points, l->point_memory);
 }

@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "storage/buffile.h"
 #include "utils/memutils.h"
 
 #include "am/build.h"
@@ -19,10 +18,9 @@
 
 typedef struct SpoolPart
 {
-	BufFile    *file;
+	VecxSpoolFile *file;
 	uint32		first;			/* number of its first record */
 	uint32		count;
-	bool		at_end;			/* the next write needs no seek */
 } SpoolPart;
 
 struct VecxSpool
@@ -42,7 +40,8 @@ struct VecxSpool
 	/* in files */
 	int			nparts;			/* 0: in memory */
 	SpoolPart  *parts;
-	uint32		nslots;			/* of the cache, a power of two; 0: none yet */
+	Size		cache;			/* bytes that it may take */
+	uint32		nslots;			/* of it; 0: none yet */
 	uint32	   *cached;			/* number of the record in each slot */
 	char	   *slots;
 };
@@ -55,7 +54,7 @@ VecxSpoolMake(MemoryContext parent, Size record, Size limit)
 
 	spool->cxt = cxt;
 	spool->record = record;
-	spool->limit = limit;
+	spool->limit = spool->cache = limit;
 	while (record << (spool->chunk_shift + 1) <= CHUNK_BYTES)
 		spool->chunk_shift++;
 	return spool;
@@ -80,25 +79,16 @@ VecxSpoolMakeShared(MemoryContext parent, Size record, Size limit, SharedFileSet
 	spool->files = files;
 	spool->nparts = 1;
 	spool->parts = palloc0(sizeof(SpoolPart));
-	spool->parts[0].file = BufFileCreateFileSet(&files->fs, path);
-	spool->parts[0].at_end = true;
+	spool->parts[0].file = VecxSpoolFileMake(spool->cxt, files, path);
 	MemoryContextSwitchTo(old);
 	return spool;
 }
 
-static void
-seek(VecxSpool *spool, SpoolPart *part, uint32 i)
+/* Where a record is in its part's file. */
+static off_t
+place_of(const VecxSpool *spool, const SpoolPart *part, uint32 i)
 {
-	if (BufFileSeek(part->file, 0, (off_t) (i - part->first) * spool->record, SEEK_SET) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not seek in a temporary file of an index build: %m")));
-}
-
-static void
-write_record(VecxSpool *spool, SpoolPart *part, const void *rec)
-{
-	BufFileWrite(part->file, unconstify(void *, rec), spool->record);
+	return (off_t) (i - part->first) * (off_t) spool->record;
 }
 
 /* Moves what there is from memory into a file of its own. */
@@ -108,11 +98,10 @@ spill(VecxSpool *spool)
 	MemoryContext old = MemoryContextSwitchTo(spool->cxt);
 
 	spool->parts = palloc0(sizeof(SpoolPart));
-	spool->parts[0].file = BufFileCreateTemp(false);
+	spool->parts[0].file = VecxSpoolFileMake(spool->cxt, NULL, NULL);
 	spool->parts[0].count = spool->count;
-	spool->parts[0].at_end = true;
 	for (uint32 i = 0; i < spool->count; i++)
-		write_record(spool, &spool->parts[0], VecxSpoolGet(spool, i));
+		VecxSpoolFileAppend(spool->parts[0].file, VecxSpoolGet(spool, i), spool->record);
 	for (uint32 c = 0; c < spool->nchunks; c++)
 		pfree(spool->chunks[c]);
 	pfree(spool->chunks);
@@ -142,15 +131,6 @@ in_memory(const VecxSpool *spool, uint32 i)
 		spool->record * (i & ((1u << spool->chunk_shift) - 1));
 }
 
-static void
-read_records(BufFile *file, void *to, Size nbytes)
-{
-	if (BufFileRead(file, to, nbytes) != nbytes)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read from a temporary file of an index build: %m")));
-}
-
 /* Moves what others have written into memory: once in order is faster than many
  * times here and there. */
 static void
@@ -165,7 +145,6 @@ read_all(VecxSpool *spool)
 	{
 		SpoolPart  *part = &spool->parts[p];
 
-		seek(spool, part, part->first);
 		for (uint32 end = at + part->count; at < end;)
 		{
 			uint32		n = Min(end - at, per_chunk - at % per_chunk);
@@ -173,10 +152,10 @@ read_all(VecxSpool *spool)
 			CHECK_FOR_INTERRUPTS();
 			if (at % per_chunk == 0)
 				add_chunk(spool);
-			read_records(part->file, in_memory(spool, at), n * spool->record);
+			VecxSpoolFileRead(part->file, place_of(spool, part, at), in_memory(spool, at), n * spool->record);
 			at += n;
 		}
-		BufFileClose(part->file);
+		VecxSpoolFileClose(part->file);
 	}
 }
 
@@ -196,7 +175,7 @@ VecxSpoolOpenShared(MemoryContext parent, Size record, Size limit, SharedFileSet
 		char		path[64];
 
 		file_name(path, sizeof(path), name, i);
-		spool->parts[i].file = BufFileOpenFileSet(&files->fs, path, O_RDONLY, false);
+		spool->parts[i].file = VecxSpoolFileOpen(spool->cxt, files, path);
 		spool->parts[i].first = spool->count;
 		spool->parts[i].count = counts[i];
 		spool->count += counts[i];
@@ -228,10 +207,7 @@ VecxSpoolAppend(VecxSpool *spool, const void *rec)
 		SpoolPart  *part = &spool->parts[spool->nparts - 1];
 
 		part->count++;
-		if (!part->at_end)
-			seek(spool, part, i);
-		part->at_end = true;
-		write_record(spool, part, rec);
+		VecxSpoolFileAppend(part->file, rec, spool->record);
 	}
 	return i;
 }
@@ -248,44 +224,51 @@ VecxSpoolInMemory(const VecxSpool *spool)
 	return spool->nparts == 0;
 }
 
+#define SLOTS_AT_LEAST	64
+
 static void
 make_cache(VecxSpool *spool)
 {
-	uint32		useful = Max(spool->count, 1024);
+	Size		fit = spool->cache / (spool->record + sizeof(uint32));
 
-	spool->nslots = 64;
-	while (spool->nslots < useful &&
-		   spool->nslots * 2 * (spool->record + sizeof(uint32)) <= spool->limit)
-		spool->nslots *= 2;
+	spool->nslots = (uint32) Max(Min(fit, spool->count), SLOTS_AT_LEAST);
 	spool->cached = MemoryContextAllocHuge(spool->cxt, sizeof(uint32) * spool->nslots);
 	spool->slots = MemoryContextAllocHuge(spool->cxt, spool->record * spool->nslots);
 	memset(spool->cached, 0xFF, sizeof(uint32) * spool->nslots);
+}
+
+/* Numbers spread by a multiplication (Fibonacci hashing): what is asked for together may
+ * lie at even distances. */
+static inline uint32
+slot_of(const VecxSpool *spool, uint32 i)
+{
+	return (uint32) (((uint64) (i * UINT32_C(0x9E3779B1)) * spool->nslots) >> 32);
 }
 
 const void *
 VecxSpoolGet(VecxSpool *spool, uint32 i)
 {
 	SpoolPart  *part;
-	char	   *slot;
+	uint32		slot;
+	char	   *rec;
 
 	Assert(i < spool->count);
 	if (spool->nparts == 0)
 		return in_memory(spool, i);
 	if (spool->nslots == 0)
 		make_cache(spool);
-	slot = spool->slots + spool->record * (i & (spool->nslots - 1));
-	if (spool->cached[i & (spool->nslots - 1)] == i)
-		return slot;
+	slot = slot_of(spool, i);
+	rec = spool->slots + spool->record * slot;
+	if (spool->cached[slot] == i)
+		return rec;
 
 	part = spool->parts;
 	while (i - part->first >= part->count)
 		part++;
-	seek(spool, part, i);
-	part->at_end = false;
-	spool->cached[i & (spool->nslots - 1)] = PG_UINT32_MAX;
-	read_records(part->file, slot, spool->record);
-	spool->cached[i & (spool->nslots - 1)] = i;
-	return slot;
+	spool->cached[slot] = PG_UINT32_MAX;
+	VecxSpoolFileRead(part->file, place_of(spool, part, i), rec, spool->record);
+	spool->cached[slot] = i;
+	return rec;
 }
 
 /* Replaces a record; not of a spool that others have written. */
@@ -298,11 +281,22 @@ VecxSpoolPut(VecxSpool *spool, uint32 i, const void *rec)
 		return;
 	}
 	Assert(spool->nparts == 1);
-	seek(spool, &spool->parts[0], i);
-	spool->parts[0].at_end = false;
-	write_record(spool, &spool->parts[0], rec);
-	if (spool->nslots > 0 && spool->cached[i & (spool->nslots - 1)] == i)
-		memcpy(spool->slots + spool->record * (i & (spool->nslots - 1)), rec, spool->record);
+	VecxSpoolFileReplace(spool->parts[0].file, place_of(spool, &spool->parts[0], i), rec, spool->record);
+	if (spool->nslots > 0 && spool->cached[slot_of(spool, i)] == i)
+		memcpy(spool->slots + spool->record * slot_of(spool, i), rec, spool->record);
+}
+
+/* Of what lies in files so many bytes may be kept from now on. */
+void
+VecxSpoolCache(VecxSpool *spool, Size bytes)
+{
+	spool->cache = bytes;
+	if (spool->nslots > 0)
+	{
+		pfree(spool->cached);
+		pfree(spool->slots);
+		spool->nslots = 0;
+	}
 }
 
 /* More may stay in memory: nothing is appended or replaced any more. */
@@ -315,12 +309,7 @@ VecxSpoolGrow(VecxSpool *spool, Size limit)
 		return;
 	old = MemoryContextSwitchTo(spool->cxt);
 	spool->limit = limit;
-	if (spool->nslots > 0)
-	{
-		pfree(spool->cached);
-		pfree(spool->slots);
-		spool->nslots = 0;
-	}
+	VecxSpoolCache(spool, limit);
 	if (spool->count * spool->record <= limit)
 		read_all(spool);
 	MemoryContextSwitchTo(old);
@@ -330,13 +319,13 @@ VecxSpoolGrow(VecxSpool *spool, Size limit)
 void
 VecxSpoolShare(VecxSpool *spool)
 {
-	BufFileExportFileSet(spool->parts[0].file);
+	VecxSpoolFileFlush(spool->parts[0].file);
 }
 
 void
 VecxSpoolFree(VecxSpool *spool)
 {
 	for (int i = 0; i < spool->nparts; i++)
-		BufFileClose(spool->parts[i].file);
+		VecxSpoolFileClose(spool->parts[i].file);
 	MemoryContextDelete(spool->cxt);
 }
