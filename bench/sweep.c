@@ -194,32 +194,19 @@ point_of_round(const BenchRun *run, BenchCurve *curve, int n)
 	return n < curve->ntargets ? &curve->target[n] : NULL;
 }
 
-/*
- * Every round starts with another engine.  One that has no such search makes another
- * meanwhile, untimed: how fast client and server wake each other depends on what they
- * did before, and a width that the index chooses is compared with a fixed one.
- */
+/* Every round starts with another engine. */
 static void
 time_rounds(BenchRun *run, BenchSession *s, int rowset)
 {
-	const BenchRowset *rs = &run->rowset[rowset];
-
 	for (int round = 0; round < run->nrounds; round++)
 		for (int n = 0; n < run->nwidths + BENCH_MAX_TARGETS; n++)
 			for (int j = 0; j < run->nengines; j++)
 			{
 				int			e = (j + round) % run->nengines;
-				BenchCurve *curve = &run->engine[e].curve[rowset];
-				BenchPoint *p = point_of_round(run, curve, n);
-				BenchPoint *other = n < run->nwidths ? NULL : point_of_width(curve, BENCH_FIXED_WIDTH);
+				BenchPoint *p = point_of_round(run, &run->engine[e].curve[rowset], n);
 
 				if (p)
-					time_point(run, &s[e], rs, p);
-				else if (other)
-				{
-					bench_set_point(&s[e], other);
-					bench_pass(&s[e], rs, bench_nqueries(run, rs), NULL, run, NULL);
-				}
+					time_point(run, &s[e], &run->rowset[rowset], p);
 			}
 }
 
