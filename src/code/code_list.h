@@ -239,7 +239,9 @@ typedef struct VecxListQuery
 	float		norm2;			/* |q|^2 */
 	float		spread;			/* of errors, in those expected */
 	float	   *y;				/* the projection */
-	uint8_t    *tables;			/* [ncolumns][16 or 256] */
+	uint8_t    *tables;			/* [ncolumns][16 or 256], of entries the lower byte */
+	uint8_t    *high;			/* [nwide][16 or 256], the other one */
+	uint32_t	nwide;			/* columns that have one: an even number, the first */
 	float		delta;			/* a table's unit */
 	float		noise;			/* standard deviation of a sum's rounding to it */
 	float		bias;
