@@ -1,8 +1,11 @@
 -- Values out of line are read without the index over them where they lie in the order
 -- of their ids, and by it where they do not: the rows are those of a sequential scan.
 SET client_min_messages = warning;
+-- of four dimensions: where all rows are about as far from each other (numbers at random in all
+-- dimensions), inserts may leave one that nothing links to
 CREATE FUNCTION made(i int, dim int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
-	SELECT array_agg(hashint4(i * 16384 + d) / 2147483648.0 ORDER BY d)::real[]::vector FROM generate_series(1, dim) d $$;
+	SELECT array_agg((hashint4(i * 4) * cos(d) + hashint4(i * 4 + 1) * sin(d) + hashint4(i * 4 + 2) * cos(2 * d) +
+		hashint4(i * 4 + 3) * sin(2 * d)) / 2147483648.0 ORDER BY d)::real[]::vector FROM generate_series(1, dim) d $$;
 CREATE TABLE wide (id int, note text, v vector(600)) WITH (autovacuum_enabled = off);
 INSERT INTO wide SELECT i, 'a', made(i, 600) FROM generate_series(1, 600) i;
 CREATE INDEX wide_v ON wide USING vecx (v);

@@ -106,12 +106,12 @@ CREATE INDEX verify_one ON verify_sized USING vecx (v, id);
 CREATE INDEX verify_all ON verify_sized USING vecx (v, part, name, tags);
 CREATE INDEX verify_listed ON verify_sized USING vecx (v, part, tags) WITH (structure = lists);
 CREATE INDEX verify_short ON verify_sized USING vecx (v) WITH (structure = lists, list_rows = 40);
-CREATE INDEX verify_copies ON verify_sized USING vecx (v) WITH (structure = lists, rerank = half);
+CREATE INDEX verify_copies ON verify_sized USING vecx (v) WITH (structure = lists, rerank = half, list_rows = 100);
 CREATE INDEX verify_products ON verify_sized USING vecx (v vector_ip_ops) WITH (structure = lists, replicas = 4);
 SELECT index, abs(index_bytes / pg_relation_size(index)::float8 - 1) < 0.4 AS near FROM (VALUES
 	('verify_bare', NULL, '{}'), ('verify_one', NULL, '{id}'), ('verify_all', NULL, '{part,name,tags}'),
 	('verify_listed', '{structure=lists}', '{part,tags}'), ('verify_short', '{structure=lists,list_rows=40}', NULL),
-	('verify_copies', '{structure=lists,rerank=half}', NULL), ('verify_products', '{structure=lists,replicas=4}', NULL)) i (index, options, filters),
+	('verify_copies', '{structure=lists,rerank=half,list_rows=100}', NULL), ('verify_products', '{structure=lists,replicas=4}', NULL)) i (index, options, filters),
 	vecx_estimate('verify_sized', 'v', options::text[], filters::name[], CASE index WHEN 'verify_products' THEN 'vector_ip_ops' END);
 -- what the columns add
 SELECT abs((s.index_bytes - b.index_bytes) / (pg_relation_size('verify_all') - pg_relation_size('verify_bare'))::float8 - 1) < 0.25 AS near

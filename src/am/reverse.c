@@ -79,13 +79,26 @@ score_links(LinkBack *lb, const Back *b, const VecxRecordData *rec)
 						 index->layout.link_size, rec->nlinks, lb->scratch, lb->to_owner);
 }
 
+/* Whether the new vertex links to what a link of a record leads to. */
+static bool
+links_to(const LinkBack *lb, const VecxRecordData *rec, int link)
+{
+	VecxId		id = VecxLinkId(VecxRecordLink(&lb->probe->index->layout, rec, link));
+
+	for (int i = 0; i < lb->nbacks; i++)
+		if (lb->backs[i].n->id == id)
+			return true;
+	return false;
+}
+
 /*
  * Where a record takes the new link, which is dist long: in a free place, but
  * for base records with many links, if the new vertex may be reached by way of
  * a nearer link (needless).  A full record gives up the farthest of the links
  * that the new vertex occludes (it is nearer to them than their owner, and
- * nearer to the owner than they are); without such the farthest, if it is
- * farther, and the new one not needless.  force: even then.  -1: nowhere.
+ * nearer to the owner than they are), and rather one to a vertex that the new one
+ * links to: the link given up may have been the last that led there.  Without such the
+ * farthest, if it is farther, and the new one not needless.  force: even then.  -1: nowhere.
  */
 static int
 choose_slot(LinkBack *lb, const Back *b, const VecxRecordData *rec)
@@ -93,6 +106,7 @@ choose_slot(LinkBack *lb, const Back *b, const VecxRecordData *rec)
 	float		dist = b->n->dist;
 	bool		full = rec->nlinks >= rec->link_cap;
 	int			occluded = -1;
+	bool		keeps = false;	/* what that leads to is linked to by the new vertex */
 	int			farthest = 0;
 	bool		needless = false;
 
@@ -108,9 +122,16 @@ choose_slot(LinkBack *lb, const Back *b, const VecxRecordData *rec)
 
 		if (to_owner > lb->to_owner[farthest])
 			farthest = i;
-		if (dist < to_owner && lb->to_new[i] < to_owner &&
-			(occluded < 0 || to_owner > lb->to_owner[occluded]))
-			occluded = i;
+		if (dist < to_owner && lb->to_new[i] < to_owner)
+		{
+			bool		kept = links_to(lb, rec, i);
+
+			if (occluded < 0 || kept > keeps || (kept == keeps && to_owner > lb->to_owner[occluded]))
+			{
+				occluded = i;
+				keeps = kept;
+			}
+		}
 		if (to_owner < dist && lb->to_new[i] < dist)
 			needless = true;
 	}
