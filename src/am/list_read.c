@@ -189,8 +189,36 @@ note_seen(VecxListScan *ls, int n)
 	ls->nseen += n;
 }
 
-/* Takes up the rows of a block that pass the filter, whose bounds are in est and
- * sigma. */
+/* A row of a block that waits, whose bounds are in est and sigma. */
+static inline void
+put_waiting(const VecxListScan *ls, VecxWaitingRow *waiting, const VecxRowEntry *row, int i, float lower,
+			float upper, uint32 sum, int first)
+{
+	waiting->lower = lower;
+	waiting->upper = upper;
+	waiting->row = *row;
+	waiting->row.flags = 0;
+	waiting->reference = ls->reference > 0 ? ls->reference + first + i : 0;
+	waiting->product = ls->scored ? vecx_list_product(&ls->query, sum) : 0;
+}
+
+/* Takes up all rows of a block that was scored. */
+static void
+take_whole_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
+{
+	VecxWaitingRow *waiting = VecxWaitingRoom(&ls->waiting);
+
+	for (int i = 0; i < n; i++)
+	{
+		float		error = ls->sigmas * ls->sigma[i];
+
+		put_waiting(ls, &waiting[i], VecxRowAt(rows, ls->index->lists->row_size, i), i,
+					ls->est[i] - error, ls->est[i] + error, sums[i], first);
+	}
+	VecxWaitingAdd(&ls->waiting, n);
+}
+
+/* Takes up the rows of a block that pass the filter. */
 static void
 take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
 {
@@ -199,7 +227,6 @@ take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int fi
 
 	for (int i = 0; i < n; i++)
 	{
-		const VecxRowEntry *row = VecxRowAt(rows, ls->index->lists->row_size, i);
 		float		error = ls->scored ? ls->sigmas * ls->sigma[i] : INFINITY;
 		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
 
@@ -209,12 +236,11 @@ take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int fi
 			continue;
 		if (ls->range->active && lower > ls->range->max_rank)
 			continue;
-		waiting[taken].lower = lower;
-		waiting[taken].upper = ls->scored ? ls->est[i] + error : INFINITY;
-		waiting[taken].row = *row;
-		waiting[taken].row.flags = ls->filter && ls->pass[i] == VECX_PASS_MAYBE ? VECX_ROW_RECHECK : 0;
-		waiting[taken].reference = ls->reference > 0 ? ls->reference + first + i : 0;
-		waiting[taken++].product = ls->scored ? vecx_list_product(&ls->query, sums[i]) : 0;
+		put_waiting(ls, &waiting[taken], VecxRowAt(rows, ls->index->lists->row_size, i), i,
+					lower, ls->scored ? ls->est[i] + error : INFINITY, sums[i], first);
+		if (ls->filter && ls->pass[i] == VECX_PASS_MAYBE)
+			waiting[taken].row.flags = VECX_ROW_RECHECK;
+		taken++;
 	}
 	VecxWaitingAdd(&ls->waiting, taken);
 }
@@ -246,7 +272,9 @@ take_page(VecxListScan *ls, BlockNumber blkno, Page page, int nrows)
 			if (ls->seen)
 				note_seen(ls, n);
 		}
-		if (any || ls->range->active)
+		if (ls->scored && !ls->filter && !ls->range->active)
+			take_whole_block(ls, block + lists->rows, n, sums, first);
+		else if (any || ls->range->active)
 			take_block(ls, block + lists->rows, n, sums, first);
 	}
 }

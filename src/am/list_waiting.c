@@ -27,7 +27,7 @@ VecxWaitingInit(VecxWaiting *w, MemoryContext cxt, float expected)
 	w->expected = expected;
 	w->near_cap = 2 * NEAR_ROWS;
 	w->near = palloc(sizeof(VecxWaitingRow) * w->near_cap);
-	w->near_limit = INFINITY;
+	w->near_limit = -INFINITY;
 	w->most = (int) Min((int64) work_mem * 1024 / 4 / (int64) sizeof(VecxWaitingRow), INT_MAX / 2);
 }
 
@@ -50,6 +50,7 @@ make_room(VecxWaiting *w, int more)
 #define LOWER(item)		((item).lower)
 VECX_DEFINE_HEAP(push_row, pop_row, VecxWaitingRow, LOWER);
 VECX_DEFINE_SELECT_LEAST(select_least, VecxWaitingRow, LOWER);
+VECX_DEFINE_SELECT_LEAST(select_bounds, float, VECX_ITSELF);
 
 /* Takes out the first row; VecxWaitingFirst was called. */
 VecxWaitingRow
@@ -91,11 +92,18 @@ bound_of(const VecxWaiting *w, int m)
 {
 	float		sample[REFILL_SAMPLE];
 	int			n = Min(w->nfar, REFILL_SAMPLE);
+	int			below = Min((int) ((Size) m * n / w->nfar), n - 1) + 1;
+	float		bound;
 
+	if (w->nfar <= m)
+		return INFINITY;
 	for (int i = 0; i < n; i++)
 		sample[i] = w->far[(uint32) i * 0x9E3779B1u % (uint32) w->nfar].lower;
-	qsort(sample, n, sizeof(float), vecx_compare_floats);
-	return sample[Min((Size) m * n / w->nfar, n - 1)];
+	select_bounds(sample, n, below);
+	bound = sample[0];
+	for (int i = 1; i < below; i++)
+		bound = Max(bound, sample[i]);
+	return bound;
 }
 
 /* No near row is left: takes the nearest of the far ones, in one pass over them. */
@@ -149,7 +157,8 @@ VecxWaitingRoom(VecxWaiting *w)
 	return w->far + w->nfar;
 }
 
-/* Takes the first n rows that were written there.  Most are far, and stay. */
+/* Takes the first n rows that were written there.  Most are far, and stay; all, until the
+ * first is asked for. */
 void
 VecxWaitingAdd(VecxWaiting *w, int n)
 {
@@ -158,6 +167,11 @@ VecxWaitingAdd(VecxWaiting *w, int n)
 	int			nnear = 0;
 	int			kept = 0;
 
+	if (w->near_limit == -INFINITY)
+	{
+		w->nfar += n;
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		if (rows[i].lower < w->near_limit)

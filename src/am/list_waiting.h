@@ -25,7 +25,7 @@ typedef struct VecxWaiting
 	VecxWaitingRow *near;		/* heap of the nearest */
 	int			nnear;
 	int			near_cap;
-	float		near_limit;		/* no other is below */
+	float		near_limit;		/* no other is below; of none before the first is asked for */
 	VecxWaitingRow *far;
 	int			nfar;
 	int			far_cap;

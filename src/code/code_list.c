@@ -559,7 +559,27 @@ dither(uint32_t column, size_t entry)
 {
 	uint32_t	mixed = (uint32_t) entry * 0x9E3779B1u + column * 0x85EBCA77u;
 
-	return (float) (mixed >> 8) * 0x1p-24f;
+	return (float) (int32_t) (mixed >> 8) * 0x1p-24f;
+}
+
+/* Sixteen entries of a column's table as steps, and the lower and upper bytes of these. */
+static inline void
+quantise_entries(const VecxListCode *code, const float *table, float least, float scale, uint32_t column,
+				 size_t first, uint8_t *low, uint8_t *high)
+{
+	int32_t		steps[16];
+
+	/* RABITQ's columns are alike */
+	if (code->quantizer == VECX_LIST_PQ)
+		for (size_t i = 0; i < 16; i++)
+			steps[i] = (int32_t) ((table[i] - least) * scale + dither(column, first + i));
+	else
+		for (size_t i = 0; i < 16; i++)
+			steps[i] = (int32_t) ((table[i] - least) * scale + 0.5f);
+	for (size_t i = 0; i < 16; i++)
+		low[i] = (uint8_t) steps[i];
+	for (size_t i = 0; high != NULL && i < 16; i++)
+		high[i] = (uint8_t) (steps[i] >> 8);
 }
 
 void
@@ -571,7 +591,6 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 	float	   *least = tables + entries * code->ncolumns;
 	float		scale;
 	double		bias = 0.0;
-	bool		dithers;
 
 	query->spread = code->score_spread;
 	query->norm2 = vecx_finite((double) vecx_kernels->ip_f32(q, q, code->dim));
@@ -580,21 +599,14 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 		memcpy(query->y, query->y + code->pdims, code->pdims * sizeof(float));
 	float_tables(code, query->y, tables, least, least + code->ncolumns);
 	choose_step(code, query, least + code->ncolumns);
-	/* RABITQ's columns are alike */
-	dithers = code->quantizer == VECX_LIST_PQ;
-	query->noise = query->delta * sqrtf((float) code->ncolumns / (dithers ? 6.0f : 12.0f));
+	query->noise = query->delta * sqrtf((float) code->ncolumns / (code->quantizer == VECX_LIST_PQ ? 6.0f : 12.0f));
 	scale = query->delta >= FLT_MIN ? 1.0f / query->delta : 0.0f;
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 	{
 		bias += (double) least[c];
-		for (size_t i = c * entries; i < (c + 1) * entries; i++)
-		{
-			uint32_t	steps = (uint32_t) ((tables[i] - least[c]) * scale + (dithers ? dither(c, i) : 0.5f));
-
-			query->tables[i] = (uint8_t) steps;
-			if (c < query->nwide)
-				query->high[i] = (uint8_t) (steps >> 8);
-		}
+		for (size_t i = c * entries; i < (c + 1) * entries; i += 16)
+			quantise_entries(code, tables + i, least[c], scale, c, i, query->tables + i,
+							 c < query->nwide ? query->high + i : NULL);
 	}
 	query->bias = (float) bias;
 	if (code->quantizer == VECX_LIST_RABITQ)
