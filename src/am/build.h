@@ -50,7 +50,7 @@ extern VecxSpool *VecxSpoolOpenShared(MemoryContext cxt, Size record, Size limit
 									  int nparticipants, const uint32 *counts);
 extern uint32 VecxSpoolAppend(VecxSpool *spool, const void *rec);
 extern uint32 VecxSpoolCount(const VecxSpool *spool);
-/* The record is good until the next call for this spool; in memory, as long as the spool. */
+/* The record is good until the next call for this spool. */
 extern const void *VecxSpoolGet(VecxSpool *spool, uint32 i);
 extern bool VecxSpoolInMemory(const VecxSpool *spool);
 extern void VecxSpoolPut(VecxSpool *spool, uint32 i, const void *rec);

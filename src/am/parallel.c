@@ -520,13 +520,14 @@ VecxParallelPlan(VecxParallel *p, const VecxPlan *plan)
 	BarrierArriveAndWait(&p->shared->team.barrier, PG_WAIT_EXTENSION);
 }
 
-/* A copy of all participants' links that the leader may change. */
+/* A copy of all participants' links that the leader may change.  The other half of the memory
+ * for linking is for points while pages are written. */
 VecxSpool *
 VecxParallelLinks(VecxParallel *p, VecxWork *w)
 {
 	VecxTeam   *team = w->team;
 	Size		record = VecxLinkRecordSize(w->graph->m);
-	VecxSpool  *all = VecxSpoolMake(CurrentMemoryContext, record, w->linker.memory);
+	VecxSpool  *all = VecxSpoolMake(CurrentMemoryContext, record, w->linker.memory / 2);
 	VecxSpool  *from = VecxSpoolOpenShared(CurrentMemoryContext, record, BLCKSZ, team->files, "links",
 										   team->nparticipants, team->shared->nlinks);
 

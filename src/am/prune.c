@@ -392,7 +392,7 @@ VecxLinkAll(VecxLinker *l)
 
 	/* of points nothing is asked until links are there */
 	VecxSpoolCache(l->points, 0);
-	VecxSpoolCache(l->codes, l->code_memory + l->point_memory);
+	VecxSpoolCache(l->codes, l->code_memory + (VecxSpoolInMemory(l->points) ? 0 : l->point_memory));
 	l->forward = make_spool(l, l->memory / 4, "forward");
 	l->reverse = VecxBucketsMake(l->cxt, nbuckets, sizeof(Reverse), l->memory / 8, team->files, "reverse", team->me);
 	VecxChooseLinks(l);

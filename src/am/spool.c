@@ -42,6 +42,7 @@ struct VecxSpool
 	SpoolPart  *parts;
 	Size		cache;			/* bytes that it may take */
 	uint32		nslots;			/* of it; 0: none yet */
+	bool		all_fit;		/* each record that there was then has a slot of its own */
 	uint32	   *cached;			/* number of the record in each slot */
 	char	   *slots;
 };
@@ -105,7 +106,8 @@ spill(VecxSpool *spool)
 	for (uint32 c = 0; c < spool->nchunks; c++)
 		pfree(spool->chunks[c]);
 	pfree(spool->chunks);
-	spool->nchunks = 0;
+	spool->chunks = NULL;		/* what fits later on is read into new ones */
+	spool->nchunks = spool->chunks_cap = 0;
 	spool->nparts = 1;
 	MemoryContextSwitchTo(old);
 }
@@ -224,24 +226,29 @@ VecxSpoolInMemory(const VecxSpool *spool)
 	return spool->nparts == 0;
 }
 
+/* Slots there are in any case, and as many as may be of use where more records will come. */
 #define SLOTS_AT_LEAST	64
+#define USEFUL_SLOTS	1024
 
 static void
 make_cache(VecxSpool *spool)
 {
 	Size		fit = spool->cache / (spool->record + sizeof(uint32));
 
-	spool->nslots = (uint32) Max(Min(fit, spool->count), SLOTS_AT_LEAST);
+	spool->nslots = (uint32) Max(Min(fit, Max(spool->count, USEFUL_SLOTS)), SLOTS_AT_LEAST);
+	spool->all_fit = spool->nslots >= spool->count;
 	spool->cached = MemoryContextAllocHuge(spool->cxt, sizeof(uint32) * spool->nslots);
 	spool->slots = MemoryContextAllocHuge(spool->cxt, spool->record * spool->nslots);
 	memset(spool->cached, 0xFF, sizeof(uint32) * spool->nslots);
 }
 
-/* Numbers spread by a multiplication (Fibonacci hashing): what is asked for together may
- * lie at even distances. */
+/* Numbers spread by a multiplication (Fibonacci hashing), unless each has a slot: what is asked
+ * for together may lie at even distances. */
 static inline uint32
 slot_of(const VecxSpool *spool, uint32 i)
 {
+	if (spool->all_fit && i < spool->nslots)
+		return i;
 	return (uint32) (((uint64) (i * UINT32_C(0x9E3779B1)) * spool->nslots) >> 32);
 }
 

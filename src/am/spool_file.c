@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include "commands/tablespace.h"
+#include "executor/instrument.h"
 #include "utils/wait_event.h"
 
 #include "am/build.h"
@@ -29,6 +31,8 @@ VecxSpoolFileMake(MemoryContext cxt, SharedFileSet *files, const char *name)
 {
 	VecxSpoolFile *f = MemoryContextAllocZero(cxt, sizeof(VecxSpoolFile));
 
+	if (!files)
+		PrepareTempTablespaces();
 	f->file = files ? FileSetCreate(&files->fs, name) : OpenTemporaryFile(false);
 	return f;
 }
@@ -69,6 +73,7 @@ write_at(VecxSpoolFile *f, off_t at, const char *bytes, Size nbytes)
 		}
 		done += n;
 	}
+	pgBufferUsage.temp_blks_written += (nbytes + BLCKSZ - 1) / BLCKSZ;
 }
 
 /* Reads some bytes, and up to so many if there are; returns their number. */
@@ -94,6 +99,7 @@ read_at(VecxSpoolFile *f, off_t at, char *to, Size nbytes, Size most)
 							FilePathName(f->file))));
 		done += n;
 	}
+	pgBufferUsage.temp_blks_read += (done + BLCKSZ - 1) / BLCKSZ;
 	return done;
 }
 
@@ -141,6 +147,11 @@ VecxSpoolFileRead(VecxSpoolFile *f, off_t at, void *to, Size nbytes)
 	bool		follows = at == f->asked;
 
 	f->asked = at + (off_t) nbytes;
+	if (f->waiting && at >= f->size)
+	{
+		memcpy(to, f->buffer.data + (at - f->size), nbytes);
+		return;
+	}
 	if (f->waiting)
 		VecxSpoolFileFlush(f);
 	if (at < f->first || f->asked > f->first + (off_t) f->count)

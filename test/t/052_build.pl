@@ -114,6 +114,22 @@ foreach my $settings ($alone, $team)
 			WHERE id = 7 OR id = 200007 OR id BETWEEN 100001 AND 130000}), '30002|30002', "all copies first: $settings");
 }
 
+# temporary files are where the user wants them
+my $elsewhere = PostgreSQL::Test::Utils::tempdir();
+$node->safe_psql('postgres', "CREATE TABLESPACE elsewhere LOCATION '$elsewhere'");
+my $logged = -s $node->logfile;
+build("$alone; SET maintenance_work_mem = '1MB'; SET temp_tablespaces = elsewhere; SET log_temp_files = 0",
+	'in files elsewhere');
+my $log = slurp_file($node->logfile, $logged);
+like($log, qr{temporary file: path "pg_tblspc}, 'temporary files in the tablespace for them');
+unlike($log, qr{temporary file: path "base}, 'and no others');
+
+# points that did not fit, and do when links are there, which took 64 chunks of 256 kB at least
+make_table($node, 'wide', rows => 17000, dim => 1024);
+build("$alone; SET maintenance_work_mem = '38MB'", 'from files to memory', on => 'wide');
+is(vertices() =~ s/ \d+$//r, '17000 17000', 'vertices and rows, from files to memory');
+$node->safe_psql('postgres', 'DROP TABLE wide');
+
 # no rows, and one
 $node->safe_psql('postgres', "CREATE TABLE few (v vector($dim))");
 build($team, 'no rows', on => 'few');
