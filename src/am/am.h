@@ -637,10 +637,10 @@ extern VecxOpened *VecxSearchForLinks(VecxSearch *search, VecxProbe *probe, int 
 extern VecxNeighbour *VecxChooseNeighbours(VecxIndex *index, VecxId self, int level,
 										   const VecxOpened *opened, int nopened, int *count);
 extern void VecxProjectNeighbours(VecxIndex *index, VecxNeighbour *neighbours, int n);
-extern int	VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int n,
-						 bool force);
+extern int	VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int nlinked,
+						 int first, int count, bool force);
 extern void VecxLinkBackSurely(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours,
-							   int n);
+							   int nlinked, int n);
 
 /* codecache.c: codes and projections of records read again and again */
 typedef struct VecxCached

@@ -293,7 +293,8 @@ write_vertex(NewVertex *v)
 	if (index->lists)
 		VecxCentroidsChanged(index);
 	for (int level = 0; level <= v->level; level++)
-		VecxLinkBackSurely(v->probe, ids[level], v->neighbours[level], v->nneighbours[level]);
+		VecxLinkBackSurely(v->probe, ids[level], v->neighbours[level], v->nneighbours[level],
+						   v->nneighbours[level]);
 	if (v->nneighbours[0] == 0 || v->level > index->meta.entry_level)
 	{
 		EntryEdit	edit = {ids[v->level], v->level, v->nneighbours[0] == 0};

@@ -331,9 +331,9 @@ VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id)
 	}
 	qsort(neighbours, n, sizeof(VecxNeighbour), compare_neighbours);
 	for (int i = 0; i < n && !linked; i++)
-		linked = VecxLinkBack(probe, id, &neighbours[i], 1, false) > 0;
+		linked = VecxLinkBack(probe, id, neighbours, n, i, 1, false) > 0;
 	for (int i = 0; i < n && !linked; i++)
-		linked = VecxLinkBack(probe, id, &neighbours[i], 1, true) > 0;
+		linked = VecxLinkBack(probe, id, neighbours, n, i, 1, true) > 0;
 }
 
 static bool
@@ -395,6 +395,7 @@ VecxRelink(VecxIndex *index, const VecxIdSet *dead, VecxId id)
 	VecxNeighbour *neighbours;
 	int			nopened;
 	int			n;
+	bool		replaced = false;
 
 	if (!rec || rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
 		return;
@@ -407,7 +408,7 @@ VecxRelink(VecxIndex *index, const VecxIdSet *dead, VecxId id)
 	VecxProjectNeighbours(index, neighbours, n);
 	/* if an insert comes between, the links as they are will do */
 	if (n > 0)
-		VecxReplaceLinks(index, id, rec,
-						 record_with_links(index, rec, size, probe, neighbours, n, dead));
-	VecxLinkBackSurely(probe, id, neighbours, n);
+		replaced = VecxReplaceLinks(index, id, rec,
+									record_with_links(index, rec, size, probe, neighbours, n, dead));
+	VecxLinkBackSurely(probe, id, neighbours, replaced ? Min(n, rec->link_cap) : 0, n);
 }

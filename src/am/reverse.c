@@ -30,6 +30,8 @@ typedef struct LinkBack
 {
 	VecxProbe  *probe;
 	VecxId		id;				/* of the new vertex */
+	const VecxNeighbour *linked;	/* what it links to */
+	int			nlinked;
 	bool		force;			/* even if a link as good has to be given up */
 	Back	   *backs;			/* by page */
 	int			nbacks;
@@ -85,29 +87,43 @@ links_to(const LinkBack *lb, const VecxRecordData *rec, int link)
 {
 	VecxId		id = VecxLinkId(VecxRecordLink(&lb->probe->index->layout, rec, link));
 
-	for (int i = 0; i < lb->nbacks; i++)
-		if (lb->backs[i].n->id == id)
+	for (int i = 0; i < lb->nlinked; i++)
+		if (lb->linked[i].id == id)
 			return true;
 	return false;
+}
+
+/* A link that a full record may give up. */
+typedef struct GivenUp
+{
+	int			slot;			/* -1: none */
+	bool		kept;			/* the new vertex links to where it leads */
+	float		to_owner;
+} GivenUp;
+
+/* Rather one that is kept: the other may be the last that leads there.  Else the farthest. */
+static inline void
+consider(GivenUp *given, int slot, bool kept, float to_owner)
+{
+	if (given->slot < 0 || kept > given->kept || (kept == given->kept && to_owner > given->to_owner))
+		*given = (GivenUp) {slot, kept, to_owner};
 }
 
 /*
  * Where a record takes the new link, which is dist long: in a free place, but
  * for base records with many links, if the new vertex may be reached by way of
- * a nearer link (needless).  A full record gives up the farthest of the links
+ * a nearer link (needless).  A full record gives up one of the links
  * that the new vertex occludes (it is nearer to them than their owner, and
- * nearer to the owner than they are), and rather one to a vertex that the new one
- * links to: the link given up may have been the last that led there.  Without such the
- * farthest, if it is farther, and the new one not needless.  force: even then.  -1: nowhere.
+ * nearer to the owner than they are); without such the farthest, if it is
+ * farther, and the new one not needless.  force: any link, if it must be.  -1: nowhere.
  */
 static int
 choose_slot(LinkBack *lb, const Back *b, const VecxRecordData *rec)
 {
 	float		dist = b->n->dist;
 	bool		full = rec->nlinks >= rec->link_cap;
-	int			occluded = -1;
-	bool		keeps = false;	/* what that leads to is linked to by the new vertex */
-	int			farthest = 0;
+	GivenUp		occluded = {-1, false, 0};
+	GivenUp		any = {-1, false, 0};
 	bool		needless = false;
 
 	if (!full && (lb->force || rec->level > 0 ||
@@ -119,29 +135,22 @@ choose_slot(LinkBack *lb, const Back *b, const VecxRecordData *rec)
 	for (int i = 0; i < rec->nlinks; i++)
 	{
 		float		to_owner = lb->to_owner[i];
+		bool		occludes = dist < to_owner && lb->to_new[i] < to_owner;
+		bool		kept = (occludes || lb->force) && links_to(lb, rec, i);
 
-		if (to_owner > lb->to_owner[farthest])
-			farthest = i;
-		if (dist < to_owner && lb->to_new[i] < to_owner)
-		{
-			bool		kept = links_to(lb, rec, i);
-
-			if (occluded < 0 || kept > keeps || (kept == keeps && to_owner > lb->to_owner[occluded]))
-			{
-				occluded = i;
-				keeps = kept;
-			}
-		}
+		consider(&any, i, kept, to_owner);
+		if (occludes)
+			consider(&occluded, i, kept, to_owner);
 		if (to_owner < dist && lb->to_new[i] < dist)
 			needless = true;
 	}
 	if (!full)
 		return needless ? -1 : rec->nlinks;
-	if (occluded >= 0)
-		return occluded;
+	if (occluded.slot >= 0)
+		return occluded.slot;
 	if (needless && !lb->force)
 		return -1;
-	return lb->force || lb->to_owner[farthest] > dist ? farthest : -1;
+	return lb->force || any.to_owner > dist ? any.slot : -1;
 }
 
 static bool
@@ -256,29 +265,30 @@ compare_backs(const void *a, const void *b)
 }
 
 /*
- * Lets neighbours link to the new vertex id, whose probe is given; all of one
- * level.  force: even those that have to give up a link that is as good.
- * Returns how many did; a neighbour may be gone.
+ * Lets count neighbours from the first given on link to the new vertex id, whose probe is
+ * given and which links to nlinked of them; all of one level.  force: even those that have
+ * to give up a link that is as good.  Returns how many did; a neighbour may be gone.
  */
 int
-VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int n, bool force)
+VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int nlinked, int first,
+			 int count, bool force)
 {
 	VecxIndex  *index = probe->index;
 	int			max_links = VecxMaxLinks(index->meta.m, 0);
-	LinkBack	lb = {.probe = probe, .id = id, .force = force};
+	LinkBack	lb = {.probe = probe, .id = id, .linked = neighbours, .nlinked = nlinked, .force = force};
 
-	lb.backs = palloc0(sizeof(Back) * Max(n, 1));
+	lb.backs = palloc0(sizeof(Back) * Max(count, 1));
 	lb.to_new = palloc(sizeof(float) * max_links);
 	lb.to_owner = palloc(sizeof(float) * max_links);
 	lb.scratch = palloc(sizeof(int32) * max_links);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < count; i++)
 	{
-		lb.backs[i].n = &neighbours[i];
-		lb.backs[i].wanted_model = neighbours[i].model;
+		lb.backs[i].n = &neighbours[first + i];
+		lb.backs[i].wanted_model = neighbours[first + i].model;
 		lb.backs[i].link = palloc(index->layout.link_size);
 	}
-	lb.nbacks = n;
-	qsort(lb.backs, n, sizeof(Back), compare_backs);
+	lb.nbacks = count;
+	qsort(lb.backs, count, sizeof(Back), compare_backs);
 	while (lb.nbacks > 0)
 	{
 		int			left = 0;
@@ -296,13 +306,13 @@ VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int n
 	return lb.taken;
 }
 
-/* The same, but the nearest are forced until there is one that takes it: no
- * vertex without a way in. */
+/* The same of all n neighbours, but the nearest are forced until there is one that takes
+ * it: no vertex without a way in. */
 void
-VecxLinkBackSurely(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int n)
+VecxLinkBackSurely(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int nlinked, int n)
 {
-	int			taken = VecxLinkBack(probe, id, neighbours, n, false);
+	int			taken = VecxLinkBack(probe, id, neighbours, nlinked, 0, n, false);
 
 	for (int i = 0; i < n && taken == 0; i++)
-		taken = VecxLinkBack(probe, id, &neighbours[i], 1, true);
+		taken = VecxLinkBack(probe, id, neighbours, nlinked, i, 1, true);
 }
