@@ -221,7 +221,7 @@ extern size_t bench_wire_size(int dim);
 extern void bench_wire_encode(char *to, const float *x, int dim);
 extern char *bench_wire_all(const BenchMatrix *m);
 extern double bench_wal_position(PGconn *conn);
-extern void bench_share_processor(int backend);
+extern void bench_share_processor(PGconn *conn);
 extern BenchSession bench_session_open(const BenchRun *run, const BenchEngine *engine,
 									   const char *table, int dim);
 extern void bench_session_close(BenchSession *s);

@@ -162,7 +162,7 @@ open_session(const char *name, const char *engine_name)
 	}
 	to->s.conn = bench_connect(&run, e->def);
 	to->s.pid = PQbackendPID(to->s.conn);
-	bench_share_processor(to->s.pid);
+	bench_share_processor(to->s.conn);
 	to->s.nwire = (int) bench_wire_size(queries.dim);
 	if (e->def)
 	{

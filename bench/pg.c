@@ -212,18 +212,20 @@ bench_wal_position(PGconn *conn)
  * else kept it awake: as long as some of the searches.
  */
 void
-bench_share_processor(int backend)
+bench_share_processor(PGconn *conn)
 {
 	static int	processor = -1;
+	const char *host = PQhost(conn);
 	cpu_set_t	set;
 
 	if (processor < 0)
 		processor = sched_getcpu();
-	if (processor < 0)
+	/* a backend elsewhere is no process of this machine */
+	if (processor < 0 || !host || host[0] != '/')
 		return;
 	CPU_ZERO(&set);
 	CPU_SET(processor, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) != 0 || sched_setaffinity(backend, sizeof(set), &set) != 0)
+	if (sched_setaffinity(0, sizeof(set), &set) != 0 || sched_setaffinity(PQbackendPID(conn), sizeof(set), &set) != 0)
 		fprintf(stderr, "client and server may be on different processors: %s\n", strerror(errno));
 }
 
@@ -241,7 +243,7 @@ bench_session_open(const BenchRun *run, const BenchEngine *engine, const char *t
 	s.engine = engine;
 	s.conn = bench_connect(run, def);
 	s.pid = PQbackendPID(s.conn);
-	bench_share_processor(s.pid);
+	bench_share_processor(s.conn);
 	s.nwire = (int) bench_wire_size(dim);
 	oid = bench_value(s.conn, "SELECT '%s.vector'::regtype::oid", def->schema);
 	s.type = (Oid) strtoul(oid, NULL, 10);

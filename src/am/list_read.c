@@ -194,8 +194,11 @@ static inline void
 put_waiting(const VecxListScan *ls, VecxWaitingRow *waiting, const VecxRowEntry *row, int i, float lower,
 			float upper, uint32 sum, int first)
 {
-	waiting->lower = lower;
-	waiting->upper = upper;
+	/* of numbers near the end of float: as one that was not scored, its distance is computed */
+	bool		unknown = isnan(lower) || isnan(upper);
+
+	waiting->lower = unknown ? -INFINITY : lower;
+	waiting->upper = unknown ? INFINITY : upper;
 	waiting->row = *row;
 	waiting->row.flags = 0;
 	waiting->reference = ls->reference > 0 ? ls->reference + first + i : 0;

@@ -504,14 +504,15 @@ float_tables(const VecxListCode *code, const float *y, float *tables, float *lea
 			vecx_list_rabitq_tables(code, y, c, tables);
 		else
 			vecx_list_pq_tables(code, y, c, tables);
-		low = high = tables[0];
-		for (size_t i = 1; i < entries; i++)
+		low = high = vecx_finite((double) tables[0]);
+		for (size_t i = 0; i < entries; i++)
 		{
+			tables[i] = vecx_finite((double) tables[i]);
 			low = tables[i] < low ? tables[i] : low;
 			high = tables[i] > high ? tables[i] : high;
 		}
 		least[c] = low;
-		range[c] = high - low;
+		range[c] = vecx_finite((double) high - (double) low);
 	}
 }
 
@@ -546,7 +547,8 @@ choose_step(const VecxListCode *code, VecxListQuery *query, const float *range)
 		query->nwide = 0;
 		rest = widest;
 	}
-	query->delta = fmaxf(rest / 255.0f, widest / 65535.0f);
+	/* a step is left for what PQ adds to the greatest entry, which rounding may make one */
+	query->delta = code->quantizer == VECX_LIST_PQ ? fmaxf(rest / 254.0f, widest / 65534.0f) : rest / 255.0f;
 }
 
 /*
