@@ -175,6 +175,24 @@ def per_second(us):
     return us and 1e6 / us
 
 
+def mostly_floor(mine, own, floor, recall):
+    """Whether the rule of the floor holds: noise alone must not invoke it, best rounds have to agree."""
+    return floor > own / 2 and mine['floor']['best_us'] > at_recall_somehow(mine, recall, best_us) / 2
+
+
+def in_process_rows(rowset, recall, name, limits):
+    """Queries a second beside a search without SQL, which has no floor."""
+    mine = curve_of(rowset, 'vecx')
+    own, peer = at_recall_somehow(mine, recall, time_us), at_recall(curve_of(rowset, name), recall, time_us)
+    check = f'queries/s at recall {recall}, {name} in process'
+    if own is None or peer is None or not mostly_floor(mine, own, mine['floor']['mean_us'], recall):
+        return [speed(check, per_second(own), per_second(peer), limits)]
+    above = own - mine['floor']['mean_us']
+    return [row(check, above, peer, peer / above if above > 0 else math.inf, limits, times, digits=1,
+                detail='us, ours above the floor of SQL'),
+            speed(check, per_second(own), per_second(peer), None, detail='floor included')]
+
+
 def speed_rows(rowset, recall, value, key, what, limits, engine='vecx', peers=PEERS, whose='pgvector'):
     """Queries a second; above the floor of SQL where that is most of the time."""
     mine = curve_of(rowset, engine)
@@ -185,8 +203,7 @@ def speed_rows(rowset, recall, value, key, what, limits, engine='vecx', peers=PE
         return [speed(check, per_second(own), per_second(peer), limits)]
     floors = [curve_of(rowset, n)['floor'][key] for n in (engine, name)]
     above = [own - floors[0], peer - floors[1]]
-    # Noise alone must not invoke the rule of the floor: best rounds have to agree.
-    applies = limits and floors[0] > own / 2 and mine['floor']['best_us'] > at_recall_somehow(mine, recall, best_us) / 2
+    applies = limits and mostly_floor(mine, own, floors[0], recall)
     over = above[1] / above[0] if above[0] > 0 else math.inf
     if applies:
         return [row(check, above[0], above[1], over, limits, times, digits=1, detail='us above the floor of SQL'),
@@ -198,14 +215,12 @@ def speed_rows(rowset, recall, value, key, what, limits, engine='vecx', peers=PE
 def search_rows(rowset):
     rows = []
     mine = curve_of(rowset, 'vecx')
-    yardstick = curve_of(rowset, 'hnswlib')
     for recall in RECALLS:
         rows += speed_rows(rowset, recall, time_us, 'mean_us', 'queries/s', SPEED)
         rows += speed_rows(rowset, recall, best_us, 'best_us', "queries/s of each query's best round", None)
         rows += speed_rows(rowset, recall, server_us, 'server_us', 'queries/s of processor time', None)
     for recall in RECALLS:
-        own, peer = at_recall_somehow(mine, recall, time_us), at_recall(yardstick, recall, time_us)
-        rows.append(speed(f'queries/s at recall {recall}, hnswlib in process', per_second(own), per_second(peer), HNSWLIB))
+        rows += in_process_rows(rowset, recall, 'hnswlib', HNSWLIB)
     for recall in RECALLS:
         judged = recall == RECALLS[-1]
         rows.append(cost(f'index blocks a query at recall {recall}', at_recall_somehow(mine, recall, index_blocks),
