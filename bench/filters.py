@@ -132,6 +132,13 @@ class Tables:
             sql('admin', f"CREATE INDEX {self.index(kind, column).split('.')[1]} ON {table}{method} ({column})")
         sql('admin', f'VACUUM (ANALYZE, FREEZE) {table}')
 
+    def warm(self, kind):
+        """Reads all there is: of a cluster that was kept nothing is in memory."""
+        self.client.sql('admin', 'CREATE EXTENSION IF NOT EXISTS pg_prewarm SCHEMA bench')
+        self.client.sql('admin', 'SELECT sum(bench.pg_prewarm(c.oid)) FROM pg_class t JOIN pg_class c ON c.oid IN (t.oid, t.reltoastrelid) '
+                        'OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (t.oid, t.reltoastrelid)) '
+                        f"WHERE t.oid = '{self.table(kind)}'::regclass")
+
     def vector_indexes(self, kind):
         """(suffix, SQL) of what a kind needs."""
         start = f"CREATE INDEX {self.index(kind).split('.')[1]}%s ON {self.table(kind)} USING "
@@ -257,6 +264,8 @@ class Filters:
             if self.args.reload or not self.tables.loaded(kind):
                 self.tables.load(kind)
             found += self.tables.build(kind, kind in rebuild)
+        for kind in self.kinds:
+            self.tables.warm(kind)
         return found
 
     def has_setting(self, name):
