@@ -214,5 +214,20 @@ CREATE INDEX ON made USING vecx (v) WITH (structure = lists, quantizer = sq8);
 CREATE INDEX ON made USING vecx (v) WITH (structure = tree);
 SELECT vecx_recall('grown_l2', queries => 'made', query_column => 'v', samples => 20) > 0.9 AS good;
 
+-- a sample without a vector
+CREATE TABLE sparse (id int, v vector(64));
+INSERT INTO sparse SELECT i, NULL FROM generate_series(1, 200000) i;
+INSERT INTO sparse SELECT -i, made_vector(i, 64) FROM generate_series(1, 20) i;
+CREATE INDEX sparse_v ON sparse USING vecx (v) WITH (structure = lists);
+SET enable_seqscan = off;
+SELECT count(v) FROM (SELECT v FROM sparse ORDER BY v <-> made_vector(1, 64) LIMIT 20) s;
+RESET enable_seqscan;
+SELECT vecx_check('sparse_v', true);
+DELETE FROM sparse WHERE id < 0;
+REINDEX INDEX CONCURRENTLY sparse_v;
+INSERT INTO sparse SELECT -i, made_vector(i, 64) FROM generate_series(1, 20) i;
+SELECT rows, null_rows FROM vecx_info('sparse_v');
+SELECT vecx_check('sparse_v', true);
+DROP TABLE sparse;
 DROP TABLE made, grown, nothing;
 DROP FUNCTION lists_test, made_vector;

@@ -64,6 +64,8 @@ CREATE INDEX ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists);
 CREATE INDEX wide_pq ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quantizer = pq);
 SELECT quantizer FROM vecx_info('wide_pq');
 SELECT vecx_check('wide_pq', true);
+CREATE INDEX wide_short ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quantizer = pq, pq_m = 64, list_rows = 20);
+SELECT lists BETWEEN 6 AND 15 AS of_twenty_rows FROM vecx_info('wide_short');
 CREATE INDEX ON wide USING vecx (v halfvec_l2_ops) WITH (structure = lists, quantizer = pq, pq_m = 512);
 
 -- Queries are read with the rights of the table's owner; where that is not possible, or there are none yet, as while

@@ -32,3 +32,12 @@ INSERT INTO outliers SELECT 100000, (SELECT array_agg(1e8::real * d) FROM genera
 SELECT vecx_renew('outliers_v_idx');
 SELECT vecx_recall('outliers_v_idx', samples => 50, ef => 100) > 0.95 AS found;
 DROP TABLE outliers;
+
+-- so few that none may be drawn for a level above the base, where the far one has to be
+CREATE TABLE outliers (id int, v vector(2));
+INSERT INTO outliers SELECT i, ARRAY[41 - i, 0]::real[]::vector FROM generate_series(1, 40) i;
+INSERT INTO outliers VALUES (100, '[100000,0]');
+CREATE INDEX ON outliers USING vecx (v) WITH (m = 4);
+DO $$ BEGIN FOR i IN 1..60 LOOP REINDEX INDEX outliers_v_idx; END LOOP; END $$;
+SELECT vecx_check('outliers_v_idx', true);
+DROP TABLE outliers;

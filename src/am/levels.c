@@ -283,6 +283,9 @@ draw_levels(VecxGraph *graph)
 		top = Max(top, vertex->level);
 	}
 	find_far(graph, l);
+	/* the entry leads to them, of which a small graph may have drawn none */
+	if (l->nfar > 0)
+		top = Max(top, 1);
 	for (int i = 0; i < l->nfar; i++)
 		graph->vertices[l->far[i]].level = top;
 	VecxGraphCover(graph);

@@ -136,6 +136,29 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	MemoryContextReset(b->row_cxt);
 }
 
+/*
+ * None of the rows sampled has a vector that could be near to anything: the others are looked at
+ * for those that do.  A table that others write to may get the first one later: zero will be
+ * its list's centroid.
+ */
+static void
+look_for_one(VecxListsBuild *b, BlockNumber nblocks)
+{
+	double		seen = b->sample_seen;
+	uint32		dim = b->index->meta.dim;
+	float	   *zero;
+
+	if (b->sample.count == 0 && nblocks > 0)
+		table_index_build_range_scan(b->heap, b->index->rel, b->info, false, !b->info->ii_Concurrent,
+									 false, 0, InvalidBlockNumber, sample_row, b, NULL);
+	b->sample_seen = seen;
+	if (b->sample.count > 0 || !b->info->ii_Concurrent)
+		return;
+	zero = palloc0(sizeof(float) * dim);
+	vecx_cluster_put(&b->sample, b->sample.count++, dim, NULL, zero, b->work);
+	pfree(zero);
+}
+
 /* Samples rows of blocks from all over the table, as points. */
 static void
 sample_table(VecxListsBuild *b)
@@ -168,6 +191,7 @@ sample_table(VecxListsBuild *b)
 									 BlockSampler_Next(&blocks), 1, sample_row, b, NULL);
 		nread++;
 	}
+	look_for_one(b, nblocks);
 	/* better than what is known of a table that was never analyzed */
 	b->tuples = b->sample_seen * nblocks / Max(nread, 1);
 	b->wanted = (uint32) VecxListsWanted(b->index->rel, &b->index->meta, b->tuples);
@@ -354,6 +378,8 @@ flush_batch(VecxListsBuild *b)
 		{
 			uint32		leaf = b->leaf[i * b->ncentres + c];
 
+			if (leaf == VECX_NO_LEAF && c == 0)
+				elog(ERROR, "no list for a row of index \"%s\"", RelationGetRelationName(b->index->rel));
 			if (leaf == VECX_NO_LEAF)
 				break;
 			sort_row(b, i, leaf, c == 0 ? 0 : VECX_ROW_COPY);
@@ -428,12 +454,20 @@ typedef struct Writer
 	uint32		npages;
 } Writer;
 
+/* The page before is let go of for a moment: nobody else knows of it, and a lock holds
+ * interrupts off. */
 static void
 begin_page(VecxListsBuild *b, Writer *w)
 {
 	BlockNumber blkno;
-	Buffer		buf = VecxExtend(b->index->rel, MAIN_FORKNUM);
+	Buffer		buf;
 
+	if (BufferIsValid(w->buf))
+		LockBuffer(w->buf, BUFFER_LOCK_UNLOCK);
+	CHECK_FOR_INTERRUPTS();
+	if (BufferIsValid(w->buf))
+		LockBuffer(w->buf, BUFFER_LOCK_EXCLUSIVE);
+	buf = VecxExtend(b->index->rel, MAIN_FORKNUM);
 	blkno = BufferGetBlockNumber(buf);
 	if (BufferIsValid(w->buf))
 	{
@@ -488,7 +522,6 @@ VecxListsBuildWrite(VecxListsBuild *b, VecxLoader *loader)
 		int32		next = DatumGetInt32(slot_getattr(slot, 1, &isnull));
 		bytea	   *packed = DatumGetByteaPP(slot_getattr(slot, 2, &isnull));
 
-		CHECK_FOR_INTERRUPTS();
 		unpack_item(lists, (uint8 *) VARDATA_ANY(packed), b->item);
 		if (next != list && BufferIsValid(w.buf))
 			end_list(b, &w);

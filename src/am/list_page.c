@@ -61,7 +61,8 @@ VecxListsLayOut(VecxLists *lists, VecxCodeKind copies)
 		lists->behind_pages = (lists->page_blocks * VECX_LIST_BLOCK + lists->behind_rows - 1) /
 			lists->behind_rows;
 		behind = MAXALIGN(sizeof(BlockNumber) * lists->behind_pages);
-		if (behind + lists->page_blocks * lists->block_bytes <= VECX_LIST_PAGE_ROOM)
+		/* the metapage has a byte for their number */
+		if (lists->behind_pages <= PG_UINT8_MAX && behind + lists->page_blocks * lists->block_bytes <= VECX_LIST_PAGE_ROOM)
 			break;
 	}
 	lists->blocks = MAXALIGN(sizeof(VecxListPageData)) + behind;

@@ -180,6 +180,7 @@ move_centres(Run *run, uint64_t *rng)
 		run->penalty[c] = PENALTY * distance * ((float) run->counts[c] / mean - 1.0f);
 		if (run->counts[c] == 0)
 		{
+			run->env->poll(run->env->arg);
 			seed_centre(run, c, vecx_random_below(rng, (uint32_t) run->points->count));
 			continue;
 		}
@@ -231,6 +232,9 @@ vecx_kmeans(const VecxTrainEnv *env, const VecxPoints *points, uint32_t k, uint6
 	for (int round = 0; round < ROUNDS; round++)
 	{
 		assign_round(&run);
+		/* all points are where their centres are */
+		if (!(run.total > 0.0))
+			break;
 		if (round < ROUNDS - 1)
 			move_centres(&run, &rng);
 	}

@@ -117,7 +117,9 @@ vecx_points_put_bits(VecxPoints *points, size_t at, const VecxCoder *coder, cons
 	memcpy(points->points + at * points->nbytes, code, points->nbytes);
 }
 
-static const float no_centre[VECX_BASIS_DIRECT_DIM];
+/* As long as any point: one of a cluster has all dimensions of a vector, rounded up. */
+#define MOST_POINT_BYTES	16384
+static const float no_centre[MOST_POINT_BYTES];
 
 void
 vecx_points_put(VecxPoints *points, size_t at, const float *y, const float *centre)
