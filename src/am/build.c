@@ -413,7 +413,10 @@ write_index(Build *b, VecxWork *w)
 	VecxSpoolGrow(w->points, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
 	VecxGraphWrite(b->index, w->team, w->graph, w->points, w->keys);
 	for (int i = 0; i < loader->nside; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		VecxSideInsert(b->index, VecxRowAt(loader->side, b->index->layout.row_size, i));
+	}
 	if (RelationNeedsWAL(b->rel))
 		log_newpage_range(b->rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(b->rel), true);
 	/* what changes from here on has been logged already */

@@ -308,12 +308,14 @@ hand_over(Shared *shared, VecxWork *w)
 	{
 		VertexRecord vertex = {graph->vertices[v].hash, {0}, graph->vertices[v].findable};
 
+		CHECK_FOR_INTERRUPTS();
 		memcpy(vertex.leaves, w->loader.leaves + (Size) v * VECX_LEAVES_OF_VERTEX,
 			   sizeof(vertex.leaves));
 		VecxSpoolAppend(vertices, &vertex);
 		rec->vertex = v;
 		for (uint32 row = graph->vertices[v].first_row; row != PG_UINT32_MAX; row = graph->rows[row].next)
 		{
+			CHECK_FOR_INTERRUPTS();
 			rec->tid = graph->rows[row].tid;
 			if (graph->filters)
 				memcpy(rec + 1, VecxGraphRowFilters(graph, row), w->index->filters->nbytes);
@@ -324,6 +326,7 @@ hand_over(Shared *shared, VecxWork *w)
 	{
 		const VecxRowEntry *row = VecxRowAt(w->loader.side, w->index->layout.row_size, i);
 
+		CHECK_FOR_INTERRUPTS();
 		rec->vertex = VECX_NO_VERTEX;
 		rec->tid = row->tid;
 		rec->why = row->flags;
@@ -410,6 +413,7 @@ take_over(VecxParallel *p, VecxWork *w, uint32 first, int participant, uint32 *a
 		const RowRecord *rec = VecxSpoolGet(p->rows, *at_row);
 		ItemPointerData tid = rec->tid;
 
+		CHECK_FOR_INTERRUPTS();
 		if (rec->vertex == VECX_NO_VERTEX)
 			VecxLoaderSideRow(&w->loader, &tid, (const uint8 *) (rec + 1), rec->why);
 		else

@@ -102,7 +102,11 @@ spill(VecxSpool *spool)
 	spool->parts[0].file = VecxSpoolFileMake(spool->cxt, NULL, NULL);
 	spool->parts[0].count = spool->count;
 	for (uint32 i = 0; i < spool->count; i++)
+	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
 		VecxSpoolFileAppend(spool->parts[0].file, VecxSpoolGet(spool, i), spool->record);
+	}
 	for (uint32 c = 0; c < spool->nchunks; c++)
 		pfree(spool->chunks[c]);
 	pfree(spool->chunks);
@@ -193,6 +197,11 @@ VecxSpoolAppend(VecxSpool *spool, const void *rec)
 {
 	uint32		i = spool->count;
 
+	if (i == PG_UINT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("an index build has more than %u entries of one kind", PG_UINT32_MAX),
+				 errhint("Build the index on partitions, or on fewer columns.")));
 	if (spool->nparts == 0 && i >> spool->chunk_shift == spool->nchunks)
 	{
 		/* the first chunk is free, so that small things need no file */
