@@ -44,4 +44,15 @@ SET vecx.max_scan_tuples = 2001;
 SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> '[5,5,0]' OFFSET 0) s;
 SET vecx.max_scan_tuples = -1;
 
+-- of posting lists rows are counted, not the centroids looked at to find lists
+DROP INDEX t_v;
+CREATE INDEX t_v ON t USING vecx (v vector_l2_ops) WITH (structure = lists, list_rows = 30);
+SET vecx.probes = 64;
+SET vecx.max_scan_tuples = 5;
+SET statement_timeout = '20s';
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> '[5,5,0]' LIMIT 3) s;
+RESET statement_timeout;
+RESET vecx.probes;
+RESET vecx.max_scan_tuples;
+
 DROP TABLE t, copies;

@@ -183,5 +183,36 @@ RESET vecx.scan_order;
 RESET plan_cache_mode;
 RESET enable_seqscan;
 
+-- two distances: PostgreSQL takes an index that knows the order of one for one of both
+CREATE TABLE two (id int, v vector(2));
+INSERT INTO two SELECT i, (ARRAY['[1,0]', '[0,1]', '[-1,0]', '[0,-1]'])[i % 4 + 1]::vector FROM generate_series(1, 400) i;
+CREATE INDEX ON two USING vecx (v);
+SET enable_seqscan = off;
+SELECT v, count(*) FROM (SELECT v FROM two ORDER BY v <-> '[0,0]', v <-> '[1,0]' LIMIT 100) s GROUP BY v;
+RESET enable_seqscan;
+DROP TABLE two;
+
+-- the order is that of the setting when the cursor was opened
+CREATE FUNCTION inversions() RETURNS int LANGUAGE plpgsql
+	SET enable_seqscan = off SET enable_sort = off SET vecx.ef_search = 1 SET vecx.scan_order = strict AS $$
+DECLARE
+	c CURSOR FOR SELECT v <-> array_fill(0.1, ARRAY[16])::vector AS d FROM noise ORDER BY d;
+	before float8 := -1;
+	d float8;
+	n int := 0;
+BEGIN
+	OPEN c;
+	PERFORM set_config('vecx.scan_order', 'relaxed', true);
+	LOOP
+		FETCH c INTO d;
+		EXIT WHEN NOT FOUND;
+		n := n + (d < before)::int;
+		before := d;
+	END LOOP;
+	RETURN n;
+END $$;
+SELECT inversions();
+DROP FUNCTION inversions;
+
 DROP TABLE t, noise;
 DROP FUNCTION compare;

@@ -472,7 +472,9 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*selectivity = 1.0;
 	*correlation = 0.0;
 	*pages = info->pages;
+	/* a scan knows the order of one distance; PostgreSQL takes it for that of several */
 	if ((path->indexorderbys == NIL && !has_range(path)) ||
+		list_length(path->indexorderbys) > 1 ||
 		!VecxOrderSuffices(root, info->rel, path->path.pathkeys))
 	{
 		*startup = *total = get_float8_infinity();

@@ -156,7 +156,10 @@ VecxScanLimitSearch(VecxScan *so)
 {
 	int64		most = so->most_tuples;
 
-	if (so->may_look_up && !so->index->lists)
+	/* of lists it finds centroids, and rows are what is counted */
+	if (so->index->lists)
+		return;
+	if (so->may_look_up)
 		most = Min(most, (int64) lookup_records(so));
 	VecxSearchLimit(so->search, most < PG_INT64_MAX ? so->begun + most : most);
 }
