@@ -109,19 +109,23 @@ VecxFrontierAddNear(VecxFrontier *f, VecxCandidate cand)
 	f->nnear++;
 }
 
-/* Moves half of those between the limits to the far ones: the last half of a
- * heap's array, of which nothing else hangs. */
+/* Moves the farther half of those between the limits to the far ones. */
 static void
 spill_next(VecxFrontier *f)
 {
 	int			keep = f->nnext / 2;
+	int			nnext = 0;
 
+	select_nearest(f->next, f->nnext, keep);
 	for (int i = keep; i < f->nnext; i++)
 	{
 		f->far_limit = Min(f->far_limit, f->next[i].est);
 		VecxFrontierAddFar(f, f->next[i]);
 	}
-	f->nnext = keep;
+	/* a heap again */
+	for (int i = 0; i < keep; i++)
+		VecxHeapPush(f->next, &nnext, f->next[i]);
+	f->nnext = nnext;
 }
 
 /* Adds a record that is between the limits. */

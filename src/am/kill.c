@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "am/am.h"
 
 /* Rows noted before they are marked.  Marking changes the page's LSN, so that of
@@ -134,6 +136,7 @@ VecxKillsFlush(VecxIndex *index, VecxKills *kills)
 		for (j = i + 1; j < n; j++)
 			if (VecxIdBlock(kills->kills[j].item) != VecxIdBlock(kills->kills[i].item))
 				break;
+		CHECK_FOR_INTERRUPTS();
 		mark_on_page(index, &kills->kills[i], j - i);
 	}
 }

@@ -127,6 +127,7 @@ pass_down(PlanState *node, const LimitState *limit, bool alone)
 		pass_down(children[i], limit, false);
 }
 
+/* Scans begin with their plan, which was made for the order that the settings say now. */
 static bool
 find_limits(PlanState *node, void *context)
 {
@@ -134,6 +135,8 @@ find_limits(PlanState *node, void *context)
 		return false;
 	if (IsA(node, LimitState))
 		pass_down(outerPlanState(node), (LimitState *) node, true);
+	else if (IsA(node, IndexScanState) && is_vecx_scan((IndexScanState *) node))
+		(void) VecxNodeScan((IndexScanState *) node);
 	return planstate_tree_walker(node, find_limits, context);
 }
 

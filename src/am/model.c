@@ -29,7 +29,8 @@ typedef struct CacheEntry
 {
 	uint64		seed;
 	RelFileLocator locator;
-	int			number;
+	int			number;			/* given again after 255 others, */
+	BlockNumber first;			/* from other pages */
 	int			pins;
 	uint64		used;			/* tick of the last use */
 	uint8	   *bytes;			/* NULL: free entry */
@@ -59,10 +60,10 @@ pin(CacheEntry *entry, MemoryContext cxt)
 }
 
 static CacheEntry *
-find_entry(VecxIndex *index, int number)
+find_entry(VecxIndex *index, int number, BlockNumber first)
 {
 	for (int i = 0; i < VECX_MODEL_CACHE_SIZE; i++)
-		if (cache[i].bytes && cache[i].number == number &&
+		if (cache[i].bytes && cache[i].number == number && cache[i].first == first &&
 			cache[i].seed == index->meta.seed &&
 			RelFileLocatorEquals(cache[i].locator, index->rel->rd_locator))
 			return &cache[i];
@@ -93,7 +94,7 @@ free_entry(void)
 
 /* Caches a copy of the bytes, pinned; NULL if there is no room. */
 static CacheEntry *
-keep(VecxIndex *index, int number, const uint8 *bytes, Size nbytes)
+keep(VecxIndex *index, int number, BlockNumber first, const uint8 *bytes, Size nbytes)
 {
 	CacheEntry *entry = free_entry();
 
@@ -102,6 +103,7 @@ keep(VecxIndex *index, int number, const uint8 *bytes, Size nbytes)
 	entry->seed = index->meta.seed;
 	entry->locator = index->rel->rd_locator;
 	entry->number = number;
+	entry->first = first;
 	entry->pins = 0;
 	entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, nbytes), bytes, nbytes);
 	pin(entry, index->cxt);
@@ -125,7 +127,7 @@ bind_model(VecxIndex *index, const VecxModelSlot *slot, const uint8 *bytes, Vecx
 static VecxBasis
 load_model(VecxIndex *index, const VecxModelSlot *slot)
 {
-	CacheEntry *entry = find_entry(index, slot->number);
+	CacheEntry *entry = find_entry(index, slot->number, slot->first);
 	uint8	   *bytes;
 	VecxBasis	basis;
 
@@ -141,7 +143,7 @@ load_model(VecxIndex *index, const VecxModelSlot *slot)
 	bytes = MemoryContextAlloc(index->cxt, slot->nbytes);
 	VecxBlobRead(index->rel, slot->first, bytes, slot->nbytes);
 	bind_model(index, slot, bytes, &basis);
-	entry = keep(index, slot->number, bytes, slot->nbytes);
+	entry = keep(index, slot->number, slot->first, bytes, slot->nbytes);
 	if (!entry)
 		return basis;
 	bind_model(index, slot, entry->bytes, &entry->basis);
@@ -184,7 +186,7 @@ VecxLoadCentre(VecxIndex *index)
 
 	if (index->meta.centre == InvalidBlockNumber)
 		return;
-	entry = find_entry(index, CENTRE_NUMBER);
+	entry = find_entry(index, CENTRE_NUMBER, index->meta.centre);
 	if (entry)
 		pin(entry, index->cxt);
 	else
@@ -193,7 +195,7 @@ VecxLoadCentre(VecxIndex *index)
 
 		centre = VecxReadCentre(index);
 		MemoryContextSwitchTo(old);
-		entry = keep(index, CENTRE_NUMBER, (uint8 *) centre, index->meta.dim * sizeof(float));
+		entry = keep(index, CENTRE_NUMBER, index->meta.centre, (uint8 *) centre, index->meta.dim * sizeof(float));
 		if (!entry)
 		{
 			set_centre(index, centre);
@@ -219,7 +221,7 @@ bind_list_code(VecxIndex *index, const uint8 *bytes, VecxListCode *code)
 VecxListCode
 VecxLoadListCode(VecxIndex *index)
 {
-	CacheEntry *entry = find_entry(index, LIST_CODE_NUMBER);
+	CacheEntry *entry = find_entry(index, LIST_CODE_NUMBER, index->meta.list_code);
 	Size		nbytes = index->meta.list_code_bytes;
 	uint8	   *bytes;
 	VecxListCode code;
@@ -232,7 +234,7 @@ VecxLoadListCode(VecxIndex *index)
 	bytes = MemoryContextAlloc(index->cxt, nbytes);
 	VecxBlobRead(index->rel, index->meta.list_code, bytes, nbytes);
 	bind_list_code(index, bytes, &code);
-	entry = keep(index, LIST_CODE_NUMBER, bytes, nbytes);
+	entry = keep(index, LIST_CODE_NUMBER, index->meta.list_code, bytes, nbytes);
 	if (!entry)
 		return code;
 	bind_list_code(index, entry->bytes, &entry->list_code);
