@@ -252,6 +252,15 @@ RESET enable_sort;
 CREATE INDEX wide_lists ON wide USING vecx (v vector_l2_ops) WITH (structure = lists);
 DROP TABLE wide;
 
+-- elements longer than any value by itself
+CREATE TABLE round (id int, v vector(3), c circle[]);
+CREATE INDEX round_v ON round USING vecx (v vector_l2_ops, c);
+INSERT INTO round SELECT i, ARRAY[i, i, i]::vector, ARRAY['<(1,2),3>'::circle] FROM generate_series(1, 100) i;
+DELETE FROM round WHERE id <= 10;
+VACUUM round;
+SELECT vecx_check('round_v', true);
+DROP TABLE round;
+
 -- NaN, zeros of both signs and infinity are equal to themselves and ordered as everywhere
 CREATE TABLE odd (v vector(3), f float8, n numeric);
 INSERT INTO odd VALUES ('[1,2,3]', 'NaN', 'NaN'), ('[1,2,3]', '-0', 'Infinity'), (NULL, 'Infinity', 1e300::numeric),

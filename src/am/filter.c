@@ -398,7 +398,7 @@ VecxFilterForm(const VecxFilters *filters, const Datum *values, const bool *isnu
 
 /*
  * The value that starts at from: in place if it need not be aligned, else in room,
- * which has MAX_FIXED bytes and is aligned.
+ * which has VECX_FILTER_VALUE_WORDS words.
  */
 Datum
 VecxFilterValue(const VecxFilterColumn *column, const uint8 *from, void *room)

@@ -35,6 +35,8 @@
 #define VECX_FILTER_SLOT		24
 #define VECX_FILTER_NUMERIC		16
 #define VECX_FILTER_ARRAY_SLOT	32
+/* The longest value that may be in one, an element of an array: circles have 24 bytes. */
+#define VECX_FILTER_VALUE_WORDS	(VECX_FILTER_ARRAY_SLOT / sizeof(uint64))
 
 typedef enum VecxFilterKind
 {

@@ -215,7 +215,7 @@ VecxFilterKeysOfBytes(const VecxFilters *filters, int column, const uint8 *bytes
 	const VecxFilterColumn *c = &filters->columns[column];
 	int			state = VecxFilterState(bytes, column);
 	const uint8 *from = bytes + c->offset;
-	uint64		room[2];
+	uint64		room[VECX_FILTER_VALUE_WORDS];
 	int			n = 0;
 
 	Assert(max >= 1);

@@ -306,7 +306,7 @@ static bool
 has_element(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const uint8 *from,
 			Datum arg)
 {
-	uint64		room[2];
+	uint64		room[VECX_FILTER_VALUE_WORDS];
 
 	for (int i = 0, at = 1; i < from[0]; i++)
 	{
