@@ -489,6 +489,25 @@ place_query(const VecxListCode *code, VecxListQuery *query, uint8_t *scratch)
 	return query->y + query_floats(code);
 }
 
+/* Entries beyond float, of vectors near its end, become its end; looking for them by bits is
+ * what every query pays. */
+static void
+clamp_table(float *table, size_t entries)
+{
+	uint32_t	greatest = 0;
+
+	for (size_t i = 0; i < entries; i++)
+	{
+		uint32_t	bits;
+
+		memcpy(&bits, table + i, sizeof(bits));
+		bits &= UINT32_C(0x7FFFFFFF);
+		greatest = bits > greatest ? bits : greatest;
+	}
+	for (size_t i = 0; greatest >= UINT32_C(0x7F800000) && i < entries; i++)
+		table[i] = vecx_finite((double) table[i]);
+}
+
 /* The tables as floats, each one's least entry, and how far the greatest is from it. */
 static void
 float_tables(const VecxListCode *code, const float *y, float *tables, float *least, float *range)
@@ -504,10 +523,10 @@ float_tables(const VecxListCode *code, const float *y, float *tables, float *lea
 			vecx_list_rabitq_tables(code, y, c, tables);
 		else
 			vecx_list_pq_tables(code, y, c, tables);
-		low = high = vecx_finite((double) tables[0]);
-		for (size_t i = 0; i < entries; i++)
+		clamp_table(tables, entries);
+		low = high = tables[0];
+		for (size_t i = 1; i < entries; i++)
 		{
-			tables[i] = vecx_finite((double) tables[i]);
 			low = tables[i] < low ? tables[i] : low;
 			high = tables[i] > high ? tables[i] : high;
 		}
