@@ -180,9 +180,9 @@ def mostly_floor(mine, own, floor, recall):
     return floor > own / 2 and mine['floor']['best_us'] > at_recall_somehow(mine, recall, best_us) / 2
 
 
-def in_process_rows(rowset, recall, name, limits):
+def in_process_rows(rowset, recall, name, limits, engine='vecx'):
     """Queries a second beside a search without SQL, which has no floor."""
-    mine = curve_of(rowset, 'vecx')
+    mine = curve_of(rowset, engine)
     own, peer = at_recall_somehow(mine, recall, time_us), at_recall(curve_of(rowset, name), recall, time_us)
     check = f'queries/s at recall {recall}, {name} in process'
     if own is None or peer is None or not mostly_floor(mine, own, mine['floor']['mean_us'], recall):

@@ -7,7 +7,7 @@ import os
 import sys
 
 import report
-from checks import (RECALLS, at_recall, at_recall_somehow, cost, difference, named, per_second, row, server_us, speed,
+from checks import (RECALLS, at_recall, at_recall_somehow, cost, difference, in_process_rows, named, row, server_us, speed,
                     speed_rows, time_us)
 
 CODES = ('lists', 'lists-pq')
@@ -45,11 +45,9 @@ def search_rows(rowset, code):
         for recall in RECALLS:
             rows += speed_rows(rowset, recall, time_us, 'mean_us', 'queries/s', limits, code, (peer,), whose)
             rows += speed_rows(rowset, recall, server_us, 'server_us', 'queries/s of processor time', None, code, (peer,), whose)
-    own = named(rowset['curves'], 'engine', code)
-    yardstick = named(rowset['curves'], 'engine', 'faiss')
     for recall in RECALLS:
-        us = at_recall_somehow(own, recall, time_us), at_recall(yardstick, recall, time_us)
-        rows.append(speed(f'queries/s at recall {recall}, faiss in process', *(per_second(t) for t in us), FAISS))
+        rows += in_process_rows(rowset, recall, 'faiss', FAISS, code)
+    own = named(rowset['curves'], 'engine', code)
     for point in own.get('targets', []) if own else []:
         target = point.get('target', 0.95)
         rows.append(row(f"{'target_recall ' + str(target) if 'target' in point else 'defaults'}: recall",
