@@ -5,8 +5,9 @@ from collections import namedtuple
 
 # source is of csv, its columns with their types in the order of the file; more
 # are computed from the row number.  indexed: columns of the vecx index besides
-# the vector; every one has a btree, arrays a GIN index.
-Attributes = namedtuple('Attributes', 'source columns computed indexed of_queries')
+# the vector; every one has a btree, arrays a GIN index.  together: columns that
+# depend on one another, of which extended statistics are kept.
+Attributes = namedtuple('Attributes', 'source columns computed indexed of_queries together', defaults=(None,))
 
 ATTRIBUTES = {
     'fmnist': Attributes('fmnist/labels.csv', [('label', 'int')], [('uni', 'int', '(id * 7919::bigint % 60000)::int')],
@@ -14,7 +15,8 @@ ATTRIBUTES = {
     'acl512': Attributes('acl512/attrs.csv.gz', [('year', 'int'), ('venue', 'text'), ('collection', 'text'),
                                                  ('authors', 'int'), ('words', 'int')],
                          [('uni', 'int', '(id * 7919::bigint % 57471)::int')],
-                         ['year', 'venue', 'collection', 'authors', 'words', 'uni'], 'acl512/query_attrs.csv.gz'),
+                         ['year', 'venue', 'collection', 'authors', 'words', 'uni'], 'acl512/query_attrs.csv.gz',
+                         'venue, collection'),
     'made1m': Attributes('made1m/attrs.csv', [('tenant', 'int'), ('uni', 'int'), ('ts', 'timestamptz'), ('tags', 'int[]'),
                                               ('cluster', 'int')], [],
                          ['tenant', 'uni', 'ts', 'tags', 'cluster'], 'made1m/query_attrs.csv'),

@@ -132,6 +132,12 @@ class Tables:
             sql('admin', f"CREATE INDEX {self.index(kind, column).split('.')[1]} ON {table}{method} ({column})")
         sql('admin', f'VACUUM (ANALYZE, FREEZE) {table}')
 
+    def know(self, kind):
+        """Extended statistics, unless a kept table has them."""
+        name, columns = self.table(kind) + '_together', self.attributes.together
+        if columns and not self.client.sql('admin', f"SELECT 1 FROM pg_statistic_ext WHERE stxname = '{name.split('.')[1]}'"):
+            self.client.sql('admin', f'CREATE STATISTICS {name} ON {columns} FROM {self.table(kind)}; ANALYZE {self.table(kind)}')
+
     def warm(self, kind):
         """Reads all there is: of a cluster that was kept nothing is in memory."""
         self.client.sql('admin', 'CREATE EXTENSION IF NOT EXISTS pg_prewarm SCHEMA bench')
@@ -263,6 +269,7 @@ class Filters:
         for kind in self.kinds:
             if self.args.reload or not self.tables.loaded(kind):
                 self.tables.load(kind)
+            self.tables.know(kind)
             found += self.tables.build(kind, kind in rebuild)
         for kind in self.kinds:
             self.tables.warm(kind)

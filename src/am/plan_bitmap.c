@@ -111,8 +111,9 @@ VecxMakeBitmapFilterPath(PlannerInfo *root, RelOptInfo *rel, BitmapHeapPath *bit
 	VecxCostOfRows(root, scan, share, &startup, &run);
 	beside = Max(scan->path.total_cost - scan->path.startup_cost - target -
 				 scan->indextotalcost + scan->path.startup_cost, 0);
+	/* a row costs about as much again to get from the bitmap into the set */
 	path->path.startup_cost = startup + bitmap_cost +
-		cpu_operator_cost * share * rel->tuples;
+		cpu_index_tuple_cost * share * rel->tuples;
 	same = Min(Max(share, rel->rows / Max(scan->indexselectivity * rel->tuples, 1)), 1);
 	path->path.total_cost = path->path.startup_cost + run + beside * same + target;
 	return &path->path;
