@@ -48,6 +48,7 @@ typedef struct Build
 	int			nsample;
 	double		sample_seen;
 	double		sample_skip;
+	double		counted;		/* rows of the blocks that were read, whatever they hold */
 	ReservoirStateData reservoir;
 	int			npivots;		/* to be made of it */
 	double		tuples;			/* of the table, estimated */
@@ -61,6 +62,7 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	VecxInput	input;
 	int			at;
 
+	b->counted++;
 	if (isnull[0])
 		return;
 	if (b->nsample < b->sample_max)
@@ -94,34 +96,37 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
  * graph; some for each pivot of a large one.
  */
 static int
-sample_rows(Build *b)
+sample_rows(const Build *b)
 {
-	BlockNumber pages;
-	double		tuples;
-	double		all_visible;
 	Size		limit = (Size) maintenance_work_mem * 1024 / 8 / VecxVectorBytes(b->index);
 
-	estimate_rel_size(b->heap, NULL, &pages, &tuples, &all_visible);
-	b->tuples = tuples;
-	if (b->index->meta.structure == VECX_STRUCTURE_LISTS)
-		b->npivots = VecxPivotsWanted(VecxListsWanted(b->rel, &b->index->meta, tuples));
-	else
-		b->npivots = VecxPivotsWanted(tuples);
 	return (int) Max(Min((double) VecxTrainSampleRows(b->index),
-						 Max(tuples / 4, 2 * VECX_MIN_TRAIN_ROWS)),
+						 Max(b->tuples / 4, 2 * VECX_MIN_TRAIN_ROWS)),
 					 Min(SAMPLE_ROWS_PER_PIVOT * b->npivots, (double) limit));
 }
 
-/* Samples rows of blocks from all over the table. */
+/* So many rows there are thought to be. */
 static void
-sample_table(Build *b)
+expect_tuples(Build *b, double tuples)
+{
+	b->tuples = tuples;
+	if (b->index->meta.structure == VECX_STRUCTURE_LISTS)
+		tuples = VecxListsWanted(b->rel, &b->index->meta, tuples);
+	b->npivots = VecxPivotsWanted(tuples);
+}
+
+/* Samples rows of blocks from all over the table; returns how many the table has. */
+static double
+read_sample(Build *b)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(b->heap);
+	BlockNumber nread = 0;
 	BlockSamplerData blocks;
 
-	b->sample_bytes = VecxVectorBytes(b->index);
 	b->sample_max = sample_rows(b);
 	b->sample = MemoryContextAllocHuge(b->cxt, b->sample_bytes * b->sample_max);
+	b->nsample = 0;
+	b->sample_seen = b->counted = 0;
 	b->sample_skip = -1;
 	reservoir_init_selection_state(&b->reservoir, b->sample_max);
 	BlockSampler_Init(&blocks, nblocks, SAMPLE_BLOCKS, (uint32) b->index->meta.seed);
@@ -131,6 +136,33 @@ sample_table(Build *b)
 		table_index_build_range_scan(b->heap, b->rel, b->info, false,
 									 !b->info->ii_Concurrent, false,
 									 BlockSampler_Next(&blocks), 1, sample_row, b, NULL);
+		nread++;
+	}
+	return b->counted * nblocks / Max(nread, 1);
+}
+
+/*
+ * The sample is as large as the table seems to be, by statistics that may be old: one
+ * that grew since would get one leaf, which takes memory beyond every bound.  So what the
+ * blocks show counts, and makes another sample if they show far more.
+ */
+static void
+sample_table(Build *b)
+{
+	BlockNumber pages;
+	double		tuples;
+	double		all_visible;
+	double		found;
+
+	b->sample_bytes = VecxVectorBytes(b->index);
+	estimate_rel_size(b->heap, NULL, &pages, &tuples, &all_visible);
+	expect_tuples(b, tuples);
+	found = read_sample(b);
+	expect_tuples(b, found);
+	if (found > 2 * tuples && sample_rows(b) > b->sample_max)
+	{
+		pfree(b->sample);
+		expect_tuples(b, read_sample(b));
 	}
 }
 
@@ -412,11 +444,12 @@ write_index(Build *b, VecxWork *w)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_WRITE);
 	VecxSpoolGrow(w->points, share(w->team, w->bytes.point + w->bytes.linking / 2, &w->bytes));
 	VecxGraphWrite(b->index, w->team, w->graph, w->points, w->keys);
-	for (int i = 0; i < loader->nside; i++)
+	for (uint32 i = 0; i < VecxSpoolCount(loader->side); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		VecxSideInsert(b->index, VecxRowAt(loader->side, b->index->layout.row_size, i));
+		VecxSideInsert(b->index, VecxSpoolGet(loader->side, i));
 	}
+	VecxSpoolFree(loader->side);
 	if (RelationNeedsWAL(b->rel))
 		log_newpage_range(b->rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(b->rel), true);
 	/* what changes from here on has been logged already */

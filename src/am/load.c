@@ -33,6 +33,8 @@ VecxLoaderInit(VecxLoader *l, VecxIndex *index, Relation heap, VecxGraph *graph,
 	l->exact = VecxExactMake(heap, index->rel, NULL);
 	l->code = palloc(index->coder.nbytes);
 	l->filters = palloc(Max(index->filters->nbytes, 1));
+	l->side = VecxSpoolMake(l->cxt, index->layout.row_size, VECX_LOAD_SIDE_MEMORY);
+	l->side_row = palloc0(index->layout.row_size);
 	l->leaves_cap = 1024;
 	l->leaves = palloc(sizeof(uint16) * VECX_LEAVES_OF_VERTEX * l->leaves_cap);
 	l->batch_codes = palloc((Size) index->coder.nbytes * VECX_LOAD_BATCH);
@@ -97,20 +99,12 @@ add_vertex(VecxLoader *l, uint32 hash, const uint8 *code, bool findable)
 void
 VecxLoaderSideRow(VecxLoader *l, ItemPointer tid, const uint8 *filters, uint16 why)
 {
-	Size		row_size = l->index->layout.row_size;
-	VecxRowEntry *row;
+	VecxRowEntry *row = l->side_row;
 
-	if (l->nside == l->side_cap)
-	{
-		l->side_cap = Max(l->side_cap * 2, 1024);
-		l->side = l->side ?
-			repalloc_huge(l->side, row_size * l->side_cap) :
-			MemoryContextAlloc(l->cxt, row_size * l->side_cap);
-	}
-	row = VecxRowAt(l->side, row_size, l->nside++);
 	row->tid = *tid;
 	row->flags = why;
 	memcpy(VecxRowFilters(row), filters, l->index->filters->nbytes);
+	VecxSpoolAppend(l->side, row);
 }
 
 /* Remembers that the vertex has this value, so that the next row with it need

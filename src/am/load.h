@@ -20,6 +20,8 @@ typedef struct VecxKnownValue
 
 /* Vertices whose points are computed together. */
 #define VECX_LOAD_BATCH		64
+/* Bytes of rows that are no vertices; more lie in a file. */
+#define VECX_LOAD_SIDE_MEMORY	(256 * 1024)
 
 typedef struct VecxLoader
 {
@@ -40,10 +42,8 @@ typedef struct VecxLoader
 	uint16	   *leaves;
 	uint32		leaves_cap;
 
-	/* rows that are no vertices: whole entries */
-	VecxRowEntry *side;
-	int			nside;
-	int			side_cap;
+	VecxSpool  *side;			/* rows that are no vertices: whole entries */
+	VecxRowEntry *side_row;		/* the one at hand */
 	uint8	   *filters;		/* of the row at hand */
 
 	/* vertices that still lack points */

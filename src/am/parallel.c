@@ -322,9 +322,9 @@ hand_over(Shared *shared, VecxWork *w)
 			VecxSpoolAppend(rows, rec);
 		}
 	}
-	for (int i = 0; i < w->loader.nside; i++)
+	for (uint32 i = 0; i < VecxSpoolCount(w->loader.side); i++)
 	{
-		const VecxRowEntry *row = VecxRowAt(w->loader.side, w->index->layout.row_size, i);
+		const VecxRowEntry *row = VecxSpoolGet(w->loader.side, i);
 
 		CHECK_FOR_INTERRUPTS();
 		rec->vertex = VECX_NO_VERTEX;
@@ -333,6 +333,7 @@ hand_over(Shared *shared, VecxWork *w)
 		memcpy(rec + 1, VecxRowFilters(row), w->index->filters->nbytes);
 		VecxSpoolAppend(rows, rec);
 	}
+	VecxSpoolFree(w->loader.side);
 	if (w->keys)
 	{
 		shared->nkeys[team->me] = VecxSpoolCount(w->keys);
@@ -475,7 +476,7 @@ gather(VecxParallel *p, VecxWork *w)
 	MemoryContextDelete(mine->cxt);
 	w->graph->filters = VecxWorkFilters(w);
 	w->loader.graph = w->graph;
-	w->loader.nside = 0;
+	w->loader.side = VecxSpoolMake(CurrentMemoryContext, w->index->layout.row_size, VECX_LOAD_SIDE_MEMORY);
 	pfree(w->loader.leaves);
 	w->loader.leaves = MemoryContextAllocHuge(CurrentMemoryContext,
 											  sizeof(uint16) * VECX_LEAVES_OF_VERTEX * Max(total, 1));

@@ -130,6 +130,25 @@ build("$alone; SET maintenance_work_mem = '38MB'", 'from files to memory', on =>
 is(vertices() =~ s/ \d+$//r, '17000 17000', 'vertices and rows, from files to memory');
 $node->safe_psql('postgres', 'DROP TABLE wide');
 
+# statistics of long ago, and more rows without a vector than are kept in memory
+$node->safe_psql('postgres', qq{
+	CREATE TABLE grown (id int, v vector($dim)) WITH (autovacuum_enabled = off);
+	INSERT INTO grown SELECT id, v FROM items WHERE id <= 10;
+	ANALYZE grown;
+	INSERT INTO grown SELECT id, v FROM items WHERE id > 10;
+	INSERT INTO grown SELECT id, NULL FROM items, generate_series(1, 5);});
+foreach my $settings ($alone, $team)
+{
+	cmp_ok(build("$settings; SET maintenance_work_mem = '1MB'", "rows without a vector: $settings", on => 'grown'), '>', 0.98,
+		"recall with old statistics: $settings");
+	is(vertices(), '8000 48000 0', "vertices and rows, most without a vector: $settings");
+	is($node->safe_psql('postgres', q{
+			SET enable_seqscan = off;
+			SET enable_sort = off;
+			SELECT count(*), count(v) FROM (SELECT v FROM grown ORDER BY v <-> (SELECT v FROM items WHERE id = 7)) s}),
+		'48000|8000', "all rows are found: $settings");
+}
+
 # no rows, and one
 $node->safe_psql('postgres', "CREATE TABLE few (v vector($dim))");
 build($team, 'no rows', on => 'few');
