@@ -63,4 +63,13 @@ CREATE INDEX mended_bits_idx ON mended_bits USING vecx (b bit_hamming_ops);
 CREATE TABLE mended_asked AS SELECT hashint8extended(i, 2)::bit(64)::bit varying AS b FROM generate_series(1, 40) i;
 SELECT vecx_recall('mended_bits_idx', queries => 'mended_asked') > 0.9 AS good;
 
-DROP TABLE mended, mended_order, mended_rows, mended_dead, mended_bits, mended_asked;
+-- a model was trained on no vectors where there were rows without
+CREATE TABLE mended_first (id int, v vector(8)) WITH (autovacuum_enabled = off);
+CREATE INDEX mended_first_idx ON mended_first USING vecx (v);
+INSERT INTO mended_first SELECT i FROM generate_series(1, 200000) i;
+VACUUM mended_first;
+SELECT trained_rows, vertices FROM vecx_info('mended_first_idx');
+INSERT INTO mended_first SELECT i, ARRAY[i % 7, i % 11, i % 13, 0, i % 17, 1, i % 19, i]::vector FROM generate_series(1, 3000) i;
+SELECT trained_rows > 0 AS trained, vertices FROM vecx_info('mended_first_idx');
+
+DROP TABLE mended_first, mended, mended_order, mended_rows, mended_dead, mended_bits, mended_asked;

@@ -340,8 +340,10 @@ finish_old_models(VecxIndex *index)
 	VecxMetaEdit(index, drop_old_models, NULL);
 }
 
-static void
-train(VecxIndex *index)
+/* Trains a new model; false, and nothing changes, if there are fewer than least vertices
+ * to train on: the guess at their number counts pages that hold none. */
+static bool
+train(VecxIndex *index, Size least)
 {
 	Size		max_rows = VecxTrainSampleRows(index);
 	char	   *rows = MemoryContextAllocHuge(CurrentMemoryContext, max_rows * VecxVectorBytes(index));
@@ -352,6 +354,11 @@ train(VecxIndex *index)
 	size_t		nbytes;
 	uint8	   *bytes;
 
+	if (nrows < Min(least, max_rows))
+	{
+		pfree(rows);
+		return false;
+	}
 	VecxTrainEnvInit(&env, CurrentMemoryContext);
 	bytes = vecx_basis_train(&env, (VecxMetric) index->meta.metric, index->meta.dim, rows, nrows,
 							 index->meta.sketch_size - VECX_SKETCH_FACTOR_BYTES,
@@ -365,16 +372,18 @@ train(VecxIndex *index)
 	pfree(bytes);
 	VecxMetaEdit(index, add_model, &slot);
 	VecxLoadModels(index);
+	return true;
 }
 
-/* Trains a new model and renews all sketches; the old one lives on until it is
- * known that nobody adds records of it. */
+/* Trains a new model on at least so many vertices and renews all sketches; the old one
+ * lives on until it is known that nobody adds records of it. */
 static void
-train_and_renew(VecxIndex *index)
+train_and_renew(VecxIndex *index, Size least)
 {
 	if (alive_models(index) == VECX_MAX_MODELS)
 		finish_old_models(index);
-	train(index);
+	if (!train(index, least))
+		return;
 	renew_all(index);
 	VecxNoteKeptShare(index);
 }
@@ -388,7 +397,7 @@ VecxTrainIfGrown(VecxIndex *index, int64 limit)
 {
 	VecxIndexRefresh(index);
 	if (has_grown(index, limit))
-		train_and_renew(index);
+		train_and_renew(index, FIRST_TRAIN_ROWS / 2);
 }
 
 /* The same for VACUUM, which also trains one for vectors of another kind, and
@@ -398,7 +407,7 @@ VecxVacuumModels(VecxIndex *index)
 {
 	VecxTrainIfGrown(index, PG_INT64_MAX);
 	if (VecxHasDrifted(index))
-		train_and_renew(index);
+		train_and_renew(index, VECX_MIN_TRAIN_ROWS);
 	if (alive_models(index) == VECX_MAX_MODELS)
 		finish_old_models(index);
 }
@@ -410,7 +419,7 @@ VecxRenew(VecxIndex *index)
 {
 	VecxIndexRefresh(index);
 	if (guess_vertices(index) >= VECX_MIN_TRAIN_ROWS)
-		train_and_renew(index);
+		train_and_renew(index, VECX_MIN_TRAIN_ROWS);
 	if (alive_models(index) == VECX_MAX_MODELS)
 		finish_old_models(index);
 }
