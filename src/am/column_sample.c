@@ -60,8 +60,19 @@ add_value(VecxColumnSample *sample, Datum value)
 	MemoryContextReset(sample->row_cxt);
 }
 
+/* Functions of views and policies may have renamed columns since they were looked up. */
 static void
-read_rows(VecxColumnSample *sample, const char *sql)
+check_type(const VecxColumnSample *sample, Relation table, const char *column, Oid found)
+{
+	if (getBaseType(found) != sample->type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of relation \"%s\" is not of type %s any more", column,
+						RelationGetRelationName(table), format_type_be(sample->type))));
+}
+
+static void
+read_rows(VecxColumnSample *sample, Relation table, const char *column, const char *sql)
 {
 	Portal		portal;
 
@@ -71,12 +82,16 @@ read_rows(VecxColumnSample *sample, const char *sql)
 	do
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		check_type(sample, table, column, SPI_gettypeid(SPI_tuptable->tupdesc, 1));
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			bool		isnull;
+			Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
 
 			CHECK_FOR_INTERRUPTS();
-			add_value(sample, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+			/* a view may evaluate its column twice, and differ */
+			if (!isnull)
+				add_value(sample, value);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
@@ -86,17 +101,17 @@ read_rows(VecxColumnSample *sample, const char *sql)
 
 /*
  * Reads the column: all its vectors, until there are most, then each as likely as
- * any other.  index and most are set.
+ * any other.  index, type and most are set.
  */
 void
-VecxColumnSampleRead(VecxColumnSample *sample, MemoryContext cxt, Oid table, const char *column,
+VecxColumnSampleRead(VecxColumnSample *sample, MemoryContext cxt, Relation table, const char *column,
 					 uint64 seed)
 {
 	bool		push = !ActiveSnapshotSet();
 	char	   *sql = psprintf("SELECT %1$s FROM %2$s WHERE %1$s IS NOT NULL",
 							   quote_identifier(column),
-							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-														  get_rel_name(table)));
+							   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
+														  RelationGetRelationName(table)));
 
 	pg_prng_seed(&sample->prng, seed);
 	sample->n = 0;
@@ -105,7 +120,7 @@ VecxColumnSampleRead(VecxColumnSample *sample, MemoryContext cxt, Oid table, con
 	sample->row_cxt = AllocSetContextCreate(cxt, "vecx row of a sample", ALLOCSET_DEFAULT_SIZES);
 	if (push)
 		PushActiveSnapshot(GetTransactionSnapshot());
-	read_rows(sample, sql);
+	read_rows(sample, table, column, sql);
 	if (push)
 		PopActiveSnapshot();
 	MemoryContextDelete(sample->row_cxt);

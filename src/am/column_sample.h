@@ -12,6 +12,7 @@
 typedef struct VecxColumnSample
 {
 	VecxIndex  *index;			/* as far as preparing values needs one */
+	Oid			type;			/* that its values are of */
 	MemoryContext row_cxt;		/* of one row */
 	pg_prng_state prng;
 	float	   *vectors;		/* [n][dim], unit vectors under cosine */
@@ -21,7 +22,7 @@ typedef struct VecxColumnSample
 	int64		seen;			/* vectors in the column */
 } VecxColumnSample;
 
-extern void VecxColumnSampleRead(VecxColumnSample *sample, MemoryContext cxt, Oid table,
+extern void VecxColumnSampleRead(VecxColumnSample *sample, MemoryContext cxt, Relation table,
 								 const char *column, uint64 seed);
 
 #endif							/* VECX_COLUMN_SAMPLE_H */

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -125,15 +126,19 @@ find_centres(VecxListTrainer *t, const VecxTrainEnv *env, const VecxClusters *cl
 static void
 read_queries(VecxListTrainer *t, VecxListSample *sample)
 {
-	VecxColumnSample queries = {t->index, .most = TRAIN_QUERIES, .skips_other_dims = true};
+	VecxColumnSample queries = {t->index, .type = t->index->rel->rd_opcintype[0],.most = TRAIN_QUERIES,
+	.skips_other_dims = true};
+	Relation	table;
 
 	if (!OidIsValid(t->query_table))
 		return;
-	VecxColumnSampleRead(&queries, CurrentMemoryContext, t->query_table, t->query_column, QUERY_SEED);
+	table = relation_open(t->query_table, NoLock);	/* it is locked */
+	VecxColumnSampleRead(&queries, CurrentMemoryContext, table, t->query_column, QUERY_SEED);
 	if (queries.n == 0)
 		VecxListsWarnOfQueries(t->index->rel,
 							   psprintf("Column \"%s\" of table \"%s\", which pq_queries names, has no vector of %u dimensions.",
-										t->query_column, get_rel_name(t->query_table), t->index->meta.dim));
+										t->query_column, RelationGetRelationName(table), t->index->meta.dim));
+	relation_close(table, NoLock);
 	sample->queries = queries.n > 0 ? queries.vectors : NULL;
 	sample->nqueries = queries.n;
 }

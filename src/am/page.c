@@ -104,6 +104,13 @@ VecxReadPageCopy(Relation index, BlockNumber blkno, BufferAccessStrategy strateg
 	return !is_new;
 }
 
+/* Whether a page has the space that tells its kind: one of another origin may not. */
+static bool
+has_kind(Page page)
+{
+	return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(VecxPageOpaqueData));
+}
+
 /*
  * The record at a line pointer, provided that it lies within the page and is
  * at least min_size bytes long with as many links as it claims.  A NULL is no
@@ -114,7 +121,7 @@ VecxPageGetRecord(Page page, OffsetNumber off, Size min_size, Size *size)
 {
 	ItemId		iid;
 
-	if (PageIsNew(page) ||
+	if (!has_kind(page) ||
 		(VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX &&
 		 VecxPageGetOpaque(page)->kind != VECX_PAGE_UPPER))
 		return NULL;
@@ -134,7 +141,7 @@ VecxPageGetSegment(Page page, OffsetNumber off, Size row_size)
 	ItemId		iid;
 	VecxRowSegment seg;
 
-	if (PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_ROWS)
+	if (!has_kind(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_ROWS)
 		return NULL;
 	if (off < FirstOffsetNumber || off > PageGetMaxOffsetNumber(page))
 		return NULL;

@@ -128,6 +128,12 @@ typedef struct Candidate
 	float		score;			/* then its share of the softmax */
 } Candidate;
 
+size_t
+vecx_tune_query_bytes(uint32_t nlists, uint32_t ngoals)
+{
+	return sizeof(Candidate) * ((nlists < CANDIDATES ? nlists : CANDIDATES) + ngoals);
+}
+
 typedef struct Lesson
 {
 	const VecxTrainEnv *env;

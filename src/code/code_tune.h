@@ -58,6 +58,9 @@ typedef struct VecxTuneSample
 	const VecxTuneGoal *goals;
 } VecxTuneSample;
 
+/* Bytes that learning takes for each query, at least; ngoals of it. */
+extern size_t vecx_tune_query_bytes(uint32_t nlists, uint32_t ngoals);
+
 /*
  * Learns an adapter of that rank; its serialised form, allocated by env, is
  * vecx_adapter_bytes() long.  What helps one in eight of the queries, which it does

@@ -62,7 +62,7 @@ make_slots(VecxGraphCheck *g, Size proj_bytes)
 	char	   *space;
 
 	g->nslots = 64;
-	while (g->nslots * 2 * each <= limit && g->nslots < (Size) g->nblocks * VECX_MAX_ITEMS)
+	while (g->nslots < PG_UINT32_MAX / 2 && (Size) g->nslots * 2 * each <= limit && g->nslots < (Size) g->nblocks * VECX_MAX_ITEMS)
 		g->nslots *= 2;
 	g->slots = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(Seen) * g->nslots,
 										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <time.h>
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "code/code_list.h"
@@ -30,7 +31,7 @@
 #define MAX_K		1000
 #define MAX_SAMPLES 1000000
 #define TRAIN_SEED	UINT64CONST(0x7665637843)
-#define RESULTS		48			/* rows of a report at most */
+#define RESULTS		64			/* rows of a report: more than all its arguments make */
 
 /* One row of the report. */
 typedef struct Trial
@@ -583,9 +584,8 @@ get_count(FunctionCallInfo fcinfo, int arg, const char *name, int least, int mos
 
 /* Fills in what preparing the column's values takes. */
 static void
-begin_sample(VecxSample *sample, Oid table, const char *column, const char *opclass)
+begin_sample(VecxSample *sample, Relation rel, const char *column, const char *opclass)
 {
-	Relation	rel = table_open(table, AccessShareLock);
 	uint32		dim;
 	const VecxOpSpec *spec = VecxColumnSpec(rel, column, opclass, &dim);
 
@@ -594,13 +594,8 @@ begin_sample(VecxSample *sample, Oid table, const char *column, const char *opcl
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("column \"%s\" has no vectors of type vector or halfvec", column),
 				 errdetail("Other types have one way to be kept in an index.")));
-	if (dim > spec->max_dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("column \"%s\" has more than %u dimensions", column, spec->max_dim)));
 	sample->index.spec = spec;
 	sample->index.meta.dim = sample->index.meta.value_dim = dim;
-	table_close(rel, NoLock);	/* the lock is kept */
 }
 
 static void
@@ -635,6 +630,8 @@ vecx_compress_report(PG_FUNCTION_ARGS)
 	int			ntrainings;
 	int			nbits;
 	const char *column;
+	Relation	table;
+	Relation	query_table;
 	Report	   *report;
 	const Trial *best = NULL;
 	MemoryContext cxt;
@@ -657,14 +654,19 @@ vecx_compress_report(PG_FUNCTION_ARGS)
 	report = palloc0(sizeof(Report));
 	report->sample.cxt = cxt;
 	report->cxt = AllocSetContextCreate(cxt, "vecx code on trial", ALLOCSET_DEFAULT_SIZES);
-	report->name = makeObjectName(get_rel_name(PG_GETARG_OID(0)), column, "idx");
 	report->sample.k = get_count(fcinfo, 4, "k", 1, MAX_K);
-	begin_sample(&report->sample, PG_GETARG_OID(0), column,
+	/* open until both are read: a function of a view cannot drop them then */
+	table = VecxTableOpen(PG_GETARG_OID(0));
+	query_table = PG_ARGISNULL(6) ? NULL : VecxQueryTableOpen(PG_GETARG_OID(6));
+	report->name = makeObjectName(RelationGetRelationName(table), column, "idx");
+	begin_sample(&report->sample, table, column,
 				 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
-	VecxSampleTake(&report->sample, PG_GETARG_OID(0), column,
+	VecxSampleTake(&report->sample, table, column,
 				   PG_ARGISNULL(5) ? 0 : get_count(fcinfo, 5, "samples", 100, MAX_SAMPLES),
-				   PG_ARGISNULL(6) ? InvalidOid : PG_GETARG_OID(6),
-				   PG_ARGISNULL(7) ? column : NameStr(*PG_GETARG_NAME(7)));
+				   query_table, PG_ARGISNULL(7) ? column : NameStr(*PG_GETARG_NAME(7)));
+	if (query_table)
+		relation_close(query_table, NoLock);
+	table_close(table, NoLock);
 	find_mean(report);
 	report_vertex_codes(report);
 	report_block_codes(report, trainings, ntrainings, bits, nbits);

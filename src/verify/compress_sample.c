@@ -31,20 +31,21 @@ vector_bytes(const VecxSample *sample)
 
 /* The queries' column must be of the type that the indexed one has. */
 static void
-check_query_column(Oid table, const char *column, Oid type)
+check_query_column(Relation table, const char *column, Oid type)
 {
-	AttrNumber	attno = get_attnum(table, column);
+	AttrNumber	attno = get_attnum(RelationGetRelid(table), column);
 
 	if (attno == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation \"%s\" does not exist", column, get_rel_name(table)),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist", column,
+						RelationGetRelationName(table)),
 				 errhint("Name a column of type %s as query_column.", format_type_be(type))));
-	if (getBaseType(get_atttype(table, attno)) != type)
+	if (getBaseType(get_atttype(RelationGetRelid(table), attno)) != type)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", column,
-						get_rel_name(table), format_type_be(type)),
+						RelationGetRelationName(table), format_type_be(type)),
 				 errhint("Name a column of that type as query_column.")));
 }
 
@@ -136,37 +137,38 @@ check_rows(VecxSample *sample, int nrows)
  * rows as memory has room for, 10,000 at most.
  */
 void
-VecxSampleTake(VecxSample *sample, Oid table, const char *column, int nrows,
-			   Oid query_table, const char *query_column)
+VecxSampleTake(VecxSample *sample, Relation table, const char *column, int nrows,
+			   Relation query_table, const char *query_column)
 {
 	Size		each = vector_bytes(sample) + sizeof(float) * (TEST_QUERIES + 2);
-	VecxColumnSample rows = {&sample->index};
-	VecxColumnSample queries = {&sample->index};
-	Oid			type = getBaseType(get_atttype(table, get_attnum(table, column)));
+	Oid			type = getBaseType(get_atttype(RelationGetRelid(table),
+											   get_attnum(RelationGetRelid(table), column)));
+	VecxColumnSample rows = {&sample->index,.type = type};
+	VecxColumnSample queries = {&sample->index,.type = type};
 
 	if (nrows == 0)
 		nrows = (int) Max(Min(10000, (Size) maintenance_work_mem * 512 / each), LEAST_ROWS);
 	check_rows(sample, nrows);
 	rows.most = nrows;
-	if (OidIsValid(query_table))
+	if (query_table)
 	{
 		check_query_column(query_table, query_column, type);
 		queries.most = GIVEN_QUERIES;
 		VecxColumnSampleRead(&queries, sample->cxt, query_table, query_column, SEED);
 	}
 	VecxColumnSampleRead(&rows, sample->cxt, table, column, SEED);
-	if (rows.n < LEAST_ROWS || (OidIsValid(query_table) && queries.n < 1))
+	if (rows.n < LEAST_ROWS || (query_table && queries.n < 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("too few vectors to try codes on"),
 				 rows.n < LEAST_ROWS ?
 				 errdetail("Table \"%s\" has %d that have distances, and %d are needed.",
-						   get_rel_name(table), rows.n, LEAST_ROWS) :
-				 errdetail("Table \"%s\" has no queries.", get_rel_name(query_table))));
+						   RelationGetRelationName(table), rows.n, LEAST_ROWS) :
+				 errdetail("Table \"%s\" has no queries.", RelationGetRelationName(query_table))));
 	sample->seen = rows.seen;
 	sample->rows = rows.vectors;
 	sample->nrows = rows.n;
-	if (OidIsValid(query_table))
+	if (query_table)
 	{
 		sample->queries = queries.vectors;
 		sample->nqueries = Min(queries.n, TEST_QUERIES);

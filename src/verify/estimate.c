@@ -89,11 +89,15 @@ VecxColumnSpec(Relation heap, const char *column, const char *opclass, uint32 *d
 	typmod = TupleDescAttr(RelationGetDescr(heap), attno - 1)->atttypmod;
 	type = getBaseTypeAndTypmod(TupleDescAttr(RelationGetDescr(heap), attno - 1)->atttypid, &typmod);
 	spec = spec_of_type(type, opclass);
-	if (typmod < 1)
+	if (typmod < 1 || type == VARBITOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" does not have dimensions", column),
-				 errhint("Declare it as %s(n).", format_type_be(type))));
+				 errhint("Declare it as %s(n).", format_type_be(type == VARBITOID ? BITOID : type))));
+	if ((uint32) typmod > spec->max_dim)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column \"%s\" has more than %u dimensions", column, spec->max_dim)));
 	*dim = (uint32) typmod;
 	return spec;
 }
@@ -104,6 +108,10 @@ check_kind(Relation heap)
 {
 	char		kind = heap->rd_rel->relkind;
 
+	if (RELKIND_HAS_STORAGE(kind) && RecoveryInProgress() && !RelationNeedsWAL(heap))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary or unlogged relations during recovery")));
 	if (!RELKIND_HAS_TABLE_AM(kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -333,7 +341,7 @@ vecx_estimate(PG_FUNCTION_ARGS)
 	relid = PG_GETARG_OID(0);
 	column = NameStr(*PG_GETARG_NAME(1));
 	options = PG_ARGISNULL(2) ? (Datum) 0 : get_options(PG_GETARG_ARRAYTYPE_P(2));
-	heap = table_open(relid, AccessShareLock);
+	heap = VecxTableOpen(relid);
 	acl = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, OBJECT_TABLE, RelationGetRelationName(heap));

@@ -65,7 +65,8 @@ count_record(Info *info, VecxId id, VecxRecord rec, Size size)
 		return;
 	}
 	info->levels = Max(info->levels, Min(rec->level, VECX_MAX_LEVEL) + 1);
-	if (id == index->meta.entry && rec->level > 0)
+	/* of a damaged index, none that would make the set grow beyond it; as below */
+	if (id == index->meta.entry && rec->level > 0 && VecxIdBlock(rec->base) < info->nblocks)
 		VecxIdSetAdd(&info->linked, rec->base);
 	if (rec->level > 0)
 		return;
@@ -82,7 +83,6 @@ count_record(Info *info, VecxId id, VecxRecord rec, Size size)
 	{
 		VecxId		target = VecxLinkId(VecxRecordLink(&index->layout, rec, i));
 
-		/* of a damaged index, none that would make the set grow beyond it */
 		if (VecxIdBlock(target) < info->nblocks)
 			VecxIdSetAdd(&info->linked, target);
 	}

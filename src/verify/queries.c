@@ -14,6 +14,10 @@
 
 #include "access/relation.h"
 #include "access/tableam.h"
+#include "access/transam.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_proc.h"
+#include "commands/extension.h"
 #include "compat.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -67,6 +71,31 @@ find_operator(VecxQuerySet *set)
 }
 
 /*
+ * Whether a function is PostgreSQL's own or vecx's: what another user has made is not
+ * called for a caller who only named that user's table.
+ */
+bool
+VecxIsTrusted(Oid function)
+{
+	return function < FirstNormalObjectId ||
+		getExtensionOfObject(ProcedureRelationId, function) == get_extension_oid("vecx", true);
+}
+
+/* Whether values of one type become those of another by themselves, without a function
+ * that is not trusted. */
+bool
+VecxConverts(Oid from, Oid to)
+{
+	Oid			function;
+	CoercionPathType path;
+
+	if (IsPolymorphicType(to))
+		return true;
+	path = find_coercion_pathway(to, from, COERCION_IMPLICIT, &function);
+	return path == COERCION_PATH_RELABELTYPE || (path == COERCION_PATH_FUNC && VecxIsTrusted(function));
+}
+
+/*
  * What to write after the name of a table's column to get queries of a type: a cast
  * where PostgreSQL would have it in between by itself, else nothing.
  */
@@ -75,7 +104,6 @@ VecxQueryCast(Relation table, const char *column, Oid type)
 {
 	AttrNumber	attno = get_attnum(RelationGetRelid(table), column);
 	Oid			found;
-	Oid			function;
 
 	if (attno == InvalidAttrNumber)
 		ereport(ERROR,
@@ -86,7 +114,7 @@ VecxQueryCast(Relation table, const char *column, Oid type)
 	found = getBaseType(get_atttype(RelationGetRelid(table), attno));
 	if (found == type)
 		return "";
-	if (find_coercion_pathway(type, found, COERCION_IMPLICIT, &function) == COERCION_PATH_NONE)
+	if (!VecxConverts(found, type))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", column,
@@ -102,17 +130,13 @@ VecxQueryCast(Relation table, const char *column, Oid type)
 static void
 load_queries(VecxQuerySet *set, Oid table, const char *column)
 {
-	Relation	rel = try_relation_open(table, AccessShareLock);
+	Relation	rel = VecxQueryTableOpen(table);
 	const char *name;
 	const char *cast;
 	char	   *sql;
 	Oid			owner;
 	int			context;
 
-	if (!rel)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the table of queries, OID %u, does not exist", table)));
 	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 									  RelationGetRelationName(rel));
 	if (!column)
@@ -132,8 +156,12 @@ load_queries(VecxQuerySet *set, Oid table, const char *column)
 	{
 		bool		isnull;
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-		MemoryContext old = MemoryContextSwitchTo(set->cxt);
+		MemoryContext old;
 
+		/* a view may evaluate its column twice, and a cast may make a NULL */
+		if (isnull)
+			continue;
+		old = MemoryContextSwitchTo(set->cxt);
 		set->queries[set->nqueries++].value = PG_DETOAST_DATUM_COPY(value);
 		MemoryContextSwitchTo(old);
 	}
@@ -163,10 +191,16 @@ VecxVisibleRows(VecxQuerySet *set, VecxId id, const ItemPointerData *tids, int n
 			Datum		datum;
 			bool		isnull;
 
+			/* rows of a vertex are never NULL, and have the value of the first */
+			if (found > 0)
+			{
+				found += VecxExactFind(set->exact, &batch[i].tid) != NULL;
+				continue;
+			}
 			if (!VecxExactFetch(set->exact, &batch[i].tid, &datum, &isnull) || isnull)
 				continue;
-			if (found++ == 0)
-				*value = PG_DETOAST_DATUM_COPY(datum);
+			*value = PG_DETOAST_DATUM_COPY(datum);
+			found++;
 		}
 		if (chain == VECX_INVALID_ID)
 			break;

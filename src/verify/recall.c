@@ -159,15 +159,23 @@ search_index(VecxQuerySet *set, const VecxQuery *query, VecxNearest *found)
 		Datum		values[INDEX_MAX_KEYS];
 		bool		isnull[INDEX_MAX_KEYS];
 
+		Datum		value;
+		MemoryContext old;
+
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(set->row_cxt);
+		ResetPerTupleExprContext(estate);
+		old = MemoryContextSwitchTo(set->row_cxt);
 		FormIndexDatum(info, slot, estate, values, isnull);
+		value = isnull[0] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM(values[0]));
+		/* the query itself does not count, nor do its equals, however many */
+		if (!isnull[0] && !(VecxQueryIsStored(query) && VecxSameValue((struct varlena *) DatumGetPointer(value), query->value)))
+			VecxNearestAdd(found, VecxQueryDistance(set, query, value));
+		MemoryContextSwitchTo(old);
 		if (isnull[0])
 			break;				/* only those are left */
-		if (VecxQueryIsStored(query) && VecxSameValue(PG_DETOAST_DATUM(values[0]), query->value))
-			continue;			/* itself */
-		VecxNearestAdd(found, VecxQueryDistance(set, query, values[0]));
-		ResetPerTupleExprContext(estate);
 	}
+	MemoryContextReset(set->row_cxt);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	FreeExecutorState(estate);

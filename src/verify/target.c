@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -83,6 +84,31 @@ check_kind(Oid indexid)
 	return IndexGetRelation(indexid, false);
 }
 
+/* Tables that arguments name, each locked until the transaction ends. */
+Relation
+VecxTableOpen(Oid table)
+{
+	Relation	rel = try_table_open(table, AccessShareLock);
+
+	if (!rel)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table with OID %u does not exist", table)));
+	return rel;
+}
+
+Relation
+VecxQueryTableOpen(Oid table)
+{
+	Relation	rel = try_relation_open(table, AccessShareLock);
+
+	if (!rel)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table of queries, OID %u, does not exist", table)));
+	return rel;
+}
+
 /*
  * Opens the index and its table.  Only the table's owner and superusers may;
  * expressions of the index are evaluated as the owner, whoever calls.
@@ -103,6 +129,12 @@ VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot access temporary tables of other sessions")));
+	if (!target->rel->rd_index->indisready)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not ready", RelationGetRelationName(target->rel)),
+				 errdetail("CREATE INDEX CONCURRENTLY is not done with it, or has failed."),
+				 errhint("Wait for it, or REINDEX INDEX or drop the index.")));
 	if (RecoveryInProgress() && !RelationNeedsWAL(target->rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -19,13 +19,13 @@
 
 /* ---- lists ---- */
 
-/* Raises where what is kept of the lists would outgrow maintenance_work_mem. */
-static void
-check_memory(const VecxTune *t, double nlists)
+/* Raises where what is kept of the lists and queries would outgrow maintenance_work_mem. */
+void
+VecxTuneCheckMemory(const VecxTune *t, double nlists)
 {
 	double		bytes = nlists * (sizeof(float) * t->index->meta.dim + 64) +
 		(double) t->nqueries * (VECX_TUNE_NEAREST * (sizeof(VecxTuneNeighbour) + sizeof(VecxTuneRow)) +
-								3 * sizeof(float) * t->index->meta.dim);
+								vecx_tune_query_bytes((uint32) nlists, VECX_TUNE_GOALS) + 3 * sizeof(float) * t->index->meta.dim);
 
 	if (t->index->lists->code.quantizer == VECX_LIST_PQ)
 		bytes += (double) VecxTuneBooksMemory(t);
@@ -55,7 +55,7 @@ note_centroids(VecxTune *t, BlockNumber blkno, Page page)
 		if (t->nlists == t->lists_cap)
 		{
 			t->lists_cap = Max(t->lists_cap * 2, 256);
-			check_memory(t, t->lists_cap);
+			VecxTuneCheckMemory(t, t->lists_cap);
 			t->heads = repalloc_huge(t->heads, sizeof(BlockNumber) * t->lists_cap);
 			t->centres = repalloc_huge(t->centres, sizeof(float) * dim * t->lists_cap);
 		}
@@ -578,7 +578,6 @@ vecx_tune(PG_FUNCTION_ARGS)
 	(void) VecxTuneRead(t.index, &current);
 	check_rank(&t, rank, &current);
 	VecxTuneLoadQueries(&t, PG_GETARG_OID(1), column, relevant, key, samples);
-	check_memory(&t, 1);
 	if (relevant)
 		VecxTuneHashRelevant(&t);
 	t.snapshot = RegisterSnapshot(GetTransactionSnapshot());

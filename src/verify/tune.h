@@ -107,6 +107,7 @@ extern int	VecxTuneWanted(const VecxTuneQuery *query, int most, ItemPointerData 
 
 /* tune_codes.c */
 extern Size VecxTuneBooksMemory(const VecxTune *t);
+extern void VecxTuneCheckMemory(const VecxTune *t, double nlists);
 extern bool VecxTuneBooksFit(const VecxTune *t);
 extern uint8 *VecxTuneLearnBooks(VecxTune *t);
 extern void VecxTuneJudgeBooks(VecxTune *t, const VecxListCode *scoring, VecxTuneCodes *codes);

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_operator.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -16,6 +17,8 @@
 
 #include "code/code_heap.h"
 #include "verify/tune.h"
+
+#define FETCH_ROWS		100		/* queries read at once: a vector may have 64 kB */
 
 /* The column of the table that the index is on. */
 static const char *
@@ -32,9 +35,12 @@ indexed_column(const VecxTune *t)
 	return get_attname(RelationGetRelid(t->target.heap), attno, false);
 }
 
-/* Raises unless the columns of such pairs are there and can be compared. */
-static void
-check_pair(const VecxTune *t, Relation table, const char *relevant, const char *key)
+/*
+ * How to write the operator that compares the columns of such pairs; raises if they are
+ * not there, or there is none that may be called.
+ */
+static const char *
+equal_operator(const VecxTune *t, Relation table, const char *relevant, const char *key)
 {
 	const struct
 	{
@@ -43,6 +49,8 @@ check_pair(const VecxTune *t, Relation table, const char *relevant, const char *
 	}			pair[] = {{t->target.heap, key}, {table, relevant}};
 	Oid			types[2];
 	Operator	equal;
+	Form_pg_operator form;
+	const char *result = NULL;
 
 	for (int i = 0; i < 2; i++)
 	{
@@ -56,55 +64,61 @@ check_pair(const VecxTune *t, Relation table, const char *relevant, const char *
 					 errhint("relevant is a column of the queries' table, and key the column of the indexed table that it refers to.")));
 	}
 	equal = oper(NULL, list_make1(makeString("=")), types[0], types[1], true, -1);
-	if (equal == NULL)
+	if (equal != NULL)
+	{
+		form = (Form_pg_operator) GETSTRUCT(equal);
+		if (VecxIsTrusted(form->oprcode) && VecxConverts(types[0], form->oprleft) &&
+			VecxConverts(types[1], form->oprright))
+			result = psprintf("OPERATOR(%s.=)", quote_identifier(get_namespace_name(form->oprnamespace)));
+		ReleaseSysCache(equal);
+	}
+	if (result == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("columns \"%s\" and \"%s\" cannot be compared", relevant, key),
 				 errdetail("They are of types %s and %s.", format_type_be(types[1]), format_type_be(types[0]))));
-	ReleaseSysCache(equal);
+	return result;
 }
 
 static char *
 query_sql(const VecxTune *t, Oid table, const char *column, const char *relevant, const char *key,
 		  int samples)
 {
-	Relation	rel = try_relation_open(table, AccessShareLock);
+	Relation	rel = VecxQueryTableOpen(table);
+	const char *equal = NULL;
 	const char *indexed;
 	const char *cast;
 	char	   *name;
 
-	if (!rel)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the table of queries, OID %u, does not exist", table)));
 	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 									  RelationGetRelationName(rel));
 	if (!column)
 		column = get_attname(RelationGetRelid(t->target.rel), 1, false);
 	cast = VecxQueryCast(rel, column, t->type);
 	if (relevant)
-		check_pair(t, rel, relevant, key);
+		equal = equal_operator(t, rel, relevant, key);
 	relation_close(rel, NoLock);	/* the lock is kept, so the names stay true */
 	column = quote_identifier(column);
 	if (!relevant)
 		return psprintf("SELECT q.%s%s FROM %s q WHERE q.%s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
 						column, cast, name, column, samples);
 	indexed = quote_identifier(indexed_column(t));
-	return psprintf("SELECT q.%s%s, d.%s FROM %s q JOIN %s d ON d.%s = q.%s WHERE q.%s IS NOT NULL AND d.%s IS NOT NULL "
+	return psprintf("SELECT q.%s%s, d.%s FROM %s q JOIN %s d ON d.%s %s q.%s WHERE q.%s IS NOT NULL AND d.%s IS NOT NULL "
 					"ORDER BY pg_catalog.random() LIMIT %d",
 					column, cast, indexed, name,
 					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(t->target.heap)),
 											   RelationGetRelationName(t->target.heap)),
-					quote_identifier(key), quote_identifier(relevant), column, indexed, samples);
+					quote_identifier(key), equal, quote_identifier(relevant), column, indexed, samples);
 }
 
+/* NULL where there is none, which a view or a cast may make of what was not NULL. */
 static struct varlena *
 copy_value(int i, int attno)
 {
 	bool		isnull;
 	Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, attno, &isnull);
 
-	return PG_DETOAST_DATUM_COPY(value);
+	return isnull ? NULL : PG_DETOAST_DATUM_COPY(value);
 }
 
 /* Adds a query, unless it has no distance to anything. */
@@ -130,6 +144,7 @@ VecxTuneLoadQueries(VecxTune *t, Oid table, const char *column, const char *rele
 			 int samples)
 {
 	char	   *sql = query_sql(t, table, column, relevant, key, samples);
+	Portal		portal;
 	Oid			owner;
 	int			context;
 
@@ -137,15 +152,24 @@ VecxTuneLoadQueries(VecxTune *t, Oid table, const char *column, const char *rele
 	GetUserIdAndSecContext(&owner, &context);
 	SetUserIdAndSecContext(t->target.save_user, t->target.save_context);
 	SPI_connect();
-	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read queries");
-	for (uint64 i = 0; i < SPI_tuptable->numvals; i++)
+	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	do
 	{
-		MemoryContext old = MemoryContextSwitchTo(t->cxt);
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			MemoryContext old = MemoryContextSwitchTo(t->cxt);
+			struct varlena *value = copy_value((int) i, 1);
+			struct varlena *wanted = relevant ? copy_value((int) i, 2) : NULL;
 
-		add_query(t, copy_value((int) i, 1), relevant ? copy_value((int) i, 2) : NULL);
-		MemoryContextSwitchTo(old);
-	}
+			if (value && (wanted || !relevant))
+				add_query(t, value, wanted);
+			MemoryContextSwitchTo(old);
+		}
+		VecxTuneCheckMemory(t, 1);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
 	SPI_finish();
 	SetUserIdAndSecContext(owner, context);
 	if (t->nqueries < VECX_TUNE_HELD_OUT * VECX_LEAST_QUERIES)

@@ -19,6 +19,8 @@ typedef struct VecxTarget
 } VecxTarget;
 
 /* target.c */
+extern Relation VecxTableOpen(Oid table);
+extern Relation VecxQueryTableOpen(Oid table);
 extern void VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode);
 extern void VecxTargetClose(VecxTarget *target);
 typedef void (*VecxRowFunction) (ItemPointer tid, Datum *values, bool *isnull, void *arg);
@@ -71,6 +73,8 @@ typedef struct VecxQuerySet
 extern void VecxNearestInit(VecxNearest *nearest, int k);
 extern void VecxNearestAdd(VecxNearest *nearest, double d);
 extern void VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column);
+extern bool VecxIsTrusted(Oid function);
+extern bool VecxConverts(Oid from, Oid to);
 extern const char *VecxQueryCast(Relation table, const char *column, Oid type);
 extern void VecxQueriesCheck(const VecxQuerySet *set, bool given, int n);
 extern void VecxQuerySetEnd(VecxQuerySet *set);
@@ -115,8 +119,8 @@ typedef struct VecxSample
 	float	   *reach;			/* [nqueries]: that of the k-th nearest */
 } VecxSample;
 
-extern void VecxSampleTake(VecxSample *sample, Oid table, const char *column, int nrows,
-						   Oid query_table, const char *query_column);
+extern void VecxSampleTake(VecxSample *sample, Relation table, const char *column, int nrows,
+						   Relation query_table, const char *query_column);
 extern float VecxKthSmallest(float *values, int n, int k);
 
 /* check_rows.c: the TIDs of an index against one another and the table.  A row of
