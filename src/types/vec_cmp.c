@@ -142,13 +142,22 @@ hashable_elements(const VecxElem *elem, const VecxVector *vec)
 	return (const unsigned char *) copy;
 }
 
+/* A hash of many rows is made in one context: an index of them, an aggregate. */
+static inline void
+free_hashable(const unsigned char *bytes, const VecxVector *vec)
+{
+	if (bytes != (const unsigned char *) vec->x)
+		pfree(unconstify(unsigned char *, bytes));
+}
+
 static inline Datum
 hash(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *vec = PG_GETARG_VECX_VECTOR_P(0);
-	Datum		result;
+	const unsigned char *bytes = hashable_elements(elem, vec);
+	Datum		result = hash_any(bytes, vec->dim * (int) elem->nbytes);
 
-	result = hash_any(hashable_elements(elem, vec), vec->dim * (int) elem->nbytes);
+	free_hashable(bytes, vec);
 	PG_FREE_IF_COPY(vec, 0);
 	return result;
 }
@@ -157,10 +166,11 @@ static inline Datum
 hash_extended(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *vec = PG_GETARG_VECX_VECTOR_P(0);
-	Datum		result;
+	const unsigned char *bytes = hashable_elements(elem, vec);
+	Datum		result = hash_any_extended(bytes, vec->dim * (int) elem->nbytes,
+										   (uint64) PG_GETARG_INT64(1));
 
-	result = hash_any_extended(hashable_elements(elem, vec), vec->dim * (int) elem->nbytes,
-							   (uint64) PG_GETARG_INT64(1));
+	free_hashable(bytes, vec);
 	PG_FREE_IF_COPY(vec, 0);
 	return result;
 }

@@ -86,7 +86,8 @@ read_exponent(const char *s, int64_t *exp10)
 
 	for (; digit_of(*p) <= 9; p++)
 	{
-		if (e < 1000000)
+		/* as many digits before it could make good: text has at most 2^30 */
+		if (e < INT64_C(1000000000000))
 			e = e * 10 + digit_of(*p);
 	}
 
