@@ -4,14 +4,14 @@
  *    queries and estimates.
  *
  * Serialised: a VecxListHead and, for PQ, the matrix of encoding and of queries
- * (if that is another), half[pdims][hdim]; the books of encoding,
- * float[pdims][entries]; the halves, float[ncolumns][entries]; the books of
+ * (if that is another), half[pdims][hdim] and one more if their number is odd; the
+ * books of encoding, float[pdims][entries]; the halves, float[ncolumns][entries]; the books of
  * scoring (if they are others).  In the machine's byte order.
  */
 #include "code_list_int.h"
 
 #define LIST_MAGIC		UINT32_C(0x6C784356)
-#define LIST_VERSION	1
+#define LIST_VERSION	2
 #define LIST_TWO_MATRICES	1
 #define LIST_TWO_BOOKS	2
 #define LIST_MAX_DIM	16384
@@ -105,10 +105,19 @@ derive_sizes(VecxListCode *code)
 		(uint32_t) (3 * sizeof(float)) + code->pdims / 8 * (code->bits - 1) : 0;
 }
 
+/* Halves that a matrix takes: floats follow. */
+static size_t
+matrix_halves(const VecxListCode *code)
+{
+	size_t		n = (size_t) code->pdims * code->hdim;
+
+	return n + n % 2;
+}
+
 static size_t
 serialised_bytes(const VecxListCode *code, uint32_t flags)
 {
-	size_t		matrix = (size_t) code->pdims * code->hdim * sizeof(uint16_t);
+	size_t		matrix = matrix_halves(code) * sizeof(uint16_t);
 	size_t		books = (size_t) code->pdims * pq_entries(code) * sizeof(float);
 	size_t		halves = (size_t) code->ncolumns * pq_entries(code) * sizeof(float);
 
@@ -128,7 +137,7 @@ vecx_list_code_nbytes(const VecxListCode *code)
 static void
 place_arrays(VecxListCode *code, const uint8_t *bytes, uint32_t flags)
 {
-	size_t		matrix = (size_t) code->pdims * code->hdim;
+	size_t		matrix = matrix_halves(code);
 	size_t		books = (size_t) code->pdims * pq_entries(code);
 	const uint16_t *matrices = (const uint16_t *) (const void *) (bytes + sizeof(VecxListHead));
 
@@ -404,18 +413,6 @@ vecx_list_encode(const VecxListCode *code, const VecxListCentre *centre, const f
 		vecx_list_rabitq_encode(code, centre, x, y, entry, scratch);
 	else
 		vecx_list_pq_encode(code, centre, x, y, entry, scratch);
-}
-
-void
-vecx_list_decode(const VecxListCode *code, const VecxListCentre *centre, const VecxListEntry *entry,
-				 float *x, void *scratch)
-{
-	if (code->quantizer == VECX_LIST_RABITQ)
-		vecx_list_rabitq_decode(code, entry, x, scratch);
-	else
-		vecx_list_pq_decode(code, entry, x, scratch);
-	for (uint32_t i = 0; i < code->dim; i++)
-		x[i] += centre->c[i];
 }
 
 bool

@@ -200,9 +200,6 @@ typedef struct VecxListFactors
 /* y is the projection of x, made before (vecx_list_project_many is faster). */
 extern void vecx_list_encode(const VecxListCode *code, const VecxListCentre *centre,
 							 const float *x, const float *y, VecxListEntry *entry, void *scratch);
-/* What an entry stands for, float32[dim]; extra may be NULL: then without it. */
-extern void vecx_list_decode(const VecxListCode *code, const VecxListCentre *centre,
-							 const VecxListEntry *entry, float *x, void *scratch);
 
 /* Slot 0 to 31 of a block: columns [first, first + count) of the entry's codes
  * into (out of) columns, which begin with first.  A block need not lie in one

@@ -137,8 +137,6 @@ extern void vecx_list_rabitq_encode(const VecxListCode *code, const VecxListCent
 extern void vecx_list_rabitq_tables(const VecxListCode *code, const float *y, uint32_t column,
 									float *table);
 extern void vecx_list_rabitq_query(const VecxListCode *code, VecxListQuery *query);
-extern void vecx_list_rabitq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x,
-									void *scratch);
 extern bool vecx_list_rabitq_check(const uint8_t *extra);
 
 /* code_list_pq.c */
@@ -151,8 +149,14 @@ extern void vecx_list_pq_shape(const VecxListCode *code, const VecxListCentre *c
 							   VecxListShape *shape);
 extern void vecx_list_pq_tables(const VecxListCode *code, const float *y, uint32_t column,
 								float *table);
-extern void vecx_list_pq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x,
-								void *scratch);
+/* Whether errors along the vector count more, where training is anisotropic; else those along
+ * the residual. */
+static inline bool
+vecx_pq_errs_along_vector(const VecxListCode *code)
+{
+	return code->metric == VECX_METRIC_IP || code->metric == VECX_METRIC_COSINE;
+}
+
 /* The codes of one projected residual; x_y is the vector itself, projected. */
 extern void vecx_pq_assign(const VecxListCode *code, const float *r, const float *x_y,
 						   uint8_t *codes);

@@ -41,9 +41,9 @@ product_with(const VecxListCode *code, const float *books, const float *a, uint3
 }
 
 /*
- * The error along the vector, x_y in the projection, costs eta times what the
- * error across costs: with e the error, |e|^2 + (eta - 1) <e, x>^2 / |x|^2 is to
- * be small.  Column by column, the others as they are, from the nearest codes.
+ * The error along x, the projection x_y, costs eta times what the error across
+ * costs: with e the error, |e|^2 + (eta - 1) <e, x>^2 / |x|^2 is to be small.
+ * Column by column, the others as they are, from the nearest codes.
  */
 static void
 assign_anisotropic(const VecxListCode *code, const float *r, const float *x_y, uint8_t *codes)
@@ -105,7 +105,7 @@ vecx_pq_assign(const VecxListCode *code, const float *r, const float *x_y, uint8
 										   entries);
 	}
 	if (code->eta > 1.0f)
-		assign_anisotropic(code, r, x_y, codes);
+		assign_anisotropic(code, r, vecx_pq_errs_along_vector(code) ? x_y : r, codes);
 }
 
 void
@@ -156,22 +156,4 @@ vecx_list_pq_tables(const VecxListCode *code, const float *y, uint32_t column, f
 	if (code->score_biases)
 		for (uint32_t k = 0; k < entries; k++)
 			table[k] += code->score_biases[column * entries + k];
-}
-
-/* What the projection leaves out stays zero. */
-void
-vecx_list_pq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x, void *scratch)
-{
-	uint32_t	entries = 1u << code->bits;
-	float	   *row = scratch;
-
-	memset(x, 0, code->dim * sizeof(float));
-	for (uint32_t c = 0; c < code->ncolumns; c++)
-		for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
-		{
-			float		value = code->score_books[(size_t) i * entries + entry->codes[c]];
-
-			vecx_kernels->f16_to_f32(code->query_matrix + (size_t) i * code->hdim, row, code->hdim);
-			vecx_kernels->add_multiple_f32(x, row, value, code->hdim);
-		}
 }

@@ -95,37 +95,6 @@ vecx_list_rabitq_encode(const VecxListCode *code, const VecxListCentre *centre, 
 	vecx_list_put_terms(code, &shape, entry);
 }
 
-void
-vecx_list_rabitq_decode(const VecxListCode *code, const VecxListEntry *entry, float *x, void *scratch)
-{
-	float	   *r = scratch;
-	uint8_t    *levels = (uint8_t *) (r + code->pdims);
-	float		rescale = vecx_bf16_to_float(entry->rescale);
-	uint32_t	bits = 1;
-	float		middle;
-
-	memset(levels, 0, code->pdims);
-	if (entry->extra != NULL)
-	{
-		VecxListExtra extra;
-
-		memcpy(&extra, entry->extra, sizeof(extra));
-		vecx_rabitq_unpack(entry->extra + sizeof(extra), levels, code->pdims, code->bits - 1);
-		rescale = extra.rescale;
-		bits = code->bits;
-	}
-	middle = (float) ((1u << bits) - 1) / 2.0f;
-	rescale = code->metric == VECX_METRIC_IP ? -rescale : rescale / -2.0f;
-	for (uint32_t i = 0; i < code->pdims; i++)
-	{
-		uint32_t	sign = entry->codes[i / 4] >> (i % 4) & 1u;
-
-		r[i] = rescale * ((float) (levels[i] + (sign << (bits - 1))) - middle);
-	}
-	vecx_rotate_back(r, code->pdims);
-	memcpy(x, r, code->dim * sizeof(float));
-}
-
 bool
 vecx_list_rabitq_check(const uint8_t *extra)
 {

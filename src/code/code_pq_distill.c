@@ -73,7 +73,7 @@ find_candidates(Lesson *lesson, size_t q)
 	double		sum2 = 0.0;
 	int			n = 0;
 	/* a row that is the query itself would be all of the softmax */
-	size_t		own = t->sample->queries ? t->nrows : q * t->nrows / lesson->nqueries;
+	size_t		own = vecx_pq_query_row(t, q, lesson->nqueries);
 
 	t->env->poll(t->env->arg);
 	for (size_t r = 0; r < t->nrows; r++)
@@ -103,13 +103,14 @@ find_candidates(Lesson *lesson, size_t q)
 /* ---- the student ---- */
 
 /*
- * A row as the student sees it.  With p = <q - c, r^> its score is s p and what is
- * known without the query, relative to the teacher's; the gradient by r^ is
+ * A row as the student sees it.  With p = <q - a c, r^> its score is s p and what is
+ * known without r^, relative to the teacher's; a is 1, and of inner products <q, c> / |c|^2
+ * (vecx_list_probe_init).  The gradient by r^ is
  *
  *    s q + on_centre c + on_rest r + on_code r^
  *
  * where s, of the stretched estimate, depends on the books as well: then
- * d (s p) / d r^ = s ((q - c) - p / <r, r^> r).
+ * d (s p) / d r^ = s ((q - a c) - p / <r, r^> r).
  */
 typedef struct View
 {
@@ -120,6 +121,16 @@ typedef struct View
 	float		on_code;
 } View;
 
+/* What share of the centre a query under inner products has: a of View. */
+static float
+share_of_centre(uint32_t pdims, const float *query, const float *x, const float *y, float r2, float x_r)
+{
+	float		c2 = vecx_kernels->ip_f32(x, x, pdims) - 2.0f * x_r + r2;
+	float		with_centre = vecx_kernels->ip_f32(query, x, pdims) - vecx_kernels->ip_f32(query, y, pdims);
+
+	return c2 >= FLT_MIN ? with_centre / c2 : 0.0f;
+}
+
 /* product is <q, r^>. */
 static void
 view_row(const VecxPqTrainer *t, const float *query, size_t row, float product, View *view)
@@ -129,8 +140,10 @@ view_row(const VecxPqTrainer *t, const float *query, size_t row, float product, 
 	const float *y = t->y + row * code->pdims;
 	const float *x = t->x_y + row * code->pdims;
 	float		r2 = vecx_kernels->ip_f32(y, y, code->pdims);
-	float		centre_rest = vecx_kernels->ip_f32(x, y, code->pdims) - r2;
-	float		truth = vecx_kernels->ip_f32(query, y, code->pdims) - centre_rest;
+	float		x_r = vecx_kernels->ip_f32(x, y, code->pdims);
+	float		centre_rest = x_r - r2;
+	float		share = ip ? share_of_centre(code->pdims, query, x, y, r2, x_r) : 1.0f;
+	float		truth = vecx_kernels->ip_f32(query, y, code->pdims) - share * centre_rest;
 	float		with_vector = 0.0f;
 	float		with_rest = 0.0f;
 	float		coded2 = 0.0f;
@@ -145,7 +158,7 @@ view_row(const VecxPqTrainer *t, const float *query, size_t row, float product, 
 			with_rest += y[i] * coded;
 			coded2 += coded * coded;
 		}
-	product -= with_vector - with_rest;
+	product -= share * (with_vector - with_rest);
 	memset(view, 0, sizeof(*view));
 	view->stretch = 1.0f;
 	if (code->estimate == VECX_LIST_STRETCHED)
@@ -153,11 +166,11 @@ view_row(const VecxPqTrainer *t, const float *query, size_t row, float product, 
 		view->stretch = with_rest > 0.0f ? r2 / with_rest : 0.0f;
 		view->on_rest = with_rest > 0.0f ? -view->stretch * product / with_rest : 0.0f;
 	}
-	view->on_centre = -view->stretch;
+	view->on_centre = -view->stretch * share;
 	view->advance = view->stretch * product - truth;
 	if (code->estimate == VECX_LIST_DECODED && ip)
 	{
-		view->advance += with_vector - with_rest - centre_rest;
+		view->advance += share * (with_vector - with_rest - centre_rest);
 		view->on_centre = 0.0f;
 	}
 	else if (code->estimate == VECX_LIST_DECODED)
@@ -256,13 +269,24 @@ query_loss(Lesson *lesson, size_t q, bool add)
 	return loss;
 }
 
+static bool
+is_held_out(const Lesson *lesson, size_t q)
+{
+	return vecx_pq_query_number(lesson->t, q, lesson->nqueries) % VECX_PQ_HELD_OUT == 0;
+}
+
 static double
 held_out_loss(Lesson *lesson)
 {
 	double		loss = 0.0;
 
-	for (size_t q = 0; q < lesson->nqueries; q += VECX_PQ_HELD_OUT)
+	for (size_t q = 0; q < lesson->nqueries; q++)
+	{
+		if (!is_held_out(lesson, q))
+			continue;
+		lesson->t->env->poll(lesson->t->env->arg);
 		loss += query_loss(lesson, q, false);
+	}
 	return loss;
 }
 
@@ -325,7 +349,7 @@ learn(Lesson *lesson)
 
 		for (size_t q = 0; q < lesson->nqueries; q++)
 		{
-			if (q % VECX_PQ_HELD_OUT == 0)
+			if (is_held_out(lesson, q))
 				continue;
 			t->env->poll(t->env->arg);
 			(void) query_loss(lesson, q, true);

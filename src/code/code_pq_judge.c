@@ -26,6 +26,7 @@ struct VecxPqJudge
 	float	   *mean;			/* [dim], in place of centres */
 	float	   *coded;			/* [nrows][pdims]: what the codes stand for */
 	VecxListShape *shapes;		/* [nrows] */
+	float	   *centre_norms;	/* [nrows]: |c|^2 */
 	float	   *query_y;		/* [proj_floats] */
 	float	   *products;		/* [nqueries][nrows]: with what codes stand for */
 	float	   *distances;		/* [nqueries][nrows]: of rows; FLT_MAX: the query itself */
@@ -85,8 +86,12 @@ find_mean(VecxPqJudge *j)
 
 	memset(sum, 0, dim * sizeof(double));
 	for (size_t i = 0; i < j->nrows && j->code->metric != VECX_METRIC_IP; i++)
+	{
+		if (i % 64 == 0)
+			j->env->poll(j->env->arg);
 		for (uint32_t d = 0; d < dim; d++)
 			sum[d] += (double) row_of(j, i)[d];
+	}
 	for (uint32_t d = 0; d < dim; d++)
 		j->mean[d] = j->nrows > 0 ? (float) (sum[d] / (double) j->nrows) : 0.0f;
 	vecx_train_free(j->env, sum);
@@ -112,6 +117,7 @@ encode_batch(VecxPqJudge *j, size_t first, size_t count, float *x, float *y, uin
 		const float *row_y = y + i * code->proj_floats;
 		VecxListCentre centre = {x + (count + i) * dim, y + (count + i) * code->proj_floats};
 
+		j->centre_norms[first + i] = vecx_finite((double) vecx_kernels->ip_f32(centre.c, centre.c, code->dim));
 		for (uint32_t d = 0; d < code->pdims; d++)
 			residual[d] = row_y[d] - centre.y[d];
 		vecx_pq_assign(code, residual, row_y, codes);
@@ -189,6 +195,7 @@ vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListS
 	j->mean = vecx_train_alloc(env, code->dim, sizeof(float));
 	j->coded = vecx_train_alloc(env, j->nrows * code->pdims, sizeof(float));
 	j->shapes = vecx_train_alloc(env, j->nrows, sizeof(VecxListShape));
+	j->centre_norms = vecx_train_alloc(env, j->nrows, sizeof(float));
 	j->query_y = vecx_train_alloc(env, code->proj_floats, sizeof(float));
 	j->products = vecx_train_alloc(env, 3 * pairs, sizeof(float));
 	j->distances = j->products + pairs;
@@ -212,6 +219,7 @@ vecx_pq_judge_end(VecxPqJudge *j)
 	vecx_train_free(env, j->mean);
 	vecx_train_free(env, j->coded);
 	vecx_train_free(env, j->shapes);
+	vecx_train_free(env, j->centre_norms);
 	vecx_train_free(env, j->query_y);
 	vecx_train_free(env, j->products);
 	vecx_train_free(env, j->norms);
@@ -226,15 +234,13 @@ estimate_rows(VecxPqJudge *j, size_t q)
 	size_t		at = q * j->nrows;
 	VecxListQuery query = {.norm2 = j->norms[q], .spread = 1.0f};
 
+	j->env->poll(j->env->arg);
 	for (size_t i = 0; i < j->nrows; i++, at++)
 	{
-		const float *c = centre_of_row(j, i);
-		float		norm2_c = j->code->metric == VECX_METRIC_IP ?
-			vecx_kernels->ip_f32(c, c, j->code->dim) : 0.0f;
 		VecxListProbe probe;
 		VecxListTerms terms;
 
-		vecx_list_probe_init(j->code, &query, j->to_centres[at], norm2_c, &probe);
+		vecx_list_probe_init(j->code, &query, j->to_centres[at], j->centre_norms[i], &probe);
 		vecx_list_terms(j->code, &j->shapes[i], &terms);
 		j->estimates[i] = j->distances[at] == FLT_MAX ? FLT_MAX :
 			vecx_finite((double) probe.add + (double) probe.scale * terms.add +
@@ -254,7 +260,7 @@ find_nearest(const VecxPqJudge *j, size_t q, size_t *nearest)
 	{
 		size_t		at = n < NEAREST ? n : NEAREST;
 
-		if (distances[i] == FLT_MAX || (n == NEAREST && distances[i] >= distances[nearest[n - 1]]))
+		if (distances[i] == FLT_MAX || (n == NEAREST && !(distances[i] < distances[nearest[n - 1]])))
 			continue;
 		for (; at > 0 && distances[nearest[at - 1]] > distances[i]; at--)
 			if (at < NEAREST)

@@ -168,6 +168,13 @@ eliminate(double *a, uint32_t n)
 	}
 }
 
+/* Projections of the vectors, or residuals, along which the rows' errors count more. */
+static const float *
+vectors_along(const VecxPqTrainer *t)
+{
+	return vecx_pq_errs_along_vector(t->code) ? t->x_y : t->y;
+}
+
 /*
  * Each centroid of a column where the loss of the rows that have it is least:
  * with x a row's vector, w = (eta - 1) / |x|^2, and E its error along x,
@@ -190,7 +197,7 @@ move_column(VecxPqTrainer *t, uint32_t c, const float *along, const float *weigh
 	for (size_t r = 0; r < t->nrows; r++)
 	{
 		const float *y = t->y + r * code->pdims + first;
-		const float *x = t->x_y + r * code->pdims + first;
+		const float *x = vectors_along(t) + r * code->pdims + first;
 		uint32_t	k = t->codes[r * code->ncolumns + c];
 		double	   *a = systems + k * size;
 		double		rest = (double) along[r];
@@ -229,8 +236,10 @@ errors_along(VecxPqTrainer *t, float *along)
 	for (size_t r = 0; r < t->nrows; r++)
 	{
 		const float *y = t->y + r * code->pdims;
-		const float *x = t->x_y + r * code->pdims;
+		const float *x = vectors_along(t) + r * code->pdims;
 
+		if (r % 256 == 0)
+			t->env->poll(t->env->arg);
 		along[r] = 0.0f;
 		for (uint32_t c = 0; c < code->ncolumns; c++)
 			for (uint32_t i = vecx_pq_first(code, c); i < vecx_pq_first(code, c + 1); i++)
@@ -242,7 +251,8 @@ errors_along(VecxPqTrainer *t, float *along)
 /*
  * Error along the vector counts eta times what error across does (Guo et al.,
  * arXiv 1908.10396): a query with a large product with the vector sees the
- * former.  Under L2 it is the residual that queries nearby point along.
+ * former.  Under L2 it is the residual that queries nearby point along.  Vectors are
+ * encoded by the same rule (code_list_pq.c).
  */
 void
 vecx_pq_train_anisotropic(VecxPqTrainer *t)
@@ -259,19 +269,14 @@ vecx_pq_train_anisotropic(VecxPqTrainer *t)
 	if (n > ANISOTROPIC_DIMS)
 		return;
 	code->eta = (float) fmin((double) (code->dim - 1) * score2 / (1.0 - score2), ANISOTROPIC_MAX);
-	if (code->metric == VECX_METRIC_IP || code->metric == VECX_METRIC_COSINE)
+	if (vecx_pq_errs_along_vector(code))
 		vecx_pq_project_vectors(t);
-	else
-	{
-		t->x_y = vecx_train_alloc(t->env, t->nrows * code->pdims, sizeof(float));
-		memcpy(t->x_y, t->y, t->nrows * code->pdims * sizeof(float));
-	}
 	weights = vecx_train_alloc(t->env, t->nrows, sizeof(float));
 	along = vecx_train_alloc(t->env, t->nrows, sizeof(float));
 	systems = vecx_train_alloc(t->env, size, sizeof(double));
 	for (size_t r = 0; r < t->nrows; r++)
 	{
-		const float *x = t->x_y + r * code->pdims;
+		const float *x = vectors_along(t) + r * code->pdims;
 		float		x2 = vecx_kernels->ip_f32(x, x, code->pdims);
 
 		weights[r] = x2 >= FLT_MIN ? fmaxf(code->eta - 1.0f, 0.0f) / x2 : 0.0f;
@@ -300,9 +305,7 @@ query_moment(VecxPqTrainer *t)
 {
 	size_t		h = t->code->hdim;
 	uint32_t	dim = t->code->dim;
-	size_t		n = t->sample->queries ? t->sample->nqueries : t->nrows;
-	const float *queries = t->sample->queries ? t->sample->queries : t->sample->rows;
-	size_t		step = t->sample->queries ? 1 : t->step;
+	size_t		n = vecx_pq_query_count(t);
 	float	   *m = vecx_train_alloc(t->env, h * h, sizeof(float));
 	float	   *product = vecx_train_alloc(t->env, h * h, sizeof(float));
 	float	   *rows = vecx_train_alloc(t->env, 256 * h, sizeof(float));
@@ -319,8 +322,8 @@ query_moment(VecxPqTrainer *t)
 
 		for (size_t i = 0; i < count; i++)
 		{
-			const float *q = queries + (first + i) * step * dim;
-			bool		held_out = (first + i) % VECX_PQ_HELD_OUT == 0;
+			const float *q = vecx_pq_query(t, first + i, n);
+			bool		held_out = vecx_pq_query_number(t, first + i, n) % VECX_PQ_HELD_OUT == 0;
 			float		norm = sqrtf(vecx_kernels->l2sq_f32(q, t->mean, dim));
 
 			for (uint32_t d = 0; d < dim; d++)

@@ -14,6 +14,8 @@
 #define PQ_KEPT_DIMS		512
 #define PQ_MAX_ELEMENT		1000.0f
 #define PQ_DEFAULT_MEMORY	((size_t) 64 * 1024 * 1024)
+/* Whatever the memory: with fewer there is nothing to learn. */
+#define PQ_LEAST_ROWS		1024
 #define PQ_FIRST_LLOYD		6
 #define PQ_ROTATIONS		5
 
@@ -48,10 +50,16 @@ vecx_pq_dims(const VecxListCode *code)
 
 /* ---- rows ---- */
 
+size_t
+vecx_pq_row_number(const VecxPqTrainer *t, size_t i)
+{
+	return i * t->sample->nrows / t->nrows;
+}
+
 static const float *
 sample_row(const VecxPqTrainer *t, size_t i)
 {
-	return t->sample->rows + i * t->step * t->code->dim;
+	return t->sample->rows + vecx_pq_row_number(t, i) * t->code->dim;
 }
 
 static const float *
@@ -59,7 +67,7 @@ row_centre(const VecxPqTrainer *t, size_t i)
 {
 	if (t->sample->centres == NULL)
 		return t->mean;
-	return t->sample->centres + (size_t) t->sample->centre_of[i * t->step] * t->code->dim;
+	return t->sample->centres + (size_t) t->sample->centre_of[vecx_pq_row_number(t, i)] * t->code->dim;
 }
 
 /* x (less c, unless that is NULL), scaled, in hdim dimensions; r is work. */
@@ -122,15 +130,23 @@ measure_rows(VecxPqTrainer *t)
 
 	memset(sum, 0, dim * sizeof(double));
 	for (size_t i = 0; i < t->nrows; i++)
+	{
+		if (i % 64 == 0)
+			t->env->poll(t->env->arg);
 		for (uint32_t d = 0; d < dim; d++)
 			sum[d] += (double) sample_row(t, i)[d];
+	}
 	for (uint32_t d = 0; d < dim; d++)
 		t->mean[d] = t->nrows > 0 && t->code->metric != VECX_METRIC_IP ?
 			(float) (sum[d] / (double) t->nrows) : 0.0f;
 	vecx_train_free(t->env, sum);
 	for (size_t i = 0; i < t->nrows; i++)
+	{
+		if (i % 64 == 0)
+			t->env->poll(t->env->arg);
 		norm2 += fmin((double) vecx_kernels->l2sq_f32(sample_row(t, i), row_centre(t, i), dim),
 					  (double) FLT_MAX);
+	}
 	norm2 = t->nrows > 0 ? norm2 / (double) t->nrows : 0.0;
 	t->scale = norm2 >= (double) FLT_MIN ? (float) sqrt(norm2) : 1.0f;
 }
@@ -142,13 +158,13 @@ choose_rows(VecxPqTrainer *t)
 	size_t		memory = t->sample->memory > 0 ? t->sample->memory : PQ_DEFAULT_MEMORY;
 	size_t		h = t->code->hdim;
 	size_t		p = t->code->pdims;
-	size_t		fixed = 4 * h * h * sizeof(float) + 5 * p * p * sizeof(float);
+	size_t		matrices = t->code->training == VECX_PQ_QUERY_AWARE ? 8 : 4;
+	size_t		fixed = matrices * h * h * sizeof(float) + 5 * p * p * sizeof(float);
 	size_t		each = 2 * p * sizeof(float) + t->code->ncolumns;
 	size_t		most = memory > fixed ? (memory - fixed) / each : 0;
 
-	most = most < 1024 ? 1024 : most;
-	t->step = t->sample->nrows / most + 1;
-	t->nrows = t->sample->nrows / t->step;
+	most = most < PQ_LEAST_ROWS ? PQ_LEAST_ROWS : most;
+	t->nrows = t->sample->nrows < most ? t->sample->nrows : most;
 }
 
 /* ---- the projection ---- */
@@ -212,16 +228,38 @@ vecx_pq_project_vectors(VecxPqTrainer *t)
 	vecx_train_free(t->env, half);
 }
 
-/*
- * Projections of at most so many queries, [*nqueries][pdims]: given ones or, for
- * want of them, rows.
- */
+size_t
+vecx_pq_query_count(const VecxPqTrainer *t)
+{
+	return t->sample->queries ? t->sample->nqueries : t->nrows;
+}
+
+size_t
+vecx_pq_query_row(const VecxPqTrainer *t, size_t q, size_t n)
+{
+	return t->sample->queries ? t->nrows : q * t->nrows / n;
+}
+
+size_t
+vecx_pq_query_number(const VecxPqTrainer *t, size_t q, size_t n)
+{
+	return t->sample->queries ? q * t->sample->nqueries / n :
+		vecx_pq_row_number(t, vecx_pq_query_row(t, q, n));
+}
+
+const float *
+vecx_pq_query(const VecxPqTrainer *t, size_t q, size_t n)
+{
+	return (t->sample->queries ? t->sample->queries : t->sample->rows) +
+		vecx_pq_query_number(t, q, n) * t->code->dim;
+}
+
 float *
 vecx_pq_project_queries(VecxPqTrainer *t, size_t most, size_t *nqueries)
 {
 	size_t		h = t->code->hdim;
 	size_t		p = t->code->pdims;
-	size_t		all = t->sample->queries ? t->sample->nqueries : t->nrows;
+	size_t		all = vecx_pq_query_count(t);
 	size_t		n = all < most ? all : most;
 	float	   *r = alloc_row(t);
 	float	   *rows = vecx_train_alloc(t->env, n * h, sizeof(float));
@@ -229,8 +267,11 @@ vecx_pq_project_queries(VecxPqTrainer *t, size_t most, size_t *nqueries)
 	uint16_t   *half = vecx_train_alloc(t->env, p * h, sizeof(uint16_t));
 
 	for (size_t i = 0; i < n; i++)
-		reduce_row(t, t->sample->queries ? t->sample->queries + i * all / n * t->code->dim :
-				   sample_row(t, i * all / n), NULL, r, rows + i * h);
+	{
+		if (i % 64 == 0)
+			t->env->poll(t->env->arg);
+		reduce_row(t, vecx_pq_query(t, i, n), NULL, r, rows + i * h);
+	}
 	vecx_train_gemm(t->env, n, p, h, rows, t->matrix, y, half);
 	vecx_train_free(t->env, r);
 	vecx_train_free(t->env, rows);

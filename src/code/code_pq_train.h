@@ -22,12 +22,11 @@ typedef struct VecxPqTrainer
 	float		scale;
 	float	   *mean;			/* [dim], in place of centres */
 	size_t		nrows;			/* of the sample, as far as they are used */
-	size_t		step;			/* every step-th is */
 	float	   *matrix;			/* [pdims][hdim]: the projection so far */
 	float	   *transform;		/* QUERY_AWARE: [hdim][hdim] before the matrix, and ... */
 	float	   *inverse;		/* ... its inverse, both symmetric; else NULL */
 	float	   *y;				/* [nrows][pdims] */
-	float	   *x_y;			/* the rows themselves, projected, or NULL */
+	float	   *x_y;			/* [nrows][pdims]: the rows themselves, projected, or NULL */
 	uint8_t    *codes;			/* [nrows][ncolumns] */
 	float	   *books;			/* the arrays of *code */
 	float	   *halves;
@@ -43,8 +42,21 @@ typedef enum VecxPqRows
 
 #define PQ_BATCH			512		/* rows projected at once */
 
+/* The number in the sample of row i of the training. */
+extern size_t vecx_pq_row_number(const VecxPqTrainer *t, size_t i);
 extern void vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t n, float *rows);
 extern void vecx_pq_project_vectors(VecxPqTrainer *t);
+
+/*
+ * Queries are the sample's or, for want of them, rows of the training.  Of n of them
+ * q is number vecx_pq_query_number of all; vecx_pq_query_row is the row that it is, or
+ * nrows.
+ */
+extern size_t vecx_pq_query_count(const VecxPqTrainer *t);
+extern size_t vecx_pq_query_number(const VecxPqTrainer *t, size_t q, size_t n);
+extern size_t vecx_pq_query_row(const VecxPqTrainer *t, size_t q, size_t n);
+extern const float *vecx_pq_query(const VecxPqTrainer *t, size_t q, size_t n);
+/* Projections of at most so many queries, [*nqueries][pdims]. */
 extern float *vecx_pq_project_queries(VecxPqTrainer *t, size_t most, size_t *nqueries);
 extern void vecx_pq_halves(VecxPqTrainer *t);
 extern void vecx_pq_assign_rows(VecxPqTrainer *t);
@@ -55,7 +67,7 @@ extern void vecx_pq_move_centroids(VecxPqTrainer *t, const float *y);
 extern void vecx_pq_find_directions(VecxPqTrainer *t);
 
 /* code_pq_judge.c: how good a code is on its sample */
-#define VECX_PQ_HELD_OUT	8		/* one query of so many is not trained with */
+#define VECX_PQ_HELD_OUT	8		/* one query of so many is not trained with: by its number */
 
 typedef struct VecxPqJudge VecxPqJudge;
 extern VecxPqJudge *vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code,
