@@ -8,6 +8,8 @@ SELECT '[1,2,3]'::vector, ' [ 1.,	-2 ,
  +3.50e0 ] '::vector, '[.5,1e-3,-0,0.1,16777217,1e23]'::vector;
 SELECT '[3.4028235e38,-3.4028235e+38,1.17549435e-38,1e-45,1e-46,7e-46]'::vector;
 SELECT '[0x10,1e5]'::vector;
+-- as many digits as make good an exponent of any size
+SELECT ('[0.' || repeat('0', 1234566) || '1e1234568]')::vector, ('[1' || repeat('0', 1234567) || 'e-12345670]')::vector;
 -- the nearest float, from digits and exponents of any length; the second
 -- number of each pair is what float4's own input makes of the same text
 SELECT v, f, vector_send(v) = vector_send(ARRAY[f]::vector) AS same
