@@ -200,13 +200,13 @@ VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 	return true;
 }
 
-/* Whether the row of the last fetch, which must have been successful, is one of those
- * that a partial index is about. */
+/* Whether the row that was found is one of those that a partial index is about. */
 bool
 VecxExactMeetsPredicate(VecxExact *exact)
 {
 	if (exact->info->ii_Predicate == NIL)
 		return true;
+	ResetPerTupleExprContext(exact->estate);
 	if (!exact->predicate)
 		exact->predicate = ExecPrepareQual(exact->info->ii_Predicate, exact->estate);
 	return ExecQual(exact->predicate, GetPerTupleExprContext(exact->estate));

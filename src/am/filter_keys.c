@@ -22,6 +22,9 @@
 
 #include "am/filter.h"
 
+/* Elements of an array that rows are looked for by which must have all of it. */
+#define MOST_CONTAINED	64
+
 /* NaN is the greatest, and both zeros are the same. */
 static uint64
 key_of_float(double value)
@@ -270,9 +273,11 @@ static void
 add_need(const VecxFilterQuery *query, VecxFilterNeed *needs, int *n, int column,
 		 VecxStretch *stretches, int nstretches)
 {
-	for (int i = 0; i < *n; i++)
-		if (needs[i].column == column &&
-			query->filters->columns[column].kind != VECX_FILTER_ARRAY)
+	/* each of an array's is one by itself, of which there may be many */
+	bool		one = query->filters->columns[column].kind != VECX_FILTER_ARRAY;
+
+	for (int i = 0; one && i < *n; i++)
+		if (needs[i].column == column)
 		{
 			VecxStretch *both = palloc(sizeof(VecxStretch) * (needs[i].nstretches + nstretches));
 
@@ -402,7 +407,8 @@ VecxFilterNeeds(const VecxFilterQuery *query, int *n)
 				break;
 			case VECX_CONTAINS_STRATEGY:
 				points = points_of(key, &npoints);
-				for (int j = 0; j < npoints; j++)
+				/* a row has all of them, so that some are enough to find it by */
+				for (int j = 0; j < Min(npoints, MOST_CONTAINED); j++)
 					add_need(query, needs, n, key->column, &points[j], 1);
 				break;
 		}

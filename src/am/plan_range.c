@@ -153,6 +153,17 @@ make_radius(PlannerInfo *root, const VecxForm *form, Expr *bound, Oid ball)
 																	   COERCE_EXPLICIT_CALL));
 }
 
+/* Whether rows at a distance that is no number meet a clause that bounds a form: NaN is greater
+ * than every number, and what puts it first makes it less than any. */
+static bool
+meets_nan(IndexOptInfo *index, const VecxForm *form, OpExpr *distance)
+{
+	Oid			type = exprType(linitial(distance->args));
+
+	return form->decreasing ||
+		distance->opno == get_opfamily_member(index->opfamily[0], type, type, VECX_NAN_FIRST_STRATEGY);
+}
+
 /* The index condition that follows from a clause, or NULL. */
 static IndexClause *
 derive(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo)
@@ -178,8 +189,8 @@ derive(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo)
 		return NULL;
 	distance = VecxMatchDistance(index, bounded, InvalidOid);
 	if (!distance ||
-		!find_within(index->opfamily[0], exprType(linitial(distance->args)), form.decreasing,
-					 &opno, &ball))
+		!find_within(index->opfamily[0], exprType(linitial(distance->args)),
+					 meets_nan(index, &form, distance), &opno, &ball))
 		return NULL;
 	radius = make_radius(root, &form, bound, ball);
 	if (!radius)

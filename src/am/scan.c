@@ -27,9 +27,10 @@ vecxbeginscan(Relation rel, int nkeys, int norderbys)
 	IndexScanDesc scan = RelationGetIndexScan(rel, nkeys, norderbys);
 	VecxScan   *so = palloc0(sizeof(VecxScan));
 
-	so->cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx scan", ALLOCSET_DEFAULT_SIZES);
+	/* small at first: of a plan over many partitions few scans may be started */
+	so->cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx scan", ALLOCSET_START_SMALL_SIZES);
 	so->fetch_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx scan fetch",
-										  ALLOCSET_DEFAULT_SIZES);
+										  ALLOCSET_START_SMALL_SIZES);
 	so->strict = vecx_scan_order == VECX_SCAN_STRICT;
 	so->most_tuples = vecx_max_scan_tuples > 0 ? vecx_max_scan_tuples : PG_INT64_MAX;
 	so->phase = VECX_PHASE_START;
@@ -180,6 +181,27 @@ VecxScanGiveUp(VecxScan *so)
 			 errhint("Raise vecx.max_scan_tuples, or set it to 0 for no limit.")));
 }
 
+/* Whether a row without a place in the graph may come next: in a strict scan by its distance,
+ * which may be a number although the vector is too long. */
+static bool
+keeps_order(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
+{
+	double		distance;
+
+	if (!so->strict || so->side.pass == VECX_ROW_NULL || so->query == (Datum) 0 || scan->numberOfOrderBys == 0)
+		return true;
+	if (!VecxScanDistance(scan, so, tid, &distance))
+		return false;
+	distance = isnan(distance) ? get_float8_infinity() : distance;
+	if (distance < so->last_distance)
+	{
+		so->counts.dropped++;
+		return false;
+	}
+	so->last_distance = distance;
+	return true;
+}
+
 /*
  * The next row without a place in the graph, as far as this phase returns it.
  * When NaN comes first, rows at that distance have left before all others.
@@ -193,8 +215,10 @@ next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid, bool *reche
 
 		if (so->side.pass == VECX_ROW_NULL && so->not_null)
 			return false;
-		if (!so->nan_first)
+		if (!so->nan_first && keeps_order(scan, so, tid))
 			return true;
+		if (!so->nan_first)
+			continue;
 		if (so->side.pass == VECX_ROW_NULL)
 			return so->phase == VECX_PHASE_SIDE;
 		if (VecxScanDistance(scan, so, tid, &distance) &&

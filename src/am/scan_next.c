@@ -172,7 +172,8 @@ VecxScanNextVertex(IndexScanDesc scan, VecxScan *so)
 			CHECK_FOR_INTERRUPTS();
 			if (vertex == NULL)
 				continue;
-			known = so->probe == NULL || scan->numberOfOrderBys == 0 || comes_next(so, vertex);
+			known = scan->numberOfOrderBys == 0 ||
+				(so->probe == NULL ? !so->strict || so->query == (Datum) 0 : comes_next(so, vertex));
 			if (known)
 			{
 				VecxCursorStart(&so->current, so->index, so->filter, so->cxt, vertex);

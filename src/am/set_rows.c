@@ -55,7 +55,8 @@ VecxSetRowsMost(void)
  *
  * Other indexes found the rows, so a partial index may lack some of them.  These are
  * not to be returned: the planner leaves conditions that follow from the
- * predicate out of the scan's filter.
+ * predicate out of the scan's filter.  Nor is the index's expression for them: it may
+ * fail where the predicate does not hold.
  */
 VecxSetRows *
 VecxSetRowsMake(VecxExact *exact, ScanKey order, Datum query, const VecxTidSet *set,
@@ -73,8 +74,9 @@ VecxSetRowsMake(VecxExact *exact, ScanKey order, Datum query, const VecxTidSet *
 		Datum		value;
 
 		CHECK_FOR_INTERRUPTS();
-		if (VecxExactFetch(exact, &row.tid, &value, &row.isnull) && VecxExactMeetsPredicate(exact))
+		if (VecxExactFind(exact, &row.tid) != NULL && VecxExactMeetsPredicate(exact))
 		{
+			row.isnull = !VecxExactValue(exact, &value);
 			row.distance = row.isnull ? 0 :
 				DatumGetFloat8(FunctionCall2Coll(&order->sk_func, order->sk_collation,
 												 value, query));

@@ -58,12 +58,21 @@ vecx_elem_l2sq(const VecxElem *elem, const VecxVector *a, const VecxVector *b)
 		vecx_kernels->l2sq_f16f16(VecxHalfElems(a), VecxHalfElems(b), (size_t) a->dim);
 }
 
+/* Infinite where it overflows, never NaN: a product that floats cannot sum up is summed up as
+ * doubles, which hold any. */
 static inline float
 vecx_elem_ip(const VecxElem *elem, const VecxVector *a, const VecxVector *b)
 {
-	return VecxElemIsFloat(elem) ?
+	float		ip = VecxElemIsFloat(elem) ?
 		vecx_kernels->ip_f32(a->x, b->x, (size_t) a->dim) :
 		vecx_kernels->ip_f16f16(VecxHalfElems(a), VecxHalfElems(b), (size_t) a->dim);
+	double		sum = 0;
+
+	if (likely(isfinite(ip)) || !VecxElemIsFloat(elem))
+		return ip;
+	for (int i = 0; i < a->dim; i++)
+		sum += (double) a->x[i] * (double) b->x[i];
+	return (float) sum;
 }
 
 static inline float
