@@ -10,6 +10,7 @@
 #define NCOPIES		1000000
 #define NOTHERS		10000
 #define NINSERTED	1000
+#define NWARMING	20
 #define EVERY		((NCOPIES + NOTHERS) / NOTHERS) /* one row in so many is not a copy */
 
 /* Row 0 of the base is the copied vector, the NOTHERS after it are the others. */
@@ -58,12 +59,12 @@ measure(BenchRun *run, const BenchEngine *e, BenchCopies *c, bool copies)
 	s = bench_session_open(run, e, table, run->base.dim);
 	c->build = bench_index_create(run, e, s.conn, table, "bench.copies_idx");
 	if (copies)
-	{
-		/* what a million rows returned leave in a backend is not to be measured */
 		search_all(&s, table, c);
-		bench_session_close(&s);
-		s = bench_session_open(run, e, table, run->base.dim);
-	}
+	/* what a build or a million rows returned leave in a backend is not to be measured,
+	 * nor what a new one has to look up */
+	bench_session_close(&s);
+	s = bench_session_open(run, e, table, run->base.dim);
+	bench_insert_rows(&s, table, &run->base, 1 + NOTHERS + NINSERTED, NWARMING, (int) c->nrows + 2 * NINSERTED, false);
 	c->inserts = NINSERTED / bench_insert_rows(&s, table, &run->base, 1 + NOTHERS, NINSERTED, (int) c->nrows, false);
 	c->copies = NINSERTED / bench_insert_rows(&s, table, &again, 0, NINSERTED, (int) c->nrows + NINSERTED, false);
 	bench_session_close(&s);
@@ -73,7 +74,7 @@ measure(BenchRun *run, const BenchEngine *e, BenchCopies *c, bool copies)
 void
 bench_copies(BenchRun *run)
 {
-	if (run->base.nrows < 1 + NOTHERS + NINSERTED || run->set->metric != BENCH_L2)
+	if (run->base.nrows < 1 + NOTHERS + NINSERTED + NWARMING || run->set->metric != BENCH_L2)
 		bench_die("the copies want a larger set under L2");
 	for (int i = 0; i < run->nengines; i++)
 		for (int copies = 0; bench_is_vecx(&run->engine[i]) && copies < 2; copies++)
