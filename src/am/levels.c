@@ -21,18 +21,22 @@
 /* Vertices that the median is of, at most. */
 #define FAR_SAMPLE		1024
 
+/* Links that a list has room for while vertices are added, times those it keeps. */
+#define ROOM_FOR_LINKS	2
+
 /* Numbers in links are those of levels->vertex until all are linked. */
 struct VecxLevels
 {
 	const VecxCoder *coder;
 	int			m;
+	int			room;			/* of a list while vertices are added */
 	uint32		n;
 	uint32	   *vertex;			/* its number in the graph */
 	uint8	   *level;
 	uint8	   *codes;
 	uint32	   *first;			/* of its lists of links, one for each level from 1 on */
 	uint16	   *nlinks;			/* of each list */
-	VecxGraphLink *links;		/* m for each list */
+	VecxGraphLink *links;		/* room for each list */
 	uint32		entry;
 	int			nfar;
 	uint32		far[VECX_MAX_M / 2];	/* numbers in the graph, the farthest first */
@@ -86,7 +90,7 @@ search_level(VecxLevels *l, const VecxCodeQuery *query, const uint32 *seeds, int
 	while (l->nfrontier > 0)
 	{
 		VecxCandidate best = VecxHeapPop(l->frontier, &l->nfrontier);
-		const VecxGraphLink *links = l->links + LIST(l, best.id, level) * l->m;
+		const VecxGraphLink *links = l->links + LIST(l, best.id, level) * l->room;
 		int			n = l->nlinks[LIST(l, best.id, level)];
 
 		if (l->nfound == width && best.est > -l->found[0].est)
@@ -118,17 +122,18 @@ set_list(VecxLevels *l, Size list, int level, const VecxGraphLink *all, int n)
 	kept = VecxSelectLinks(l->coder, l->cands, n, level, l->m, l->select_scratch, l->chosen);
 	qsort(l->chosen, kept, sizeof(int), VecxCompareInts);
 	for (int i = 0; i < kept; i++)
-		l->links[list * l->m + i] = all[l->chosen[i]];
+		l->links[list * l->room + i] = all[l->chosen[i]];
 	l->nlinks[list] = (uint16) kept;
 }
 
-/* Adds a link; a full list is pruned, with the new one among the candidates. */
+/* Adds a link; a full list is pruned to m, with the new one among the candidates.  To prune
+ * it for each link beyond m took longer than all searches. */
 static void
 add_link(VecxLevels *l, uint32 from, uint32 to, float dist, int level)
 {
 	Size		list = LIST(l, from, level);
-	VecxGraphLink *links = l->links + list * l->m;
-	VecxGraphLink all[VECX_MAX_M + 1];
+	VecxGraphLink *links = l->links + list * l->room;
+	VecxGraphLink all[ROOM_FOR_LINKS * VECX_MAX_M + 1];
 	int			n = l->nlinks[list];
 	int			i;
 
@@ -137,13 +142,32 @@ add_link(VecxLevels *l, uint32 from, uint32 to, float dist, int level)
 	memcpy(all, links, sizeof(VecxGraphLink) * i);
 	all[i].vertex = to;
 	all[i].dist = dist;
-	if (n < l->m)
+	if (n < l->room)
 	{
 		memcpy(links, all, sizeof(VecxGraphLink) * (n + 1));
 		l->nlinks[list]++;
 	}
 	else
 		set_list(l, list, level, all, n + 1);
+}
+
+/* Prunes all lists that have more than m links. */
+static void
+prune_lists(VecxLevels *l)
+{
+	for (uint32 u = 0; u < l->n; u++)
+		for (int level = 1; level <= l->level[u]; level++)
+		{
+			Size		list = LIST(l, u, level);
+			VecxGraphLink all[ROOM_FOR_LINKS * VECX_MAX_M];
+			int			n = l->nlinks[list];
+
+			CHECK_FOR_INTERRUPTS();
+			if (n <= l->m)
+				continue;
+			memcpy(all, l->links + list * l->room, sizeof(VecxGraphLink) * n);
+			set_list(l, list, level, all, n);
+		}
 }
 
 static void
@@ -161,7 +185,7 @@ link_level(VecxLevels *l, uint32 u, int level)
 	pfree(all);
 	for (int i = 0; i < l->nlinks[list]; i++)
 	{
-		VecxGraphLink *link = &l->links[list * l->m + i];
+		VecxGraphLink *link = &l->links[list * l->room + i];
 
 		add_link(l, link->vertex, u, link->dist, level);
 	}
@@ -298,6 +322,7 @@ draw_levels(VecxGraph *graph)
 	}
 	l->coder = graph->coder;
 	l->m = graph->m;
+	l->room = ROOM_FOR_LINKS * graph->m;
 	l->vertex = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * Max(l->n, 1));
 	l->level = MemoryContextAllocHuge(graph->cxt, Max(l->n, 1));
 	l->first = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * Max(l->n, 1));
@@ -306,7 +331,7 @@ draw_levels(VecxGraph *graph)
 											MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	l->nlinks = MemoryContextAllocExtended(graph->cxt, sizeof(uint16) * Max(nlists, 1),
 										   MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
-	l->links = MemoryContextAllocHuge(graph->cxt, sizeof(VecxGraphLink) * Max(nlists, 1) * graph->m);
+	l->links = MemoryContextAllocHuge(graph->cxt, sizeof(VecxGraphLink) * Max(nlists, 1) * l->room);
 	return l;
 }
 
@@ -324,7 +349,7 @@ static void
 link_far(VecxGraph *graph, VecxLevels *l)
 {
 	Size		list = LIST(l, l->entry, l->level[l->entry]);
-	VecxGraphLink *links = l->links + list * l->m;
+	VecxGraphLink *links = l->links + list * l->room;
 	VecxCodeQuery query;
 	int			n = 0;
 
@@ -367,6 +392,7 @@ link_in_random_order(VecxGraph *graph, VecxLevels *l)
 		CHECK_FOR_INTERRUPTS();
 		link_vertex(l, order[i], graph->ef_construction);
 	}
+	prune_lists(l);
 	if (l->nfar > 0)
 		link_far(graph, l);
 	graph->entry = l->vertex[l->entry];
@@ -377,7 +403,7 @@ VecxLevels *
 VecxLevelsBuild(VecxGraph *graph)
 {
 	VecxLevels *l = draw_levels(graph);
-	int			most = Max(graph->ef_construction, graph->m) + 1;
+	int			most = Max(graph->ef_construction, ROOM_FOR_LINKS * graph->m) + 1;
 	Size		scratch = vecx_code_query_scratch(graph->coder);
 	uint32		u = 0;
 	uint32		nlists = 0;
@@ -410,7 +436,7 @@ VecxLevelsBuild(VecxGraph *graph)
 	link_in_random_order(graph, l);
 	for (Size i = 0; i < (Size) nlists; i++)
 		for (int k = 0; k < l->nlinks[i]; k++)
-			l->links[i * l->m + k].vertex = l->vertex[l->links[i * l->m + k].vertex];
+			l->links[i * l->room + k].vertex = l->vertex[l->links[i * l->room + k].vertex];
 	return l;
 }
 
@@ -419,7 +445,7 @@ const VecxGraphLink *
 VecxLevelsLinks(VecxLevels *l, uint32 upper, int level, int *n)
 {
 	*n = l->nlinks[LIST(l, upper, level)];
-	return l->links + LIST(l, upper, level) * l->m;
+	return l->links + LIST(l, upper, level) * l->room;
 }
 
 /* The vertex of the upper levels nearest to a code, or VECX_NO_VERTEX.  All are
