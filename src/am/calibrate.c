@@ -30,9 +30,11 @@
  * longer than building it. */
 #define STORED_SHARE		16
 
-/* Searches for many rows find about the same share each, and take long. */
+/* Searches for many rows find about the same share each, and take long: for so many queries at
+ * most, and for one in so many. */
 #define MANY_ROWS			100
 #define MANY_ROWS_QUERIES	128
+#define MANY_ROWS_SHARE		3
 
 /* After so many queries higher levels are given up if one found nearly all. */
 #define PILOT_QUERIES		32
@@ -544,7 +546,7 @@ VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share
 
 	VecxIndexRefresh(index);
 	sums = VecxCurveBegin(index);
-	sums->many_rows_queries = MANY_ROWS_QUERIES / nshares;
+	sums->many_rows_queries = Min(MANY_ROWS_QUERIES, sample->n / MANY_ROWS_SHARE) / nshares;
 	n = make_queries(index, sample, share, nshares, queries);
 	near = palloc(sizeof(float) * Max(n, 1));
 	if (n > 0)

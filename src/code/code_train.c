@@ -15,7 +15,8 @@
 /* Sample floats worked on: 10,000 rows of 784 dims. */
 #define TRAIN_MAX_FLOATS	((size_t) 8 * 1024 * 1024)
 /* Rounds of the iteration, and when some of the directions are known.  More gain
- * nothing measurable in recall. */
+ * nothing measurable in recall.  One less is enough to try a basis, whose directions are
+ * the start for the one that is kept: its energy stays what it was. */
 #define TRAIN_ROUNDS		3
 #define TRAIN_MORE_ROUNDS	2
 #define TRAIN_POLL_FLOPS	((size_t) 20 * 1000 * 1000)
@@ -212,7 +213,8 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 	float	   *turned = vecx_train_alloc(env, (size_t) ndims * t->nrows, sizeof(float));
 	uint16_t   *half = vecx_train_alloc(env, n * (t->nrows > ndims ? t->nrows : ndims),
 										sizeof(uint16_t));
-	int			rounds = t->ndirs >= ndims ? 1 : t->ndirs > 0 ? TRAIN_MORE_ROUNDS : TRAIN_ROUNDS;
+	int			rounds = t->ndirs >= ndims ? 1 :
+		(t->ndirs > 0 ? TRAIN_MORE_ROUNDS : TRAIN_ROUNDS) - (t->tries ? 1 : 0);
 	/* there are no more to be found; the rest are any that are orthogonal to these */
 	uint32_t	found = ndims < t->nrows ? ndims : (uint32_t) t->nrows;
 
