@@ -433,6 +433,9 @@ VecxWorkLink(VecxWork *w, const VecxPlan *plan)
 	l->code_memory = share(w->team, w->bytes.code, &w->bytes);
 	l->point_memory = share(w->team, w->bytes.point, &w->bytes);
 	l->memory = share(w->team, w->bytes.linking, &w->bytes);
+	/* of all participants the leader does it, while the others begin to link */
+	if (w->graph)
+		VecxLevelsBuild(w->graph);
 	VecxLinkAll(l);
 }
 
@@ -450,9 +453,9 @@ write_index(Build *b, VecxWork *w)
 		VecxSideInsert(b->index, VecxSpoolGet(loader->side, i));
 	}
 	VecxSpoolFree(loader->side);
-	if (RelationNeedsWAL(b->rel))
-		log_newpage_range(b->rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(b->rel), true);
-	/* what changes from here on has been logged already */
+	VecxTeamWait(w->team);
+	VecxTeamLogPages(w->team, b->rel);
+	/* what changes from here on, the metapage, has been logged already */
 	b->index->mode = VECX_WRITE_LOGGED;
 }
 

@@ -152,7 +152,8 @@ extern void VecxGraphJoinParts(VecxGraph *graph, VecxBridge bridge, void *arg);
 
 /* levels.c: the levels above the base */
 extern float VecxFarNorm2(float *norm2, int n);
-extern VecxLevels *VecxLevelsBuild(VecxGraph *graph);
+extern void VecxLevelsBuild(VecxGraph *graph);
+extern void VecxLevelsFinish(VecxGraph *graph);
 extern const VecxGraphLink *VecxLevelsLinks(VecxLevels *levels, uint32 upper, int level, int *n);
 extern uint32 VecxLevelsNearest(VecxLevels *levels, const uint8 *code, float *dist);
 
@@ -198,6 +199,7 @@ typedef struct VecxTeam
 
 extern void VecxTeamInit(VecxTeamShared *shared, int nparticipants);
 extern void VecxTeamWait(VecxTeam *team);
+extern void VecxTeamLogPages(const VecxTeam *team, Relation rel);
 
 /* partition.c: overlapping leaves of near vertices */
 typedef struct VecxPivots

@@ -327,13 +327,13 @@ mend_base(VecxGraph *graph)
 	pfree(a.other);
 }
 
-/* The links at the base are set: adds the levels above and mends the base. */
+/* The links at the base are set: finishes the levels above and mends the base. */
 void
 VecxGraphFinish(VecxGraph *graph)
 {
 	MemoryContext old = MemoryContextSwitchTo(graph->cxt);
 
-	graph->levels = VecxLevelsBuild(graph);
+	VecxLevelsFinish(graph);
 	mend_base(graph);
 	MemoryContextSwitchTo(old);
 }

@@ -31,6 +31,7 @@ struct VecxLevels
 	int			m;
 	int			room;			/* of a list while vertices are added */
 	uint32		n;
+	Size		nlists;
 	uint32	   *vertex;			/* its number in the graph */
 	uint8	   *level;
 	uint8	   *codes;
@@ -289,18 +290,17 @@ find_far(VecxGraph *graph, VecxLevels *l)
 	}
 }
 
-/* Draws the levels of all vertices, and takes those above the base. */
-static VecxLevels *
-draw_levels(VecxGraph *graph)
+/* Draws the levels of all vertices; the far ones are as high as any. */
+static void
+draw_levels(VecxGraph *graph, VecxLevels *l)
 {
-	VecxLevels *l = palloc0(sizeof(VecxLevels));
-	Size		nlists = 0;
 	uint8		top = 0;
 
 	for (uint32 v = 0; v < graph->nvertices; v++)
 	{
 		VecxGraphVertex *vertex = &graph->vertices[v];
 
+		vertex->upper = VECX_NO_VERTEX;
 		if (vertex->gone)
 			continue;
 		vertex->level = (uint8) VecxRandomLevel(&graph->prng, graph->m);
@@ -312,27 +312,32 @@ draw_levels(VecxGraph *graph)
 		top = Max(top, 1);
 	for (int i = 0; i < l->nfar; i++)
 		graph->vertices[l->far[i]].level = top;
-	VecxGraphCover(graph);
-	for (uint32 v = 0; v < graph->nvertices; v++)
-	{
-		if (graph->vertices[v].gone)
-			continue;
-		l->n += graph->vertices[v].level > 0;
-		nlists += graph->vertices[v].level;
-	}
-	l->coder = graph->coder;
-	l->m = graph->m;
-	l->room = ROOM_FOR_LINKS * graph->m;
-	l->vertex = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * Max(l->n, 1));
-	l->level = MemoryContextAllocHuge(graph->cxt, Max(l->n, 1));
-	l->first = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * Max(l->n, 1));
-	l->codes = MemoryContextAllocHuge(graph->cxt, (Size) graph->coder->nbytes * Max(l->n, 1));
-	l->visited = MemoryContextAllocExtended(graph->cxt, sizeof(uint32) * Max(l->n, 1),
-											MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
-	l->nlinks = MemoryContextAllocExtended(graph->cxt, sizeof(uint16) * Max(nlists, 1),
-										   MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
-	l->links = MemoryContextAllocHuge(graph->cxt, sizeof(VecxGraphLink) * Max(nlists, 1) * l->room);
-	return l;
+}
+
+static void *
+more(VecxGraph *graph, void *array, Size element, Size had, Size wanted)
+{
+	char	   *result = array ? repalloc_huge(array, element * wanted) :
+		MemoryContextAllocHuge(graph->cxt, element * wanted);
+
+	memset(result + element * had, 0, element * (wanted - had));
+	return result;
+}
+
+/* Makes room for more vertices, with so many lists of links. */
+static void
+make_room(VecxGraph *graph, VecxLevels *l, uint32 n, Size nlists)
+{
+	uint32		all = l->n + n;
+
+	l->vertex = more(graph, l->vertex, sizeof(uint32), l->n, all);
+	l->level = more(graph, l->level, 1, l->n, all);
+	l->first = more(graph, l->first, sizeof(uint32), l->n, all);
+	l->codes = more(graph, l->codes, graph->coder->nbytes, l->n, all);
+	l->visited = more(graph, l->visited, sizeof(uint32), l->n, all);
+	l->frontier = more(graph, l->frontier, sizeof(VecxCandidate), l->n, all);
+	l->nlinks = more(graph, l->nlinks, sizeof(uint16), l->nlists, l->nlists + nlists);
+	l->links = more(graph, l->links, sizeof(VecxGraphLink) * l->room, l->nlists, l->nlists + nlists);
 }
 
 static bool
@@ -370,74 +375,104 @@ link_far(VecxGraph *graph, VecxLevels *l)
 	l->nlinks[list] = (uint16) n;
 }
 
-/* Table order would link clusters only within themselves. */
+/* Gives a number to every vertex that has levels and none yet, in random order: table order
+ * would link clusters only within themselves. */
 static void
-link_in_random_order(VecxGraph *graph, VecxLevels *l)
+number_vertices(VecxGraph *graph, VecxLevels *l)
 {
-	uint32	   *order;
+	uint32		first = l->n;
+	uint32		n = 0;
+	Size		nlists = 0;
 
-	if (l->n == 0)
+	for (uint32 v = 0; v < graph->nvertices; v++)
+		if (!graph->vertices[v].gone && graph->vertices[v].level > 0 &&
+			graph->vertices[v].upper == VECX_NO_VERTEX)
+		{
+			nlists += graph->vertices[v].level;
+			n++;
+		}
+	if (n == 0)
 		return;
-	order = MemoryContextAllocHuge(graph->cxt, sizeof(uint32) * l->n);
-	for (uint32 i = 0; i < l->n; i++)
-	{
-		uint32		j = (uint32) pg_prng_uint64_range(&graph->prng, 0, i);
+	make_room(graph, l, n, nlists);
+	for (uint32 v = 0; v < graph->nvertices; v++)
+		if (!graph->vertices[v].gone && graph->vertices[v].level > 0 &&
+			graph->vertices[v].upper == VECX_NO_VERTEX)
+		{
+			uint32		at = (uint32) pg_prng_uint64_range(&graph->prng, first, l->n);
 
-		order[i] = order[j];
-		order[j] = i;
-	}
-	l->entry = order[0];
-	for (uint32 i = 1; i < l->n; i++)
+			l->vertex[l->n++] = l->vertex[at];
+			l->vertex[at] = v;
+		}
+	for (uint32 u = first; u < l->n; u++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		link_vertex(l, order[i], graph->ef_construction);
+		VecxGraphVertex *vertex = &graph->vertices[l->vertex[u]];
+
+		vertex->upper = u;
+		l->level[u] = vertex->level;
+		l->first[u] = (uint32) l->nlists;
+		l->nlists += vertex->level;
+		memcpy(CODE(l, u), VecxGraphCode(graph, l->vertex[u]), graph->coder->nbytes);
 	}
-	prune_lists(l);
-	if (l->nfar > 0)
-		link_far(graph, l);
-	graph->entry = l->vertex[l->entry];
-	pfree(order);
 }
 
-VecxLevels *
+/* Numbers and links the vertices that have levels and are not here yet. */
+static void
+take_vertices(VecxGraph *graph, VecxLevels *l)
+{
+	uint32		first = l->n;
+
+	number_vertices(graph, l);
+	/* the very first is where searches for the others start */
+	for (uint32 u = Max(first, 1); u < l->n; u++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		link_vertex(l, u, graph->ef_construction);
+	}
+}
+
+/* Draws levels and links them: this wants codes, but no links at the base. */
+void
 VecxLevelsBuild(VecxGraph *graph)
 {
-	VecxLevels *l = draw_levels(graph);
+	MemoryContext old = MemoryContextSwitchTo(graph->cxt);
+	VecxLevels *l = palloc0(sizeof(VecxLevels));
 	int			most = Max(graph->ef_construction, ROOM_FOR_LINKS * graph->m) + 1;
 	Size		scratch = vecx_code_query_scratch(graph->coder);
-	uint32		u = 0;
-	uint32		nlists = 0;
 
-	l->frontier = MemoryContextAllocHuge(graph->cxt, sizeof(VecxCandidate) * (l->n + 1));
+	l->coder = graph->coder;
+	l->m = graph->m;
+	l->room = ROOM_FOR_LINKS * graph->m;
 	l->found = palloc(sizeof(VecxCandidate) * most);
 	l->cands = palloc(sizeof(VecxLinkCandidate) * most);
 	l->chosen = palloc(sizeof(int) * most);
 	l->scratch = palloc(scratch);
 	l->select_scratch = palloc(scratch);
-	graph->entry = VECX_NO_VERTEX;
-	for (uint32 v = 0; v < graph->nvertices; v++)
-	{
-		VecxGraphVertex *vertex = &graph->vertices[v];
+	draw_levels(graph, l);
+	take_vertices(graph, l);
+	graph->levels = l;
+	MemoryContextSwitchTo(old);
+}
 
-		if (vertex->gone)
-			continue;
-		if (graph->entry == VECX_NO_VERTEX)
-			graph->entry = v;	/* if there are no levels above the base */
-		if (vertex->level == 0)
-			continue;
-		vertex->upper = u;
-		l->vertex[u] = v;
-		l->level[u] = vertex->level;
-		l->first[u] = nlists;
-		memcpy(CODE(l, u), VecxGraphCode(graph, v), graph->coder->nbytes);
-		nlists += vertex->level;
-		u++;
-	}
-	link_in_random_order(graph, l);
-	for (Size i = 0; i < (Size) nlists; i++)
+/* The links at the base are there: adds what is too far from the levels, and finishes them. */
+void
+VecxLevelsFinish(VecxGraph *graph)
+{
+	VecxLevels *l = graph->levels;
+
+	VecxGraphCover(graph);
+	take_vertices(graph, l);
+	prune_lists(l);
+	if (l->nfar > 0)
+		link_far(graph, l);
+	for (Size i = 0; i < l->nlists; i++)
 		for (int k = 0; k < l->nlinks[i]; k++)
 			l->links[i * l->room + k].vertex = l->vertex[l->links[i * l->room + k].vertex];
-	return l;
+	graph->entry = VECX_NO_VERTEX;
+	if (l->n > 0)
+		graph->entry = l->vertex[l->entry];
+	for (uint32 v = 0; v < graph->nvertices && graph->entry == VECX_NO_VERTEX; v++)
+		if (!graph->vertices[v].gone)
+			graph->entry = v;
 }
 
 /* The links of a vertex, by its number here, at a level from 1 on. */

@@ -19,6 +19,7 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xloginsert.h"
 #include "catalog/index.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
@@ -109,6 +110,21 @@ VecxTeamWait(VecxTeam *team)
 {
 	if (team->nparticipants > 1)
 		BarrierArriveAndWait(&team->shared->barrier, PG_WAIT_EXTENSION);
+}
+
+/*
+ * Logs this participant's share of all pages, of which none is changed before all are
+ * logged but the leader's own, the first ones.
+ */
+void
+VecxTeamLogPages(const VecxTeam *team, Relation rel)
+{
+	uint64		npages = RelationGetNumberOfBlocks(rel);
+	BlockNumber first = (BlockNumber) (npages * team->me / team->nparticipants);
+	BlockNumber end = (BlockNumber) (npages * (team->me + 1) / team->nparticipants);
+
+	if (RelationNeedsWAL(rel) && first < end)
+		log_newpage_range(rel, MAIN_FORKNUM, first, end, true);
 }
 
 /* ---- how many workers ---- */
@@ -659,7 +675,11 @@ work(Shared *shared, ParallelTableScanDesc scan, Relation heap, Relation rel)
 	VecxSpoolFree(w.points);
 	VecxSpoolFree(w.linker.links);
 
-	/* the leader writes the rest, and draws vectors to search for */
+	/* the leader writes the rest */
+	VecxTeamWait(&team);
+	VecxTeamLogPages(&team, rel);
+
+	/* the leader draws vectors to search for */
 	VecxTeamWait(&team);
 	measure_share(shared, &team, index);
 }
