@@ -1,6 +1,6 @@
 # Parallel builds that fail from outside: a worker is killed so that the server
 # starts anew; shared memory is not to be had.  Nothing is left of the build, the
-# other index is sound, and the next build works.
+# other index is sound, and the next build works, and is there after another crash.
 
 use strict;
 use warnings;
@@ -60,6 +60,13 @@ chmod 0700, $segments or die "cannot change $segments: $!";
 $node->safe_psql('postgres', 'REINDEX INDEX built');
 check_index($node, 'built', 'a build with workers after all that');
 cmp_ok($node->safe_psql('postgres', q{SELECT vecx_recall('built', samples => 100, ef => 100)}), '>', 0.98, 'its recall');
+
+# What was built by several processes, which log its pages, is there after a crash.
+$node->safe_psql('postgres', 'CHECKPOINT; REINDEX INDEX built');
+$node->stop('immediate');
+$node->start;
+check_index($node, 'built', 'a build with workers after a crash');
+cmp_ok($node->safe_psql('postgres', q{SELECT vecx_recall('built', samples => 100, ef => 100)}), '>', 0.98, 'its recall after a crash');
 
 $node->stop;
 
