@@ -12,7 +12,7 @@ use Test::More;
 
 my $node = new_node('main', shared_buffers => '64MB', fsync => 'off', max_worker_processes => 8,
 	min_parallel_table_scan_size => 0, max_parallel_maintenance_workers => 2,
-	dynamic_shared_memory_type => 'mmap', restart_after_crash => 'on');
+	dynamic_shared_memory_type => 'mmap', restart_after_crash => 'on', wal_level => 'replica');
 my $segments = $node->data_dir . '/pg_dynshmem';
 my $slow = 'CREATE INDEX built ON items USING vecx (v vector_l2_ops) WITH (ef_construction = 2000)';
 my $workers = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'parallel worker' LIMIT 1};
