@@ -109,6 +109,12 @@ SET vecx.scan_order = strict;
 SET enable_hashagg = off;
 SELECT count(*) = count(DISTINCT d) AS once FROM (SELECT v <-> '[0,0]' AS d FROM mended_long GROUP BY 1) s;
 SELECT count(*) = count(DISTINCT d) AS once FROM (SELECT v <-> '[1e19,0]' AS d FROM mended_long GROUP BY 1) s;
+CREATE TABLE mended_short (id int, v vector(2) NOT NULL);
+INSERT INTO mended_short SELECT i, ARRAY[i % 10, 1]::vector FROM generate_series(1, 500) i;
+INSERT INTO mended_short VALUES (0, '[1e-20,0]');
+CREATE INDEX ON mended_short USING vecx (v vector_cosine_ops);
+SELECT bool_and(d >= before) AS ordered FROM (SELECT d, lag(d, 1, d) OVER () AS before FROM
+	(SELECT v <=>^ '[1,0]' AS d FROM mended_short ORDER BY v <=>^ '[1,0]') s) s;
 RESET vecx.scan_order;
 RESET enable_hashagg;
 RESET enable_sort;
@@ -116,8 +122,12 @@ RESET enable_sort;
 -- an array of many elements that all are asked for took a square of them, without an interrupt
 CREATE TABLE mended_tags (v vector(2), tags int[]);
 INSERT INTO mended_tags SELECT ARRAY[i, 1]::vector, ARRAY[i % 10, i % 20] FROM generate_series(1, 500) i;
+INSERT INTO mended_tags SELECT ARRAY[n, n]::vector, array_agg(i) FROM generate_series(99, 100) n, generate_series(1, n) i GROUP BY n;
 CREATE INDEX ON mended_tags USING vecx (v, tags);
+SET statement_timeout = '10s';
 SELECT count(*) FROM (SELECT FROM mended_tags WHERE tags @> (SELECT array_agg(i) FROM generate_series(1, 300000) i) ORDER BY v <-> '[1,1]' LIMIT 5) s;
+RESET statement_timeout;
 SELECT count(*) FROM (SELECT FROM mended_tags WHERE tags @> '{3,13}' ORDER BY v <-> '[1,1]' LIMIT 5) s;
+SELECT v FROM mended_tags WHERE tags @> (SELECT array_agg(i) FROM generate_series(1, 100) i) ORDER BY v <-> '[1,1]' LIMIT 5;
 
-DROP TABLE mended_models, mended_zero, mended_long, mended_tags;
+DROP TABLE mended_models, mended_zero, mended_long, mended_short, mended_tags;

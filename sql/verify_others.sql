@@ -1,5 +1,5 @@
 -- What others' functions, casts and operators may do to those that read tables: no
--- crash, no wrong type, nothing called that the caller did not name.
+-- crash, no wrong type, no cast or operator called that the caller did not name.
 
 SET client_min_messages = warning;
 CREATE TABLE others_items (id int, v vector(2), w bigint);

@@ -143,8 +143,9 @@ read_sample(Build *b)
 
 /*
  * The sample is as large as the table seems to be, by statistics that may be old: one
- * that grew since would get one leaf, which takes memory beyond every bound.  So what the
- * blocks show counts, and makes another sample if they show far more.
+ * that was empty when VACUUM saw its pages would get one leaf, which takes memory beyond
+ * every bound.  So what the blocks show counts, and makes another sample if they show far
+ * more.
  */
 static void
 sample_table(Build *b)
@@ -332,7 +333,8 @@ VecxBuildCost(const VecxCoder *coder, Size point_bytes, Size filter_bytes, int m
 	/* measured: 30 to 50 candidates, each at both ends; links once as chosen, and once back */
 	bytes->linking = 80 * sizeof(uint64) + 14 * 12 + 2 * VecxLinkRecordSize(m);
 	bytes->fixed = sizeof(VecxGraphVertex) + sizeof(VecxGraphRow) + 3 * sizeof(uint32) +
-		VECX_LEAVES_OF_VERTEX * (sizeof(uint16) + sizeof(uint32)) + sizeof(uint16);
+		VECX_LEAVES_OF_VERTEX * (sizeof(uint16) + sizeof(uint32)) + sizeof(uint16) +
+		VecxLevelsBytes(coder, m);
 	bytes->total = bytes->code + bytes->point + bytes->filters + bytes->linking;
 }
 

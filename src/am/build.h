@@ -152,6 +152,7 @@ extern void VecxGraphJoinParts(VecxGraph *graph, VecxBridge bridge, void *arg);
 
 /* levels.c: the levels above the base */
 extern float VecxFarNorm2(float *norm2, int n);
+extern Size VecxLevelsBytes(const VecxCoder *coder, int m);
 extern void VecxLevelsBuild(VecxGraph *graph);
 extern void VecxLevelsFinish(VecxGraph *graph);
 extern const VecxGraphLink *VecxLevelsLinks(VecxLevels *levels, uint32 upper, int level, int *n);

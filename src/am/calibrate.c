@@ -546,7 +546,7 @@ VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share
 
 	VecxIndexRefresh(index);
 	sums = VecxCurveBegin(index);
-	sums->many_rows_queries = Min(MANY_ROWS_QUERIES, sample->n / MANY_ROWS_SHARE) / nshares;
+	sums->many_rows_queries = Max(Min(MANY_ROWS_QUERIES, sample->n / MANY_ROWS_SHARE) / nshares, 1);
 	n = make_queries(index, sample, share, nshares, queries);
 	near = palloc(sizeof(float) * Max(n, 1));
 	if (n > 0)

@@ -411,7 +411,16 @@ number_vertices(VecxGraph *graph, VecxLevels *l)
 		l->level[u] = vertex->level;
 		l->first[u] = (uint32) l->nlists;
 		l->nlists += vertex->level;
-		memcpy(CODE(l, u), VecxGraphCode(graph, l->vertex[u]), graph->coder->nbytes);
+	}
+	/* in the order in which they lie, maybe in a file */
+	for (uint32 v = 0; v < graph->nvertices; v++)
+	{
+		uint32		u = graph->vertices[v].upper;
+
+		if (v % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (u != VECX_NO_VERTEX && u >= first)
+			memcpy(CODE(l, u), VecxGraphCode(graph, v), graph->coder->nbytes);
 	}
 }
 
@@ -428,6 +437,16 @@ take_vertices(VecxGraph *graph, VecxLevels *l)
 		CHECK_FOR_INTERRUPTS();
 		link_vertex(l, u, graph->ef_construction);
 	}
+}
+
+/* What the levels take for each vertex of the graph, of which one in 2 m - 1 is in them. */
+Size
+VecxLevelsBytes(const VecxCoder *coder, int m)
+{
+	Size		each = coder->nbytes + 3 * sizeof(uint32) + 1 + sizeof(VecxCandidate) +
+		sizeof(uint16) + sizeof(VecxGraphLink) * ROOM_FOR_LINKS * m;
+
+	return each / (2 * m - 1) + 1;
 }
 
 /* Draws levels and links them: this wants codes, but no links at the base. */

@@ -8,9 +8,10 @@
  *
  *    load     each reads a part of the table into files of its own
  *    plan     the leader joins equal vectors and writes who is in which leaf
- *    link     leaves and then buckets, whoever is free takes the next
- *    write    the leader makes the upper levels and says what is to be on which
- *             page; the same for pages
+ *    link     leaves and then buckets, whoever is free takes the next; the leader
+ *             makes the upper levels first
+ *    write    the leader says what is to be on which page; the same for pages
+ *    log      each a share of the pages
  *    measure  each searches for some of the vectors that the leader has drawn
  */
 #include "postgres.h"
@@ -113,8 +114,8 @@ VecxTeamWait(VecxTeam *team)
 }
 
 /*
- * Logs this participant's share of all pages, of which none is changed before all are
- * logged but the leader's own, the first ones.
+ * Logs this participant's share of all pages.  None is changed, and none added, until all
+ * participants have met again.
  */
 void
 VecxTeamLogPages(const VecxTeam *team, Relation rel)

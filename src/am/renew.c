@@ -100,11 +100,13 @@ VecxCopyRecord(VecxIndex *index, VecxId id, Size *size)
 	return copy;
 }
 
-/* Decoded vectors of a random sample of vertices; returns their number. */
+/* Decoded vectors of a random sample of vertices; returns their number.  *seen are those on
+ * the pages that were read, *vertices what that makes of the whole index. */
 static Size
-sample_vertices(VecxIndex *index, Size max_rows, char *rows, int64 *seen)
+sample_vertices(VecxIndex *index, Size max_rows, char *rows, int64 *seen, double *vertices)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
+	BlockNumber nread = 0;
 	BlockSamplerData blocks;
 	ReservoirStateData reservoir;
 	Size		n = 0;
@@ -152,7 +154,9 @@ sample_vertices(VecxIndex *index, Size max_rows, char *rows, int64 *seen)
 							 rows + at * VecxVectorBytes(index));
 		}
 		UnlockReleaseBuffer(buf);
+		nread++;
 	}
+	*vertices = (double) *seen * nblocks / Max(nread, 1);
 	return n;
 }
 
@@ -340,21 +344,22 @@ finish_old_models(VecxIndex *index)
 	VecxMetaEdit(index, drop_old_models, NULL);
 }
 
-/* Trains a new model; false, and nothing changes, if there are fewer than least vertices
- * to train on: the guess at their number counts pages that hold none. */
+/* Trains a new model; false, and nothing changes, if there are fewer than least vertices:
+ * the guess at their number counts pages that hold none. */
 static bool
-train(VecxIndex *index, Size least)
+train(VecxIndex *index, double least)
 {
 	Size		max_rows = VecxTrainSampleRows(index);
 	char	   *rows = MemoryContextAllocHuge(CurrentMemoryContext, max_rows * VecxVectorBytes(index));
 	int64		seen;
-	Size		nrows = sample_vertices(index, max_rows, rows, &seen);
+	double		vertices;
+	Size		nrows = sample_vertices(index, max_rows, rows, &seen, &vertices);
 	VecxModelSlot slot;
 	VecxTrainEnv env;
 	size_t		nbytes;
 	uint8	   *bytes;
 
-	if (nrows < Min(least, max_rows))
+	if (nrows == 0 || vertices < least)
 	{
 		pfree(rows);
 		return false;
@@ -378,7 +383,7 @@ train(VecxIndex *index, Size least)
 /* Trains a new model on at least so many vertices and renews all sketches; the old one
  * lives on until it is known that nobody adds records of it. */
 static void
-train_and_renew(VecxIndex *index, Size least)
+train_and_renew(VecxIndex *index, double least)
 {
 	if (alive_models(index) == VECX_MAX_MODELS)
 		finish_old_models(index);

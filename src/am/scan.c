@@ -181,19 +181,13 @@ VecxScanGiveUp(VecxScan *so)
 			 errhint("Raise vecx.max_scan_tuples, or set it to 0 for no limit.")));
 }
 
-/* Whether a row without a place in the graph may come next: in a strict scan by its distance,
- * which may be a number although the vector is too long. */
+/* Whether a row at that distance may come next: in a strict scan not if it is nearer than the
+ * last, as one without a place in the graph may be. */
 static bool
-keeps_order(IndexScanDesc scan, VecxScan *so, ItemPointer tid)
+keeps_order(VecxScan *so, double distance)
 {
-	double		distance;
-
-	if (!so->strict || so->side.pass == VECX_ROW_NULL || so->query == (Datum) 0 || scan->numberOfOrderBys == 0)
-		return true;
-	if (!VecxScanDistance(scan, so, tid, &distance))
-		return false;
 	distance = isnan(distance) ? get_float8_infinity() : distance;
-	if (distance < so->last_distance)
+	if (so->strict && distance < so->last_distance)
 	{
 		so->counts.dropped++;
 		return false;
@@ -215,14 +209,16 @@ next_unscored_row(IndexScanDesc scan, VecxScan *so, ItemPointer tid, bool *reche
 
 		if (so->side.pass == VECX_ROW_NULL && so->not_null)
 			return false;
-		if (!so->nan_first && keeps_order(scan, so, tid))
-			return true;
-		if (!so->nan_first)
-			continue;
 		if (so->side.pass == VECX_ROW_NULL)
-			return so->phase == VECX_PHASE_SIDE;
-		if (VecxScanDistance(scan, so, tid, &distance) &&
-			(distance == -get_float8_infinity()) == (so->phase == VECX_PHASE_NAN))
+			return !so->nan_first || so->phase == VECX_PHASE_SIDE;
+		if (!so->nan_first &&
+			(!so->strict || so->query == (Datum) 0 || scan->numberOfOrderBys == 0))
+			return true;
+		if (!VecxScanDistance(scan, so, tid, &distance))
+			continue;
+		if (so->nan_first && (distance == -get_float8_infinity()) != (so->phase == VECX_PHASE_NAN))
+			continue;
+		if (so->phase == VECX_PHASE_NAN || keeps_order(so, distance))
 			return true;
 	}
 	return false;

@@ -123,11 +123,18 @@ typedef struct View
 
 /* What share of the centre a query under inner products has: a of View. */
 static float
-share_of_centre(uint32_t pdims, const float *query, const float *x, const float *y, float r2, float x_r)
+share_of_centre(uint32_t pdims, const float *query, const float *x, const float *y)
 {
-	float		c2 = vecx_kernels->ip_f32(x, x, pdims) - 2.0f * x_r + r2;
-	float		with_centre = vecx_kernels->ip_f32(query, x, pdims) - vecx_kernels->ip_f32(query, y, pdims);
+	float		c2 = 0.0f;
+	float		with_centre = 0.0f;
 
+	for (uint32_t i = 0; i < pdims; i++)
+	{
+		float		c = x[i] - y[i];
+
+		c2 += c * c;
+		with_centre += query[i] * c;
+	}
 	return c2 >= FLT_MIN ? with_centre / c2 : 0.0f;
 }
 
@@ -140,9 +147,8 @@ view_row(const VecxPqTrainer *t, const float *query, size_t row, float product, 
 	const float *y = t->y + row * code->pdims;
 	const float *x = t->x_y + row * code->pdims;
 	float		r2 = vecx_kernels->ip_f32(y, y, code->pdims);
-	float		x_r = vecx_kernels->ip_f32(x, y, code->pdims);
-	float		centre_rest = x_r - r2;
-	float		share = ip ? share_of_centre(code->pdims, query, x, y, r2, x_r) : 1.0f;
+	float		centre_rest = vecx_kernels->ip_f32(x, y, code->pdims) - r2;
+	float		share = ip ? share_of_centre(code->pdims, query, x, y) : 1.0f;
 	float		truth = vecx_kernels->ip_f32(query, y, code->pdims) - share * centre_rest;
 	float		with_vector = 0.0f;
 	float		with_rest = 0.0f;
@@ -269,21 +275,13 @@ query_loss(Lesson *lesson, size_t q, bool add)
 	return loss;
 }
 
-static bool
-is_held_out(const Lesson *lesson, size_t q)
-{
-	return vecx_pq_query_number(lesson->t, q, lesson->nqueries) % VECX_PQ_HELD_OUT == 0;
-}
-
 static double
 held_out_loss(Lesson *lesson)
 {
 	double		loss = 0.0;
 
-	for (size_t q = 0; q < lesson->nqueries; q++)
+	for (size_t q = 0; q < lesson->nqueries; q += VECX_PQ_HELD_OUT)
 	{
-		if (!is_held_out(lesson, q))
-			continue;
 		lesson->t->env->poll(lesson->t->env->arg);
 		loss += query_loss(lesson, q, false);
 	}
@@ -349,7 +347,7 @@ learn(Lesson *lesson)
 
 		for (size_t q = 0; q < lesson->nqueries; q++)
 		{
-			if (is_held_out(lesson, q))
+			if (vecx_pq_is_held_out(q))
 				continue;
 			t->env->poll(t->env->arg);
 			(void) query_loss(lesson, q, true);

@@ -323,7 +323,7 @@ query_moment(VecxPqTrainer *t)
 		for (size_t i = 0; i < count; i++)
 		{
 			const float *q = vecx_pq_query(t, first + i, n);
-			bool		held_out = vecx_pq_query_number(t, first + i, n) % VECX_PQ_HELD_OUT == 0;
+			bool		held_out = vecx_pq_is_held_out(first + i);
 			float		norm = sqrtf(vecx_kernels->l2sq_f32(q, t->mean, dim));
 
 			for (uint32_t d = 0; d < dim; d++)

@@ -235,16 +235,27 @@ vecx_pq_query_count(const VecxPqTrainer *t)
 }
 
 size_t
-vecx_pq_query_row(const VecxPqTrainer *t, size_t q, size_t n)
+vecx_pq_query_number(const VecxPqTrainer *t, size_t q, size_t n)
 {
-	return t->sample->queries ? t->nrows : q * t->nrows / n;
+	size_t		all = t->sample->queries ? t->sample->nqueries : t->sample->nrows;
+	size_t		number = q * all / n;
+
+	if (vecx_pq_is_held_out(q))
+		return number / VECX_PQ_HELD_OUT * VECX_PQ_HELD_OUT;
+	if (number % VECX_PQ_HELD_OUT == 0)
+		return number + 1 < all ? number + 1 : number - 1;
+	return number;
 }
 
 size_t
-vecx_pq_query_number(const VecxPqTrainer *t, size_t q, size_t n)
+vecx_pq_query_row(const VecxPqTrainer *t, size_t q, size_t n)
 {
-	return t->sample->queries ? q * t->sample->nqueries / n :
-		vecx_pq_row_number(t, vecx_pq_query_row(t, q, n));
+	size_t		number = vecx_pq_query_number(t, q, n);
+	size_t		row = (number * t->nrows + t->sample->nrows - 1) / t->sample->nrows;
+
+	if (t->sample->queries || row >= t->nrows || vecx_pq_row_number(t, row) != number)
+		return t->nrows;
+	return row;
 }
 
 const float *

@@ -33,6 +33,15 @@ typedef struct VecxPqTrainer
 	float	   *score_books;
 } VecxPqTrainer;
 
+/* One query of so many is not trained with, and judges. */
+#define VECX_PQ_HELD_OUT	8
+
+static inline bool
+vecx_pq_is_held_out(size_t query)
+{
+	return query % VECX_PQ_HELD_OUT == 0;
+}
+
 /* code_pq_train.c */
 typedef enum VecxPqRows
 {
@@ -48,9 +57,9 @@ extern void vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t
 extern void vecx_pq_project_vectors(VecxPqTrainer *t);
 
 /*
- * Queries are the sample's or, for want of them, rows of the training.  Of n of them
- * q is number vecx_pq_query_number of all; vecx_pq_query_row is the row that it is, or
- * nrows.
+ * Queries are the sample's or, for want of them, rows of the sample.  Of n of them q is
+ * number vecx_pq_query_number of all, a multiple of VECX_PQ_HELD_OUT if and only if it is held
+ * out; vecx_pq_query_row is the row of the training that it is, or nrows.
  */
 extern size_t vecx_pq_query_count(const VecxPqTrainer *t);
 extern size_t vecx_pq_query_number(const VecxPqTrainer *t, size_t q, size_t n);
@@ -67,7 +76,6 @@ extern void vecx_pq_move_centroids(VecxPqTrainer *t, const float *y);
 extern void vecx_pq_find_directions(VecxPqTrainer *t);
 
 /* code_pq_judge.c: how good a code is on its sample */
-#define VECX_PQ_HELD_OUT	8		/* one query of so many is not trained with: by its number */
 
 typedef struct VecxPqJudge VecxPqJudge;
 extern VecxPqJudge *vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code,

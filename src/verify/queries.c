@@ -71,14 +71,16 @@ find_operator(VecxQuerySet *set)
 }
 
 /*
- * Whether a function is PostgreSQL's own or vecx's: what another user has made is not
- * called for a caller who only named that user's table.
+ * Whether the function of a cast or an operator is PostgreSQL's own or vecx's: what another
+ * user has made is not called for a caller who only named that user's table.
  */
 bool
 VecxIsTrusted(Oid function)
 {
+	Oid			extension = get_extension_oid("vecx", true);
+
 	return function < FirstNormalObjectId ||
-		getExtensionOfObject(ProcedureRelationId, function) == get_extension_oid("vecx", true);
+		(OidIsValid(extension) && getExtensionOfObject(ProcedureRelationId, function) == extension);
 }
 
 /* Whether values of one type become those of another by themselves, without a function

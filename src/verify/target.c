@@ -84,7 +84,7 @@ check_kind(Oid indexid)
 	return IndexGetRelation(indexid, false);
 }
 
-/* Tables that arguments name, each locked until the transaction ends. */
+/* Tables that arguments name, locked against what would change them. */
 Relation
 VecxTableOpen(Oid table)
 {

@@ -35,9 +35,17 @@ indexed_column(const VecxTune *t)
 	return get_attname(RelationGetRelid(t->target.heap), attno, false);
 }
 
+/* With both operands of its own types no other operator of that name is meant. */
+static const char *
+argument_cast(Oid type)
+{
+	return IsPolymorphicType(type) ? "" :
+		psprintf("::%s", format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+}
+
 /*
- * How to write the operator that compares the columns of such pairs; raises if they are
- * not there, or there is none that may be called.
+ * The condition that compares the columns of such pairs, of tables d and q; raises if they
+ * are not there, or there is no operator that may be called.
  */
 static const char *
 equal_operator(const VecxTune *t, Relation table, const char *relevant, const char *key)
@@ -69,7 +77,9 @@ equal_operator(const VecxTune *t, Relation table, const char *relevant, const ch
 		form = (Form_pg_operator) GETSTRUCT(equal);
 		if (VecxIsTrusted(form->oprcode) && VecxConverts(types[0], form->oprleft) &&
 			VecxConverts(types[1], form->oprright))
-			result = psprintf("OPERATOR(%s.=)", quote_identifier(get_namespace_name(form->oprnamespace)));
+			result = psprintf("d.%s%s OPERATOR(%s.=) q.%s%s", quote_identifier(key), argument_cast(form->oprleft),
+							  quote_identifier(get_namespace_name(form->oprnamespace)),
+							  quote_identifier(relevant), argument_cast(form->oprright));
 		ReleaseSysCache(equal);
 	}
 	if (result == NULL)
@@ -103,12 +113,12 @@ query_sql(const VecxTune *t, Oid table, const char *column, const char *relevant
 		return psprintf("SELECT q.%s%s FROM %s q WHERE q.%s IS NOT NULL ORDER BY pg_catalog.random() LIMIT %d",
 						column, cast, name, column, samples);
 	indexed = quote_identifier(indexed_column(t));
-	return psprintf("SELECT q.%s%s, d.%s FROM %s q JOIN %s d ON d.%s %s q.%s WHERE q.%s IS NOT NULL AND d.%s IS NOT NULL "
+	return psprintf("SELECT q.%s%s, d.%s FROM %s q JOIN %s d ON %s WHERE q.%s IS NOT NULL AND d.%s IS NOT NULL "
 					"ORDER BY pg_catalog.random() LIMIT %d",
 					column, cast, indexed, name,
 					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(t->target.heap)),
 											   RelationGetRelationName(t->target.heap)),
-					quote_identifier(key), equal, quote_identifier(relevant), column, indexed, samples);
+					equal, column, indexed, samples);
 }
 
 /* NULL where there is none, which a view or a cast may make of what was not NULL. */

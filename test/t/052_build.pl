@@ -133,12 +133,12 @@ $node->safe_psql('postgres', 'DROP TABLE wide');
 # statistics of long ago, and more rows without a vector than are kept in memory
 $node->safe_psql('postgres', qq{
 	CREATE TABLE grown (id int, v vector($dim)) WITH (autovacuum_enabled = off);
-	INSERT INTO grown SELECT id, v FROM items WHERE id <= 10;
-	ANALYZE grown;
-	INSERT INTO grown SELECT id, v FROM items WHERE id > 10;
+	INSERT INTO grown SELECT id, v FROM items;
 	INSERT INTO grown SELECT id, NULL FROM items, generate_series(1, 5);});
 foreach my $settings ($alone, $team)
 {
+	# as if VACUUM had seen its pages without rows
+	$node->safe_psql('postgres', q{UPDATE pg_class SET reltuples = 0, relpages = 100 WHERE relname = 'grown'});
 	cmp_ok(build("$settings; SET maintenance_work_mem = '1MB'", "rows without a vector: $settings", on => 'grown'), '>', 0.98,
 		"recall with old statistics: $settings");
 	is(vertices(), '8000 48000 0', "vertices and rows, most without a vector: $settings");
