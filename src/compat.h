@@ -45,6 +45,11 @@
 	tuplesort_getdatum(state, true, value, isnull, NULL)
 #endif
 
+/* the question whether this is an autovacuum worker got another name in 17 */
+#if PG_VERSION_NUM < 170000
+#define AmAutoVacuumWorkerProcess()	IsAutoVacuumWorkerProcess()
+#endif
+
 /* scans of an index got counters of their own in 18 */
 #if PG_VERSION_NUM >= 180000
 #define VecxCountSearch(scan) \

@@ -702,6 +702,7 @@ extern void VecxRelink(VecxIndex *index, const VecxIdSet *dead, VecxId id);
 extern void VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id);
 
 /* vacuum.c */
+extern int	VecxMaintenanceMemory(void);
 extern IndexBulkDeleteResult *vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 											 IndexBulkDeleteCallback callback, void *arg);
 extern IndexBulkDeleteResult *vecxvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);

@@ -383,6 +383,8 @@ add_vertex(NewVertex *v)
 	{
 		LockPage(index->rel, VECX_META_BLKNO, mode);
 		VecxIndexRefresh(index);
+		/* those found before the lock was let go may be gone */
+		memset(v->nneighbours, 0, sizeof(v->nneighbours));
 		shared = index->meta.entry != VECX_INVALID_ID && find_place(v);
 		if (shared || v->nneighbours[0] > 0 || mode == ExclusiveLock)
 			break;

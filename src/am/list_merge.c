@@ -40,7 +40,7 @@ void
 VecxListNotesInit(VecxListNotes *notes)
 {
 	memset(notes, 0, sizeof(*notes));
-	notes->most = (int) Min((Size) maintenance_work_mem * 1024 / NOTED_SHARE / sizeof(VecxListRef),
+	notes->most = (int) Min((Size) VecxMaintenanceMemory() * 1024 / NOTED_SHARE / sizeof(VecxListRef),
 							(Size) INT_MAX / 2);
 }
 

@@ -45,7 +45,7 @@ typedef struct Settling
 double
 VecxListsMostSettled(const VecxIndex *index)
 {
-	return maintenance_work_mem * 1024.0 / (3 * sizeof(float) * index->meta.dim);
+	return VecxMaintenanceMemory() * 1024.0 / (3 * sizeof(float) * index->meta.dim);
 }
 
 static void

@@ -150,11 +150,13 @@ compare_entries(const void *a, const void *b)
 	return order != 0 ? order : x->use - y->use;
 }
 
-/* Scans may depend on an entry that is LEAVING, but not on a copy. */
+/* Scans may depend on an entry that is LEAVING, but not on a copy; nobody on one that is done. */
 static int
-use_of(uint16 flags)
+use_of(const VecxListSplitState *s, int i)
 {
-	return flags & VECX_ROW_COPY ? 2 : flags & VECX_ROW_LEAVING ? 1 : 0;
+	uint16		flags = VecxRowAt(s->rows, s->row_size, i)->flags;
+
+	return s->done[i] ? 3 : flags & VECX_ROW_COPY ? 2 : flags & VECX_ROW_LEAVING ? 1 : 0;
 }
 
 /* A row that has several entries in the lists goes on with one: the row's own, if that
@@ -168,7 +170,7 @@ find_twins(VecxListSplitState *s)
 	{
 		const VecxRowEntry *row = VecxRowAt(s->rows, s->row_size, i);
 
-		entries[i] = (Entry) {row->tid, use_of(row->flags), i};
+		entries[i] = (Entry) {row->tid, use_of(s, i), i};
 		s->twin[i] = -1;
 	}
 	qsort(entries, s->nrows, sizeof(Entry), compare_entries);
@@ -458,10 +460,7 @@ move_rows(VecxListSplitState *s)
 	VecxListMarkArrivals(s);
 	for (int i = 0; i < s->nold; i++)
 		for (BlockNumber blkno = s->old[i].head; blkno != InvalidBlockNumber;)
-		{
-			CHECK_FOR_INTERRUPTS();
 			blkno = empty_page(s, blkno, &at);
-		}
 }
 
 /* Marks the centroid of an empty list as a vertex without rows; VACUUM removes it. */
@@ -526,6 +525,9 @@ regroup(VecxListSplitState *s, uint32 k, int least)
 	VecxListAssignRows(s);
 	VecxListDrawIn(s);
 	VecxExactReset(s->exact);
+	/* all is in memory now: who was cancelled from here on would leave the old lists closed for
+	 * good, and their rows twice */
+	HOLD_INTERRUPTS();
 	move_rows(s);
 	for (int i = 0; i < s->nold; i++)
 	{
@@ -540,6 +542,7 @@ regroup(VecxListSplitState *s, uint32 k, int least)
 		first = s->end[i];
 	}
 	VecxMetaEdit(s->index, count_lists, s);
+	RESUME_INTERRUPTS();
 	return true;
 }
 

@@ -36,12 +36,14 @@ VecxTakeFreePage(VecxIndex *index)
 		BlockNumber blkno = GetPageWithFreeSpace(rel, EMPTY_PAGE_ROOM);
 		Buffer		buf;
 
-		if (blkno == InvalidBlockNumber || blkno == VECX_META_BLKNO ||
-			blkno >= RelationGetNumberOfBlocks(rel))
+		if (blkno == InvalidBlockNumber || blkno == VECX_META_BLKNO)
 			break;
 		/* what will be left of it is not for vertices */
 		RecordPageWithFreeSpace(rel, blkno, 0);
 		FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
+		/* the map may be ahead of a crash: no page beyond the end */
+		if (blkno >= RelationGetNumberOfBlocks(rel))
+			continue;
 		buf = ReadBuffer(rel, blkno);
 		if (!ConditionalLockBuffer(buf))
 		{
@@ -116,9 +118,13 @@ place_vertex(VecxIndex *index, const void *item, Size size)
 	{
 		Buffer		buf;
 
-		/* the map may be ahead of a crash: no page beyond the end */
-		if (blkno >= RelationGetNumberOfBlocks(rel) || blkno == VECX_META_BLKNO)
+		if (blkno == VECX_META_BLKNO)
 			break;
+		if (blkno >= RelationGetNumberOfBlocks(rel))
+		{
+			blkno = RecordAndGetPageWithFreeSpace(rel, blkno, 0, size + sizeof(ItemIdData));
+			continue;
+		}
 		buf = ReadBuffer(rel, blkno);
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 		id = try_page(index, buf, VECX_PAGE_VERTEX, item, size, &room);

@@ -49,7 +49,7 @@ VecxTrainUnlock(VecxIndex *index)
 Size
 VecxTrainSampleRows(const VecxIndex *index)
 {
-	Size		limit = (Size) maintenance_work_mem * 1024 / 4 / VecxVectorBytes(index);
+	Size		limit = (Size) VecxMaintenanceMemory() * 1024 / 4 / VecxVectorBytes(index);
 
 	return Max(Min(limit, VECX_TRAIN_SAMPLE), 100);
 }
@@ -261,7 +261,7 @@ renew_all(VecxIndex *index)
 	MemoryContext per_page = AllocSetContextCreate(cxt, "vecx renewal of a page",
 												   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	VecxCodeCache *cache = VecxCodeCacheMake(index, cxt, (Size) maintenance_work_mem * 1024 / 2);
+	VecxCodeCache *cache = VecxCodeCacheMake(index, cxt, (Size) VecxMaintenanceMemory() * 1024 / 2);
 	void	   *pv = palloc(vecx_basis_proj_bytes(&VecxCurrentModel(index)->basis));
 	void	   *scratch = palloc(vecx_code_query_scratch(&index->coder));
 	BlockNumber nblocks = VecxSettledLength(index->rel);

@@ -246,6 +246,13 @@ VecxRowsAppend(VecxIndex *index, VecxId id, uint32 generation, const VecxRowEntr
 		VecxSegmentsFree(index, id, added);
 		return false;
 	}
+	/* others may have found the same segment full, and added one that has room */
+	if (append_where_room(index, buf, rec, id, row, &cap))
+	{
+		UnlockReleaseBuffer(buf);
+		VecxSegmentsFree(index, id, added);
+		return true;
+	}
 	append_segment(index, buf, rec, id, added);
 	UnlockReleaseBuffer(buf);
 	return true;

@@ -14,6 +14,7 @@
 #include "commands/vacuum.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "postmaster/autovacuum.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
@@ -41,6 +42,14 @@ VecxVacuumRead(VecxVacuum *v, BlockNumber blkno)
 /* Bytes that a set of ids takes for each of them while its table grows. */
 #define BYTES_PER_ID	24
 
+/* The setting, in kB, that bounds what maintenance of an index takes: autovacuum has its own. */
+int
+VecxMaintenanceMemory(void)
+{
+	return AmAutoVacuumWorkerProcess() && autovacuum_work_mem != -1 ? autovacuum_work_mem :
+		maintenance_work_mem;
+}
+
 /*
  * The sets within maintenance_work_mem.  What there is no room for is left to
  * the next VACUUM: dead vertices beyond max_dead keep their mark, and vertices
@@ -50,7 +59,7 @@ static void
 make_sets(VecxVacuum *v, MemoryContext cxt)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(v->index->rel);
-	Size		memory = (Size) maintenance_work_mem * 1024;
+	Size		memory = (Size) VecxMaintenanceMemory() * 1024;
 
 	VecxIdSetInit(&v->dead, cxt, nblocks);
 	v->max_dead = PG_UINT64_MAX;

@@ -190,7 +190,7 @@ repair_links(VecxVacuum *v)
 	MemoryContext per_record = AllocSetContextCreate(CurrentMemoryContext, "vecx repair",
 													 ALLOCSET_DEFAULT_SIZES);
 	VecxCodeCache *cache = VecxCodeCacheMake(index, CurrentMemoryContext,
-											 (Size) maintenance_work_mem * 1024 / 2);
+											 (Size) VecxMaintenanceMemory() * 1024 / 2);
 	BlockNumber nblocks = VecxSettledLength(index->rel);
 
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
