@@ -190,14 +190,16 @@ sub index_ids
 
 =head2 $some_answers
 
-A query for the ten rows nearest to each of queries.
+A query for the ten rows nearest to each of seven queries.  A session that searches
+posting lists more often may keep their centroids; when it begins to depends on the
+length of the file, which may be longer than what is replayed of it.
 
 =cut
 
 our $some_answers = q{
 	SET enable_seqscan = off;
 	SELECT q.id, array_agg(n.id) FROM queries q,
-		LATERAL (SELECT id FROM items ORDER BY v <-> q.v LIMIT 10) n GROUP BY 1 ORDER BY 1};
+		LATERAL (SELECT id FROM items ORDER BY v <-> q.v LIMIT 10) n WHERE q.id <= 7 GROUP BY 1 ORDER BY 1};
 
 # The ids that the index returns, as keys.
 sub found_ids
