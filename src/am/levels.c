@@ -375,8 +375,15 @@ link_far(VecxGraph *graph, VecxLevels *l)
 	l->nlinks[list] = (uint16) n;
 }
 
-/* Gives a number to every vertex that has levels and none yet, in random order: table order
- * would link clusters only within themselves. */
+/* Whether a vertex has levels and no number here yet. */
+static bool
+is_new(const VecxGraphVertex *vertex)
+{
+	return !vertex->gone && vertex->level > 0 && vertex->upper == VECX_NO_VERTEX;
+}
+
+/* Gives a number to every new vertex, in random order: table order would link clusters
+ * only within themselves. */
 static void
 number_vertices(VecxGraph *graph, VecxLevels *l)
 {
@@ -385,8 +392,7 @@ number_vertices(VecxGraph *graph, VecxLevels *l)
 	Size		nlists = 0;
 
 	for (uint32 v = 0; v < graph->nvertices; v++)
-		if (!graph->vertices[v].gone && graph->vertices[v].level > 0 &&
-			graph->vertices[v].upper == VECX_NO_VERTEX)
+		if (is_new(&graph->vertices[v]))
 		{
 			nlists += graph->vertices[v].level;
 			n++;
@@ -395,8 +401,7 @@ number_vertices(VecxGraph *graph, VecxLevels *l)
 		return;
 	make_room(graph, l, n, nlists);
 	for (uint32 v = 0; v < graph->nvertices; v++)
-		if (!graph->vertices[v].gone && graph->vertices[v].level > 0 &&
-			graph->vertices[v].upper == VECX_NO_VERTEX)
+		if (is_new(&graph->vertices[v]))
 		{
 			uint32		at = (uint32) pg_prng_uint64_range(&graph->prng, first, l->n);
 
@@ -424,7 +429,7 @@ number_vertices(VecxGraph *graph, VecxLevels *l)
 	}
 }
 
-/* Numbers and links the vertices that have levels and are not here yet. */
+/* Numbers and links the new vertices. */
 static void
 take_vertices(VecxGraph *graph, VecxLevels *l)
 {

@@ -8,7 +8,6 @@
 #include <math.h>
 #include <time.h>
 
-#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "code/code_list.h"
@@ -657,7 +656,7 @@ vecx_compress_report(PG_FUNCTION_ARGS)
 	report->sample.k = get_count(fcinfo, 4, "k", 1, MAX_K);
 	/* open until both are read: a function of a view cannot drop them then */
 	table = VecxTableOpen(PG_GETARG_OID(0));
-	query_table = PG_ARGISNULL(6) ? NULL : VecxQueryTableOpen(PG_GETARG_OID(6));
+	query_table = PG_ARGISNULL(6) ? NULL : VecxTableOpen(PG_GETARG_OID(6));
 	report->name = makeObjectName(RelationGetRelationName(table), column, "idx");
 	begin_sample(&report->sample, table, column,
 				 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
@@ -665,7 +664,7 @@ vecx_compress_report(PG_FUNCTION_ARGS)
 				   PG_ARGISNULL(5) ? 0 : get_count(fcinfo, 5, "samples", 100, MAX_SAMPLES),
 				   query_table, PG_ARGISNULL(7) ? column : NameStr(*PG_GETARG_NAME(7)));
 	if (query_table)
-		relation_close(query_table, NoLock);
+		table_close(query_table, NoLock);
 	table_close(table, NoLock);
 	find_mean(report);
 	report_vertex_codes(report);

@@ -108,16 +108,13 @@ check_kind(Relation heap)
 {
 	char		kind = heap->rd_rel->relkind;
 
-	if (RELKIND_HAS_STORAGE(kind) && RecoveryInProgress() && !RelationNeedsWAL(heap))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot access temporary or unlogged relations during recovery")));
 	if (!RELKIND_HAS_TABLE_AM(kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" has no rows of its own", RelationGetRelationName(heap)),
 				 kind == RELKIND_PARTITIONED_TABLE ? errhint("Name a partition.") :
 				 errhint("Name a table or a materialized view.")));
+	VecxCheckReplayed(heap);
 }
 
 /* The options, each with a value: without, PostgreSQL does not know the name. */

@@ -132,7 +132,7 @@ VecxQueryCast(Relation table, const char *column, Oid type)
 static void
 load_queries(VecxQuerySet *set, Oid table, const char *column)
 {
-	Relation	rel = VecxQueryTableOpen(table);
+	Relation	rel = VecxTableOpen(table);
 	const char *name;
 	const char *cast;
 	char	   *sql;

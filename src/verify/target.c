@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -84,7 +83,7 @@ check_kind(Oid indexid)
 	return IndexGetRelation(indexid, false);
 }
 
-/* Tables that arguments name, locked against what would change them. */
+/* A table, view or the like that an argument names, locked against what would change it. */
 Relation
 VecxTableOpen(Oid table)
 {
@@ -97,16 +96,14 @@ VecxTableOpen(Oid table)
 	return rel;
 }
 
-Relation
-VecxQueryTableOpen(Oid table)
+/* Raises where a standby lacks the relation's contents. */
+void
+VecxCheckReplayed(Relation rel)
 {
-	Relation	rel = try_relation_open(table, AccessShareLock);
-
-	if (!rel)
+	if (RecoveryInProgress() && !RelationNeedsWAL(rel))
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the table of queries, OID %u, does not exist", table)));
-	return rel;
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary or unlogged relations during recovery")));
 }
 
 /*
@@ -135,10 +132,7 @@ VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode)
 				 errmsg("index \"%s\" is not ready", RelationGetRelationName(target->rel)),
 				 errdetail("CREATE INDEX CONCURRENTLY is not done with it, or has failed."),
 				 errhint("Wait for it, or REINDEX INDEX or drop the index.")));
-	if (RecoveryInProgress() && !RelationNeedsWAL(target->rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot access temporary or unlogged relations during recovery")));
+	VecxCheckReplayed(target->rel);
 
 	GetUserIdAndSecContext(&target->save_user, &target->save_context);
 	SetUserIdAndSecContext(target->heap->rd_rel->relowner,

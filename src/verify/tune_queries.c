@@ -94,7 +94,7 @@ static char *
 query_sql(const VecxTune *t, Oid table, const char *column, const char *relevant, const char *key,
 		  int samples)
 {
-	Relation	rel = VecxQueryTableOpen(table);
+	Relation	rel = VecxTableOpen(table);
 	const char *equal = NULL;
 	const char *indexed;
 	const char *cast;

@@ -20,7 +20,7 @@ typedef struct VecxTarget
 
 /* target.c */
 extern Relation VecxTableOpen(Oid table);
-extern Relation VecxQueryTableOpen(Oid table);
+extern void VecxCheckReplayed(Relation rel);
 extern void VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode);
 extern void VecxTargetClose(VecxTarget *target);
 typedef void (*VecxRowFunction) (ItemPointer tid, Datum *values, bool *isnull, void *arg);
