@@ -35,6 +35,13 @@ is($out, '', 'searches on the standby never fail');
 $node->wait_for_catchup($standby);
 same_answers($node, $standby, $some_answers, 'the standby answers alike');
 
+# What a standby has no contents of is refused, by functions on indexes and on tables.
+foreach my $call (q{vecx_info('volatile_v_idx')}, q{vecx_estimate('volatile', 'v')})
+{
+	my (undef, undef, $err) = $standby->psql('postgres', "SELECT $call");
+	like($err, qr/ERROR:  cannot access temporary or unlogged relations during recovery/, "refused on a standby: $call");
+}
+
 # The standby takes over, and goes on where the primary stopped.
 take_over($pair);
 
