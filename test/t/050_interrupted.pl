@@ -177,4 +177,32 @@ SKIP:
 	$full->stop;
 }
 
+# Inserts into posting lists that are cancelled at any moment, many while they split lists:
+# the committed rows are there, once each, before VACUUM has mended anything and after.
+my $lists = new_node('lists', fsync => 'off');
+make_table($lists, 'source', rows => 6000, dim => 64, clusters => 30);
+$lists->safe_psql('postgres', q{
+	CREATE TABLE items (id serial, v vector(64)) WITH (autovacuum_enabled = off);
+	CREATE INDEX items_v_idx ON items USING vecx (v) WITH (structure = lists, list_rows = 32)});
+my $script = join '', map {
+	'SET statement_timeout = ' . (2 + $_ * 7 % 40) . ";\n" .
+	  'INSERT INTO items (v) SELECT v FROM source WHERE id % 20 = ' . $_ % 20 . ";\n"
+} 1 .. 150;
+my $cancelled = '';
+$lists->psql('postgres', $script, on_error_stop => 0, stderr => \$cancelled);
+my $times = () = $cancelled =~ /canceling statement/g;
+cmp_ok($times, '>', 5, "$times inserts were cancelled");
+foreach my $when ('before VACUUM', 'after it')
+{
+	check_index($lists, 'items_v_idx', "lists after cancelled inserts, $when");
+	is( $lists->safe_psql('postgres', q{
+			SET enable_seqscan = off;
+			SET enable_sort = off;
+			SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM source WHERE id = 1)) s}),
+		$lists->safe_psql('postgres', 'SELECT count(*), count(*) FROM items'),
+		"every row of the lists once, $when");
+	$lists->safe_psql('postgres', 'VACUUM items');
+}
+$lists->stop;
+
 done_testing();
