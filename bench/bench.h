@@ -94,7 +94,9 @@ typedef struct BenchCost
 /* The same index built again in another way; 0 seconds if it was not. */
 typedef struct BenchBuilds
 {
-	BenchCost	two;			/* by two processes */
+	BenchCost	one;			/* by one process */
+	BenchCost	two;			/* by two */
+	double		both;			/* seconds of two builds by one process each, at once */
 	BenchCost	tight;			/* with a tenth of the memory it needs */
 	double		need;			/* that need, bytes */
 	double		estimate;		/* of vecx_estimate, 0 if there is none */
@@ -214,6 +216,8 @@ typedef struct BenchSession
 /* pg.c */
 extern PGconn *bench_connect(const BenchRun *run, const BenchEngineDef *def);
 extern void bench_exec(PGconn *conn, const char *fmt,...) __attribute__((format(printf, 2, 3)));
+extern void bench_send(PGconn *conn, const char *sql);
+extern void bench_await(PGconn *conn);
 extern char *bench_value(PGconn *conn, const char *fmt,...) __attribute__((format(printf, 2, 3)));
 extern char *bench_format(const char *fmt,...) __attribute__((format(printf, 1, 2)));
 extern void bench_copy_rows(PGconn *conn, const char *table, const BenchMatrix *m, int first, int n);
@@ -243,6 +247,8 @@ extern void bench_engines_prepare(BenchRun *run, char **names, int nnames, const
 extern char *bench_column(const BenchEngineDef *def, int dim);
 extern const char *bench_operator(const BenchRun *run);
 extern void bench_table_create(BenchRun *run, const BenchEngineDef *def, const char *table);
+extern char *bench_index_sql(const BenchRun *run, const BenchEngine *engine, const char *table,
+							 const char *index);
 extern BenchCost bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
 									const char *table, const char *index);
 extern bool bench_built_already(BenchRun *run, const BenchEngine *e, const char *name);

@@ -3,6 +3,10 @@
  *    vecx's index built again beside the one that was measured: by two
  *    processes, and with a tenth of the memory that the build needs.  What it
  *    needs is what vecx_estimate says, or else what the first build took.
+ *
+ *    How much faster two processes can be depends on the machine, whose processors
+ *    may share caches, memory and more.  Two builds at once that have nothing to do with
+ *    each other tell.
  */
 #include <stdlib.h>
 
@@ -25,6 +29,80 @@ build_again(BenchRun *run, const BenchEngine *e, const char *setting)
 	PQfinish(conn);
 	free(index);
 	return cost;
+}
+
+/* Seconds that two builds at once take, each by one process. */
+static double
+build_both(BenchRun *run, const BenchEngine *e)
+{
+	PGconn	   *conn[2];
+	char	   *index[2];
+	double		start;
+
+	printf("%s: two builds at once\n", run->set->name);
+	fflush(stdout);
+	for (int i = 0; i < 2; i++)
+	{
+		conn[i] = bench_connect(run, e->def);
+		index[i] = bench_format("%s_again_%d", e->table, i);
+		bench_exec(conn[i], "DROP INDEX IF EXISTS %s", index[i]);
+	}
+	bench_exec(run->admin, "CHECKPOINT");
+	start = bench_seconds();
+	for (int i = 0; i < 2; i++)
+	{
+		char	   *sql = bench_index_sql(run, e, e->table, index[i]);
+
+		bench_send(conn[i], sql);
+		free(sql);
+	}
+	for (int i = 0; i < 2; i++)
+		bench_await(conn[i]);
+	start = bench_seconds() - start;
+	for (int i = 0; i < 2; i++)
+	{
+		bench_exec(conn[i], "DROP INDEX %s", index[i]);
+		PQfinish(conn[i]);
+		free(index[i]);
+	}
+	return start;
+}
+
+/* Of three the one in the middle. */
+static double
+middle(double a, double b, double c)
+{
+	double		low = a < b ? a : b;
+	double		high = a < b ? b : a;
+
+	return c < low ? low : c > high ? high : c;
+}
+
+static BenchCost
+middle_cost(const BenchCost *of)
+{
+	double		seconds = middle(of[0].seconds, of[1].seconds, of[2].seconds);
+
+	return of[of[0].seconds == seconds ? 0 : of[1].seconds == seconds ? 1 : 2];
+}
+
+/* Each way in turn, so that a machine that becomes slower does so for all of them. */
+static void
+by_two_processes(BenchRun *run, BenchEngine *e)
+{
+	BenchCost	one[3];
+	BenchCost	two[3];
+	double		both[3];
+
+	for (int i = 0; i < 3; i++)
+	{
+		one[i] = build_again(run, e, "SET max_parallel_maintenance_workers = 0");
+		two[i] = build_again(run, e, "SET max_parallel_maintenance_workers = 1");
+		both[i] = build_both(run, e);
+	}
+	e->builds.one = middle_cost(one);
+	e->builds.two = middle_cost(two);
+	e->builds.both = middle(both[0], both[1], both[2]);
 }
 
 /* Bytes that the build needs by the index's own estimate; 0 if it makes none. */
@@ -50,7 +128,7 @@ builds_of(BenchRun *run, BenchEngine *e)
 	BenchBuilds *b = &e->builds;
 	char	   *setting;
 
-	b->two = build_again(run, e, "SET max_parallel_maintenance_workers = 1");
+	by_two_processes(run, e);
 	b->estimate = estimated_need(run, e);
 	b->need = b->estimate > 0.0 ? b->estimate : e->build.memory;
 	if (b->need < 10.0 * 1024 * 1024)	/* 1 MB is the least that the server takes */

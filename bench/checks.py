@@ -298,6 +298,9 @@ def build_rows(figures):
         rows += [speed('build by two processes, s, against one', one['seconds'], two['seconds'], TWO_PROCESSES, digits=1),
                  speed('build by two processes, s, against one', one['cpu_seconds'], longer, None, digits=1,
                        detail="processor time of the one and of the busier of the two")]
+        if again.get('both_seconds'):
+            rows.append(speed('two builds by one process each, s, at once against one after the other', 2 * one['seconds'],
+                              again['both_seconds'], None, digits=1, detail='what two processors of this machine give'))
         if tight:
             rows += [cost('build with a tenth of the memory, s, against its need', tight['seconds'], one['seconds'],
                           TIGHT_MEMORY, detail=f'need {mib:,.0f} MiB, {whose}'),

@@ -142,9 +142,9 @@ bench_table_create(BenchRun *run, const BenchEngineDef *def, const char *table)
 	free(type);
 }
 
-BenchCost
-bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
-				   const char *table, const char *index)
+/* The CREATE INDEX of an engine. */
+char *
+bench_index_sql(const BenchRun *run, const BenchEngine *engine, const char *table, const char *index)
 {
 	const BenchEngineDef *def = engine->def;
 	char	   *column = def->half ? bench_format("(embedding::halfvec(%d))", run->base.dim) :
@@ -155,9 +155,18 @@ bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
 								   run->set->metric == BENCH_L2 ? "l2" : "cosine",
 								   engine->options[0] ? " WITH (" : "", engine->options,
 								   engine->options[0] ? ")" : "");
-	BenchCost	cost = bench_watch(conn, sql);
 
 	free(column);
+	return sql;
+}
+
+BenchCost
+bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
+				   const char *table, const char *index)
+{
+	char	   *sql = bench_index_sql(run, engine, table, index);
+	BenchCost	cost = bench_watch(conn, sql);
+
 	free(sql);
 	return cost;
 }

@@ -68,6 +68,27 @@ bench_exec(PGconn *conn, const char *fmt,...)
 	free(sql);
 }
 
+/* Starts a statement, and waits for its end. */
+void
+bench_send(PGconn *conn, const char *sql)
+{
+	if (!PQsendQuery(conn, sql))
+		bench_die("%.200s\n%s", sql, PQerrorMessage(conn));
+}
+
+void
+bench_await(PGconn *conn)
+{
+	PGresult   *res;
+
+	while ((res = PQgetResult(conn)) != NULL)
+	{
+		if (PQresultStatus(res) != PGRES_COMMAND_OK)
+			bench_die("%s", PQerrorMessage(conn));
+		PQclear(res);
+	}
+}
+
 /* The first column of the first row as text; NULL without rows or for a null. */
 char *
 bench_value(PGconn *conn, const char *fmt,...)

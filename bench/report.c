@@ -169,8 +169,9 @@ json_builds(Json *j, const BenchEngine *e)
 
 	json_open(j, NULL, '{');
 	json_text(j, "engine", e->def->name);
-	json_cost(j, "one", &e->build);
+	json_cost(j, "one", &b->one);
 	json_cost(j, "two", &b->two);
+	json_number(j, "both_seconds", b->both);
 	json_number(j, "need_bytes", b->need);
 	json_number(j, "estimate_bytes", b->estimate);
 	if (b->tight.seconds > 0.0)
