@@ -130,4 +130,17 @@ RESET statement_timeout;
 SELECT count(*) FROM (SELECT FROM mended_tags WHERE tags @> '{3,13}' ORDER BY v <-> '[1,1]' LIMIT 5) s;
 SELECT v FROM mended_tags WHERE tags @> (SELECT array_agg(i) FROM generate_series(1, 100) i) ORDER BY v <-> '[1,1]' LIMIT 5;
 
+-- VACUUM kept a copy of each number that it looked at
+CREATE TABLE mended_numbers (id int, v vector(2), n numeric) WITH (autovacuum_enabled = off);
+INSERT INTO mended_numbers SELECT i, '[1,2]', i + 0.25 FROM generate_series(1, 20000) i;
+CREATE INDEX ON mended_numbers USING vecx (v, n);
+DELETE FROM mended_numbers WHERE id % 2 = 0;
+CREATE FUNCTION mended_peak() RETURNS int LANGUAGE sql AS
+$$ SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s*(\d+)')::int / 1024 $$;
+SELECT mended_peak() AS before \gset
+VACUUM mended_numbers;
+SELECT mended_peak() - :before < 32 AS bounded;
+DROP TABLE mended_numbers;
+DROP FUNCTION mended_peak;
+
 DROP TABLE mended_models, mended_zero, mended_long, mended_short, mended_tags;

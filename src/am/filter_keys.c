@@ -17,6 +17,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -39,10 +40,17 @@ key_of_float(double value)
 	return bits & (UINT64CONST(1) << 63) ? ~bits : bits | (UINT64CONST(1) << 63);
 }
 
+/* What lies in a page has a short header, of which the function would leave a copy each time. */
 static uint64
 key_of_numeric(Datum value)
 {
-	return key_of_float(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value)));
+	Numeric		number = DatumGetNumeric(value);
+	uint64		key = key_of_float(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+																	  NumericGetDatum(number))));
+
+	if ((Pointer) number != DatumGetPointer(value))
+		pfree(number);
+	return key;
 }
 
 /* A date as the timestamp of its midnight, as far as there is one. */

@@ -94,7 +94,7 @@ VecxTreeRemoveDead(VecxIndex *index, const VecxIdSet *dead)
 void
 VecxTreeNoteDropped(const VecxIndex *index, VecxTreeDropped *dropped, const VecxRowEntry *row)
 {
-	for (int column = 0; column < index->filters->ncolumns; column++)
+	for (int column = 0; column < index->filters->ncolumns && dropped->n < dropped->max; column++)
 	{
 		uint64		keys[MAX_KEYS_OF_ROW];
 		int			n = VecxFilterKeysOfBytes(index->filters, column, VecxRowFilters(row), keys,
