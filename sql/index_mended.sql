@@ -144,3 +144,17 @@ DROP TABLE mended_numbers;
 DROP FUNCTION mended_peak;
 
 DROP TABLE mended_models, mended_zero, mended_long, mended_short, mended_tags;
+
+-- the curve of posting lists was measured whatever memory that took
+CREATE TABLE mended_lists (id int, v vector(1024)) WITH (autovacuum_enabled = off);
+CREATE FUNCTION mended_vector(i int) RETURNS vector LANGUAGE sql AS
+$$ SELECT array_agg(sin(i * j))::vector FROM generate_series(1, 1024) j $$;
+INSERT INTO mended_lists SELECT i, mended_vector(i) FROM generate_series(1, 8000) i;
+CREATE INDEX mended_lists_idx ON mended_lists USING vecx (v) WITH (structure = lists, list_rows = 16);
+INSERT INTO mended_lists SELECT i, mended_vector(i) FROM generate_series(8001, 15000) i;
+SET maintenance_work_mem = '1MB';
+VACUUM mended_lists;
+RESET maintenance_work_mem;
+VACUUM mended_lists;
+DROP TABLE mended_lists;
+DROP FUNCTION mended_vector;

@@ -496,7 +496,7 @@ queries_to_draw(const VecxIndex *index)
 	Size		each = sizeof(StoredQuery) + BLCKSZ * 2 + VecxVectorBytes(index) * 3 +
 		sizeof(VecxCandidate) * MANY_ROWS;
 
-	return (int) Min(Max((Size) maintenance_work_mem * 1024 / 4 / each, VECX_LEAST_QUERIES),
+	return (int) Min(Max((Size) VecxMaintenanceMemory() * 1024 / 4 / each, VECX_LEAST_QUERIES),
 					 VECX_STORED_QUERIES);
 }
 

@@ -35,8 +35,12 @@
 #define NEAREST_ROWS	100
 #define KEPT			600
 
+/* Share of maintenance_work_mem for the codes of all centroids. */
+#define CODES_SHARE		2
 /* Share of maintenance_work_mem for the queries that are served by one pass. */
 #define QUERIES_SHARE	4
+/* Passes over all lists, at most, unless that would leave too few queries. */
+#define MOST_PASSES		8
 
 /* All lists, by their centroids. */
 typedef struct Lists
@@ -44,6 +48,7 @@ typedef struct Lists
 	VecxIndex  *index;
 	int			n;
 	int			cap;
+	bool		too_many;
 	uint8	   *codes;
 	BlockNumber *heads;
 	float	   *norm2;
@@ -80,8 +85,13 @@ add_list(VecxId id, VecxRecord rec, void *arg)
 	BlockNumber head = VecxListOfRecord(index, rec);
 
 	/* InvalidBlockNumber is, too */
-	if (head >= lists->nblocks)
+	if (head >= lists->nblocks || lists->too_many)
 		return;
+	if ((Size) coder->nbytes * lists->n >= (Size) VecxMaintenanceMemory() * 1024 / CODES_SHARE)
+	{
+		lists->too_many = true;
+		return;
+	}
 	if (lists->n == lists->cap)
 	{
 		lists->cap *= 2;
@@ -93,8 +103,8 @@ add_list(VecxId id, VecxRecord rec, void *arg)
 	lists->of_page[head] = (uint32) lists->n++;
 }
 
-/* Finds all centroids. */
-static void
+/* Finds all centroids; false if they are too many for the memory. */
+static bool
 find_lists(VecxIndex *index, Lists *lists)
 {
 	memset(lists, 0, sizeof(Lists));
@@ -106,11 +116,20 @@ find_lists(VecxIndex *index, Lists *lists)
 	lists->of_page = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * lists->nblocks);
 	memset(lists->of_page, 0xFF, sizeof(uint32) * lists->nblocks);
 	VecxForEachRecord(index, false, add_list, lists);
+	if (lists->too_many)
+	{
+		ereport(WARNING,
+				(errmsg("the curve of index \"%s\" was not measured", RelationGetRelationName(index->rel)),
+				 errdetail("Its centroids take more than half of the memory that there is for that."),
+				 errhint("Run vecx_calibrate with a larger maintenance_work_mem.")));
+		return false;
+	}
 	lists->norm2 = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * Max(lists->n, 1));
 	lists->has_rows = MemoryContextAllocExtended(CurrentMemoryContext, Max(lists->n, 1),
 												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < lists->n; i++)
 		lists->norm2[i] = vecx_code_norm2(&index->coder, lists->codes + (Size) i * index->coder.nbytes);
+	return true;
 }
 
 /* Bytes that a query needs. */
@@ -362,7 +381,8 @@ measure(VecxIndex *index, VecxExact *exact, Lists *lists, VecxProbeSums *sums, L
 
 /*
  * Measures the curve with n vectors; tids, if given, are those of their rows, which
- * do not count.  False, and nothing changes, if there were too few.
+ * do not count.  Where memory serves few of them at a time, not all are taken.  False, and
+ * nothing changes, if there were too few.
  */
 bool
 VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *const *x, const ItemPointerData *tids,
@@ -374,9 +394,12 @@ VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *const *x, con
 	VecxProbeSums *sums;
 	int			at_once;
 
-	find_lists(index, &lists);
+	if (!find_lists(index, &lists))
+		return false;
 	sums = VecxProbeSumsMake(index, (uint32) Max(lists.n, 1));
-	at_once = (int) Max((Size) maintenance_work_mem * 1024 / QUERIES_SHARE / query_bytes(index, &lists), 1);
+	at_once = (int) Max((Size) VecxMaintenanceMemory() * 1024 / QUERIES_SHARE / query_bytes(index, &lists), 1);
+	if (n > VECX_LEAST_QUERIES)
+		n = (int) Min(n, Max((int64) at_once * MOST_PASSES, VECX_LEAST_QUERIES));
 	for (int i = 0; i < n; i++)
 	{
 		queries[i].x = x[i];

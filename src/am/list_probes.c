@@ -56,7 +56,7 @@ VecxProbeSumsMake(VecxIndex *index, uint32 nlists)
 	sums->nlists = nlists;
 	for (int i = 0; i < NUMBERS; i++)
 	{
-		uint16		number = (uint16) Min(ceil(pow(nlists, (double) i / (NUMBERS - 1))), VECX_MAX_PROBES);
+		uint16		number = (uint16) Min(ceil(pow(nlists, (double) i / (NUMBERS - 1))), PG_UINT16_MAX);
 
 		if (sums->nnumbers == 0 || number > sums->numbers[sums->nnumbers - 1])
 			sums->numbers[sums->nnumbers++] = number;

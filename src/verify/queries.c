@@ -355,7 +355,7 @@ check_memory(VecxQuerySet *set)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%d samples of index \"%s\" need more than maintenance_work_mem",
 						set->most_queries, RelationGetRelationName(set->target.rel)),
-				 errhint("Use at most %zu samples.", Max(limit / each, 1))));
+				 errhint("Use at most %zu samples, or increase maintenance_work_mem.", Max(limit / each, 1))));
 }
 
 /* Raises if n usable queries are fewer than the set has to have. */
