@@ -14,6 +14,9 @@
 #include "am/am.h"
 
 #define VECX_NO_VERTEX		PG_UINT32_MAX
+/* Their hash table has twice as many places, a power of two, and their leaves, four of
+ * each, are counted in 32 bits. */
+#define VECX_MOST_VERTICES	((uint32) 1 << 30)
 
 /* Leaves that a vertex belongs to, and their size. */
 #define VECX_LEAVES_OF_VERTEX	4

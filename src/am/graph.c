@@ -82,6 +82,11 @@ VecxGraphKnownVertex(VecxGraph *graph, uint32 hash, bool findable)
 		graph->vertices = repalloc_huge(graph->vertices,
 										sizeof(VecxGraphVertex) * graph->vertices_cap);
 	}
+	if (v >= VECX_MOST_VERTICES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("an index build has more than %u different vectors", VECX_MOST_VERTICES),
+				 errhint("Build the index on partitions.")));
 	memset(&graph->vertices[v], 0, sizeof(VecxGraphVertex));
 	graph->vertices[v].hash = hash;
 	graph->vertices[v].findable = findable;
@@ -116,9 +121,14 @@ VecxGraphAddRow(VecxGraph *graph, uint32 vertex, ItemPointer tid, const uint8 *f
 	VecxGraphVertex *v = &graph->vertices[vertex];
 	uint32		row = graph->nrows++;
 
+	if (row == PG_UINT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("an index build has more than %u rows", PG_UINT32_MAX),
+				 errhint("Build the index on partitions.")));
 	if (row == graph->rows_cap)
 	{
-		graph->rows_cap += graph->rows_cap / 4;
+		graph->rows_cap = (uint32) Min((uint64) graph->rows_cap + graph->rows_cap / 4, PG_UINT32_MAX);
 		graph->rows = repalloc_huge(graph->rows, sizeof(VecxGraphRow) * graph->rows_cap);
 	}
 	graph->rows[row].tid = *tid;

@@ -80,7 +80,8 @@ same_vector(NewVertex *v, VecxExact *exact, const VecxOpened *opened)
 		if (same_value(exact, v, (ItemPointer) &opened->tids[i]))
 			return true;
 	rows = palloc(sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);
-	while (segment != VECX_INVALID_ID && looked_at < MAX_ROWS_LOOKED_AT)
+	/* a segment counts, too: all its rows may be known to be dead */
+	for (; segment != VECX_INVALID_ID && looked_at < MAX_ROWS_LOOKED_AT; looked_at++)
 	{
 		int			nrows = VecxRowsReadSegment(v->index, NULL, opened->id, &segment, rows, &lsn);
 

@@ -56,6 +56,7 @@ append_to_chain(VecxIndex *index, BlockNumber blkno, const VecxRowEntry *row, Bl
 		}
 		blkno = VecxPageGetOpaque(page)->next;
 		UnlockReleaseBuffer(buf);
+		CHECK_FOR_INTERRUPTS();
 	}
 	return false;
 }
@@ -92,17 +93,19 @@ set_next_page(VecxIndex *index, BlockNumber blkno, BlockNumber next)
  * metapage, each a record of its own.  A crash after the first leaves a page
  * that nobody knows; after the second, a tail pointer that is one page behind,
  * from which the next insert finds the way.  The metapage's lock keeps two
- * inserts from hanging their pages at the same place.
+ * inserts from hanging their pages at the same place.  It looks for the end from
+ * the page that was the last a moment ago, if there was one: pages stay in the chain.
  */
 static void
-extend_chain(VecxIndex *index, const VecxRowEntry *row)
+extend_chain(VecxIndex *index, const VecxRowEntry *row, BlockNumber last)
 {
 	BlockNumber added = make_page(index, row);
 	Buffer		meta_buf = VecxReadPage(index->rel, VECX_META_BLKNO, BUFFER_LOCK_EXCLUSIVE,
 										VECX_PAGE_META);
-	BlockNumber last = VecxPageGetMeta(BufferGetPage(meta_buf))->side_tail;
 	VecxPageChange change;
 
+	if (last == InvalidBlockNumber)
+		last = VecxPageGetMeta(BufferGetPage(meta_buf))->side_tail;
 	for (BlockNumber steps = 0; last != InvalidBlockNumber; steps++)
 	{
 		Buffer		buf;
@@ -143,7 +146,7 @@ VecxSideInsert(VecxIndex *index, const VecxRowEntry *row)
 	BlockNumber last = InvalidBlockNumber;
 
 	if (!append_to_chain(index, index->meta.side_tail, row, &last))
-		extend_chain(index, row);
+		extend_chain(index, row, last);
 	else if (last != index->meta.side_tail)
 		VecxMetaEdit(index, set_side_tail, &last);
 }
