@@ -477,7 +477,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		list_length(path->indexorderbys) > 1 ||
 		!VecxOrderSuffices(root, info->rel, path->path.pathkeys))
 	{
-		*startup = *total = get_float8_infinity();
+		*startup = *total = VECX_COST_RULED_OUT;
 		VecxDisablePath(&path->path);
 		return;
 	}

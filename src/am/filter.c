@@ -113,6 +113,7 @@ describe_column(VecxFilterColumn *column, Oid type, Oid family, Oid input_type)
 														  VECX_OVERLAPS_STRATEGY));
 
 	type = getBaseType(type);
+	is_array &= OidIsValid(get_base_element_type(type));
 	column->input_type = input_type;
 	column->type = is_array ? getBaseType(get_base_element_type(type)) : type;
 	get_typlenbyvalalign(column->type, &column->typlen, &column->byval, &column->align);

@@ -287,7 +287,8 @@ add_need(const VecxFilterQuery *query, VecxFilterNeed *needs, int *n, int column
 	for (int i = 0; one && i < *n; i++)
 		if (needs[i].column == column)
 		{
-			VecxStretch *both = palloc(sizeof(VecxStretch) * (needs[i].nstretches + nstretches));
+			VecxStretch *both = MemoryContextAllocHuge(CurrentMemoryContext,
+													   sizeof(VecxStretch) * (needs[i].nstretches + nstretches));
 
 			needs[i].nstretches = intersect(needs[i].stretches, needs[i].nstretches,
 											stretches, nstretches, both);
@@ -348,7 +349,7 @@ stretch_from(const VecxFilterColumn *column, uint64 number, bool inclusive, int 
 static VecxStretch *
 points_of(const VecxFilterKeyTest *key, int *n)
 {
-	VecxStretch *points = palloc(sizeof(VecxStretch) * Max(key->nargs, 1));
+	VecxStretch *points = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(VecxStretch) * Max(key->nargs, 1));
 
 	*n = 0;
 	for (int i = 0; i < key->nargs; i++)
@@ -369,7 +370,7 @@ VecxFilterNeeds(const VecxFilterQuery *query, int *n)
 	VecxFilterNeed *needs;
 
 	for (int i = 0; i < query->nkeys; i++)
-		most += Max(query->keys[i].nargs, 1);
+		most += Min(Max(query->keys[i].nargs, 1), MOST_CONTAINED);
 	needs = palloc(sizeof(VecxFilterNeed) * most);
 	*n = 0;
 	for (int i = 0; i < query->nkeys; i++)
@@ -408,12 +409,18 @@ VecxFilterNeeds(const VecxFilterQuery *query, int *n)
 									  key->strategy == VECX_GREATER_EQUAL_STRATEGY, &npoints);
 				add_need(query, needs, n, key->column, points, npoints);
 				break;
-			case VECX_EQUAL_STRATEGY:
 			case VECX_OVERLAPS_STRATEGY:
+				/* of what is no array, a whole that overlaps another need not be equal */
+				if (column->kind != VECX_FILTER_ARRAY)
+					break;
+				/* FALLTHROUGH */
+			case VECX_EQUAL_STRATEGY:
 				points = points_of(key, &npoints);
 				add_need(query, needs, n, key->column, points, npoints);
 				break;
 			case VECX_CONTAINS_STRATEGY:
+				if (column->kind != VECX_FILTER_ARRAY)
+					break;
 				points = points_of(key, &npoints);
 				/* a row has all of them, so that some are enough to find it by */
 				for (int j = 0; j < Min(npoints, MOST_CONTAINED); j++)

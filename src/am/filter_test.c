@@ -40,7 +40,7 @@ compare_arguments(const void *a, const void *b)
 static void
 number_args(VecxFilterKeyTest *key, const VecxFilterColumn *column)
 {
-	Argument   *args = palloc(sizeof(Argument) * Max(key->nargs, 1));
+	Argument   *args = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Argument) * Max(key->nargs, 1));
 
 	for (int i = 0; i < key->nargs; i++)
 	{
@@ -319,6 +319,28 @@ has_element(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const 
 	return false;
 }
 
+/* Whether one of the elements that are kept of an array is equal to an argument; arguments have
+ * numbers. */
+static bool
+has_argument(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const uint8 *from)
+{
+	uint64		room[VECX_FILTER_VALUE_WORDS];
+
+	for (int i = 0, at = 1; i < from[0]; i++)
+	{
+		Datum		elem = VecxFilterValue(column, from + at, room);
+		uint64		number;
+
+		if (!VecxFilterKey(column, column->type, elem, &number))
+			return true;
+		for (int arg = first_arg(key, number); arg < key->nargs && key->numbers[arg] == number; arg++)
+			if (DatumGetBool(FunctionCall2Coll(column->equal, key->collation, elem, key->args[arg])))
+				return true;
+		at += column->typlen > 0 ? column->typlen : VARSIZE_SHORT(from + at);
+	}
+	return false;
+}
+
 static VecxPass
 test_array(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const uint8 *from,
 		   bool wide)
@@ -327,6 +349,9 @@ test_array(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const u
 
 	if (key->whole_array || (wide && !key->hashes))
 		return VECX_PASS_MAYBE;
+	/* one of many: each of the few that the array has is looked for among them */
+	if (overlaps && !wide && key->numbers && key->nargs >= SEARCHED_ARGS)
+		return has_argument(key, column, from) ? VECX_PASS_YES : VECX_PASS_NO;
 	for (int i = 0; i < key->nargs; i++)
 	{
 		bool		has = wide ? VecxFilterBloomHas(column, from, key->hashes[i]) :

@@ -57,7 +57,7 @@ vecx_handler(PG_FUNCTION_ARGS)
 	am->amsearchnulls = true;
 	am->amstorage = false;
 	am->amclusterable = false;
-	am->ampredlocks = false;
+	am->ampredlocks = true;		/* of the whole index, when it is read */
 	am->amcanparallel = false;
 	am->amcaninclude = true;	/* so that the build refuses it, with advice */
 	am->amusemaintenanceworkmem = true;

@@ -13,6 +13,7 @@
 #include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/predicate.h"
 #include "utils/memutils.h"
 
 #include "am/list.h"
@@ -471,6 +472,8 @@ vecxinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation 
 	VecxIndex  *index = VecxIndexOpen(rel, cxt);
 	BlockNumber before = RelationGetNumberOfBlocks(rel);
 
+	/* a scan may find the row, whatever it asked for */
+	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
 	VecxInsertRow(index, heap, values, isnull, tid);
 	if (RelationGetNumberOfBlocks(rel) > before)
 		VecxMaybeTrain(index, VECX_INSERT_TRAIN_ROWS);

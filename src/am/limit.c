@@ -9,7 +9,8 @@
  * it begins, parameters and all, and anew at each rescan.
  *
  * The executor makes an index scan's descriptor at its first row; here it is
- * made at once, in the same way, since it is all there is to hand over.
+ * made at once, in the same way, since it is all there is to hand over.  Nothing is read
+ * or locked for it before a row is asked for.
  */
 #include "postgres.h"
 

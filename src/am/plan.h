@@ -24,6 +24,7 @@ typedef struct VecxForm			/* factor * what is left + term */
 	bool		decreasing;
 	int			steps;
 	double		factor;			/* may be out of range, as term may */
+	double		least;			/* product of those factors that make less of it */
 	double		term;
 	double		size;			/* of all terms on the way, which rounding depends on */
 } VecxForm;
@@ -55,6 +56,10 @@ extern Path *VecxMakeBitmapFilterPath(PlannerInfo *root, RelOptInfo *rel,
 									  BitmapHeapPath *bitmap, IndexPath *scan);
 extern bool VecxIsBitmapFilterPath(const Path *path);
 extern IndexScan *VecxBitmapFilterPlanScan(const CustomScan *plan);
+
+/* Of a path that cannot be used: more than any other costs, and a number, of which PostgreSQL
+ * takes the difference. */
+#define VECX_COST_RULED_OUT	1e200
 
 /* cost.c: what rows of a scan cost if only a share of them counts */
 extern Cost VecxCostOfDistance(PlannerInfo *root, Node *order);

@@ -107,7 +107,7 @@ VecxStripForm(Expr *expr, VecxForm *form)
 	Expr	   *inner;
 	Step		step;
 
-	*form = (VecxForm) {.factor = 1};
+	*form = (VecxForm) {.factor = 1,.least = 1};
 	while (strip_step(expr, &inner, &step))
 	{
 		expr = inner;
@@ -115,6 +115,7 @@ VecxStripForm(Expr *expr, VecxForm *form)
 		form->term += form->factor * step.term;
 		form->size += fabs(form->factor * step.term) + fabs(form->term);
 		form->factor *= step.factor;
+		form->least *= Min(fabs(step.factor), 1);
 		form->decreasing ^= signbit(step.factor) != 0;
 	}
 	return expr;

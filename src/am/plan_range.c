@@ -128,6 +128,10 @@ make_number(double value)
 							  false, FLOAT8PASSBYVAL);
 }
 
+/* Factors that make a distance smaller, together: a product of less may have lost digits, which
+ * numbers of the least exponents have not. */
+#define LEAST_FACTOR	1e-100
+
 /*
  * The greatest distance at which a form can be on the right side of its bound, or
  * NULL if it cannot be told.
@@ -140,7 +144,7 @@ make_radius(PlannerInfo *root, const VecxForm *form, Expr *bound, Oid ball)
 
 	if (form->steps == 0)
 		return bound;
-	if (!isfinite(form->factor) || form->factor == 0 || !isfinite(form->size))
+	if (!isfinite(form->factor) || form->least < LEAST_FACTOR || !isfinite(form->size))
 		return NULL;
 	function = find_ball_radius(ball);
 	if (!OidIsValid(function))

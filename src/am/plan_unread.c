@@ -244,7 +244,7 @@ static IndexPath *
 scan_of_path(Path *path)
 {
 	/* one that does not give the order is ruled out by its cost */
-	if (path->pathkeys == NIL || !isfinite(path->startup_cost) || !isfinite(path->total_cost))
+	if (path->pathkeys == NIL || !(path->total_cost < VECX_COST_RULED_OUT))
 		return NULL;
 	if (VecxIsBitmapFilterPath(path))
 		path = lsecond(((CustomPath *) path)->custom_paths);

@@ -131,6 +131,7 @@ vecxrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	MemoryContextReset(so->cxt);
 	so->index = NULL;
 	so->probe = so->route = NULL;
+	so->query = (Datum) 0;
 	so->batch = NULL;
 	so->pending = NULL;
 	so->set_rows = NULL;

@@ -11,6 +11,7 @@
 #include "access/relscan.h"
 #include "compat.h"
 #include "pgstat.h"
+#include "storage/predicate.h"
 #include "utils/float.h"
 #include "utils/snapmgr.h"
 
@@ -327,6 +328,7 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("index \"%s\" can only be scanned with an MVCC snapshot",
 						RelationGetRelationName(scan->indexRelation))));
+	PredicateLockRelation(scan->indexRelation, scan->xs_snapshot);
 	pgstat_count_index_scan(scan->indexRelation);
 	VecxCountSearch(scan);
 

@@ -17,12 +17,16 @@
 /* Entries that are read sooner than it is found out whether another need has fewer. */
 #define FEW_ENTRIES			24.0
 
+/* Stretches whose entries are counted; of more as many, at even distances. */
+#define COUNTED_STRETCHES	128
+
 /* Entries of a need, exactly if they are on a few pages; *few tells. */
 static double
 count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, bool *few)
 {
 	int64		npages = 0;
 	double		count = 0;
+	int			counted;
 
 	*few = true;
 	for (int i = 0; i < need->nstretches && *few; i++)
@@ -32,19 +36,21 @@ count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, boo
 		do
 		{
 			count += walk->end - walk->at;
-			*few = ++npages < PAGES_TO_TRY || !walk->more;
+			*few = ++npages < PAGES_TO_TRY || (!walk->more && i == need->nstretches - 1);
 		} while (*few && VecxTreeWalkPage(walk));
 	}
 	if (*few)
 		return count;
 	count = 0;
-	for (int i = 0; i < need->nstretches; i++)
+	counted = Min(need->nstretches, COUNTED_STRETCHES);
+	for (int i = 0; i < counted; i++)
 	{
+		const VecxStretch *stretch = &need->stretches[(int64) need->nstretches * i / counted];
+
 		CHECK_FOR_INTERRUPTS();
-		count += VecxTreeCount(index, (uint16) need->column,
-							   need->stretches[i].lo, need->stretches[i].hi);
+		count += VecxTreeCount(index, (uint16) need->column, stretch->lo, stretch->hi);
 	}
-	return count;
+	return count * need->nstretches / counted;
 }
 
 static int

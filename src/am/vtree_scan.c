@@ -195,6 +195,7 @@ allow(VecxTreeScan *scan, const VecxFilterNeed *need, const VecxIdSet *before, V
 	VecxIdSetInit(set, CurrentMemoryContext, RelationGetNumberOfBlocks(scan->index->rel));
 	for (int i = 0; i < need->nstretches; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
 						  need->stretches[i].lo, need->stretches[i].hi, true);
 		do
@@ -303,6 +304,7 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 		any = offer_page(scan, search);
 	for (int i = 0; i < need->nstretches && !scan->at_hand; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
 						  need->stretches[i].lo, need->stretches[i].hi, true);
 		do

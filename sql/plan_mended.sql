@@ -1,0 +1,58 @@
+-- Faults of plans and of scans that were found and mended: each statement failed once.
+SET client_min_messages = warning;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SET jit = off;
+
+-- a NULL query after another in a strict scan: the one before was taken up again
+CREATE TABLE plan_mended AS SELECT i AS id, ARRAY[i % 97, i % 89, i % 83]::vector(3) AS v, i % 50 AS n FROM generate_series(1, 5000) i;
+CREATE INDEX plan_mended_v ON plan_mended USING vecx (v, n);
+ANALYZE plan_mended;
+SET vecx.scan_order = strict;
+SELECT q.i, (SELECT count(*) FROM (SELECT id FROM plan_mended t ORDER BY t.v <-> q.v LIMIT 4000) s)
+	FROM (VALUES (1, '[50,40,30]'::vector), (2, NULL)) q (i, v);
+RESET vecx.scan_order;
+
+-- an operator class with a test of a whole that is not an array: it was taken for equality
+CREATE OPERATOR CLASS mended_jsonb_ops DEFAULT FOR TYPE jsonb USING vecx AS OPERATOR 13 =, OPERATOR 22 @>;
+SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'mended_jsonb_ops';
+CREATE TABLE mended_docs AS SELECT ARRAY[i, 1]::vector(2) AS v, jsonb_build_object('lang', 'de', 'n', i) AS meta FROM generate_series(1, 3000) i;
+CREATE INDEX ON mended_docs USING vecx (v, meta);
+ANALYZE mended_docs;
+SELECT count(*) FROM (SELECT FROM mended_docs WHERE meta @> '{"lang":"de"}' ORDER BY v <-> '[1,1]' LIMIT 10) s;
+SELECT v FROM mended_docs WHERE meta @> '{"n":2000}' ORDER BY v <-> '[1,1]' LIMIT 10;
+DROP TABLE mended_docs;
+DROP OPERATOR FAMILY mended_jsonb_ops USING vecx;
+CREATE OPERATOR CLASS mended_range_ops DEFAULT FOR TYPE anyrange USING vecx AS OPERATOR 13 =, OPERATOR 21 &&;
+CREATE TABLE mended_ranges AS SELECT ARRAY[i, 1]::vector(2) AS v, int4range(i, i + 3) AS r FROM generate_series(1, 3000) i;
+CREATE INDEX ON mended_ranges USING vecx (v, r);
+SELECT r FROM mended_ranges WHERE r && '[10,12)' ORDER BY v <-> '[1,1]' LIMIT 10;
+DROP TABLE mended_ranges;
+DROP OPERATOR FAMILY mended_range_ops USING vecx;
+
+-- a long list of values could not be cancelled
+CREATE TABLE mended_values AS SELECT array_agg(i) AS a FROM generate_series(1000001, 6000001) i;
+SET statement_timeout = '300ms';
+SELECT clock_timestamp() AS before \gset
+SELECT count(*) FROM (SELECT FROM plan_mended WHERE n = ANY ((SELECT a FROM mended_values)::int[]) ORDER BY v <-> '[1,0,0]' LIMIT 5) s;
+SELECT clock_timestamp() - :'before' < '2 s' AS soon;
+RESET statement_timeout;
+DROP TABLE mended_values;
+
+-- a plan that is not run locked the index for serializable transactions
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+DECLARE c CURSOR FOR SELECT id FROM plan_mended ORDER BY v <-> '[1,2,3]' LIMIT 5;
+SELECT relation::regclass FROM pg_locks WHERE mode = 'SIReadLock' AND relation = 'plan_mended_v'::regclass;
+FETCH c;
+SELECT relation::regclass FROM pg_locks WHERE mode = 'SIReadLock' AND relation = 'plan_mended_v'::regclass;
+COMMIT;
+
+-- a distance times next to nothing: what rounding adds was not allowed for
+CREATE TABLE mended_line AS SELECT ARRAY[i]::vector(1) AS v FROM generate_series(1, 1000) i;
+INSERT INTO mended_line VALUES ('[2.4]');
+CREATE INDEX ON mended_line USING vecx (v) WITH (quantizer = none);
+SELECT v FROM mended_line WHERE (v <-> '[0]') * 5e-324 <= 1e-323;
+SELECT v FROM mended_line WHERE (v <-> '[0]') * 5e-324 * 1e300 <= 1e-23 ORDER BY v <-> '[0]';
+DROP TABLE mended_line;
+
+DROP TABLE plan_mended;
