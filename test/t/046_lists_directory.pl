@@ -117,7 +117,9 @@ check_index($node, 'items_v_idx', 'after searches meanwhile');
 $node->wait_for_catchup($standby);
 in_session($standby, 'standby', $warm . found(7, 1, 4000) . found(100, 10000, 11499));
 
-# Without memory for all there is the graph.
+# Without memory for all, of which there are some hundreds again, there is the graph.
+$node->safe_psql('postgres', 'INSERT INTO items ' . points('2000 + 10 * (i % 40)', 50000, 57999));
+cmp_ok($node->safe_psql('postgres', "SELECT lists FROM vecx_info('items_v_idx')"), '>', 60, 'so many lists');
 $out = in_session($node, 'little memory', "SET work_mem = '64kB';\n" . $warm . $hops);
 like($out, qr/^hops=[1-9]/m, 'too little memory: a search of the graph');
 
