@@ -158,3 +158,22 @@ RESET maintenance_work_mem;
 VACUUM mended_lists;
 DROP TABLE mended_lists;
 DROP FUNCTION mended_vector;
+
+-- scans of posting lists went on to the end where nothing waited, beyond a range without a row, and
+-- past vecx.max_scan_tuples
+SET enable_sort = off;
+CREATE TABLE mended_far (id int, v vector(16)) WITH (autovacuum_enabled = off);
+CREATE FUNCTION mended_vector(i int) RETURNS vector LANGUAGE sql IMMUTABLE AS
+$$ SELECT array_agg(sin(i * j))::vector FROM generate_series(1, 16) j $$;
+INSERT INTO mended_far SELECT i, mended_vector(i) FROM generate_series(1, 20000) i;
+CREATE INDEX mended_far_idx ON mended_far USING vecx (v) WITH (structure = lists, list_rows = 50);
+ANALYZE mended_far;
+SELECT count(*) FROM mended_far WHERE v <-> array_fill(100, ARRAY[16])::vector < 0.01;
+SELECT records < 5000 AS some FROM vecx_last_scan();
+SET vecx.max_scan_tuples = 300;
+SELECT count(*) > 0 AS some FROM (SELECT FROM mended_far ORDER BY v <-> mended_vector(3) LIMIT 1000) s;
+SELECT records < 800 AS few, stopped FROM vecx_last_scan();
+RESET vecx.max_scan_tuples;
+RESET enable_sort;
+DROP TABLE mended_far;
+DROP FUNCTION mended_vector;

@@ -57,12 +57,14 @@ struct VecxListScan
 	int			norder;
 	int			order_cap;
 	int			at;
+	int			asked;			/* those before it the kernel was asked for */
 	float		expected;		/* rows in the lists that are read first */
 	int			probes;			/* lists to read before rows leave */
 	float		ratio;			/* and how many times as far as the nearest they may be */
 	float		limit;			/* so the distance */
 	int			nread;			/* lists with rows that were read */
 	int64		allowed;		/* rows that may leave before more are read */
+	int64		most_rows;		/* that may be read */
 
 	/* the list that is being read */
 	BlockNumber next;			/* page, or InvalidBlockNumber */
@@ -70,6 +72,7 @@ struct VecxListScan
 	bool		scored;
 	bool		from_closed;
 	bool		had_rows;
+	bool		settled;		/* where its rows went the graph tells */
 	VecxListProbe list;
 	BlockNumber steps;
 
@@ -105,7 +108,7 @@ struct VecxListScan
 VecxListScan *
 VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxProbe *probe,
 				 VecxProbe *route, const VecxRange *range, const VecxFilterQuery *filter,
-				 const VecxEffort *effort, VecxNearLists *near, bool strict)
+				 const VecxEffort *effort, VecxNearLists *near, int64 most_rows, bool strict)
 {
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	VecxListScan *ls = palloc0(sizeof(VecxListScan));
@@ -125,6 +128,7 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->sigmas = strict ? VECX_LIST_STRICT_SIGMAS : VECX_LIST_SIGMAS;
 	ls->limit = INFINITY;
 	ls->allowed = effort->rows;
+	ls->most_rows = most_rows;
 	ls->next = InvalidBlockNumber;
 	ls->est = palloc(sizeof(float) * VECX_LIST_BLOCK);
 	ls->sigma = palloc(sizeof(float) * VECX_LIST_BLOCK);
@@ -299,6 +303,20 @@ note_forward(VecxListScan *ls, BlockNumber head)
 }
 
 /*
+ * Whether the lists that rows of this one, whose first page is LEFT, went to were in the
+ * graph when the scan began.  Then that tells when it is their turn, if ever: what is left of
+ * the list may stay for long.
+ */
+static bool
+is_settled(const VecxListScan *ls)
+{
+	VecxMetaPageData meta;
+
+	VecxMetaRead(ls->index->rel, &meta);
+	return meta.centroids_version == ls->index->meta.centroids_version;
+}
+
+/*
  * Reads a page, unless it was read before, and moves ls->next to the one after
  * it.  A page that is of another list by now ends this one.
  */
@@ -309,6 +327,9 @@ read_page(VecxListScan *ls, BlockNumber blkno)
 	Buffer		buf = VecxReadBuffer(ls->index->rel, blkno);
 	Page		page = BufferGetPage(buf);
 	VecxListPage header;
+	BlockNumber forward = InvalidBlockNumber;
+	BlockNumber sibling = InvalidBlockNumber;
+	bool		left = false;
 
 	ls->cold |= pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read != reads;
 	ls->next = InvalidBlockNumber;
@@ -323,13 +344,18 @@ read_page(VecxListScan *ls, BlockNumber blkno)
 			ls->had_rows = true;
 		}
 		if (header->flags & VECX_LIST_MOVED)
-			note_forward(ls, header->forward);
+			forward = header->forward;
 		if (ls->from_closed && blkno == ls->head)
-			note_forward(ls, header->sibling);
+			sibling = header->sibling;
+		left = blkno == ls->head && (header->flags & VECX_LIST_LEFT) != 0;
 		if (ls->head != InvalidBlockNumber)
 			ls->next = VecxPageGetOpaque(page)->next;
 	}
 	UnlockReleaseBuffer(buf);
+	ls->settled |= left && is_settled(ls);
+	if (!ls->settled)
+		note_forward(ls, forward);
+	note_forward(ls, sibling);
 }
 
 /* Whether a block is one of the index. */
@@ -348,7 +374,7 @@ begin_list(VecxListScan *ls, BlockNumber head, const VecxOpened *centroid)
 		VecxCorrupted(ls->index->rel, head, "a list lies beyond the index");
 	ls->next = ls->head = head;
 	ls->steps = 0;
-	ls->had_rows = false;
+	ls->had_rows = ls->settled = false;
 	ls->from_closed = centroid == NULL;
 	ls->scored = centroid != NULL;
 	ls->lists_read++;
@@ -377,7 +403,7 @@ make_order(VecxListScan *ls, int n)
 		ls->order_cap = n;
 		ls->order = MemoryContextAllocHuge(ls->cxt, sizeof(VecxOpened) * n);
 	}
-	ls->norder = ls->at = 0;
+	ls->norder = ls->at = ls->asked = 0;
 }
 
 /* Takes the nearest lists from all that are left; false if there are none. */
@@ -460,10 +486,17 @@ prefetch_lists(VecxListScan *ls)
 {
 	Relation	rel = ls->index->rel;
 	int			depth = get_tablespace_io_concurrency(rel->rd_rel->reltablespace);
-	int			last = Min(ls->at + depth, ls->norder) - 1;
+	int			end = Min(ls->at + 1 + depth, ls->norder);
 
-	if (ls->cold && last > ls->at && VecxHasBlock(rel, VecxListOfTid(&ls->order[last].tids[0])))
-		PrefetchBuffer(rel, MAIN_FORKNUM, VecxListOfTid(&ls->order[last].tids[0]));
+	if (!ls->cold)
+		return;
+	for (ls->asked = Max(ls->asked, ls->at + 1); ls->asked < end; ls->asked++)
+	{
+		BlockNumber head = VecxListOfTid(&ls->order[ls->asked].tids[0]);
+
+		if (VecxHasBlock(rel, head))
+			PrefetchBuffer(rel, MAIN_FORKNUM, head);
+	}
 }
 
 /* Chooses the page to read next; false if there is none. */
@@ -487,7 +520,7 @@ next_page(VecxListScan *ls, BlockNumber *blkno)
 			if (ls->sweep_next >= ls->sweep_end)
 				return false;
 			ls->head = InvalidBlockNumber;
-			ls->scored = ls->from_closed = false;
+			ls->scored = ls->from_closed = ls->settled = false;
 			*blkno = ls->sweep_next++;
 			return true;
 		}
@@ -507,8 +540,25 @@ is_pruned(const VecxListScan *ls)
 }
 
 /*
+ * Whether the caller has to decide, though no row waits, and there is more: what is left
+ * is beyond the range, or nothing of the first lists passes the filter, and the rows that do
+ * might be found in another way.
+ */
+static bool
+is_at_a_loss(const VecxListScan *ls)
+{
+	VecxRange	range = *ls->range;
+
+	if (VecxWaitingCount(&ls->waiting) > 0 || (ls->nread < ls->probes && !ls->sweeping))
+		return false;
+	range.vertices = ls->rows_within;
+	return ls->seen != NULL || VecxRangeIsDone(&range, ls->rows_read);
+}
+
+/*
  * Reads as many lists as there should have been read when so many rows have left,
- * or until memory is full.  False if no row is waiting then, and there is no more.
+ * or until memory is full, or more rows were read than may be.  False if no row is waiting
+ * then: there is no more, or it is for the caller to say whether to go on.
  */
 bool
 VecxListScanFill(VecxListScan *ls, int64 rows_given)
@@ -528,6 +578,8 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 
 		CHECK_FOR_INTERRUPTS();
 		if (VecxWaitingCount(&ls->waiting) > 0 && VecxWaitingCount(&ls->waiting) + ls->index->lists->page_rows > ls->waiting.most)
+			break;
+		if (ls->rows_read > ls->most_rows || is_at_a_loss(ls))
 			break;
 		if (ls->next == InvalidBlockNumber && ls->nforwards == 0 && ls->at >= ls->norder && !ls->sweeping)
 		{
@@ -570,6 +622,8 @@ VecxListScanRank(const VecxListScan *ls, int64 k)
 	if (!ls->seen || k > VecxWaitingCount(&ls->waiting))
 		return (double) k / VecxListScanPassing(ls);
 	kth = VecxWaitingKth(&ls->waiting, (int) k);
+	if (isinf(kth))
+		return (double) k / VecxListScanPassing(ls);
 	for (int i = 0; i < ls->nseen; i++)
 		rank += ls->seen[i] <= kth;
 	return Max(rank, (double) k);

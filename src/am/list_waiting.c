@@ -184,7 +184,14 @@ VecxWaitingAdd(VecxWaiting *w, int n)
 		add_row(w, &near[i]);
 }
 
-/* The k-th least distance of the rows that wait, which are as many. */
+static void
+keep_middle(float *heap, int *n, int k, const VecxWaitingRow *row)
+{
+	if (isfinite(row->upper) && isfinite(row->lower))
+		VecxKeepNearest(heap, n, k, (row->lower + row->upper) / 2);
+}
+
+/* The k-th least distance of the rows that wait, which are as many; infinite if fewer were scored. */
 float
 VecxWaitingKth(const VecxWaiting *w, int k)
 {
@@ -193,10 +200,10 @@ VecxWaitingKth(const VecxWaiting *w, int k)
 	float		kth;
 
 	for (int i = 0; i < w->nnear; i++)
-		VecxKeepNearest(heap, &n, k, (w->near[i].lower + w->near[i].upper) / 2);
+		keep_middle(heap, &n, k, &w->near[i]);
 	for (int i = 0; i < w->nfar; i++)
-		VecxKeepNearest(heap, &n, k, (w->far[i].lower + w->far[i].upper) / 2);
-	kth = heap[0];
+		keep_middle(heap, &n, k, &w->far[i]);
+	kth = n == k ? heap[0] : INFINITY;
 	pfree(heap);
 	return kth;
 }

@@ -173,8 +173,13 @@ VecxScanReadLists(IndexScanDesc scan, VecxScan *so)
 	if (so->counts.stopped || VecxRangeIsDone(&so->range, so->counts.records))
 		return VecxListScanPeek(so->lists, &bound);
 	(void) VecxListScanFill(so->lists, so->given);
-	if (so->filter && so->counts.batches == 0 && so->probe && !widen(scan, so))
-		return false;
+	if (so->filter && so->counts.batches == 0 && so->probe)
+	{
+		if (!widen(scan, so))
+			return false;
+		/* nothing may have been found yet, and there is no other way */
+		(void) VecxListScanFill(so->lists, so->given);
+	}
 	so->counts.width = VecxListScanProbes(so->lists);
 	VecxListScanCount(so->lists, &so->counts, &so->range.vertices);
 	if (so->counts.records > so->most_tuples)

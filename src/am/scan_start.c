@@ -386,7 +386,8 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	if (so->index->lists && so->phase != VECX_PHASE_DONE && so->phase != VECX_PHASE_SET)
 	{
 		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, so->route,
-									 &so->range, so->filter, &so->effort, so->near, so->strict);
+									 &so->range, so->filter, &so->effort, so->near, so->most_tuples,
+									 so->strict);
 		so->counts.width = so->width;
 	}
 }
