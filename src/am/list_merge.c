@@ -145,6 +145,7 @@ tend(VecxIndex *index, Relation heap, VecxListNotes *notes, const VecxListRef *l
 {
 	VecxListRef group[MOST_MERGED];
 	VecxListState state;
+	int64		before;
 	int			n;
 
 	if (!VecxListReadCentroid(index, list, centre))
@@ -158,11 +159,17 @@ tend(VecxIndex *index, Relation heap, VecxListNotes *notes, const VecxListRef *l
 		VecxListNoteEmptied(notes, index, list, 1);
 		return;
 	}
-	n = gather(index, list, state.rows, centre, group);
-	if (n == 1 && !state.closed)
-		return;
-	VecxListRegroup(index, heap, group, n, false);
-	VecxListNoteEmptied(notes, index, group, n);
+	/* what there was no memory for at a time is left of a list that grew very long */
+	do
+	{
+		before = state.rows;
+		n = gather(index, list, state.rows, centre, group);
+		if (n == 1 && !state.closed)
+			return;
+		VecxListRegroup(index, heap, group, n, false);
+		VecxListNoteEmptied(notes, index, group, n);
+		VecxListLook(index, list->head, &state);
+	} while (state.closed && state.rows > index->lists->list_entries && state.rows < before);
 }
 
 /* Whether lists that were closed take so much room that they are worth a VACUUM by

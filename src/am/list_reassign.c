@@ -457,7 +457,7 @@ VecxListDrawIn(VecxListSplitState *s)
 	PGAlignedBlock copy;
 
 	init_screen(s, &screen);
-	for (int n = 0; n < s->nnear; n++)
+	for (int n = 0; n < s->nnear && s->narrivals < s->nrows; n++)
 	{
 		BlockNumber head = VecxListOfTid(&s->near[n].tids[0]);
 		BlockNumber steps = RelationGetNumberOfBlocks(index->rel);

@@ -28,6 +28,9 @@
 #define LEAST_PART		32
 #define MOST_TRIES		8
 
+/* Lists whose rows are read in any case, by their usual length. */
+#define USUAL_LISTS		8
+
 /* Lists that one is split into, at most. */
 #define MAX_PARTS		64
 
@@ -109,6 +112,27 @@ read_entries(VecxListSplitState *s, Page page, int *cap)
 	}
 }
 
+typedef struct Entry
+{
+	ItemPointerData tid;
+	int			use;			/* of several entries of a row the one of the least goes on */
+	int			row;
+} Entry;
+
+/*
+ * Rows that there is memory for.  A list grows for as long as VACUUM keeps it from being
+ * split; what is more stays in the old list, as what cannot be read does.
+ */
+static int
+most_rows(const VecxLists *lists)
+{
+	Size		each = lists->row_size + 2 * lists->item_bytes + sizeof(Entry) + sizeof(VecxListArrival) +
+		2 * sizeof(ItemPointerData);
+
+	return (int) Min(Max((Size) VecxMaintenanceMemory() * 1024 / each, (Size) lists->list_entries * USUAL_LISTS),
+					 INT_MAX / 2);
+}
+
 /* Copies the row entries of a closed list. */
 static void
 read_list(VecxListSplitState *s, BlockNumber head, int *cap)
@@ -119,10 +143,18 @@ read_list(VecxListSplitState *s, BlockNumber head, int *cap)
 
 	while (blkno != InvalidBlockNumber)
 	{
-		Buffer		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_LIST);
-		Page		page = BufferGetPage(buf);
-		VecxListPage header = VecxListGetPage(index, page, blkno);
+		Buffer		buf;
+		Page		page;
+		VecxListPage header;
 
+		if (s->nrows >= s->most_rows)
+		{
+			s->partial = true;
+			break;
+		}
+		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_LIST);
+		page = BufferGetPage(buf);
+		header = VecxListGetPage(index, page, blkno);
 		VecxListCheckChain(index, header, head, blkno, &steps);
 		if (blkno == head && header->forward != InvalidBlockNumber)
 			s->forward = header->forward;
@@ -132,13 +164,6 @@ read_list(VecxListSplitState *s, BlockNumber head, int *cap)
 		CHECK_FOR_INTERRUPTS();
 	}
 }
-
-typedef struct Entry
-{
-	ItemPointerData tid;
-	int			use;			/* of several entries of a row the one of the least goes on */
-	int			row;
-} Entry;
 
 static int
 compare_entries(const void *a, const void *b)
@@ -459,7 +484,8 @@ move_rows(VecxListSplitState *s)
 		VecxInsertCentroid(index, s->parts[p].code, s->parts[p].head);
 	VecxListMarkArrivals(s);
 	for (int i = 0; i < s->nold; i++)
-		for (BlockNumber blkno = s->old[i].head; blkno != InvalidBlockNumber;)
+		for (BlockNumber blkno = s->old[i].head;
+			 blkno != InvalidBlockNumber && (at < s->end[i] || !s->partial);)
 			blkno = empty_page(s, blkno, &at);
 }
 
@@ -504,6 +530,7 @@ begin(VecxListSplitState *s, VecxIndex *index, Relation heap, const VecxListRef 
 	s->nold = nold;
 	s->forward = InvalidBlockNumber;
 	s->row_size = index->lists->row_size;
+	s->most_rows = most_rows(index->lists);
 	s->row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx row of a list", ALLOCSET_DEFAULT_SIZES);
 	s->exact = VecxExactMake(heap, index->rel, NULL);
 	if (in_vacuum)
@@ -531,7 +558,7 @@ regroup(VecxListSplitState *s, uint32 k, int least)
 	move_rows(s);
 	for (int i = 0; i < s->nold; i++)
 	{
-		bool		empty = true;
+		bool		empty = !s->partial;
 
 		for (int row = first; row < s->end[i]; row++)
 			empty = empty && s->moved[row];
@@ -566,8 +593,10 @@ split(VecxIndex *index, Relation heap, const VecxListRef *list, uint32 npages, b
 		/* few, and copies, or in many pages: try again when it has one more */
 		edit_head(index, list->head, false, npages);
 	else if (!regroup(&s, wanted_parts(&s), 2))
-		/* all the same, or nobody's yet: try again when it is twice as long */
-		edit_head(index, list->head, false, 2 * (uint32) ((s.nrows + page_rows - 1) / page_rows));
+		/* all the same, or nobody's yet: try again when it is twice as long, and has one more
+		 * page than now, of which some may be empty */
+		edit_head(index, list->head, false,
+				  Max(2 * (uint32) ((s.nrows + page_rows - 1) / page_rows), npages));
 	VecxExactEnd(s.exact);
 }
 

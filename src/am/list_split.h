@@ -39,6 +39,8 @@ typedef struct VecxListSplitState
 	VecxExact  *exact;
 	VecxTrainEnv env;
 	int			nrows;			/* entries of the old lists */
+	int			most_rows;		/* that are read, by the memory */
+	bool		partial;		/* there are more, which stay */
 	int			nown;			/* without copies and those that are LEAVING */
 	Size		row_size;
 	VecxRowEntry *rows;
