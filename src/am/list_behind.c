@@ -87,8 +87,9 @@ lock_behind(VecxIndex *index, Buffer list_buf, int row, bool *fresh)
 	*fresh = blkno == InvalidBlockNumber;
 	if (*fresh)
 		return VecxTakeFreePage(index);
-	/* of a damaged index; the list's page is locked here */
-	if (blkno == BufferGetBlockNumber(list_buf) || blkno >= RelationGetNumberOfBlocks(index->rel))
+	/* of a damaged index; the list's page is locked here, and maybe its first */
+	if (blkno == BufferGetBlockNumber(list_buf) ||
+		blkno == VecxListPageHeader(BufferGetPage(list_buf))->head || blkno >= RelationGetNumberOfBlocks(index->rel))
 		VecxCorrupted(index->rel, BufferGetBlockNumber(list_buf), "what is behind a list is not there");
 	return VecxReadPage(index->rel, blkno, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_BEHIND);
 }

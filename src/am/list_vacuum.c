@@ -92,41 +92,49 @@ typedef struct Walk
 	BlockNumber roomy;			/* the first page with room, or the last */
 } Walk;
 
-/* Walks the list, whose first page the caller has locked. */
+/*
+ * Walks the list, one page locked at a time; or with its first page, which the caller has
+ * locked, locked all the while, so that no row comes.
+ */
 static void
-walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
+walk_pages(VecxIndex *index, BlockNumber head, Buffer head_buf, Walk *walk)
 {
-	BlockNumber head = BufferGetBlockNumber(head_buf);
-	VecxListPage header = VecxListGetPage(index, BufferGetPage(head_buf), head);
-	BlockNumber blkno;
+	BlockNumber blkno = head;
 	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
-	bool		has_room;
+	bool		has_room = false;
 
-	if (!header || header->head != head)
-		VecxCorrupted(index->rel, head, "a centroid leads to a page that is not its list's");
-	blkno = VecxPageGetOpaque(BufferGetPage(head_buf))->next;
-	has_room = header->nrows < index->lists->page_rows;
-	walk->state.rows = header->nrows;
-	walk->state.npages = header->npages;
-	walk->state.split_pages = header->split_pages;
-	walk->state.closed = (header->flags & VECX_LIST_CLOSED) != 0;
-	walk->state.left = (header->flags & VECX_LIST_LEFT) != 0;
+	memset(walk, 0, sizeof(*walk));
 	walk->roomy = head;
 	while (blkno != InvalidBlockNumber)
 	{
-		Buffer		buf;
+		bool		locked = BufferIsValid(head_buf) && blkno == head;
+		Buffer		buf = head_buf;
+		VecxListPage header;
 
-		/* of a damaged index: the first page is locked here */
-		if (blkno == head || steps-- == 0)
+		/* of a damaged index: the first page may be locked here */
+		if (steps-- == 0 || (blkno == head && walk->state.npages > 0))
 			VecxCorrupted(index->rel, blkno, "the pages of a list form a circle");
-		buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_LIST);
+		if (!locked)
+			buf = VecxReadPage(index->rel, blkno, BUFFER_LOCK_SHARE, VECX_PAGE_LIST);
 		header = VecxListGetPage(index, BufferGetPage(buf), blkno);
+		if (!header || header->head != head)
+			VecxCorrupted(index->rel, blkno, "a page is of another list than what leads to it says");
+		if (blkno == head)
+		{
+			walk->state.npages = Max(header->npages, 1);
+			walk->state.split_pages = header->split_pages;
+			walk->state.closed = (header->flags & VECX_LIST_CLOSED) != 0;
+			walk->state.left = (header->flags & VECX_LIST_LEFT) != 0;
+		}
 		walk->state.rows += header->nrows;
 		if (!has_room)
 			walk->roomy = blkno;
 		has_room |= header->nrows < index->lists->page_rows;
 		blkno = VecxPageGetOpaque(BufferGetPage(buf))->next;
-		UnlockReleaseBuffer(buf);
+		if (!locked)
+			UnlockReleaseBuffer(buf);
+		if (!BufferIsValid(head_buf))
+			CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -134,12 +142,9 @@ walk_pages(VecxIndex *index, Buffer head_buf, Walk *walk)
 void
 VecxListLook(VecxIndex *index, BlockNumber head, VecxListState *state)
 {
-	Buffer		buf = VecxPinPage(index->rel, head);
 	Walk		walk;
 
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	walk_pages(index, buf, &walk);
-	UnlockReleaseBuffer(buf);
+	walk_pages(index, head, InvalidBuffer, &walk);
 	*state = walk.state;
 }
 
@@ -147,18 +152,21 @@ VecxListLook(VecxIndex *index, BlockNumber head, VecxListState *state)
  * Sees to a list after its pages were vacuumed: new rows go to the first page with
  * room; one without rows is closed.  One that a split left closed before any row
  * was copied is opened.  True if the list is closed and empty, so that its
- * centroid is of no use.
+ * centroid is of no use.  The caller has the training lock: only inserts change it.
  */
 bool
 VecxListTend(VecxIndex *index, BlockNumber head, VecxListState *state)
 {
-	Buffer		buf = VecxPinPage(index->rel, head);
+	Buffer		buf;
 	VecxListPage header;
 	Walk		walk;
-	bool		finished = false;
+	bool		finished;
 
-	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	walk_pages(index, buf, &walk);
+	walk_pages(index, head, InvalidBuffer, &walk);
+	buf = VecxReadPage(index->rel, head, BUFFER_LOCK_EXCLUSIVE, VECX_PAGE_LIST);
+	/* a row may have come meanwhile */
+	if (walk.state.rows == 0)
+		walk_pages(index, head, buf, &walk);
 	header = VecxListPageHeader(BufferGetPage(buf));
 	finished = walk.state.rows == 0;
 	if (walk.state.closed ?

@@ -151,70 +151,93 @@ vacuum_vertex(VecxVacuum *v, Buffer buf, OffsetNumber off)
 	}
 }
 
-/*
- * The same of a centroid: dead is one whose list is closed and has no rows.  What
- * leads to the list stays until no insert has it in hand.
- */
+/* Marks a centroid as a vertex without rows, unless it is gone, or of another list. */
 static void
-vacuum_centroid(VecxVacuum *v, Buffer buf, OffsetNumber off)
+mark_centroid(VecxVacuum *v, VecxId id, BlockNumber head)
 {
 	VecxIndex  *index = v->index;
+	Buffer		buf = VecxVacuumRead(v, VecxIdBlock(id));
+	VecxRecord	rec;
 	Size		size;
-	VecxId		id = VecxIdMake(BufferGetBlockNumber(buf), off);
-	VecxRecord	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
-	VecxListState state;
-	BlockNumber head;
-	VecxPageChange change;
 
-	if (!rec || rec->level != 0)
-		return;
-	if (!(rec->flags & VECX_RECORD_DEAD))
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
+	if (rec && rec->level == 0 && VecxListOfRecord(index, rec) == head)
 	{
-		if (rec->nrows != 1 ||
-			VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid) == BufferGetBlockNumber(buf))
-			VecxCorrupted(index->rel, BufferGetBlockNumber(buf), "a centroid has no list");
-		head = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
-		if (!VecxListTend(index, head, &state))
-		{
-			VecxListNote(&v->notes, index, id, head, &state);
-			return;
-		}
+		VecxPageChange change;
+
 		VecxPageBegin(&change, index->rel, buf, index->mode, false);
 		VecxGetRecord(index, change.page, id, &size)->flags |= VECX_RECORD_DEAD;
 		VecxPageCommit(&change);
 	}
+	UnlockReleaseBuffer(buf);
+}
+
+/*
+ * Sees to the list of a centroid.  Dead is one whose list is closed and has no rows.  What
+ * leads to the list stays until no insert has it in hand.
+ */
+static void
+vacuum_centroid(VecxVacuum *v, VecxId id, BlockNumber head)
+{
+	VecxListState state;
+
+	vacuum_delay_point(false);
+	if (!VecxListTend(v->index, head, &state))
+	{
+		VecxListNote(&v->notes, v->index, id, head, &state);
+		return;
+	}
+	mark_centroid(v, id, head);
 	take_up(v, id);
 }
 
-/* Looks at all centroids, when their lists have been vacuumed. */
+/* Looks at the centroids of a page, which is not locked while their lists are walked. */
 static void
-vacuum_centroids(VecxVacuum *v, BlockNumber nblocks)
+vacuum_centroids_of(VecxVacuum *v, BlockNumber blkno)
 {
-	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
-	{
-		Buffer		buf = VecxVacuumRead(v, blkno);
-		Page		page = BufferGetPage(buf);
+	VecxIndex  *index = v->index;
+	BlockNumber heads[VECX_MAX_ITEMS + 1];	/* VECX_META_BLKNO: no live centroid */
+	Buffer		buf = VecxVacuumRead(v, blkno);
+	Page		page = BufferGetPage(buf);
+	int			max;
 
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		if (!PageIsNew(page) && VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
-			for (OffsetNumber off = FirstOffsetNumber;
-				 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
-				vacuum_centroid(v, buf, off);
-		UnlockReleaseBuffer(buf);
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	max = PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX ? 0 :
+		Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
+	{
+		Size		size;
+		VecxRecord	rec = VecxGetRecord(index, page, VecxIdMake(blkno, off), &size);
+
+		heads[off] = VECX_META_BLKNO;
+		if (!rec || rec->level != 0)
+			continue;
+		if (rec->flags & VECX_RECORD_DEAD)
+			take_up(v, VecxIdMake(blkno, off));
+		else if (rec->nrows != 1 || VecxListOfRecord(index, rec) == VECX_META_BLKNO ||
+				 VecxListOfRecord(index, rec) == blkno)
+			VecxCorrupted(index->rel, blkno, "a centroid has no list");
+		else
+			heads[off] = VecxListOfRecord(index, rec);
 	}
+	UnlockReleaseBuffer(buf);
+	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
+		if (heads[off] != VECX_META_BLKNO)
+			vacuum_centroid(v, VecxIdMake(blkno, off), heads[off]);
 }
 
 static void
-remember_upper(VecxVacuum *v, BlockNumber blkno)
+remember_block(VecxVacuumBlocks *blocks, BlockNumber blkno)
 {
-	if (v->nuppers == v->uppers_cap)
+	if (blocks->n == blocks->cap)
 	{
-		v->uppers_cap = Max(v->uppers_cap * 2, 64);
-		v->uppers = v->uppers ?
-			repalloc_huge(v->uppers, sizeof(BlockNumber) * v->uppers_cap) :
-			palloc(sizeof(BlockNumber) * v->uppers_cap);
+		blocks->cap = Max(blocks->cap * 2, 64);
+		blocks->blocks = blocks->blocks ?
+			repalloc_huge(blocks->blocks, sizeof(BlockNumber) * blocks->cap) :
+			palloc(sizeof(BlockNumber) * blocks->cap);
 	}
-	v->uppers[v->nuppers++] = blkno;
+	blocks->blocks[blocks->n++] = blkno;
 }
 
 /* Waits until no insert is under way that began before. */
@@ -231,7 +254,7 @@ find_uppers(VecxVacuum *v)
 {
 	BlockNumber nblocks = VecxSettledLength(v->index->rel);
 
-	v->nuppers = 0;
+	v->uppers.n = 0;
 	for (BlockNumber blkno = VECX_META_BLKNO + 1; blkno < nblocks; blkno++)
 	{
 		Buffer		buf = VecxVacuumRead(v, blkno);
@@ -239,7 +262,7 @@ find_uppers(VecxVacuum *v)
 
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
 		if (!PageIsNew(page) && VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER)
-			remember_upper(v, blkno);
+			remember_block(&v->uppers, blkno);
 		UnlockReleaseBuffer(buf);
 	}
 }
@@ -282,17 +305,20 @@ remove_rows(VecxVacuum *v)
 				for (OffsetNumber off = FirstOffsetNumber;
 					 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
 				vacuum_vertex(v, buf, off);
+			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX && !unused)
+				remember_block(&v->vertices, blkno);
 			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_LIST && v->index->lists)
 				unused = VecxListVacuumPage(v->index, buf, v->callback, v->arg, &v->live, &v->removed);
 			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER)
-				remember_upper(v, blkno);
+				remember_block(&v->uppers, blkno);
 		}
 		UnlockReleaseBuffer(buf);
 		if (unused)
 			RecordPageWithFreeSpace(v->index->rel, blkno, VECX_PAGE_CAPACITY);
 	}
-	if (v->index->lists)
-		vacuum_centroids(v, nblocks);
+	/* centroids, when the pages of their lists have been vacuumed */
+	for (int i = 0; i < v->vertices.n; i++)
+		vacuum_centroids_of(v, v->vertices.blocks[i]);
 	VecxSideVacuum(v->index, v->callback, v->arg, &v->live, &v->removed);
 }
 

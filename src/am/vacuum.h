@@ -10,6 +10,14 @@
 #include "am/list.h"
 #include "am/vtree.h"
 
+/* Pages of a kind. */
+typedef struct VecxVacuumBlocks
+{
+	int			n;
+	int			cap;
+	BlockNumber *blocks;
+} VecxVacuumBlocks;
+
 typedef struct VecxVacuum
 {
 	VecxIndex  *index;
@@ -30,9 +38,8 @@ typedef struct VecxVacuum
 	int			max_shaken;
 	int64		live;			/* rows */
 	int64		removed;
-	BlockNumber *uppers;		/* UPPER pages */
-	int			nuppers;
-	int			uppers_cap;
+	VecxVacuumBlocks uppers;	/* UPPER pages */
+	VecxVacuumBlocks vertices;	/* VERTEX pages, of an index with posting lists */
 	bool		hurry;			/* others wait for a lock: no cost delay */
 	VecxId		best;			/* a live record of the highest level there is */
 	int			best_level;

@@ -36,9 +36,9 @@ mark_uppers(VecxVacuum *v)
 {
 	VecxIndex  *index = v->index;
 
-	for (int i = 0; i < v->nuppers; i++)
+	for (int i = 0; i < v->uppers.n; i++)
 	{
-		Buffer		buf = VecxVacuumRead(v, v->uppers[i]);
+		Buffer		buf = VecxVacuumRead(v, v->uppers.blocks[i]);
 		Page		page = BufferGetPage(buf);
 		VecxPageChange change;
 		bool		changed = false;
@@ -49,13 +49,13 @@ mark_uppers(VecxVacuum *v)
 			 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
 		{
 			Size		size;
-			VecxRecord	rec = VecxGetRecord(index, change.page, VecxIdMake(v->uppers[i], off), &size);
+			VecxRecord	rec = VecxGetRecord(index, change.page, VecxIdMake(v->uppers.blocks[i], off), &size);
 
 			if (!rec || !VecxIdSetContains(&v->dead, rec->base))
 				continue;
 			changed |= (rec->flags & VECX_RECORD_DEAD) == 0;
 			rec->flags |= VECX_RECORD_DEAD;
-			VecxIdSetAdd(&v->dead, VecxIdMake(v->uppers[i], off));
+			VecxIdSetAdd(&v->dead, VecxIdMake(v->uppers.blocks[i], off));
 		}
 		if (changed)
 			VecxPageCommit(&change);
@@ -65,35 +65,51 @@ mark_uppers(VecxVacuum *v)
 	}
 }
 
-/* Takes the lists of dead centroids from them, and retires those. */
+/* The first page of the list that a dead centroid still leads to, or InvalidBlockNumber; to
+ * be taken from it if that is asked. */
+static BlockNumber
+list_of_dead(VecxVacuum *v, VecxId id, bool take)
+{
+	VecxIndex  *index = v->index;
+	Buffer		buf = VecxVacuumRead(v, VecxIdBlock(id));
+	BlockNumber head = InvalidBlockNumber;
+	VecxRecord	rec;
+	Size		size;
+
+	LockBuffer(buf, take ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
+	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
+	if (rec && rec->level == 0 && rec->nrows > 0)
+		head = VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid);
+	if (take && head != InvalidBlockNumber)
+	{
+		VecxPageChange change;
+
+		VecxPageBegin(&change, index->rel, buf, index->mode, false);
+		VecxGetRecord(index, change.page, id, &size)->nrows = 0;
+		VecxPageCommit(&change);
+	}
+	UnlockReleaseBuffer(buf);
+	return head;
+}
+
+/* Retires the lists of dead centroids, and takes them from those. */
 static void
 retire_lists(VecxVacuum *v)
 {
-	VecxIndex  *index = v->index;
-
 	for (BlockNumber blkno = VecxIdSetNextBlock(&v->dead, 0); blkno != InvalidBlockNumber;
 		 blkno = VecxIdSetNextBlock(&v->dead, blkno + 1))
 		for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
 		{
 			VecxId		id = VecxIdMake(blkno, off);
-			Buffer		buf;
-			Size		size;
-			VecxRecord	rec;
-			VecxPageChange change;
+			BlockNumber head;
 
 			if (!VecxIdSetContains(&v->dead, id))
 				continue;
-			buf = VecxVacuumRead(v, blkno);
-			LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-			rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
-			if (rec && rec->level == 0 && rec->nrows > 0)
-			{
-				VecxListRetire(index, VecxListOfTid(&VecxRecordRows(&index->layout, rec)->tid));
-				VecxPageBegin(&change, index->rel, buf, index->mode, false);
-				VecxGetRecord(index, change.page, id, &size)->nrows = 0;
-				VecxPageCommit(&change);
-			}
-			UnlockReleaseBuffer(buf);
+			head = list_of_dead(v, id, false);
+			if (head == InvalidBlockNumber)
+				continue;
+			VecxListRetire(v->index, head);
+			(void) list_of_dead(v, id, true);
 		}
 }
 
@@ -314,9 +330,9 @@ static void
 free_dead(VecxVacuum *v)
 {
 	/* uppers first, so that no way down leads to a freed vertex */
-	for (int i = 0; i < v->nuppers; i++)
-		if (VecxIdSetHasBlock(&v->dead, v->uppers[i]))
-			free_on_page(v, v->uppers[i]);
+	for (int i = 0; i < v->uppers.n; i++)
+		if (VecxIdSetHasBlock(&v->dead, v->uppers.blocks[i]))
+			free_on_page(v, v->uppers.blocks[i]);
 	for (BlockNumber blkno = VecxIdSetNextBlock(&v->dead, 0); blkno != InvalidBlockNumber;
 		 blkno = VecxIdSetNextBlock(&v->dead, blkno + 1))
 		free_on_page(v, blkno);
