@@ -259,6 +259,39 @@ add_to_list(VecxIndex *index, VecxListEncoder *encoder, const float *x, const Ve
 	return done;
 }
 
+/* Whether a list is closed, and its rows have gone nowhere. */
+static bool
+is_only_closed(VecxIndex *index, BlockNumber head)
+{
+	Buffer		buf = VecxPinPage(index->rel, head);
+	VecxListPage header;
+	bool		only_closed;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	header = VecxListGetPage(index, BufferGetPage(buf), head);
+	only_closed = header && header->head == head && (header->flags & VECX_LIST_CLOSED) != 0 &&
+		header->forward == InvalidBlockNumber && !VecxListIsRetired(header);
+	UnlockReleaseBuffer(buf);
+	return only_closed;
+}
+
+/*
+ * A list that took no row may be one that a split closed and that nobody is splitting: who did
+ * was cancelled before a row was copied.  Then it is opened.
+ */
+static void
+maybe_open(VecxIndex *index, BlockNumber head)
+{
+	VecxListState state;
+
+	if (!is_only_closed(index, head) || !VecxTryTrainLock(index))
+		return;
+	VecxListLook(index, head, &state);
+	if (state.closed && state.rows > 0)
+		(void) VecxListTend(index, head, &state);
+	VecxTrainUnlock(index);
+}
+
 void
 VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const VecxRowEntry *row)
 {
@@ -272,6 +305,7 @@ VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const Ve
 	VecxOpened *near;
 	int			nnear;
 	int			at = 0;
+	BlockNumber refused = InvalidBlockNumber;	/* of a list that took no row */
 
 	VecxListEncoderInit(&encoder, index);
 	memcpy(VecxListItemRow(item), row, index->lists->row_size);
@@ -280,9 +314,14 @@ VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const Ve
 	VecxIndexRefresh(index);
 	near = VecxListNearest(index, x, VECX_NEAR_CENTROIDS, &nnear);
 	for (at = 0; at < nnear; at++)
-		if (!near[at].dead && near[at].nrows > 0 &&
-			add_to_list(index, &encoder, x, &near[at], centre, item, &too_long[0]))
+	{
+		if (near[at].dead || near[at].nrows == 0)
+			continue;
+		if (add_to_list(index, &encoder, x, &near[at], centre, item, &too_long[0]))
 			break;
+		if (refused == InvalidBlockNumber)
+			refused = VecxListOfTid(&near[at].tids[0]);
+	}
 	if (at < nnear)
 	{
 		places[0] = at;
@@ -297,6 +336,8 @@ VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input, const Ve
 	VecxListItemRow(item)->flags = row->flags;
 	if (n == 0)
 		start_list(index, &encoder, x, item);
+	if (refused != InvalidBlockNumber)
+		maybe_open(index, refused);
 	for (int i = 0; i < n; i++)
 		if (too_long[i])
 			VecxListMaybeSplit(index, heap, near[places[i]].id, VecxListOfTid(&near[places[i]].tids[0]));

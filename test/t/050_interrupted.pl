@@ -203,6 +203,36 @@ foreach my $when ('before VACUUM', 'after it')
 		"every row of the lists once, $when");
 	$lists->safe_psql('postgres', 'VACUUM items');
 }
+
+# A split that is cancelled while it reads the rows leaves the list closed.  The next insert that
+# meets it opens it.
+$lists->safe_psql('postgres', q{
+	CREATE FUNCTION slowly(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+		PERFORM pg_sleep(coalesce(nullif(current_setting('test.sleep', true), ''), '0')::float);
+		RETURN v;
+	END $$;
+	CREATE TABLE slow (id serial, v vector(64)) WITH (autovacuum_enabled = off);
+	INSERT INTO slow (v) SELECT v FROM source LIMIT 200;
+	CREATE INDEX slow_v_idx ON slow USING vecx ((slowly(v)::vector(64))) WITH (structure = lists, list_rows = 100)});
+my $insert = 'INSERT INTO slow (v) SELECT v FROM source OFFSET (SELECT count(*) FROM slow) LIMIT ';
+my $info = "SELECT closed_lists FROM vecx_info('slow_v_idx')";
+my $opened = 0;
+foreach my $i (1 .. 60)
+{
+	# most of the time goes by while a list is split
+	my $status = $lists->psql('postgres', "SET test.sleep = .0005; SET statement_timeout = 200; ${insert}100");
+	my $closed = $lists->safe_psql('postgres', $info);
+
+	foreach my $j (1 .. ($status == 0 ? 0 : 30))
+	{
+		$lists->safe_psql('postgres', $insert . 1);
+		$opened |= $lists->safe_psql('postgres', $info) < $closed;
+		last if $opened;
+	}
+	last if $opened;
+}
+ok($opened, 'an insert opens a list that a cancelled split left closed');
+check_index($lists, 'slow_v_idx', 'a list that was opened again');
 $lists->stop;
 
 done_testing();
