@@ -30,6 +30,18 @@ SELECT r FROM mended_ranges WHERE r && '[10,12)' ORDER BY v <-> '[1,1]' LIMIT 10
 DROP TABLE mended_ranges;
 DROP OPERATOR FAMILY mended_range_ops USING vecx;
 
+CREATE FUNCTION mended_shares(int, int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 & $2 <> 0';
+CREATE OPERATOR && (leftarg = int, rightarg = int, function = mended_shares);
+CREATE OPERATOR CLASS mended_flag_ops FOR TYPE int USING vecx AS OPERATOR 13 =, OPERATOR 21 &&;
+CREATE TABLE mended_flags AS SELECT ARRAY[i, 1]::vector(2) AS v, i % 16 AS f FROM generate_series(1, 3000) i;
+CREATE INDEX ON mended_flags USING vecx (v, f mended_flag_ops);
+ANALYZE mended_flags;
+SELECT f FROM mended_flags WHERE f && 4 ORDER BY v <-> '[1,1]' LIMIT 6;
+DROP TABLE mended_flags;
+DROP OPERATOR FAMILY mended_flag_ops USING vecx;
+DROP OPERATOR && (int, int);
+DROP FUNCTION mended_shares;
+
 -- a long list of values could not be cancelled
 CREATE TABLE mended_values AS SELECT array_agg(i) AS a FROM generate_series(1000001, 6000001) i;
 SET statement_timeout = '300ms';

@@ -132,6 +132,7 @@ take_number(VecxFilterKeyTest *key, const VecxFilterColumn *column)
 	uint64		number;
 
 	if (column->kind != VECX_FILTER_FIXED || column->order != VECX_ORDER_INT ||
+		key->strategy < VECX_LESS_STRATEGY || key->strategy > VECX_NOT_EQUAL_STRATEGY ||
 		key->nargs != 1 || !key->numbers || key->numbers[0] >= VECX_KEY_GREATEST)
 		return;
 	number = key->numbers[0];

@@ -317,7 +317,8 @@ typedef struct VecxListScan VecxListScan;
 extern VecxListScan *VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search,
 									  VecxProbe *probe, VecxProbe *route, const VecxRange *range,
 									  const VecxFilterQuery *filter, const VecxEffort *effort,
-									  VecxNearLists *near, int64 most_rows, bool strict);
+									  VecxNearLists *near, uint32 version, int64 most_rows,
+									  bool strict);
 extern double VecxListScanPassing(const VecxListScan *ls);
 extern double VecxListScanRank(const VecxListScan *ls, int64 k);
 extern void VecxListScanForget(VecxListScan *ls);

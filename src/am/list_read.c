@@ -72,7 +72,8 @@ struct VecxListScan
 	bool		scored;
 	bool		from_closed;
 	bool		had_rows;
-	bool		settled;		/* where its rows went the graph tells */
+	bool		left;			/* what was split off it is in other lists since */
+	uint32		version;		/* of the centroids, when the search began */
 	VecxListProbe list;
 	BlockNumber steps;
 
@@ -108,7 +109,8 @@ struct VecxListScan
 VecxListScan *
 VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxProbe *probe,
 				 VecxProbe *route, const VecxRange *range, const VecxFilterQuery *filter,
-				 const VecxEffort *effort, VecxNearLists *near, int64 most_rows, bool strict)
+				 const VecxEffort *effort, VecxNearLists *near, uint32 version, int64 most_rows,
+				 bool strict)
 {
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	VecxListScan *ls = palloc0(sizeof(VecxListScan));
@@ -129,6 +131,7 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->limit = INFINITY;
 	ls->allowed = effort->rows;
 	ls->most_rows = most_rows;
+	ls->version = version;
 	ls->next = InvalidBlockNumber;
 	ls->est = palloc(sizeof(float) * VECX_LIST_BLOCK);
 	ls->sigma = palloc(sizeof(float) * VECX_LIST_BLOCK);
@@ -313,7 +316,7 @@ is_settled(const VecxListScan *ls)
 	VecxMetaPageData meta;
 
 	VecxMetaRead(ls->index->rel, &meta);
-	return meta.centroids_version == ls->index->meta.centroids_version;
+	return meta.centroids_version == ls->version;
 }
 
 /*
@@ -329,7 +332,6 @@ read_page(VecxListScan *ls, BlockNumber blkno)
 	VecxListPage header;
 	BlockNumber forward = InvalidBlockNumber;
 	BlockNumber sibling = InvalidBlockNumber;
-	bool		left = false;
 
 	ls->cold |= pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read != reads;
 	ls->next = InvalidBlockNumber;
@@ -347,13 +349,14 @@ read_page(VecxListScan *ls, BlockNumber blkno)
 			forward = header->forward;
 		if (ls->from_closed && blkno == ls->head)
 			sibling = header->sibling;
-		left = blkno == ls->head && (header->flags & VECX_LIST_LEFT) != 0;
+		if (blkno == ls->head)
+			ls->left = (header->flags & VECX_LIST_LEFT) != 0;
 		if (ls->head != InvalidBlockNumber)
 			ls->next = VecxPageGetOpaque(page)->next;
 	}
 	UnlockReleaseBuffer(buf);
-	ls->settled |= left && is_settled(ls);
-	if (!ls->settled)
+	/* asked anew for each page: between two of them all may have changed */
+	if (forward != InvalidBlockNumber && !(ls->left && is_settled(ls)))
 		note_forward(ls, forward);
 	note_forward(ls, sibling);
 }
@@ -374,7 +377,7 @@ begin_list(VecxListScan *ls, BlockNumber head, const VecxOpened *centroid)
 		VecxCorrupted(ls->index->rel, head, "a list lies beyond the index");
 	ls->next = ls->head = head;
 	ls->steps = 0;
-	ls->had_rows = ls->settled = false;
+	ls->had_rows = ls->left = false;
 	ls->from_closed = centroid == NULL;
 	ls->scored = centroid != NULL;
 	ls->lists_read++;
@@ -442,6 +445,7 @@ search_more(VecxListScan *ls, int wanted)
 			return false;
 		ls->restarted = true;
 		VecxIndexRefresh(ls->index);
+		ls->version = ls->index->meta.centroids_version;
 		VecxSearchBegin(ls->search, ls->route);
 	}
 	VecxSearchRun(ls->search, wanted);
@@ -520,7 +524,7 @@ next_page(VecxListScan *ls, BlockNumber *blkno)
 			if (ls->sweep_next >= ls->sweep_end)
 				return false;
 			ls->head = InvalidBlockNumber;
-			ls->scored = ls->from_closed = ls->settled = false;
+			ls->scored = ls->from_closed = ls->left = false;
 			*blkno = ls->sweep_next++;
 			return true;
 		}
@@ -549,7 +553,7 @@ is_at_a_loss(const VecxListScan *ls)
 {
 	VecxRange	range = *ls->range;
 
-	if (VecxWaitingCount(&ls->waiting) > 0 || (ls->nread < ls->probes && !ls->sweeping))
+	if (VecxWaitingCount(&ls->waiting) > 0 || ls->nforwards > 0 || (ls->nread < ls->probes && !ls->sweeping))
 		return false;
 	range.vertices = ls->rows_within;
 	return ls->seen != NULL || VecxRangeIsDone(&range, ls->rows_read);

@@ -223,8 +223,13 @@ read_rows(VecxListSplitState *s)
 	s->end = palloc(sizeof(int) * s->nold);
 	for (int i = 0; i < s->nold; i++)
 	{
+		int			before = s->nrows;
+
 		read_list(s, s->old[i].head, &cap);
 		s->end[i] = s->nrows;
+		/* lists of which nothing is read stay as they are */
+		if (s->partial)
+			s->nold = s->nrows > before ? i + 1 : i;
 	}
 	s->moved = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(bool) * Max(s->nrows, 1),
 										  MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
@@ -544,8 +549,6 @@ begin(VecxListSplitState *s, VecxIndex *index, Relation heap, const VecxListRef 
 static bool
 regroup(VecxListSplitState *s, uint32 k, int least)
 {
-	int			first = 0;
-
 	if (!find_parts(s, k, least))
 		return false;
 	VecxListFindNear(s);
@@ -556,19 +559,18 @@ regroup(VecxListSplitState *s, uint32 k, int least)
 	 * good, and their rows twice */
 	HOLD_INTERRUPTS();
 	move_rows(s);
+	/* before LEFT is seen: whoever finds that number unchanged has the new lists in the graph */
+	VecxMetaEdit(s->index, count_lists, s);
 	for (int i = 0; i < s->nold; i++)
 	{
-		bool		empty = !s->partial;
+		VecxListState state;
 
-		for (int row = first; row < s->end[i]; row++)
-			empty = empty && s->moved[row];
-		if (empty)
+		VecxListLook(s->index, s->old[i].head, &state);
+		if (state.rows == 0)
 			mark_dead(s->index, s->old[i].centroid, s->old[i].head);
 		else
 			note_left(s->index, s->old[i].head);
-		first = s->end[i];
 	}
-	VecxMetaEdit(s->index, count_lists, s);
 	RESUME_INTERRUPTS();
 	return true;
 }
@@ -596,7 +598,7 @@ split(VecxIndex *index, Relation heap, const VecxListRef *list, uint32 npages, b
 		/* all the same, or nobody's yet: try again when it is twice as long, and has one more
 		 * page than now, of which some may be empty */
 		edit_head(index, list->head, false,
-				  Max(2 * (uint32) ((s.nrows + page_rows - 1) / page_rows), npages));
+				  Max(2 * (uint32) ((s.nrows + page_rows - 1) / page_rows), s.partial ? 2 * npages : npages));
 	VecxExactEnd(s.exact);
 }
 
@@ -648,10 +650,11 @@ VecxListRegroup(VecxIndex *index, Relation heap, const VecxListRef *lists, int n
 	begin(&s, index, heap, lists, n, true);
 	s.alone = alone;
 	/* many lists must not become one, where no tries make clusters of use of them */
-	if (!regroup(&s, wanted_parts(&s), alone ? (n + 1) / 2 : 1))
-		for (int i = 0; i < n; i++)
-			if (closed[i])
-				edit_head(index, lists[i].head, false, 0);
+	if (!regroup(&s, wanted_parts(&s), alone ? (s.nold + 1) / 2 : 1))
+		s.nold = 0;
+	for (int i = s.nold; i < n; i++)
+		if (closed[i])
+			edit_head(index, lists[i].head, false, 0);
 	VecxExactEnd(s.exact);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

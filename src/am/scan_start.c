@@ -313,6 +313,8 @@ start_in_set(VecxScan *so)
 void
 VecxScanStart(IndexScanDesc scan, VecxScan *so)
 {
+	uint32		centroids_version;
+
 	if (scan->numberOfOrderBys + scan->numberOfKeys == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -333,6 +335,8 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	VecxCountSearch(scan);
 
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
+	/* as it was before anything was searched for */
+	centroids_version = so->index->meta.centroids_version;
 	memset(&so->counts, 0, sizeof(so->counts));
 	so->counts.index = RelationGetRelid(scan->indexRelation);
 	if (so->index->lists)
@@ -386,8 +390,8 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	if (so->index->lists && so->phase != VECX_PHASE_DONE && so->phase != VECX_PHASE_SET)
 	{
 		so->lists = VecxListScanMake(so->index, so->cxt, so->search, so->probe, so->route,
-									 &so->range, so->filter, &so->effort, so->near, so->most_tuples,
-									 so->strict);
+									 &so->range, so->filter, &so->effort, so->near, centroids_version,
+									 so->most_tuples, so->strict);
 		so->counts.width = so->width;
 	}
 }
