@@ -177,3 +177,21 @@ RESET vecx.max_scan_tuples;
 RESET enable_sort;
 DROP TABLE mended_far;
 DROP FUNCTION mended_vector;
+
+-- a search of posting lists within a distance ended when half of the rows read were beyond it, and left out
+-- rows whose codes err by more than they usually do
+CREATE TABLE mended_near (id int, v vector(32));
+INSERT INTO mended_near SELECT i, (SELECT array_agg(random()) FROM generate_series(1, 32) WHERE i = i)::vector FROM generate_series(1, 8000) i;
+CREATE INDEX mended_near_idx ON mended_near USING vecx (v) WITH (structure = lists);
+ANALYZE mended_near;
+SELECT array_fill(0.5::real, ARRAY[32])::vector AS query \gset
+SET enable_indexscan = off;
+SET enable_seqscan = on;
+SELECT count(*) AS matches FROM mended_near WHERE v <-> :'query' < 1.55 \gset
+RESET enable_indexscan;
+SET enable_seqscan = off;
+SELECT count(*) > 0.95 * :matches AS most FROM mended_near WHERE v <-> :'query' < 1.55;
+SET vecx.probes = 100000;
+SELECT count(*) = :matches AS complete FROM mended_near WHERE v <-> :'query' < 1.55;
+RESET vecx.probes;
+DROP TABLE mended_near;

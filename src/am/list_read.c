@@ -104,6 +104,8 @@ struct VecxListScan
 	int64		rows_tested;	/* by the filter */
 	int64		rows_passed;	/* it */
 	int64		rows_within;	/* the range, as far as estimates tell */
+	int64		rows_sized;		/* for which it was asked how many lists they take, */
+	int			range_probes;	/* and how many those are */
 };
 
 VecxListScan *
@@ -244,7 +246,8 @@ take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int fi
 		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
 		if (ls->filter && ls->pass[i] == VECX_PASS_NO)
 			continue;
-		if (ls->range->active && lower > ls->range->max_rank)
+		/* for good: in the order it would only come late */
+		if (ls->range->active && ls->scored && ls->est[i] - VECX_LIST_STRICT_SIGMAS * ls->sigma[i] > ls->range->max_rank)
 			continue;
 		put_waiting(ls, &waiting[taken], VecxRowAt(rows, ls->index->lists->row_size, i), i,
 					lower, ls->scored ? ls->est[i] + error : INFINITY, sums[i], first);
@@ -544,19 +547,37 @@ is_pruned(const VecxListScan *ls)
 }
 
 /*
+ * Whether as many lists were read as it takes to find as many of the nearest rows as there
+ * seem to be in the range, and one more.  A list that is near has rows that are far, so that
+ * how many of those read are within tells nothing.
+ */
+bool
+VecxListScanRangeIsDone(VecxListScan *ls)
+{
+	if (!ls->range->active || !ls->probe)
+		return false;
+	if (ls->rows_sized <= ls->rows_within)
+	{
+		VecxEffort	effort;
+
+		ls->rows_sized = ls->rows_within + 1;
+		VecxProbesChoose(ls->index->rel, &ls->index->meta, ls->rows_sized, &effort);
+		ls->range_probes = effort.width;
+	}
+	return ls->nread >= ls->range_probes;
+}
+
+/*
  * Whether the caller has to decide, though no row waits, and there is more: what is left
  * is beyond the range, or nothing of the first lists passes the filter, and the rows that do
  * might be found in another way.
  */
 static bool
-is_at_a_loss(const VecxListScan *ls)
+is_at_a_loss(VecxListScan *ls)
 {
-	VecxRange	range = *ls->range;
-
 	if (VecxWaitingCount(&ls->waiting) > 0 || ls->nforwards > 0 || (ls->nread < ls->probes && !ls->sweeping))
 		return false;
-	range.vertices = ls->rows_within;
-	return ls->seen != NULL || VecxRangeIsDone(&range, ls->rows_read);
+	return ls->seen != NULL || VecxListScanRangeIsDone(ls);
 }
 
 /*

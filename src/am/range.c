@@ -6,7 +6,8 @@
  * A search of some width finds the nearest vertices; the range is what of them is
  * within the radius.  It is complete, as far as the search itself is, when the
  * search went well beyond it: when it ranked at least twice as many
- * vertices as are within.  Every row is rechecked by the executor.
+ * vertices as are within.  Every row is rechecked by the executor.  Posting lists have
+ * a rule of their own (list_read.c).
  */
 #include "postgres.h"
 

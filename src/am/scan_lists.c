@@ -170,7 +170,7 @@ VecxScanReadLists(IndexScanDesc scan, VecxScan *so)
 {
 	float		bound;
 
-	if (so->counts.stopped || VecxRangeIsDone(&so->range, so->counts.records))
+	if (so->counts.stopped || VecxListScanRangeIsDone(so->lists))
 		return VecxListScanPeek(so->lists, &bound);
 	(void) VecxListScanFill(so->lists, so->given);
 	if (so->filter && so->counts.batches == 0 && so->probe)
