@@ -9,8 +9,29 @@
  *    each other tell.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "bench.h"
+
+/* Ends a session, and waits until the server has: what it took would else count as that of
+ * the next one's workers. */
+static void
+end_session(BenchRun *run, PGconn *conn)
+{
+	int			pid = PQbackendPID(conn);
+	bool		there = true;
+
+	PQfinish(conn);
+	while (there)
+	{
+		char	   *row;
+
+		usleep(50000);
+		row = bench_value(run->admin, "SELECT 1 FROM pg_stat_activity WHERE pid = %d", pid);
+		there = row != NULL;
+		free(row);
+	}
+}
 
 static BenchCost
 build_again(BenchRun *run, const BenchEngine *e, const char *setting)
@@ -26,7 +47,7 @@ build_again(BenchRun *run, const BenchEngine *e, const char *setting)
 	bench_exec(conn, "CHECKPOINT");
 	cost = bench_index_create(run, e, conn, e->table, index);
 	bench_exec(conn, "DROP INDEX %s", index);
-	PQfinish(conn);
+	end_session(run, conn);
 	free(index);
 	return cost;
 }
@@ -62,7 +83,7 @@ build_both(BenchRun *run, const BenchEngine *e)
 	for (int i = 0; i < 2; i++)
 	{
 		bench_exec(conn[i], "DROP INDEX %s", index[i]);
-		PQfinish(conn[i]);
+		end_session(run, conn[i]);
 		free(index[i]);
 	}
 	return start;
