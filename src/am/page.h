@@ -328,6 +328,20 @@ extern void VecxCheckRoom(Relation index, uint64 nblocks);
 extern Buffer VecxExtend(Relation index, ForkNumber fork);
 extern BlockNumber VecxSettledLength(Relation index);
 
+/* The last item of a page, as far as ids go, which a damaged one may exceed; 0: there is none. */
+static inline OffsetNumber
+VecxLastItem(Page page)
+{
+	return PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+}
+
+/* The same of a VERTEX page; others have no base records. */
+static inline OffsetNumber
+VecxLastVertex(Page page)
+{
+	return PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX ? 0 : VecxLastItem(page);
+}
+
 /* Whether a page of items has none. */
 extern bool VecxPageIsEmpty(Page page);
 extern bool VecxPageIsFree(Page page);

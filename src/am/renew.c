@@ -126,9 +126,7 @@ sample_vertices(VecxIndex *index, Size max_rows, char *rows, int64 *seen, double
 		buf = ReadBuffer(index->rel, blkno);
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buf);
-		for (OffsetNumber off = FirstOffsetNumber;
-			 !PageIsNew(page) && off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
-			 off++)
+		for (OffsetNumber off = FirstOffsetNumber; off <= VecxLastItem(page); off++)
 		{
 			Size		size;
 			VecxRecord	rec = VecxGetRecord(index, page, VecxIdMake(blkno, off), &size);
@@ -277,7 +275,7 @@ renew_all(VecxIndex *index)
 		buf = ReadBuffer(index->rel, blkno);
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buf);
-		max = PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+		max = VecxLastItem(page);
 		for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 		{
 			Size		size;

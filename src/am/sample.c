@@ -52,8 +52,7 @@ VecxForEachRecord(VecxIndex *index, bool uppers, VecxRecordFunction function, vo
 		kind = VecxPageGetOpaque(page.data)->kind;
 		if (kind != VECX_PAGE_VERTEX && !(uppers && kind == VECX_PAGE_UPPER))
 			continue;
-		for (OffsetNumber off = FirstOffsetNumber;
-			 off <= Min(PageGetMaxOffsetNumber(page.data), VECX_MAX_ITEMS); off++)
+		for (OffsetNumber off = FirstOffsetNumber; off <= VecxLastItem(page.data); off++)
 		{
 			VecxId		id = VecxIdMake(blkno, off);
 			Size		size;

@@ -402,33 +402,30 @@ void
 VecxSearchSweep(VecxSearch *search, BlockNumber blkno)
 {
 	Page		page;
+	OffsetNumber max;
 	int			first = search->nopened;
 
 	pin_page(search, blkno);
 	LockBuffer(search->buf, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(search->buf);
-	if (!PageIsNew(page) && VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX)
+	max = VecxLastVertex(page);
+	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 	{
-		OffsetNumber max = Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+		VecxId		id = VecxIdMake(blkno, off);
+		VecxRecord	rec = get_record(search, page, id);
+		VecxOpened *opened;
+		const uint8 *code;
 
-		for (OffsetNumber off = FirstOffsetNumber; off <= max; off = OffsetNumberNext(off))
-		{
-			VecxId		id = VecxIdMake(blkno, off);
-			VecxRecord	rec = get_record(search, page, id);
-			VecxOpened *opened;
-			const uint8 *code;
-
-			if (!rec || (rec->flags & VECX_RECORD_DEAD) ||
-				VecxIdSetContains(&search->visited, id))
-				continue;
-			opened = note_record(search, id, rec);
-			if (!opened)
-				continue;
-			code = VecxRecordCode(&search->index->layout, rec);
-			note_distance(search, opened, rec, !search->probe ? 0 :
-						  vecx_code_distance(&search->index->coder, &search->probe->code, code),
-						  vecx_code_norm2(&search->index->coder, code));
-		}
+		if (!rec || (rec->flags & VECX_RECORD_DEAD) ||
+			VecxIdSetContains(&search->visited, id))
+			continue;
+		opened = note_record(search, id, rec);
+		if (!opened)
+			continue;
+		code = VecxRecordCode(&search->index->layout, rec);
+		note_distance(search, opened, rec, !search->probe ? 0 :
+					  vecx_code_distance(&search->index->coder, &search->probe->code, code),
+					  vecx_code_norm2(&search->index->coder, code));
 	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
 	drop_failing(search, first);

@@ -200,11 +200,10 @@ vacuum_centroids_of(VecxVacuum *v, BlockNumber blkno)
 	BlockNumber heads[VECX_MAX_ITEMS + 1];	/* VECX_META_BLKNO: no live centroid */
 	Buffer		buf = VecxVacuumRead(v, blkno);
 	Page		page = BufferGetPage(buf);
-	int			max;
+	OffsetNumber max;
 
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	max = PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX ? 0 :
-		Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+	max = VecxLastVertex(page);
 	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 	{
 		Size		size;
@@ -302,8 +301,7 @@ remove_rows(VecxVacuum *v)
 		{
 			VecxPageCheck(v->index->rel, buf, 0);
 			if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX && !v->index->lists)
-				for (OffsetNumber off = FirstOffsetNumber;
-					 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
+				for (OffsetNumber off = FirstOffsetNumber; off <= VecxLastItem(page); off++)
 				vacuum_vertex(v, buf, off);
 			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX && !unused)
 				remember_block(&v->vertices, blkno);

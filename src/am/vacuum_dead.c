@@ -45,8 +45,7 @@ mark_uppers(VecxVacuum *v)
 
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 		VecxPageBegin(&change, index->rel, buf, index->mode, false);
-		for (OffsetNumber off = FirstOffsetNumber;
-			 off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
+		for (OffsetNumber off = FirstOffsetNumber; off <= VecxLastItem(page); off++)
 		{
 			Size		size;
 			VecxRecord	rec = VecxGetRecord(index, change.page, VecxIdMake(v->uppers.blocks[i], off), &size);
@@ -124,7 +123,7 @@ records_to_repair(VecxVacuum *v, BlockNumber blkno, VecxId *ids)
 	int			n = 0;
 
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	max = PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+	max = VecxLastItem(page);
 	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 	{
 		Size		size;
@@ -158,8 +157,7 @@ note_links(VecxVacuum *v, BlockNumber blkno)
 	OffsetNumber max;
 
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	max = PageIsNew(page) || VecxPageGetOpaque(page)->kind != VECX_PAGE_VERTEX ? 0 :
-		Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+	max = VecxLastVertex(page);
 	for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
 	{
 		VecxId		id = VecxIdMake(blkno, off);
@@ -300,8 +298,7 @@ free_on_page(VecxVacuum *v, BlockNumber blkno)
 
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 	VecxPageBegin(&change, index->rel, buf, index->mode, false);
-	for (OffsetNumber off = Min(PageGetMaxOffsetNumber(change.page), VECX_MAX_ITEMS);
-		 off >= FirstOffsetNumber; off--)
+	for (OffsetNumber off = VecxLastItem(change.page); off >= FirstOffsetNumber; off--)
 	{
 		Size		size;
 		VecxRecord	rec = VecxGetRecord(index, change.page, VecxIdMake(blkno, off), &size);

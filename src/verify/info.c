@@ -91,7 +91,7 @@ count_record(Info *info, VecxId id, VecxRecord rec, Size size)
 static void
 count_records(Info *info, BlockNumber blkno, Page page)
 {
-	OffsetNumber max = Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+	OffsetNumber max = VecxLastItem(page);
 
 	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 	{
@@ -107,7 +107,7 @@ static void
 count_segments(Info *info, Page page)
 {
 	Size		row_size = info->index->layout.row_size;
-	OffsetNumber max = Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS);
+	OffsetNumber max = VecxLastItem(page);
 
 	for (OffsetNumber off = FirstOffsetNumber; off <= max; off++)
 	{

@@ -45,7 +45,7 @@ note_centroids(VecxTune *t, BlockNumber blkno, Page page)
 	VecxIndex  *index = t->index;
 	uint32		dim = index->meta.dim;
 
-	for (OffsetNumber off = FirstOffsetNumber; off <= Min(PageGetMaxOffsetNumber(page), VECX_MAX_ITEMS); off++)
+	for (OffsetNumber off = FirstOffsetNumber; off <= VecxLastItem(page); off++)
 	{
 		Size		size;
 		VecxRecord	rec = VecxGetRecord(index, page, VecxIdMake(blkno, off), &size);
