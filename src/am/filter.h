@@ -107,6 +107,14 @@ extern void VecxFilterForm(const VecxFilters *filters, const Datum *values, cons
 
 /* The value of fixed length, or of a slot, in a row entry that has it whole. */
 extern Datum VecxFilterValue(const VecxFilterColumn *column, const uint8 *bytes, void *room);
+
+/* Bytes of an element of an array that is kept whole, to the next one. */
+static inline int
+VecxFilterElementSize(const VecxFilterColumn *column, const uint8 *element)
+{
+	return column->typlen > 0 ? column->typlen : VARSIZE_SHORT(element);
+}
+
 extern uint64 VecxFilterHash(const VecxFilterColumn *column, Datum value);
 extern bool VecxFilterBloomHas(const VecxFilterColumn *column, const uint8 *bloom, uint64 hash);
 

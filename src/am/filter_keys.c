@@ -248,7 +248,7 @@ VecxFilterKeysOfBytes(const VecxFilters *filters, int column, const uint8 *bytes
 	for (int i = 0, at = 1; i < from[0]; i++)
 	{
 		keys[n++] = key_or_least(c, VecxFilterValue(c, from + at, room));
-		at += c->typlen > 0 ? c->typlen : VARSIZE_SHORT(from + at);
+		at += VecxFilterElementSize(c, from + at);
 	}
 	if (n == 0)
 		keys[n++] = 0;

@@ -315,7 +315,7 @@ has_element(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const 
 
 		if (DatumGetBool(FunctionCall2Coll(column->equal, key->collation, elem, arg)))
 			return true;
-		at += column->typlen > 0 ? column->typlen : VARSIZE_SHORT(from + at);
+		at += VecxFilterElementSize(column, from + at);
 	}
 	return false;
 }
@@ -337,7 +337,7 @@ has_argument(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const
 		for (int arg = first_arg(key, number); arg < key->nargs && key->numbers[arg] == number; arg++)
 			if (DatumGetBool(FunctionCall2Coll(column->equal, key->collation, elem, key->args[arg])))
 				return true;
-		at += column->typlen > 0 ? column->typlen : VARSIZE_SHORT(from + at);
+		at += VecxFilterElementSize(column, from + at);
 	}
 	return false;
 }

@@ -330,7 +330,7 @@ extern bool VecxListScanFill(VecxListScan *ls, int64 rows_given);
 extern bool VecxListScanPeek(VecxListScan *ls, float *lower);
 extern void VecxListScanSettle(VecxListScan *ls, float limit);
 extern bool VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper);
-extern void VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts, int64 *within);
+extern void VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts);
 
 /* list_insert.c */
 

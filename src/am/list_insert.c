@@ -286,8 +286,8 @@ maybe_open(VecxIndex *index, BlockNumber head)
 
 	if (!is_only_closed(index, head) || !VecxTryTrainLock(index))
 		return;
-	VecxListLook(index, head, &state);
-	if (state.closed && state.rows > 0)
+	/* whoever had the lock may have seen to it; VACUUM closes those without rows */
+	if (is_only_closed(index, head))
 		(void) VecxListTend(index, head, &state);
 	VecxTrainUnlock(index);
 }

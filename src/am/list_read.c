@@ -771,13 +771,12 @@ VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper)
 	return give(ls, &row->tid);
 }
 
-/* Tells what was read; *within: how many rows in the range. */
+/* Tells what was read. */
 void
-VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts, int64 *within)
+VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts)
 {
 	counts->batches = ls->lists_read;
 	counts->records = ls->rows_read;
 	counts->tested = ls->rows_tested;
 	counts->matching = ls->filter ? ls->rows_passed : 0;
-	*within = ls->rows_within;
 }

@@ -181,7 +181,7 @@ VecxScanReadLists(IndexScanDesc scan, VecxScan *so)
 		(void) VecxListScanFill(so->lists, so->given);
 	}
 	so->counts.width = VecxListScanProbes(so->lists);
-	VecxListScanCount(so->lists, &so->counts, &so->range.vertices);
+	VecxListScanCount(so->lists, &so->counts);
 	if (so->counts.records > so->most_tuples)
 		VecxScanGiveUp(so);
 	return VecxListScanPeek(so->lists, &bound);
