@@ -339,33 +339,37 @@ typedef struct NearestBatch
 	StoredQuery *queries;
 	int			nqueries;
 	VecxStored **by_hash;		/* the queries, as the next */
-	const VecxCodeQuery **codes_of;
+	VecxCodeQueries set;
+	float	   *limits;			/* beyond these a vertex is none of a query's nearest */
 	int			n;				/* waiting vertices */
 	uint8	   *codes;
 	VecxId		ids[NEAREST_BATCH];
 	bool		hidden[NEAREST_BATCH];	/* from some query */
-	uint8	   *room;
-	float	   *dists;
+	VecxCodePair *pairs;
 } NearestBatch;
 
 static void
 batch_init(NearestBatch *b, VecxIndex *index, StoredQuery *queries, int n)
 {
+	const VecxCodeQuery **codes = palloc(sizeof(VecxCodeQuery *) * n);
+
 	memset(b, 0, sizeof(NearestBatch));
 	b->index = index;
 	b->queries = queries;
 	b->nqueries = n;
-	b->codes_of = palloc(sizeof(VecxCodeQuery *) * n);
 	b->by_hash = palloc(sizeof(VecxStored *) * n);
+	b->limits = palloc(sizeof(float) * n);
 	for (int i = 0; i < n; i++)
 	{
-		b->codes_of[i] = &queries[i].probe->code;
+		codes[i] = &queries[i].probe->code;
 		b->by_hash[i] = &queries[i].stored;
+		b->limits[i] = INFINITY;
 	}
+	vecx_code_queries_init(&b->set, &index->coder, codes, n, NEAREST_BATCH,
+						   palloc(vecx_code_queries_room(&index->coder, n, NEAREST_BATCH)));
 	qsort(b->by_hash, n, sizeof(VecxStored *), VecxStoredCompare);
 	b->codes = palloc((Size) index->coder.nbytes * NEAREST_BATCH);
-	b->room = palloc(vecx_code_distances_room(&index->coder, n, NEAREST_BATCH));
-	b->dists = palloc(sizeof(float) * n * NEAREST_BATCH);
+	b->pairs = palloc(sizeof(VecxCodePair) * n * NEAREST_BATCH);
 }
 
 /* Compares the waiting vertices with all queries. */
@@ -373,23 +377,23 @@ static void
 batch_flush(NearestBatch *b)
 {
 	const VecxCoder *coder = &b->index->coder;
+	size_t		npairs = vecx_code_pairs(&b->set, b->codes, b->n, b->limits, b->pairs);
 
-	vecx_code_distances(coder, b->codes_of, b->nqueries, b->codes, b->n, b->room, b->dists);
-	for (int c = 0; c < b->n; c++)
+	for (size_t i = 0; i < npairs; i++)
 	{
-		const uint8 *code = b->codes + (Size) c * coder->nbytes;
+		const VecxCodePair *pair = &b->pairs[i];
+		StoredQuery *q = &b->queries[pair->query];
+		VecxCandidate cand;
 
-		for (int i = 0; i < b->nqueries; i++)
-		{
-			StoredQuery *q = &b->queries[i];
-			VecxCandidate cand;
-
-			if (b->hidden[c] && VecxIdSetContains(&q->stored.hidden, b->ids[c]))
-				continue;
-			cand.id = b->ids[c];
-			cand.est = vecx_code_rank(coder, &q->probe->code, code, b->dists[c * b->nqueries + i]);
-			VecxKeepNearestCandidate(q->nearest, &q->nnearest, MANY_ROWS, cand);
-		}
+		if (b->hidden[pair->code] && VecxIdSetContains(&q->stored.hidden, b->ids[pair->code]))
+			continue;
+		cand.id = b->ids[pair->code];
+		cand.est = vecx_code_rank(coder, &q->probe->code, b->codes + (Size) pair->code * coder->nbytes,
+								  pair->distance);
+		VecxKeepNearestCandidate(q->nearest, &q->nnearest, MANY_ROWS, cand);
+		/* L1 has another order than what searches go by */
+		if (q->nnearest == MANY_ROWS && b->index->spec->metric != VECX_METRIC_L1)
+			b->limits[pair->query] = q->nearest[0].est;
 	}
 	b->n = 0;
 }

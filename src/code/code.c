@@ -463,23 +463,41 @@ vecx_code_distance(const VecxCoder *coder, const VecxCodeQuery *query, const uin
 }
 
 size_t
-vecx_code_distances_room(const VecxCoder *coder, size_t nqueries, size_t ncodes)
+vecx_code_queries_room(const VecxCoder *coder, size_t nqueries, size_t ncodes)
 {
-	return coder->kind == VECX_CODE_SQ8 ? (nqueries + ncodes) * coder->dim : 1;
+	return coder->kind == VECX_CODE_SQ8 ? vecx_sq_queries_room(coder, nqueries, ncodes) : 1;
 }
 
 void
-vecx_code_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries, size_t nqueries,
-					const uint8_t *codes, size_t ncodes, uint8_t *room, float *out)
+vecx_code_queries_init(VecxCodeQueries *set, const VecxCoder *coder, const VecxCodeQuery *const *queries,
+					   size_t nqueries, size_t ncodes, void *room)
 {
+	memset(set, 0, sizeof(*set));
+	set->coder = coder;
+	set->queries = queries;
+	set->count = nqueries;
 	if (coder->kind == VECX_CODE_SQ8)
-	{
-		vecx_sq_distances(coder, queries, nqueries, codes, ncodes, room, out);
-		return;
-	}
+		vecx_sq_queries_init(set, ncodes, room);
+}
+
+size_t
+vecx_code_pairs(const VecxCodeQueries *set, const uint8_t *codes, size_t ncodes, const float *limits,
+				VecxCodePair *pairs)
+{
+	const VecxCoder *coder = set->coder;
+	size_t		n = 0;
+
+	if (coder->kind == VECX_CODE_SQ8)
+		return vecx_sq_pairs(set, codes, ncodes, limits, pairs);
 	for (size_t c = 0; c < ncodes; c++)
-		for (size_t q = 0; q < nqueries; q++)
-			out[c * nqueries + q] = vecx_code_distance(coder, queries[q], codes + c * coder->nbytes);
+		for (size_t q = 0; q < set->count; q++)
+		{
+			float		distance = vecx_code_distance(coder, set->queries[q], codes + c * coder->nbytes);
+
+			if (distance <= limits[q])
+				pairs[n++] = (VecxCodePair) {(uint32_t) c, (uint32_t) q, distance};
+		}
+	return n;
 }
 
 float

@@ -127,13 +127,38 @@ extern void vecx_code_query_init_code(const VecxCoder *coder, VecxCodeQuery *que
 extern float vecx_code_distance(const VecxCoder *coder, const VecxCodeQuery *query,
 								const uint8_t *code);
 /*
- * The same of many at once, which is faster: out[ncodes][nqueries], of codes that lie
- * one after the other and queries made from codes.
+ * Queries made from codes, with which many codes are compared: faster than one by one.
+ * The room is for so many codes at once, aligned as malloc does it.
  */
-extern size_t vecx_code_distances_room(const VecxCoder *coder, size_t nqueries, size_t ncodes);
-extern void vecx_code_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries,
-								size_t nqueries, const uint8_t *codes, size_t ncodes,
-								uint8_t *room, float *out);
+typedef struct VecxCodeQueries
+{
+	const VecxCoder *coder;
+	const VecxCodeQuery *const *queries;
+	size_t		count;
+	float	   *heads;			/* SQ8: what all have to say, [4][count] */
+	uint8_t    *levels;			/* theirs, one right after the other */
+	uint32_t   *products;		/* room for the products, */
+	uint8_t    *room;			/* and for the codes' levels */
+} VecxCodeQueries;
+
+extern size_t vecx_code_queries_room(const VecxCoder *coder, size_t nqueries, size_t ncodes);
+extern void vecx_code_queries_init(VecxCodeQueries *set, const VecxCoder *coder,
+								   const VecxCodeQuery *const *queries, size_t nqueries, size_t ncodes,
+								   void *room);
+/* A code and a query that are near each other, by their numbers. */
+typedef struct VecxCodePair
+{
+	uint32_t	code;
+	uint32_t	query;
+	float		distance;		/* for navigation */
+} VecxCodePair;
+
+/*
+ * Finds the pairs of a query and one of the codes, which lie one after the other, no farther
+ * than limits[query]; maybe a few more.  Returns their number; pairs has room for all.
+ */
+extern size_t vecx_code_pairs(const VecxCodeQueries *set, const uint8_t *codes, size_t ncodes,
+							  const float *limits, VecxCodePair *pairs);
 /*
  * Codes that are to be compared with each other: put them in, compare them, then
  * ask for the distances from one to others.

@@ -106,6 +106,7 @@ vecx_random_normal(uint64_t *state)
  * scalar; four lanes are what every supported processor has at least.
  */
 typedef float VecxFour __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t VecxFourInts __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* (lo, hi) = (lo + hi, lo - hi) */
 static inline void
@@ -148,10 +149,11 @@ extern double vecx_sq_ip(const VecxCoder *coder, const VecxCodeQuery *query,
 						 const uint8_t *code);
 extern double vecx_sq_l1(const VecxCoder *coder, const VecxCodeQuery *query,
 						 const uint8_t *code);
-/* Navigation distances of queries made from codes to codes, as vecx_code_distances. */
-extern void vecx_sq_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries,
-							  size_t nqueries, const uint8_t *codes, size_t ncodes,
-							  uint8_t *room, float *out);
+/* As vecx_code_queries_init and vecx_code_pairs. */
+extern size_t vecx_sq_queries_room(const VecxCoder *coder, size_t nqueries, size_t ncodes);
+extern void vecx_sq_queries_init(VecxCodeQueries *set, size_t ncodes, void *room);
+extern size_t vecx_sq_pairs(const VecxCodeQueries *set, const uint8_t *codes, size_t ncodes,
+							const float *limits, VecxCodePair *pairs);
 /* A code's part of its products with others of a set, and its levels. */
 extern void vecx_sq_set_head(const VecxCoder *coder, const uint8_t *code, VecxSetHead *head,
 							 uint8_t *levels);

@@ -11,7 +11,6 @@
  */
 #include "code_int.h"
 
-typedef int32_t VecxFourInts __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* Largest elements below this have no inverse. */
 #define SMALLEST_POINT	(1024.0f * FLT_MIN)

@@ -340,43 +340,138 @@ vecx_sq_ip(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *co
 	return (double) coder->dim * mq * mx + prod;
 }
 
+/* The rows of heads. */
+enum
+{
+	MEAN, DEV2, SCALE, SUM, HEADS
+};
+
+size_t
+vecx_sq_queries_room(const VecxCoder *coder, size_t nqueries, size_t ncodes)
+{
+	return sizeof(float) * HEADS * nqueries + sizeof(uint32_t) * nqueries * ncodes + (nqueries + ncodes) * coder->dim;
+}
+
 /* The levels of all are laid side by side, for one product of matrices. */
 void
-vecx_sq_distances(const VecxCoder *coder, const VecxCodeQuery *const *queries, size_t nqueries,
-				  const uint8_t *codes, size_t ncodes, uint8_t *room, float *out)
+vecx_sq_queries_init(VecxCodeQueries *set, size_t ncodes, void *room)
 {
-	size_t		dim = coder->dim;
-	double		n = (double) dim;
-	uint8_t    *levels = room + nqueries * dim;
+	size_t		dim = set->coder->dim;
+	size_t		n = set->count;
 
-	for (size_t q = 0; q < nqueries; q++)
-		memcpy(room + q * dim, sq_levels(queries[q]->code), dim);
+	set->heads = room;
+	set->products = (uint32_t *) (void *) (set->heads + HEADS * n);
+	set->levels = (uint8_t *) (set->products + n * ncodes);
+	set->room = set->levels + n * dim;
+	for (size_t q = 0; q < n; q++)
+	{
+		const VecxCodeQuery *query = set->queries[q];
+
+		set->heads[MEAN * n + q] = (float) query->code_mean;
+		set->heads[DEV2 * n + q] = (float) query->code_dev2;
+		set->heads[SCALE * n + q] = (float) query->code_scale;
+		set->heads[SUM * n + q] = (float) query->code_sum;
+		memcpy(set->levels + q * dim, sq_levels(query->code), dim);
+	}
+}
+
+/* What a code has to say for its distances. */
+typedef struct SqTerms
+{
+	double		mean;
+	double		dev2;
+	double		level_mean;
+	double		scale;
+} SqTerms;
+
+static float
+distance_of_product(const VecxCoder *coder, const VecxCodeQuery *q, const SqTerms *code, uint32_t product)
+{
+	double		n = (double) coder->dim;
+	double		centred = code->scale * q->code_scale * ((double) product - code->level_mean * q->code_sum);
+	double		d = q->code_mean - code->mean;
+
+	if (coder->metric == VECX_METRIC_IP)
+		return vecx_finite(-(n * q->code_mean * code->mean + centred));
+	d = n * d * d + q->code_dev2 + code->dev2 - 2.0 * centred;
+	return vecx_finite(d > 0.0 ? d : 0.0);
+}
+
+/* Of the sum of all terms: more than float arithmetic may be off. */
+#define FLOAT_SLACK	1e-6f
+
+/* Whether the distances of a code to four queries, from the q-th on, may be within their limits. */
+static inline VecxFourInts
+may_be_within(const VecxCodeQueries *set, const SqTerms *code, size_t q, const float *limits, const uint32_t *products)
+{
+	size_t		n = set->count;
+	float		dim = (float) set->coder->dim;
+#define FOUR(row)	(*(const VecxFour *) (const void *) (set->heads + (row) * n + q))
+	VecxFour	product = __builtin_convertvector(*(const VecxFourInts *) (const void *) products, VecxFour);
+	VecxFour	off = FOUR(SUM) * (float) code->level_mean;
+	VecxFour	factor = FOUR(SCALE) * (float) code->scale;
+	VecxFour	mean = FOUR(MEAN);
+	VecxFour	size = dim * (mean * mean + (float) (code->mean * code->mean));
+	VecxFour	rest;
+
+	if (set->coder->metric == VECX_METRIC_IP)
+		rest = mean * (-dim * (float) code->mean);
+	else
+	{
+		mean -= (float) code->mean;
+		rest = mean * mean * dim + FOUR(DEV2) + (float) code->dev2;
+		size += rest;
+		factor += factor;
+	}
+	return ~(rest - factor * (product - off) - FLOAT_SLACK * (size + factor * (product + off)) >
+			 *(const VecxFour *) (const void *) (limits + q));
+#undef FOUR
+}
+
+static inline bool
+any_of(VecxFourInts four)
+{
+	return (four[0] | four[1] | four[2] | four[3]) != 0;
+}
+
+/* Nearly all are beyond their limits, which floats and four lanes tell; the rest are computed
+ * as for one query and one code. */
+size_t
+vecx_sq_pairs(const VecxCodeQueries *set, const uint8_t *codes, size_t ncodes, const float *limits,
+			  VecxCodePair *pairs)
+{
+	const VecxCoder *coder = set->coder;
+	size_t		dim = coder->dim;
+	size_t		n = set->count;
+	size_t		found = 0;
+
 	for (size_t c = 0; c < ncodes; c++)
-		memcpy(levels + c * dim, sq_levels(codes + c * coder->nbytes), dim);
-	vecx_kernels->products_u8u8(levels, ncodes, room, nqueries, dim, (uint32_t *) (void *) out, nqueries);
+		memcpy(set->room + c * dim, sq_levels(codes + c * coder->nbytes), dim);
+	vecx_kernels->products_u8u8(set->room, ncodes, set->levels, n, dim, set->products, n);
 	for (size_t c = 0; c < ncodes; c++)
 	{
 		VecxSqHead	head = sq_head(codes + c * coder->nbytes);
-		double		mean;
-		double		dev2;
-		double		level_mean = sq_centre(&head, 1.0 / n, &mean, &dev2);
+		const uint32_t *products = set->products + c * n;
+		SqTerms		code;
 
-		for (size_t i = 0; i < nqueries; i++)
+		code.level_mean = sq_centre(&head, 1.0 / (double) dim, &code.mean, &code.dev2);
+		code.scale = (double) head.scale;
+		for (size_t q = 0; q < n; q += 4)
 		{
-			const VecxCodeQuery *q = queries[i];
-			double		d = q->code_mean - mean;
-			uint32_t	product;
-			double		centred;
+			size_t		lanes = n - q < 4 ? n - q : 4;
+			VecxFourInts within = {-1, -1, -1, -1};
 
-			memcpy(&product, &out[c * nqueries + i], sizeof(product));
-			centred = (double) head.scale * q->code_scale * ((double) product - level_mean * q->code_sum);
-			if (coder->metric == VECX_METRIC_IP)
-				d = -(n * q->code_mean * mean + centred);
-			else
-				d = fmax(n * d * d + q->code_dev2 + dev2 - 2.0 * centred, 0.0);
-			out[c * nqueries + i] = vecx_finite(d);
+			if (lanes == 4)
+				within = may_be_within(set, &code, q, limits, products + q);
+			if (!any_of(within))
+				continue;
+			for (size_t i = 0; i < lanes; i++)
+				if (within[i])
+					pairs[found++] = (VecxCodePair) {(uint32_t) c, (uint32_t) (q + i),
+						distance_of_product(coder, set->queries[q + i], &code, products[q + i])};
 		}
 	}
+	return found;
 }
 
 void

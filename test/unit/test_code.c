@@ -113,9 +113,9 @@ test_float_coder(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 	free(scratch);
 }
 
-/* Many distances at once are those that one query after the other gives. */
+/* Pairs that are near each other: all there are, at the distances that one query and one code have. */
 static void
-test_many_distances(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
+test_pairs(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 {
 	enum
 	{
@@ -125,11 +125,16 @@ test_many_distances(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 	const VecxCodeQuery *queries[NQUERIES];
 	VecxCodeQuery query[NQUERIES];
 	void	   *scratch[NQUERIES];
-	float		out[NROWS * NQUERIES];
+	VecxCodePair pairs[NROWS * NQUERIES];
+	bool		found[NROWS][NQUERIES] = {{false}};
+	float		limits[NQUERIES];
+	VecxCodeQueries set;
 	VecxCoder	coder;
 	uint8_t    *codes;
-	uint8_t    *room;
+	void	   *room;
 	bool		same = true;
+	bool		all = true;
+	size_t		npairs;
 
 	vecx_coder_init(&coder, kind, metric, dim, 0);
 	codes = get((size_t) NROWS * coder.nbytes);
@@ -140,17 +145,24 @@ test_many_distances(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 		scratch[q] = get(vecx_code_query_scratch(&coder));
 		vecx_code_query_init_code(&coder, &query[q], codes + q * coder.nbytes, scratch[q]);
 		queries[q] = &query[q];
+		/* row 20's own distance; none for every third query */
+		limits[q] = q % 3 == 0 ? INFINITY : vecx_code_distance(&coder, &query[q], codes + 20 * coder.nbytes);
 	}
-	room = get(vecx_code_distances_room(&coder, NQUERIES, NROWS));
-	vecx_code_distances(&coder, queries, NQUERIES, codes, NROWS, room, out);
+	room = get(vecx_code_queries_room(&coder, NQUERIES, NROWS));
+	vecx_code_queries_init(&set, &coder, queries, NQUERIES, NROWS, room);
+	npairs = vecx_code_pairs(&set, codes, NROWS, limits, pairs);
+	for (size_t i = 0; i < npairs; i++)
+	{
+		same = same && !found[pairs[i].code][pairs[i].query] &&
+			pairs[i].distance == vecx_code_distance(&coder, &query[pairs[i].query], codes + pairs[i].code * coder.nbytes);
+		found[pairs[i].code][pairs[i].query] = true;
+	}
 	for (size_t r = 0; r < NROWS; r++)
 		for (size_t q = 0; q < NQUERIES; q++)
-		{
-			float		one = vecx_code_distance(&coder, &query[q], codes + r * coder.nbytes);
-
-			same = same && fabsf(out[r * NQUERIES + q] - one) <= 1e-6f * fabsf(one);
-		}
-	UNIT_CHECK(same, "kind %d, metric %d: many distances at once", (int) kind, (int) metric);
+			all = all && (found[r][q] || vecx_code_distance(&coder, &query[q], codes + r * coder.nbytes) > limits[q]);
+	UNIT_CHECK(same, "kind %d, metric %d: distances of pairs", (int) kind, (int) metric);
+	UNIT_CHECK(all, "kind %d, metric %d: all pairs within the limits", (int) kind, (int) metric);
+	UNIT_CHECK(npairs < NROWS * NQUERIES, "kind %d, metric %d: none beyond", (int) kind, (int) metric);
 	for (size_t q = 0; q < NQUERIES; q++)
 		free(scratch[q]);
 	free(rows);
@@ -514,7 +526,7 @@ main(int argc, char **argv)
 		{
 			test_float_coder(float_kinds[k], float_metrics[m], 131);
 			test_float_coder(float_kinds[k], float_metrics[m], 768);
-			test_many_distances(float_kinds[k], float_metrics[m], 131);
+			test_pairs(float_kinds[k], float_metrics[m], 131);
 			test_set(float_kinds[k], float_metrics[m], 131, 40);
 			test_set(float_kinds[k], float_metrics[m], 131, 100);
 		}
