@@ -172,7 +172,8 @@ typedef struct VecxBucketPlace
 	uint32		count;
 } VecxBucketPlace;
 
-/* Base pages that are to be written together: recipes of records in a file. */
+/* Base pages that are to be written together: recipes of records in a file, which grows
+ * meanwhile. */
 typedef struct VecxPageList
 {
 	BlockNumber first;
@@ -191,6 +192,8 @@ typedef struct VecxTeamShared
 	uint32		nforward[VECX_MAX_PARTICIPANTS];
 	VecxBucketPlace places[VECX_MAX_BUCKETS];
 	VecxPageList pages;
+	pg_atomic_uint32 ready;		/* pages whose recipes are there */
+	ConditionVariable more;		/* of them */
 } VecxTeamShared;
 
 typedef struct VecxTeam
@@ -309,6 +312,7 @@ typedef struct VecxRecordMaker
 extern Size VecxRecipeSize(const VecxIndex *index);
 extern void VecxRecordMakerInit(VecxRecordMaker *maker, VecxIndex *index, VecxSpool *codes, VecxSpool *points);
 extern void VecxRecordMake(VecxRecordMaker *maker, const VecxRecipe *recipe, Page page);
+extern void VecxPagesReady(VecxTeam *team, uint32 npages);
 extern void VecxPagesMake(VecxTeam *team, VecxRecordMaker *maker, const VecxPageList *pages);
 
 /* write.c: the finished graph onto pages */

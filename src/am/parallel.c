@@ -10,7 +10,8 @@
  *    plan     the leader joins equal vectors and writes who is in which leaf
  *    link     leaves and then buckets, whoever is free takes the next; the leader
  *             makes the upper levels first
- *    write    the leader says what is to be on which page; the same for pages
+ *    write    the leader says what is to be on which page, while the others begin;
+ *             the same for pages
  *    log      each a share of the pages
  *    measure  each searches for some of the vectors that the leader has drawn
  */
@@ -103,6 +104,8 @@ VecxTeamInit(VecxTeamShared *shared, int nparticipants)
 	for (int i = 0; i < lengthof(shared->next); i++)
 		pg_atomic_init_u32(&shared->next[i], 0);
 	pg_atomic_init_u64(&shared->done, 0);
+	pg_atomic_init_u32(&shared->ready, 0);
+	ConditionVariableInit(&shared->more);
 }
 
 /* Waits until everybody has come here. */
@@ -667,7 +670,7 @@ work(Shared *shared, ParallelTableScanDesc scan, Relation heap, Relation rel)
 	VecxPlanRead(&shared->files, shared->plan_blocks, &plan);
 	VecxWorkLink(&w, &plan);
 
-	/* the leader says what is to be on which page */
+	/* the leader decides what is to be on which page */
 	VecxTeamWait(&team);
 	VecxRecordMakerInit(&maker, index, w.codes, w.points);
 	VecxPagesMake(&team, &maker, &team.shared->pages);

@@ -331,7 +331,7 @@ VecxSpoolGrow(VecxSpool *spool, Size limit)
 	MemoryContextSwitchTo(old);
 }
 
-/* Lets other processes read it.  Nothing can be appended any more. */
+/* Lets other processes read what there is. */
 void
 VecxSpoolShare(VecxSpool *spool)
 {

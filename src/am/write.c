@@ -336,6 +336,9 @@ write_base(Writer *w, BlockNumber first)
 	}
 }
 
+/* Recipes are handed out for so many pages at once. */
+#define PAGES_A_HANDOUT	64
+
 /* Tells the others what is to be on the base pages, and writes them together. */
 static void
 write_base_together(Writer *w, VecxTeam *team, BlockNumber first)
@@ -348,6 +351,12 @@ write_base_together(Writer *w, VecxTeam *team, BlockNumber first)
 	VecxCheckRoom(w->index->rel, (uint64) first + w->nbase);
 	pages->first = first;
 	pages->npages = w->nbase;
+	pages->nfirsts = w->nbase + 1;
+	pages->nrecipes = 0;
+	for (BlockNumber i = 0; i < w->nbase; i++)
+		pages->nrecipes += w->on_page[i];
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	VecxTeamWait(team);
 	VecxSpoolAppend(firsts, &at);
 	for (BlockNumber i = 0; i < w->nbase; i++)
 	{
@@ -355,17 +364,17 @@ write_base_together(Writer *w, VecxTeam *team, BlockNumber first)
 		for (int j = 0; j < w->on_page[i]; j++, at++)
 			VecxSpoolAppend(recipes, make_recipe(w, w->order[at], 0, w->placed[w->order[at]].cap));
 		VecxSpoolAppend(firsts, &at);
+		if (i % PAGES_A_HANDOUT == PAGES_A_HANDOUT - 1 || i == w->nbase - 1)
+		{
+			VecxSpoolShare(recipes);
+			VecxSpoolShare(firsts);
+			VecxPagesReady(team, i + 1);
+		}
 	}
-	pages->nrecipes = VecxSpoolCount(recipes);
-	pages->nfirsts = VecxSpoolCount(firsts);
-	VecxSpoolShare(recipes);
-	VecxSpoolShare(firsts);
-	VecxSpoolFree(recipes);
-	VecxSpoolFree(firsts);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
-	VecxTeamWait(team);
 	VecxPagesMake(team, &w->maker, pages);
 	VecxTeamWait(team);
+	VecxSpoolFree(recipes);
+	VecxSpoolFree(firsts);
 }
 
 /* Rows beyond those in the records. */

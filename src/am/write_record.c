@@ -108,27 +108,56 @@ VecxRecordMake(VecxRecordMaker *maker, const VecxRecipe *recipe, Page page)
 
 /* ---- pages by all participants ---- */
 
+/* Says that the recipes of some more pages are there, npages in all. */
+void
+VecxPagesReady(VecxTeam *team, uint32 npages)
+{
+	pg_write_barrier();
+	pg_atomic_write_u32(&team->shared->ready, npages);
+	ConditionVariableBroadcast(&team->shared->more);
+}
+
+/* Waits for recipes of pages that nobody has taken, or for the last; returns how many pages
+ * have theirs. */
+static uint32
+wait_for_recipes(VecxTeamShared *shared, const VecxPageList *pages)
+{
+	uint32		ready;
+
+	while ((ready = pg_atomic_read_u32(&shared->ready)) < pages->npages &&
+		   pg_atomic_read_u32(&shared->next[3]) >= ready)
+		ConditionVariableSleep(&shared->more, PG_WAIT_EXTENSION);
+	ConditionVariableCancelSleep();
+	pg_read_barrier();
+	return ready;
+}
+
 /*
  * Takes some pages, which are added to the file here: whoever holds the lock for
- * that takes the next.  Returns their number.
+ * that takes the next.  Returns their number, 0 if there are no more.
  */
 static int
 take_pages(VecxTeam *team, Relation rel, const VecxPageList *pages, uint32 *first)
 {
+	uint32		ready;
 	uint32		n;
 
-	LockRelationForExtension(rel, ExclusiveLock);
-	*first = pg_atomic_read_u32(&team->shared->next[3]);
-	n = Min(PAGES_AT_ONCE, pages->npages - *first);
-	pg_atomic_write_u32(&team->shared->next[3], *first + n);
-	for (uint32 i = 0; i < n; i++)
+	do
 	{
-		Buffer		buf = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL);
+		ready = wait_for_recipes(team->shared, pages);
+		LockRelationForExtension(rel, ExclusiveLock);
+		*first = pg_atomic_read_u32(&team->shared->next[3]);
+		n = *first < ready ? Min(PAGES_AT_ONCE, ready - *first) : 0;
+		pg_atomic_write_u32(&team->shared->next[3], *first + n);
+		for (uint32 i = 0; i < n; i++)
+		{
+			Buffer		buf = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL);
 
-		VecxCheckBlock(rel, buf, pages->first + *first + i);
-		ReleaseBuffer(buf);
-	}
-	UnlockRelationForExtension(rel, ExclusiveLock);
+			VecxCheckBlock(rel, buf, pages->first + *first + i);
+			ReleaseBuffer(buf);
+		}
+		UnlockRelationForExtension(rel, ExclusiveLock);
+	} while (n == 0 && ready < pages->npages);
 	return (int) n;
 }
 
@@ -137,9 +166,10 @@ void
 VecxPagesMake(VecxTeam *team, VecxRecordMaker *maker, const VecxPageList *pages)
 {
 	Relation	rel = maker->index->rel;
-	VecxSpool  *recipes = VecxSpoolOpenShared(CurrentMemoryContext, VecxRecipeSize(maker->index), BLCKSZ,
+	/* they are not to be read at once: they grow */
+	VecxSpool  *recipes = VecxSpoolOpenShared(CurrentMemoryContext, VecxRecipeSize(maker->index), 0,
 											  team->files, "recipes", 1, &pages->nrecipes);
-	VecxSpool  *firsts = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(uint32), BLCKSZ,
+	VecxSpool  *firsts = VecxSpoolOpenShared(CurrentMemoryContext, sizeof(uint32), 0,
 											 team->files, "pages", 1, &pages->nfirsts);
 	uint32		page;
 	int			n;
