@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "commands/progress.h"
@@ -31,6 +32,12 @@
 #define SAMPLE_BLOCKS	600
 #define SAMPLE_ROWS_PER_PIVOT	4
 
+/* A pointer to a value out of line, none if the first byte is 0. */
+typedef struct VecxToasted
+{
+	char		pointer[TOAST_POINTER_SIZE];
+} VecxToasted;
+
 typedef struct Build
 {
 	Relation	heap;
@@ -44,6 +51,7 @@ typedef struct Build
 	/* the sample */
 	char	   *sample;
 	Size		sample_bytes;	/* of one vector */
+	VecxToasted *toasted;		/* where the values of the sample are, if not in it yet */
 	int			sample_max;
 	int			nsample;
 	double		sample_seen;
@@ -54,12 +62,29 @@ typedef struct Build
 	double		tuples;			/* of the table, estimated */
 } Build;
 
+/* Puts a value into the sample; false if it is no vector with a direction. */
+static bool
+put_sample(Build *b, int at, Datum value)
+{
+	MemoryContext old = MemoryContextSwitchTo(b->row_cxt);
+	VecxInput	input;
+
+	VecxPrepareInput(b->index, value, &input);
+	if (input.kind == VECX_INPUT_OK)
+		memcpy(b->sample + at * b->sample_bytes, input.vec, b->sample_bytes);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(b->row_cxt);
+	return input.kind == VECX_INPUT_OK;
+}
+
+/*
+ * Most rows that come into the sample are replaced by others: what is out of line is
+ * fetched in the end.  Of a row that is deleted already it might be gone by then.
+ */
 static void
 sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
 {
 	Build	   *b = arg;
-	MemoryContext old;
-	VecxInput	input;
 	int			at;
 
 	b->counted++;
@@ -76,19 +101,35 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 			return;
 		at = (int) (b->sample_max * sampler_random_fract(&b->reservoir.randstate));
 	}
-	old = MemoryContextSwitchTo(b->row_cxt);
-	VecxPrepareInput(b->index, values[0], &input);
-	if (input.kind == VECX_INPUT_OK)
+	if (alive && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(values[0])))
+		memcpy(b->toasted[at].pointer, DatumGetPointer(values[0]), TOAST_POINTER_SIZE);
+	else if (put_sample(b, at, values[0]))
+		b->toasted[at].pointer[0] = 0;
+	else
+		return;
+	if (b->nsample < b->sample_max)
 	{
-		if (b->nsample < b->sample_max)
-		{
-			b->nsample++;
-			b->sample_seen++;
-		}
-		memcpy(b->sample + at * b->sample_bytes, input.vec, b->sample_bytes);
+		b->nsample++;
+		b->sample_seen++;
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(b->row_cxt);
+}
+
+/* Fetches what is out of line; the last row takes the place of one that is no use. */
+static void
+fetch_sample(Build *b)
+{
+	for (int at = 0; at < b->nsample;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (b->toasted[at].pointer[0] == 0 || put_sample(b, at, PointerGetDatum(b->toasted[at].pointer)))
+		{
+			at++;
+			continue;
+		}
+		b->nsample--;
+		b->toasted[at] = b->toasted[b->nsample];
+		memcpy(b->sample + at * b->sample_bytes, b->sample + b->nsample * b->sample_bytes, b->sample_bytes);
+	}
 }
 
 /*
@@ -125,6 +166,7 @@ read_sample(Build *b)
 
 	b->sample_max = sample_rows(b);
 	b->sample = MemoryContextAllocHuge(b->cxt, b->sample_bytes * b->sample_max);
+	b->toasted = MemoryContextAllocHuge(b->cxt, sizeof(VecxToasted) * b->sample_max);
 	b->nsample = 0;
 	b->sample_seen = b->counted = 0;
 	b->sample_skip = -1;
@@ -138,6 +180,8 @@ read_sample(Build *b)
 									 BlockSampler_Next(&blocks), 1, sample_row, b, NULL);
 		nread++;
 	}
+	fetch_sample(b);
+	pfree(b->toasted);
 	return b->counted * nblocks / Max(nread, 1);
 }
 
