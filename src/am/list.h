@@ -94,8 +94,8 @@ StaticAssertDecl(offsetof(VecxBehindEntry, bytes) == 8, "on-disk size is frozen"
 #define VecxBehindPageHeader(page)	((VecxBehindPage) PageGetContents(page))
 #define VECX_BEHIND_PAGE_ROOM	(VECX_PAGE_CAPACITY - MAXALIGN(sizeof(VecxBehindPageData)))
 
-/* The LIST pages among the pages of an index, about. */
-#define VecxListPagesAmong(pages, meta)	((pages) / (1.0 + (meta)->list_behind))
+/* The LIST pages among the pages of an index, about; at least 1. */
+extern double VecxListPagesAmong(double pages, const VecxMetaPageData *meta);
 
 /* A centroid's row entry. */
 #define VecxListOfTid(tid)		ItemPointerGetBlockNumberNoCheck(tid)

@@ -434,3 +434,15 @@ VecxListEncode(VecxListEncoder *e, const float *x, const float *y, VecxListItem 
 	if (lists->has_copies)
 		vecx_code_encode(&lists->copies, x, VecxListItemCopy(lists, item));
 }
+
+/* What is trained, a matrix of a thousand dimensions among it, is most of a small index. */
+double
+VecxListPagesAmong(double pages, const VecxMetaPageData *meta)
+{
+	Size		trained = VecxBlobPages(meta->list_code_bytes);
+
+	for (int i = 0; i < VECX_MAX_MODELS; i++)
+		if (meta->models[i].number != 0)
+			trained += VecxBlobPages(meta->models[i].nbytes);
+	return Max((pages - trained) / (1.0 + meta->list_behind), 1);
+}

@@ -327,7 +327,7 @@ BlockNumber
 VecxBlobWrite(Relation index, ForkNumber fork, VecxWriteMode mode,
 			  const uint8 *bytes, Size nbytes)
 {
-	Size		npages = (nbytes + VECX_PAGE_CAPACITY - 1) / VECX_PAGE_CAPACITY;
+	Size		npages = VecxBlobPages(nbytes);
 	BlockNumber next = InvalidBlockNumber;
 
 	/* from the last page to the first, so that each knows the one after it */

@@ -351,7 +351,8 @@ extern OffsetNumber VecxPageFindRoom(Page page, Size size);
 /* Adds an item where VecxPageFindRoom said; cannot fail. */
 extern void VecxPageAddItem(Page page, OffsetNumber off, const void *item, Size size);
 
-/* Bytes across a chain of MODEL pages: VecxBlobWrite returns its first block. */
+/* Bytes across a chain of so many MODEL pages: VecxBlobWrite returns its first block. */
+#define VecxBlobPages(nbytes)	(((Size) (nbytes) + VECX_PAGE_CAPACITY - 1) / VECX_PAGE_CAPACITY)
 extern BlockNumber VecxBlobWrite(Relation index, ForkNumber fork, VecxWriteMode mode,
 								 const uint8 *bytes, Size nbytes);
 extern void VecxBlobRead(Relation index, BlockNumber first, uint8 *bytes, Size nbytes);
