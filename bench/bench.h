@@ -107,7 +107,8 @@ typedef struct BenchCold
 {
 	int			width;
 	BenchScore	score;
-	double		empty;			/* nothing of the index in the pool: its distinct pages */
+	double		empty;			/* nothing of the index in the pool: its distinct pages, */
+	double		runs;			/* in so many runs of neighbours: a seek each, at most */
 	double		steady;			/* after queries that filled the pool */
 } BenchCold;
 

@@ -47,7 +47,9 @@ def cell(value, digits=0):
 
 
 def fraction(ratio):
-    """A ratio of costs as one reads it beside a bar such as 1/8."""
+    """A ratio of costs as one reads it beside a bar such as 1/8; infinity is a bar that all meet."""
+    if ratio == math.inf:
+        return 'reported'
     return f'1/{1 / ratio:.3g}' if 0 < ratio < 0.5 else f'{ratio:.2f}'
 
 

@@ -5,7 +5,8 @@
  *
  *    Two counts a query.  With nothing of the index in the pool before it, each
  *    page counts once: the query's distinct pages, unless those alone overflow
- *    the pool.  And after other queries, when pages they share are there.
+ *    the pool.  They lie in runs of pages that follow each other, which the pool
+ *    tells.  And after other queries, when pages they share are there.
  */
 #include <stdlib.h>
 
@@ -42,6 +43,20 @@ pool_empty(PGconn *conn, const char *index)
 	} while (left);
 }
 
+/* Runs of the index's pages in the pool. */
+static double
+pool_runs(PGconn *conn, const char *index)
+{
+	char	   *runs = bench_value(conn, "SELECT count(*) FROM (SELECT relblocknumber - lag(relblocknumber) OVER "
+								   "(ORDER BY relblocknumber) AS step FROM public.pg_buffercache WHERE relforknumber = 0 AND "
+								   "relfilenode = pg_relation_filenode('%s') AND reldatabase = (SELECT oid FROM pg_database "
+								   "WHERE datname = current_database())) p WHERE step IS DISTINCT FROM 1", index);
+	double		n = atof(runs);
+
+	free(runs);
+	return n;
+}
+
 static void
 measure(BenchRun *run, BenchSession *s, int width, BenchCold *c)
 {
@@ -60,6 +75,7 @@ measure(BenchRun *run, BenchSession *s, int width, BenchCold *c)
 		before = bench_index_blocks(s->conn, index, READ);
 		bench_search(s, rs->wire + (size_t) i * (size_t) s->nwire, id);
 		c->empty += (bench_index_blocks(s->conn, index, READ) - before) / nemptied;
+		c->runs += pool_runs(run->admin, index) / nemptied;
 	}
 	bench_pass(s, rs, n, NULL, run, NULL);
 	before = bench_index_blocks(s->conn, index, READ);

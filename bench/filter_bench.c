@@ -8,6 +8,7 @@
  *    sql SESSION SQL                        first value of the first row
  *    watch SESSION SQL                      what the statement cost
  *    copy TABLE FIRST N                     rows of the base as (id, embedding)
+ *    queries TABLE                          the queries, in the same way
  *    insert SESSION TABLE FIRST N ID        the same, one statement each, in one transaction
  *    filter NAME TABLE CONDITION [TYPE VALUE...]   rows that pass; $2 is the query's VALUE
  *    truth                                  exact neighbours under all filters so far
@@ -603,6 +604,11 @@ obey(char **field, int n)
 	else if (strcmp(word, "copy") == 0 && n == 3)
 	{
 		bench_copy_rows(run.admin, arg[0], &run.base, atoi(arg[1]), atoi(arg[2]));
+		puts("{}");
+	}
+	else if (strcmp(word, "queries") == 0 && n == 1)
+	{
+		bench_copy_rows(run.admin, arg[0], &queries, 0, queries.nrows);
 		puts("{}");
 	}
 	else if (strcmp(word, "insert") == 0 && n == 5)

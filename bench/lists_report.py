@@ -3,12 +3,13 @@ report.py makes of each set.  Run alone, it makes the reports anew:
 bench/lists_report.py [RESULTS]"""
 
 import json
+import math
 import os
 import sys
 
 import report
-from checks import (RECALLS, at_recall, at_recall_somehow, cost, difference, in_process_rows, named, row, server_us, speed,
-                    speed_rows, time_us)
+from checks import (RECALLS, at_recall, at_recall_somehow, cold_reads, cost, difference, in_process_rows, named, row, server_us,
+                    speed, speed_rows, time_us)
 
 CODES = ('lists', 'lists-pq')
 GRAPH = 'pgvector-64'
@@ -22,6 +23,7 @@ HNSW = (2, 5)
 FAISS = (0.3, 1)
 INSERTS = (8, 15)
 INSERT_WAL = (0.3, 0.1)
+COLD = (math.inf, 1)    # to be reported; fewer than the graph
 
 
 def place(results):
@@ -69,10 +71,21 @@ def insert_rows(figures, code):
     return rows
 
 
-def rows_of(figures, rowset, code):
+def cold_rows(figures, graph, code):
+    """graph has the figures of vecx's graph of the same set."""
+    if not named(figures.get('cold'), 'engine', code):
+        return []
+    return [cost(f'cold: {what} a query at recall {recall}, the graph', cold_reads(figures, code, recall, key),
+                 cold_reads(graph, 'vecx', recall, key), COLD if key == 'reads_empty' else None)
+            for recall in RECALLS
+            for key, what in (('reads_empty', 'distinct index pages'), ('runs_empty', 'runs of these, seeks at most,'))]
+
+
+def rows_of(figures, graph, rowset, code):
     if not named(rowset['curves'], 'engine', code):
         return []
-    return build_rows(figures, code) + search_rows(rowset, code) + insert_rows(figures, code)
+    return build_rows(figures, code) + search_rows(rowset, code) + insert_rows(figures, code) + \
+        (cold_rows(figures, graph, code) if rowset['name'] == figures['set'] else [])
 
 
 def write_overall(results):
@@ -84,10 +97,12 @@ def write_overall(results):
         if not name.endswith('.json'):
             continue
         figures = json.load(open(os.path.join(directory, name)))
+        of_graph = os.path.join(results, name)
+        graph = json.load(open(of_graph)) if os.path.exists(of_graph) else {}
         report.write_set(directory, figures)
         for rowset in figures['rowsets']:
             for code in CODES:
-                rows = rows_of(figures, rowset, code)
+                rows = rows_of(figures, graph, rowset, code)
                 if rows:
                     lines += [f"## [{rowset['name']}]({rowset['name']}.md), {code}", '']
                     lines += report.table(report.CHECK_HEAD, [report.check_cells(r) for r in rows])

@@ -192,6 +192,7 @@ json_cold(Json *j, const BenchEngine *e)
 		json_number(j, "width", e->cold[i].width);
 		json_score(j, &e->cold[i].score);
 		json_number(j, "reads_empty", e->cold[i].empty);
+		json_number(j, "runs_empty", e->cold[i].runs);
 		json_number(j, "reads_steady", e->cold[i].steady);
 		json_close(j, '}');
 	}

@@ -163,9 +163,9 @@ def cold_table(figures):
     for e in figures.get('cold', []):
         for p in e['points']:
             rows.append([e['engine'], e['shared_buffers'], p['width'], f"{p['recall']:.4f}", cell(p['reads_empty'], 1),
-                         cell(p['reads_steady'], 1)])
+                         cell(p.get('runs_empty'), 1), cell(p['reads_steady'], 1)])
     return ['## Cold', ''] + table(['engine', 'shared_buffers', 'width', 'recall', 'index pages read by the first query',
-                                    'after other queries'], rows) if rows else []
+                                    'in runs', 'after other queries'], rows) if rows else []
 
 
 def circumstances(figures):
