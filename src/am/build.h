@@ -227,6 +227,7 @@ typedef struct VecxPlan
 	uint16	   *bucket_of;
 } VecxPlan;
 
+extern int	VecxOneLeafMost(void);
 extern int	VecxPivotsWanted(double nvertices);
 extern void VecxPivotsAlloc(VecxPivots *pivots, const VecxCoder *coder, Size nbytes, int n);
 extern void VecxPivotsMake(VecxPivots *pivots, const VecxCoder *coder, const VecxBasis *basis,

@@ -15,13 +15,16 @@
 
 #include "am/build.h"
 
-/* Larger leaves are divided. */
+/* Larger leaves are divided, unless the table is one leaf. */
 #define LEAF_MAX_VERTICES	1600
 /* Members whose distances are computed at once, then looked at while in the cache. */
 #define LEAF_ROWS			128
-/* Links that a vertex gets from one leaf, at most and, if it has so many near, at least. */
+/* Links that a vertex gets from one leaf, at most and, if it has so many near, at least; where
+ * no other leaf has more of them, some more. */
 #define LEAF_MAX_LINKS		24
 #define LEAF_MIN_LINKS		8
+#define ONE_LEAF_MAX_LINKS	32
+#define ONE_LEAF_MIN_LINKS	16
 /* Members that a leaf's centre is the mean of, at most about. */
 #define LEAF_CENTRE			128
 /* Candidates from each of two thinned sets of members. */
@@ -62,6 +65,9 @@ typedef struct Leaf
 	VecxPoints	points;
 	float	   *block;			/* [LEAF_ROWS][count]: distances of some members */
 	int16	   *dist;			/* [count][count]: of all, rounded */
+	uint32		most;			/* members it has room for */
+	int			max_links;
+	int			min_links;
 	int			near_cap;
 	uint16	   *near;			/* [count][near_cap]: positions, nearest first */
 	uint16	   *nnear;			/* [count] */
@@ -251,11 +257,11 @@ choose(const Leaf *leaf, uint32 self, uint16 *chosen)
 	Size		count = leaf->points.count;
 	const int16 *row = leaf->dist + self * count;
 	const uint16 *near = leaf->near + (Size) self * leaf->near_cap;
-	uint16		pruned[LEAF_MIN_LINKS];
+	uint16		pruned[ONE_LEAF_MIN_LINKS];
 	int			npruned = 0;
 	int			n = 0;
 
-	for (int i = 0; i < leaf->nnear[self] && n < LEAF_MAX_LINKS; i++)
+	for (int i = 0; i < leaf->nnear[self] && n < leaf->max_links; i++)
 	{
 		uint16		at = near[i];
 		const int16 *others = leaf->dist + at * count;
@@ -266,10 +272,10 @@ choose(const Leaf *leaf, uint32 self, uint16 *chosen)
 			keep = others[chosen[j]] >= own;
 		if (keep)
 			chosen[n++] = at;
-		else if (npruned < LEAF_MIN_LINKS)
+		else if (npruned < leaf->min_links)
 			pruned[npruned++] = at;
 	}
-	for (int i = 0; i < npruned && n < LEAF_MIN_LINKS; i++)
+	for (int i = 0; i < npruned && n < leaf->min_links; i++)
 		chosen[n++] = pruned[i];
 	return n;
 }
@@ -286,7 +292,7 @@ static void
 compare_all(Leaf *leaf, const uint32 *members, uint32 count)
 {
 	VecxLinker *l = leaf->l;
-	uint16		chosen[LEAF_MAX_LINKS];
+	uint16		chosen[ONE_LEAF_MAX_LINKS];
 
 	leaf->points.count = count;
 	load_points(leaf, &leaf->points, members, find_centre(leaf, members, count));
@@ -347,7 +353,7 @@ process_leaf(Leaf *leaf, uint32 *members, uint32 count)
 	check_stack_depth();
 	if (count < 2)
 		return;
-	if (count <= LEAF_MAX_VERTICES)
+	if (count <= leaf->most)
 		compare_all(leaf, members, count);
 	else
 	{
@@ -363,14 +369,18 @@ leaf_init(Leaf *leaf, VecxLinker *l)
 {
 	MemoryContext all = AllocSetContextCreate(l->cxt, "vecx leaves", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(all);
-	Size		most = LEAF_MAX_VERTICES;
+	bool		alone = l->plan.nleaves == 1;
+	Size		most = alone ? VecxOneLeafMost() : LEAF_MAX_VERTICES;
 
 	memset(leaf, 0, sizeof(Leaf));
 	leaf->l = l;
+	leaf->most = (uint32) most;
+	leaf->max_links = alone ? ONE_LEAF_MAX_LINKS : LEAF_MAX_LINKS;
+	leaf->min_links = alone ? ONE_LEAF_MIN_LINKS : LEAF_MIN_LINKS;
 	leaf->cxt = AllocSetContextCreate(all, "vecx leaf", ALLOCSET_DEFAULT_SIZES);
 	leaf->y = palloc(sizeof(float) * Max(l->basis->pdims, 1));
 	leaf->centre = palloc(sizeof(float) * Max(l->basis->pdims, 1));
-	points_alloc(leaf, all, &leaf->points, LEAF_MAX_VERTICES);
+	points_alloc(leaf, all, &leaf->points, leaf->most);
 	leaf->block = palloc(sizeof(float) * LEAF_ROWS * most);
 	leaf->dist = palloc(sizeof(int16) * most * most);
 	leaf->near_cap = l->nearest + 2 * LEAF_FAR;

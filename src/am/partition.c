@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -19,11 +20,24 @@
 #define PIVOT_ROUNDS	2
 #define PIVOT_BATCH		64
 
+/*
+ * Vertices that one leaf has room for: each in four leaves of a thousand is compared with as
+ * many others as all of four thousand are.  Their distances, two bytes each, may take half of
+ * maintenance_work_mem.
+ */
+int
+VecxOneLeafMost(void)
+{
+	double		room = sqrt((double) maintenance_work_mem * 1024 / 2 / sizeof(int16));
+
+	return (int) Max(Min(room, VECX_LEAVES_OF_VERTEX * VECX_LEAF_VERTICES), 1.5 * VECX_LEAF_VERTICES);
+}
+
 /* Pivots for so many vertices: as many as give leaves of the usual size. */
 int
 VecxPivotsWanted(double nvertices)
 {
-	if (nvertices <= 1.5 * VECX_LEAF_VERTICES)
+	if (nvertices <= VecxOneLeafMost())
 		return 1;
 	return (int) Min(nvertices * VECX_LEAVES_OF_VERTEX / VECX_LEAF_VERTICES, VECX_MAX_PIVOTS);
 }
