@@ -95,14 +95,14 @@ class Codes:
     def measure_bounded(self, table):
         """What builds take with maintenance_work_mem = MEMORY."""
         found = {}
-        self.sql(f"SET maintenance_work_mem = '{MEMORY}'")
         for engine, options in LISTS.items():
             say(f'{self.name}: {engine} of {table} in {MEMORY}')
+            self.client.call('session', engine, 'lists')        # of its own: memory is counted from where it begins
+            self.client.sql(engine, f"SET maintenance_work_mem = '{MEMORY}'")
             sql = f'USING vecx (embedding {self.opclass}) WITH ({options})'
-            found[engine] = self.client.call('watch', 'vecx', f'CREATE INDEX bounded_idx ON {table} {sql}')
+            found[engine] = self.client.call('watch', engine, f'CREATE INDEX bounded_idx ON {table} {sql}')
             found[engine]['bytes'] = int(self.sql("SELECT pg_relation_size('bench.bounded_idx')"))
             self.sql('DROP INDEX bench.bounded_idx')
-        self.sql('RESET maintenance_work_mem')
         return {'rows': int(self.sql(f'SELECT count(*) FROM {table}')),
                 'dim': int(self.sql(f'SELECT vector_dims(embedding) FROM {table} LIMIT 1')), 'memory': MEMORY, 'builds': found}
 

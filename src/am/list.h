@@ -233,6 +233,8 @@ extern VecxProbeSums *VecxProbeSumsMake(VecxIndex *index, uint32 nlists);
 extern void VecxProbeSumsAdd(VecxProbeSums *sums, const float *nav, uint32 nlists,
 							 const uint32 *place, int nrows);
 extern bool VecxProbeSumsStore(VecxProbeSums *sums, uint8 source);
+extern double VecxListGrowth(const VecxMetaPageData *meta, BlockNumber nblocks);
+extern void VecxListCurveLengthen(VecxMetaPageData *meta, double factor);
 
 /* list_calibrate.c */
 extern bool VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *const *x,

@@ -439,7 +439,7 @@ VecxListEncode(VecxListEncoder *e, const float *x, const float *y, VecxListItem 
 double
 VecxListPagesAmong(double pages, const VecxMetaPageData *meta)
 {
-	Size		trained = VecxBlobPages(meta->list_code_bytes);
+	Size		trained = VecxBlobPages(meta->list_code_bytes) + VecxBlobPages(meta->tune_bytes);
 
 	for (int i = 0; i < VECX_MAX_MODELS; i++)
 		if (meta->models[i].number != 0)

@@ -198,3 +198,33 @@ VecxProbeSumsStore(VecxProbeSums *sums, uint8 source)
 	VecxMetaEdit(sums->index, set_curve, &curve);
 	return true;
 }
+
+/* Pages of what was trained when the curve was measured: a quantiser and a model, which are
+ * all of one size. */
+static double
+trained_then(const VecxMetaPageData *meta)
+{
+	for (int i = 0; i < VECX_MAX_MODELS; i++)
+		if (meta->models[i].number != 0)
+			return VecxBlobPages(meta->list_code_bytes) + VecxBlobPages(meta->models[i].nbytes);
+	return VecxBlobPages(meta->list_code_bytes);
+}
+
+/* How many times as long the lists of an index of so many pages are as when its curve was
+ * measured, at least 1.  A list has a page at least. */
+double
+VecxListGrowth(const VecxMetaPageData *meta, BlockNumber nblocks)
+{
+	double		then = Max(meta->curve.nblocks - trained_then(meta), meta->curve.vertices) / (1.0 + meta->list_behind);
+
+	return Max(VecxListPagesAmong(nblocks, meta) / Max(then, 1), 1);
+}
+
+/* Lets the curve be that of an index with so many times as many pages of lists. */
+void
+VecxListCurveLengthen(VecxMetaPageData *meta, double factor)
+{
+	double		trained = trained_then(meta);
+
+	meta->curve.nblocks = (BlockNumber) Min(trained + Max(meta->curve.nblocks - trained, 0) * factor, MaxBlockNumber);
+}

@@ -80,7 +80,7 @@ note_unsettled(VecxMetaPageData *meta, void *arg)
 static void
 lengthen_curve(VecxMetaPageData *meta, void *arg)
 {
-	meta->curve.nblocks = (BlockNumber) Min(meta->curve.nblocks * *(double *) arg, MaxBlockNumber);
+	VecxListCurveLengthen(meta, *(double *) arg);
 }
 
 /*
@@ -119,7 +119,8 @@ VecxListsRecluster(VecxIndex *index, Relation heap, VecxListNotes *notes)
 	}
 	if (!VecxCurveIsRenewed(index))
 	{
-		double		growth = (double) RelationGetNumberOfBlocks(index->rel) / before;
+		double		growth = VecxListPagesAmong(RelationGetNumberOfBlocks(index->rel), &index->meta) /
+			VecxListPagesAmong(before, &index->meta);
 
 		VecxMetaEdit(index, lengthen_curve, &growth);
 	}
