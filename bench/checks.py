@@ -335,7 +335,7 @@ def insert_rows(figures):
 def cold_reads(figures, engine, recall, key):
     cold = named(figures.get('cold'), 'engine', engine)
     point = cold and named(cold['points'], 'width', cold['levels'].get(str(recall)))
-    return point and point[key]
+    return point and point.get(key)
 
 
 def cold_rows(figures):

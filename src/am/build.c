@@ -52,6 +52,7 @@ typedef struct Build
 	char	   *sample;
 	Size		sample_bytes;	/* of one vector */
 	VecxToasted *toasted;		/* where the values of the sample are, if not in it yet */
+	bool		at_once;		/* none waits to be fetched */
 	int			sample_max;
 	int			nsample;
 	double		sample_seen;
@@ -101,7 +102,7 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 			return;
 		at = (int) (b->sample_max * sampler_random_fract(&b->reservoir.randstate));
 	}
-	if (alive && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(values[0])))
+	if (alive && !b->at_once && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(values[0])))
 		memcpy(b->toasted[at].pointer, DatumGetPointer(values[0]), TOAST_POINTER_SIZE);
 	else if (put_sample(b, at, values[0]))
 		b->toasted[at].pointer[0] = 0;
@@ -114,10 +115,13 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	}
 }
 
-/* Fetches what is out of line; the last row takes the place of one that is no use. */
-static void
+/* Fetches what is out of line; the last row takes the place of one that is no use.  Returns how
+ * many are none. */
+static int
 fetch_sample(Build *b)
 {
+	int			taken = b->nsample;
+
 	for (int at = 0; at < b->nsample;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -130,6 +134,7 @@ fetch_sample(Build *b)
 		b->toasted[at] = b->toasted[b->nsample];
 		memcpy(b->sample + at * b->sample_bytes, b->sample + b->nsample * b->sample_bytes, b->sample_bytes);
 	}
+	return taken - b->nsample;
 }
 
 /*
@@ -163,6 +168,7 @@ read_sample(Build *b)
 	BlockNumber nblocks = RelationGetNumberOfBlocks(b->heap);
 	BlockNumber nread = 0;
 	BlockSamplerData blocks;
+	int			useless;
 
 	b->sample_max = sample_rows(b);
 	b->sample = MemoryContextAllocHuge(b->cxt, b->sample_bytes * b->sample_max);
@@ -180,8 +186,15 @@ read_sample(Build *b)
 									 BlockSampler_Next(&blocks), 1, sample_row, b, NULL);
 		nread++;
 	}
-	fetch_sample(b);
+	useless = fetch_sample(b);
 	pfree(b->toasted);
+	/* of many zero vectors a full sample would be left with few others */
+	if (useless > b->sample_max / 10 && b->nsample + useless == b->sample_max)
+	{
+		b->at_once = true;
+		pfree(b->sample);
+		return read_sample(b);
+	}
 	return b->counted * nblocks / Max(nread, 1);
 }
 

@@ -36,6 +36,7 @@ extern VecxSpoolFile *VecxSpoolFileOpen(MemoryContext cxt, SharedFileSet *files,
 extern void VecxSpoolFileAppend(VecxSpoolFile *f, const void *bytes, Size nbytes);
 extern void VecxSpoolFileReplace(VecxSpoolFile *f, off_t at, const void *bytes, Size nbytes);
 extern void VecxSpoolFileRead(VecxSpoolFile *f, off_t at, void *to, Size nbytes);
+extern void VecxSpoolFileForget(VecxSpoolFile *f);
 extern void VecxSpoolFileFlush(VecxSpoolFile *f);
 extern void VecxSpoolFileClose(VecxSpoolFile *f);
 
@@ -60,6 +61,7 @@ extern void VecxSpoolPut(VecxSpool *spool, uint32 i, const void *rec);
 extern void VecxSpoolCache(VecxSpool *spool, Size bytes);
 extern void VecxSpoolGrow(VecxSpool *spool, Size limit);
 extern void VecxSpoolShare(VecxSpool *spool);
+extern void VecxSpoolForgetAhead(VecxSpool *spool);
 extern void VecxSpoolFree(VecxSpool *spool);
 
 /* bucket.c: records put into one of some buckets, each read as a whole later */

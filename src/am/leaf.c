@@ -370,7 +370,7 @@ leaf_init(Leaf *leaf, VecxLinker *l)
 	MemoryContext all = AllocSetContextCreate(l->cxt, "vecx leaves", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(all);
 	bool		alone = l->plan.nleaves == 1;
-	Size		most = alone ? VecxOneLeafMost() : LEAF_MAX_VERTICES;
+	Size		most = alone ? Max(Min(VecxOneLeafMost(), l->plan.leaf_first[1]), 1) : LEAF_MAX_VERTICES;
 
 	memset(leaf, 0, sizeof(Leaf));
 	leaf->l = l;

@@ -23,7 +23,7 @@
 /*
  * Vertices that one leaf has room for: each in four leaves of a thousand is compared with as
  * many others as all of four thousand are.  Their distances, two bytes each, may take half of
- * maintenance_work_mem.
+ * maintenance_work_mem; those of one and a half thousand are taken for little.
  */
 int
 VecxOneLeafMost(void)

@@ -338,6 +338,14 @@ VecxSpoolShare(VecxSpool *spool)
 	VecxSpoolFileFlush(spool->parts[0].file);
 }
 
+/* Of a spool that others still write: only records that were asked for are known. */
+void
+VecxSpoolForgetAhead(VecxSpool *spool)
+{
+	for (int i = 0; i < spool->nparts; i++)
+		VecxSpoolFileForget(spool->parts[i].file);
+}
+
 void
 VecxSpoolFree(VecxSpool *spool)
 {

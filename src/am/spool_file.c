@@ -37,7 +37,7 @@ VecxSpoolFileMake(MemoryContext cxt, SharedFileSet *files, const char *name)
 	return f;
 }
 
-/* One that another process has made and flushed, to read. */
+/* One that another process has made, to read what it has flushed. */
 VecxSpoolFile *
 VecxSpoolFileOpen(MemoryContext cxt, SharedFileSet *files, const char *name)
 {
@@ -113,6 +113,14 @@ VecxSpoolFileFlush(VecxSpoolFile *f)
 		f->size += (off_t) f->count;
 	}
 	f->waiting = false;
+	f->count = 0;
+}
+
+/* Forgets what was read ahead: another process may have been writing it just then. */
+void
+VecxSpoolFileForget(VecxSpoolFile *f)
+{
+	Assert(!f->waiting);
 	f->count = 0;
 }
 

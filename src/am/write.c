@@ -369,6 +369,7 @@ write_base_together(Writer *w, VecxTeam *team, BlockNumber first)
 			VecxSpoolShare(recipes);
 			VecxSpoolShare(firsts);
 			VecxPagesReady(team, i + 1);
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, at);
 		}
 	}
 	VecxPagesMake(team, &w->maker, pages);

@@ -175,6 +175,9 @@ VecxPagesMake(VecxTeam *team, VecxRecordMaker *maker, const VecxPageList *pages)
 	int			n;
 
 	while ((n = take_pages(team, rel, pages, &page)) > 0)
+	{
+		VecxSpoolForgetAhead(recipes);
+		VecxSpoolForgetAhead(firsts);
 		for (; n > 0; n--, page++)
 		{
 			uint32		at = *(const uint32 *) VecxSpoolGet(firsts, page);
@@ -193,6 +196,7 @@ VecxPagesMake(VecxTeam *team, VecxRecordMaker *maker, const VecxPageList *pages)
 			if (team->me == 0)
 				pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, end);
 		}
+	}
 	VecxSpoolFree(recipes);
 	VecxSpoolFree(firsts);
 }

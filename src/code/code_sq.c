@@ -397,10 +397,12 @@ distance_of_product(const VecxCoder *coder, const VecxCodeQuery *q, const SqTerm
 	return vecx_finite(d > 0.0 ? d : 0.0);
 }
 
-/* Of the sum of all terms: more than float arithmetic may be off. */
+/* More than float arithmetic may be off: of the sum of all terms, and where these are tiny. */
 #define FLOAT_SLACK	1e-6f
+#define TINY_SLACK	1e-30f
 
-/* Whether the distances of a code to four queries, from the q-th on, may be within their limits. */
+/* Whether the distances of a code to four queries, from the q-th on, may be within their limits.
+ * Products fit int32: what is longer than 33,000 dimensions fits no page. */
 static inline VecxFourInts
 may_be_within(const VecxCodeQueries *set, const SqTerms *code, size_t q, const float *limits, const uint32_t *products)
 {
@@ -423,7 +425,7 @@ may_be_within(const VecxCodeQueries *set, const SqTerms *code, size_t q, const f
 		size += rest;
 		factor += factor;
 	}
-	return ~(rest - factor * (product - off) - FLOAT_SLACK * (size + factor * (product + off)) >
+	return ~(rest - factor * (product - off) - FLOAT_SLACK * (size + factor * (product + off)) - TINY_SLACK >
 			 *(const VecxFour *) (const void *) (limits + q));
 #undef FOUR
 }

@@ -115,7 +115,7 @@ test_float_coder(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 
 /* Pairs that are near each other: all there are, at the distances that one query and one code have. */
 static void
-test_pairs(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
+test_pairs(VecxCodeKind kind, VecxMetric metric, uint32_t dim, float size)
 {
 	enum
 	{
@@ -136,6 +136,8 @@ test_pairs(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 	bool		all = true;
 	size_t		npairs;
 
+	for (size_t i = 0; i < NROWS * dim; i++)
+		rows[i] *= size;
 	vecx_coder_init(&coder, kind, metric, dim, 0);
 	codes = get((size_t) NROWS * coder.nbytes);
 	for (size_t r = 0; r < NROWS; r++)
@@ -160,9 +162,10 @@ test_pairs(VecxCodeKind kind, VecxMetric metric, uint32_t dim)
 	for (size_t r = 0; r < NROWS; r++)
 		for (size_t q = 0; q < NQUERIES; q++)
 			all = all && (found[r][q] || vecx_code_distance(&coder, &query[q], codes + r * coder.nbytes) > limits[q]);
-	UNIT_CHECK(same, "kind %d, metric %d: distances of pairs", (int) kind, (int) metric);
-	UNIT_CHECK(all, "kind %d, metric %d: all pairs within the limits", (int) kind, (int) metric);
-	UNIT_CHECK(npairs < NROWS * NQUERIES, "kind %d, metric %d: none beyond", (int) kind, (int) metric);
+	UNIT_CHECK(same, "kind %d, metric %d, %g: distances of pairs", (int) kind, (int) metric, (double) size);
+	UNIT_CHECK(all, "kind %d, metric %d, %g: all pairs within the limits", (int) kind, (int) metric, (double) size);
+	if (size == 1.0f)
+		UNIT_CHECK(npairs < NROWS * NQUERIES, "kind %d, metric %d: none beyond", (int) kind, (int) metric);
 	for (size_t q = 0; q < NQUERIES; q++)
 		free(scratch[q]);
 	free(rows);
@@ -518,6 +521,9 @@ test_damaged_codes(void)
 int
 main(int argc, char **argv)
 {
+	/* where floats are whole, end, and begin */
+	static const float sizes[] = {1.0f, 1e15f, 1e-12f, 1e-18f, 1e-22f};
+
 	random_begin(argc, argv);
 	printf("# kernels %s\n", vecx_kernels->name);
 
@@ -526,7 +532,8 @@ main(int argc, char **argv)
 		{
 			test_float_coder(float_kinds[k], float_metrics[m], 131);
 			test_float_coder(float_kinds[k], float_metrics[m], 768);
-			test_pairs(float_kinds[k], float_metrics[m], 131);
+			for (size_t s = 0; s < LENGTH(sizes); s++)
+				test_pairs(float_kinds[k], float_metrics[m], 131, sizes[s]);
 			test_set(float_kinds[k], float_metrics[m], 131, 40);
 			test_set(float_kinds[k], float_metrics[m], 131, 100);
 		}
