@@ -195,3 +195,25 @@ SET vecx.probes = 100000;
 SELECT count(*) = :matches AS complete FROM mended_near WHERE v <-> :'query' < 1.55;
 RESET vecx.probes;
 DROP TABLE mended_near;
+
+-- a distance was NaN, or wrong, where floats have no room for a vector's square
+SELECT '[1e20,0]'::vector <=> '[1e20,0]' AS long, '[1e-23]'::vector <=> '[1]' AS short, '[3e-23]'::vector <=> '[-1]' AS opposite,
+	'[0]'::vector <=> '[1]' AS zero;
+
+-- vecx_check refused an index whose column declares no dimensions any more
+CREATE TABLE mended_type (v vector(2));
+INSERT INTO mended_type SELECT ARRAY[i, i % 7]::vector FROM generate_series(1, 600) i;
+CREATE INDEX mended_type_v ON mended_type USING vecx (v);
+ALTER TABLE mended_type ALTER v TYPE vector;
+SELECT vecx_check('mended_type_v');
+
+-- functions looked for the column by the name that it had when the index was created; and queries were refused for
+-- memory that only others take
+ALTER TABLE mended_type RENAME v TO w;
+CREATE TABLE mended_queries AS SELECT w FROM mended_type LIMIT 50;
+SELECT vecx_recall('mended_type_v', queries => 'mended_queries') > 0.9 AS good;
+SET maintenance_work_mem = '4MB';
+SELECT vecx_calibrate('mended_type_v', 'mended_queries');
+SELECT source, queries FROM vecx_curve('mended_type_v') LIMIT 1;
+RESET maintenance_work_mem;
+DROP TABLE mended_type, mended_queries;

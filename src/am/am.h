@@ -322,6 +322,7 @@ extern const VecxOpSpec *VecxGetOpSpec(Relation index);
 extern bool VecxIsVectorColumn(Relation index, AttrNumber attno);
 extern void VecxCheckColumns(Relation index, const IndexInfo *info);
 extern uint32 VecxGetDim(Relation index, const VecxOpSpec *spec);
+extern uint32 VecxDeclaredDim(Relation index);
 extern uint32 VecxCodeDim(const VecxOpSpec *spec, uint32 value_dim);
 extern void VecxPrepareInput(const VecxIndex *index, Datum value, VecxInput *input);
 extern bool VecxSameValue(const struct varlena *a, const struct varlena *b);

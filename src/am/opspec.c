@@ -145,6 +145,17 @@ VecxGetDim(Relation index, const VecxOpSpec *spec)
 	return (uint32) typmod;
 }
 
+/* The same of an index that there is: 0 if its column does not declare them any more. */
+uint32
+VecxDeclaredDim(Relation index)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(index), 0);
+	int32		typmod = att->atttypmod;
+	Oid			type = getBaseTypeAndTypmod(att->atttypid, &typmod);
+
+	return type == VARBITOID || typmod < 1 ? 0 : (uint32) typmod;
+}
+
 /* Dimensions that the index compares values of so many dimensions in. */
 uint32
 VecxCodeDim(const VecxOpSpec *spec, uint32 value_dim)

@@ -106,11 +106,12 @@ check_probe_ratio(double *newval, void **extra, GucSource source)
 	return false;
 }
 
-/* Plans made for the other order may rely on it, see plan_order.c. */
+/* Plans made for the strict order may rely on it, see plan_order.c; others are right under
+ * either. */
 static void
 assign_scan_order(int newval, void *extra)
 {
-	if (newval != vecx_scan_order)
+	if (newval != vecx_scan_order && vecx_scan_order == VECX_SCAN_STRICT)
 		ResetPlanCache();
 }
 

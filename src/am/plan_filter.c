@@ -245,6 +245,9 @@ derive_excluded(IndexOptInfo *index, int column, ScalarArrayOpExpr *all)
 	return result;
 }
 
+/* Values of a list in an OR; the condition of a longer one is left to the rows. */
+#define MOST_ALTERNATIVES	1000
+
 /* Whether all arms of an OR are equalities of the column, by one operator. */
 static bool
 collect_arms(IndexOptInfo *index, int column, Node *node, Arms *arms)
@@ -269,7 +272,7 @@ collect_arms(IndexOptInfo *index, int column, Node *node, Arms *arms)
 		return match_any(index, column, any) &&
 			add_arm(arms, any->opno, any->inputcollid, linitial(any->args),
 					get_element_type(exprType(lsecond(any->args)))) &&
-			OidIsValid(arms->type) && add_elements(arms, lsecond(any->args), INT_MAX);
+			OidIsValid(arms->type) && add_elements(arms, lsecond(any->args), MOST_ALTERNATIVES);
 	}
 	if (IsA(node, OpExpr) && match_comparison(index, column, (OpExpr *) node, &turned))
 	{

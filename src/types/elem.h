@@ -7,6 +7,7 @@
 #ifndef VECX_ELEM_H
 #define VECX_ELEM_H
 
+#include <float.h>
 #include <math.h>
 
 #include "fmgr.h"
@@ -83,15 +84,30 @@ vecx_elem_l1(const VecxElem *elem, const VecxVector *a, const VecxVector *b)
 		vecx_kernels->l1_f16f16(VecxHalfElems(a), VecxHalfElems(b), (size_t) a->dim);
 }
 
+/* <a, b>, <a, a> and <b, b>: in double where floats have no room for squares. */
 static inline void
 vecx_elem_cosine(const VecxElem *elem, const VecxVector *a, const VecxVector *b,
-				 float *ab, float *aa, float *bb)
+				 double *ab, double *aa, double *bb)
 {
+	float		sums[3];
+
 	if (VecxElemIsFloat(elem))
-		vecx_kernels->cosine_f32(a->x, b->x, (size_t) a->dim, ab, aa, bb);
+		vecx_kernels->cosine_f32(a->x, b->x, (size_t) a->dim, &sums[0], &sums[1], &sums[2]);
 	else
 		vecx_kernels->cosine_f16f16(VecxHalfElems(a), VecxHalfElems(b), (size_t) a->dim,
-									ab, aa, bb);
+									&sums[0], &sums[1], &sums[2]);
+	*ab = (double) sums[0];
+	*aa = (double) sums[1];
+	*bb = (double) sums[2];
+	if (likely(sums[1] >= FLT_MIN && sums[2] >= FLT_MIN && isfinite(sums[1]) && isfinite(sums[2])) || !VecxElemIsFloat(elem))
+		return;
+	*ab = *aa = *bb = 0;
+	for (int i = 0; i < a->dim; i++)
+	{
+		*ab += (double) a->x[i] * (double) b->x[i];
+		*aa += (double) a->x[i] * (double) a->x[i];
+		*bb += (double) b->x[i] * (double) b->x[i];
+	}
 }
 
 /* A zeroed vector of dim elements; raises program_limit_exceeded out of range. */

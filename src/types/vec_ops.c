@@ -58,16 +58,16 @@ cosine_distance(FunctionCallInfo fcinfo, const VecxElem *elem)
 {
 	VecxVector *a = PG_GETARG_VECX_VECTOR_P(0);
 	VecxVector *b = PG_GETARG_VECX_VECTOR_P(1);
-	float		ab;
-	float		aa;
-	float		bb;
+	double		ab;
+	double		aa;
+	double		bb;
 	double		similarity;
 
 	vecx_check_same_dim(elem, a, b);
 	vecx_elem_cosine(elem, a, b, &ab, &aa, &bb);
 
 	/* one root of the product, so that equal vectors come out as exactly 1 */
-	similarity = (double) ab / sqrt((double) aa * (double) bb);
+	similarity = ab / sqrt(aa * bb);
 	if (similarity > 1.0)
 		similarity = 1.0;
 	else if (similarity < -1.0)

@@ -32,13 +32,13 @@ check_meta(Check *c)
 {
 	Relation	rel = c->target.rel;
 	const VecxMetaPageData *meta = &c->index->meta;
+	uint32		declared = VecxDeclaredDim(rel);
 	bool		has_current = false;
 
-	if (meta->value_dim != VecxGetDim(rel, c->index->spec) ||
+	if ((declared > 0 && meta->value_dim != declared) ||
 		meta->dim != VecxCodeDim(c->index->spec, meta->value_dim))
 		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber, "the metapage has other dimensions",
-				   "value_dim=%u expected=%u dim=%u", meta->value_dim,
-				   VecxGetDim(rel, c->index->spec), meta->dim);
+				   "value_dim=%u expected=%u dim=%u", meta->value_dim, declared, meta->dim);
 	if (meta->ef_construction < VECX_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > VECX_MAX_EF_CONSTRUCTION ||
 		meta->entry_level > VECX_MAX_LEVEL)

@@ -153,7 +153,8 @@ VecxSampleTake(VecxSample *sample, Relation table, const char *column, int nrows
 	if (query_table)
 	{
 		check_query_column(query_table, query_column, type);
-		queries.most = GIVEN_QUERIES;
+		queries.most = (int) Max(Min(GIVEN_QUERIES, (Size) maintenance_work_mem * 1024 / 8 / vector_bytes(sample)),
+								 TEST_QUERIES);
 		VecxColumnSampleRead(&queries, sample->cxt, query_table, query_column, SEED);
 	}
 	VecxColumnSampleRead(&rows, sample->cxt, table, column, SEED);

@@ -340,7 +340,7 @@ make_result(const Info *info, TupleDesc desc)
 	nulls[n] = nulls[n + 1] = VecxTuneRead(info->index, &tuning) == NULL;
 	values[n++] = Int32GetDatum((int32) tuning.head.version);
 	values[n++] = BoolGetDatum(tuning.nbytes[VECX_TUNE_BOOKS] > 0);
-	Assert(n == lengthof(values) && n == desc->natts);
+	Assert(n == desc->natts);
 	return heap_form_tuple(desc, values, nulls);
 }
 

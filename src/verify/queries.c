@@ -126,6 +126,46 @@ VecxQueryCast(Relation table, const char *column, Oid type)
 	return psprintf("::%s", format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 }
 
+/* Queries that are read at once. */
+#define FETCH_ROWS	50
+
+/* Takes a query from the rows that SPI has read; returns the bytes of its value. */
+static Size
+add_given_query(VecxQuerySet *set, uint64 row)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull);
+	MemoryContext old;
+	struct varlena *copy;
+
+	/* a view may evaluate its column twice, and a cast may make a NULL */
+	if (isnull)
+		return 0;
+	old = MemoryContextSwitchTo(set->cxt);
+	copy = PG_DETOAST_DATUM_COPY(value);
+	MemoryContextSwitchTo(old);
+	set->queries[set->nqueries++].value = copy;
+	return VARSIZE(copy);
+}
+
+/*
+ * Whether there is memory for more queries than those of so many bytes, which may be far larger than
+ * what an index keeps of them.  For a number that the user asked for it is an error if not.
+ */
+static bool
+has_room(const VecxQuerySet *set, Size nbytes)
+{
+	if (nbytes <= (Size) maintenance_work_mem * 1024)
+		return true;
+	if (set->least_queries == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%d samples of index \"%s\" need more than maintenance_work_mem",
+						set->most_queries, RelationGetRelationName(set->target.rel)),
+				 errhint("Use fewer samples, or increase maintenance_work_mem.")));
+	return false;
+}
+
 /*
  * Queries from a table, read with the caller's rights.
  */
@@ -138,11 +178,14 @@ load_queries(VecxQuerySet *set, Oid table, const char *column)
 	char	   *sql;
 	Oid			owner;
 	int			context;
+	Portal		portal;
+	Size		nbytes = 0;
+	bool		more;
 
 	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 									  RelationGetRelationName(rel));
 	if (!column)
-		column = get_attname(RelationGetRelid(set->target.rel), 1, false);
+		column = VecxTargetColumn(&set->target);
 	cast = VecxQueryCast(rel, column, set->type);
 	relation_close(rel, NoLock);	/* the lock is kept, so the names stay true */
 	column = quote_identifier(column);
@@ -152,21 +195,16 @@ load_queries(VecxQuerySet *set, Oid table, const char *column)
 	GetUserIdAndSecContext(&owner, &context);
 	SetUserIdAndSecContext(set->target.save_user, set->target.save_context);
 	SPI_connect();
-	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read queries");
-	for (uint64 i = 0; i < SPI_tuptable->numvals; i++)
+	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	do
 	{
-		bool		isnull;
-		Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-		MemoryContext old;
-
-		/* a view may evaluate its column twice, and a cast may make a NULL */
-		if (isnull)
-			continue;
-		old = MemoryContextSwitchTo(set->cxt);
-		set->queries[set->nqueries++].value = PG_DETOAST_DATUM_COPY(value);
-		MemoryContextSwitchTo(old);
-	}
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed && set->nqueries < set->most_queries; i++)
+			nbytes += add_given_query(set, i);
+		more = SPI_processed > 0 && has_room(set, nbytes);
+		SPI_freetuptable(SPI_tuptable);
+	} while (more);
+	SPI_cursor_close(portal);
 	SPI_finish();
 	SetUserIdAndSecContext(owner, context);
 }
@@ -342,20 +380,24 @@ find_truth(VecxQuerySet *set)
 	VecxTargetForEachRow(&set->target, set->snapshot, set->row_cxt, exact_row, set);
 }
 
-/* Raises if the queries would outgrow maintenance_work_mem. */
+/* Raises if the queries would outgrow maintenance_work_mem; takes fewer where the user did not
+ * say how many. */
 static void
-check_memory(VecxQuerySet *set)
+check_memory(VecxQuerySet *set, bool given)
 {
-	Size		each = sizeof(VecxQuery) + VecxVectorBytes(set->index) + BLCKSZ +
-		sizeof(double) * set->k + 8192;	/* of a small VecxIdSet */
-	Size		limit = (Size) maintenance_work_mem * 1024;
+	Size		each = sizeof(VecxQuery) + VecxVectorBytes(set->index) + sizeof(double) * set->k +
+		(given || set->index->lists ? 0 : BLCKSZ + 8192);	/* of a small VecxIdSet */
+	Size		most = (Size) maintenance_work_mem * 1024 / each;
 
-	if (each * set->most_queries > limit)
+	if ((Size) set->most_queries <= most)
+		return;
+	if (set->least_queries == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%d samples of index \"%s\" need more than maintenance_work_mem",
 						set->most_queries, RelationGetRelationName(set->target.rel)),
-				 errhint("Use at most %zu samples, or increase maintenance_work_mem.", Max(limit / each, 1))));
+				 errhint("Use at most %zu samples, or increase maintenance_work_mem.", Max(most, 1))));
+	set->most_queries = Max((int) most, set->least_queries);
 }
 
 /* Raises if n usable queries are fewer than the set has to have. */
@@ -393,7 +435,7 @@ VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column)
 	set->index = VecxIndexOpen(set->target.rel, set->cxt);
 	set->exact = VecxExactMake(set->target.heap, set->target.rel, set->snapshot);
 	find_operator(set);
-	check_memory(set);
+	check_memory(set, OidIsValid(table));
 	set->queries = palloc0(sizeof(VecxQuery) * set->most_queries);
 	if (OidIsValid(table))
 		load_queries(set, table, column);

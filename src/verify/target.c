@@ -198,3 +198,14 @@ VecxTargetForEachRow(VecxTarget *target, Snapshot snapshot, MemoryContext row_cx
 	table_index_build_scan(target->heap, target->rel, info, true, false, call_for_row, &call,
 						   table_beginscan_strat(target->heap, snapshot, 0, NULL, true, false));
 }
+
+/* The name of the indexed column, which may have been renamed since; of an expression that of the
+ * index's own column. */
+const char *
+VecxTargetColumn(const VecxTarget *target)
+{
+	AttrNumber	attno = target->rel->rd_index->indkey.values[0];
+
+	return attno == 0 ? get_attname(RelationGetRelid(target->rel), 1, false) :
+		get_attname(RelationGetRelid(target->heap), attno, false);
+}

@@ -24,15 +24,13 @@
 static const char *
 indexed_column(const VecxTune *t)
 {
-	AttrNumber	attno = t->target.rel->rd_index->indkey.values[0];
-
-	if (attno == 0)
+	if (t->target.rel->rd_index->indkey.values[0] == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("relevant rows cannot be given for index \"%s\", which is on an expression",
 						RelationGetRelationName(t->target.rel)),
 				 errhint("Leave out relevant and key: then the true nearest rows count.")));
-	return get_attname(RelationGetRelid(t->target.heap), attno, false);
+	return VecxTargetColumn(&t->target);
 }
 
 /* With both operands of its own types no other operator of that name is meant. */
@@ -103,7 +101,7 @@ query_sql(const VecxTune *t, Oid table, const char *column, const char *relevant
 	name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 									  RelationGetRelationName(rel));
 	if (!column)
-		column = get_attname(RelationGetRelid(t->target.rel), 1, false);
+		column = VecxTargetColumn(&t->target);
 	cast = VecxQueryCast(rel, column, t->type);
 	if (relevant)
 		equal = equal_operator(t, rel, relevant, key);

@@ -23,6 +23,7 @@ extern Relation VecxTableOpen(Oid table);
 extern void VecxCheckReplayed(Relation rel);
 extern void VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode);
 extern void VecxTargetClose(VecxTarget *target);
+extern const char *VecxTargetColumn(const VecxTarget *target);
 typedef void (*VecxRowFunction) (ItemPointer tid, Datum *values, bool *isnull, void *arg);
 extern void VecxTargetForEachRow(VecxTarget *target, Snapshot snapshot, MemoryContext row_cxt,
 								 VecxRowFunction function, void *arg);
