@@ -154,4 +154,23 @@ REINDEX INDEX grown_pq;
 
 DROP VIEW queries_view;
 DROP TABLE made, queries, grown, volatile, wide;
+-- the longest vectors: too long for blocks of one bit a dimension
+CREATE TABLE longest AS SELECT i AS id, made_vector(i, 16000)::vector(16000) AS v FROM generate_series(1, 60) i;
+SET client_min_messages = warning;
+CREATE INDEX ON longest USING vecx (v) WITH (structure = lists);
+CREATE INDEX longest_pq ON longest USING vecx (v) WITH (structure = lists, quantizer = pq, pq_m = 200);
+RESET client_min_messages;
+INSERT INTO longest SELECT i, made_vector(i, 16000)::vector FROM generate_series(61, 64) i;
+SET enable_seqscan = off;
+SET vecx.probes = 100;
+SELECT bool_or(near = made_vector(62, 16000)::vector) AS itself FROM
+	(SELECT v AS near FROM longest ORDER BY v <-> made_vector(62, 16000)::vector LIMIT 10) s;
+RESET vecx.probes;
+SELECT count(*) FROM (SELECT FROM longest ORDER BY v <-> made_vector(3, 16000)::vector) s;
+RESET enable_seqscan;
+DELETE FROM longest WHERE id % 2 = 0;
+VACUUM longest;
+SELECT vecx_check('longest_pq', true);
+DROP TABLE longest;
+
 DROP FUNCTION lists_test, pq_test, made_vector;
