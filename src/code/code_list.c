@@ -486,23 +486,39 @@ place_query(const VecxListCode *code, VecxListQuery *query, uint8_t *scratch)
 	return query->y + query_floats(code);
 }
 
-/* Entries beyond float, of vectors near its end, become its end; looking for them by bits is
- * what every query pays. */
-static void
-clamp_table(float *table, size_t entries)
+/* Of two fours the first where the mask says so, else the second. */
+static inline VecxFour
+pick(VecxFourInts first, VecxFour a, VecxFour b)
 {
-	uint32_t	greatest = 0;
+	return (VecxFour) ((first & (VecxFourInts) a) | (~first & (VecxFourInts) b));
+}
 
-	for (size_t i = 0; i < entries; i++)
+/* The least and the greatest of a multiple of four entries; false if one is beyond float, which
+ * every query pays for. */
+static bool
+find_range(const float *table, size_t entries, float *low, float *high)
+{
+	const VecxFour *fours = (const VecxFour *) (const void *) table;
+	VecxFour	least = fours[0];
+	VecxFour	greatest = fours[0];
+	VecxFourInts beyond = {0};
+
+	for (size_t i = 0; i < entries / 4; i++)
 	{
-		uint32_t	bits;
+		VecxFour	four = fours[i];
 
-		memcpy(&bits, table + i, sizeof(bits));
-		bits &= UINT32_C(0x7FFFFFFF);
-		greatest = bits > greatest ? bits : greatest;
+		beyond |= ((VecxFourInts) four & INT32_MAX) >= 0x7F800000;
+		least = pick(four < least, four, least);
+		greatest = pick(four > greatest, four, greatest);
 	}
-	for (size_t i = 0; greatest >= UINT32_C(0x7F800000) && i < entries; i++)
-		table[i] = vecx_finite((double) table[i]);
+	*low = least[0];
+	*high = greatest[0];
+	for (int i = 1; i < 4; i++)
+	{
+		*low = least[i] < *low ? least[i] : *low;
+		*high = greatest[i] > *high ? greatest[i] : *high;
+	}
+	return (beyond[0] | beyond[1] | beyond[2] | beyond[3]) == 0;
 }
 
 /* The tables as floats, each one's least entry, and how far the greatest is from it. */
@@ -513,22 +529,20 @@ float_tables(const VecxListCode *code, const float *y, float *tables, float *lea
 
 	for (uint32_t c = 0; c < code->ncolumns; c++, tables += entries)
 	{
-		float		low;
 		float		high;
 
 		if (code->quantizer == VECX_LIST_RABITQ)
 			vecx_list_rabitq_tables(code, y, c, tables);
 		else
 			vecx_list_pq_tables(code, y, c, tables);
-		clamp_table(tables, entries);
-		low = high = tables[0];
-		for (size_t i = 1; i < entries; i++)
+		if (!find_range(tables, entries, &least[c], &high))
 		{
-			low = tables[i] < low ? tables[i] : low;
-			high = tables[i] > high ? tables[i] : high;
+			/* entries beyond float, of vectors near its end, become its end */
+			for (size_t i = 0; i < entries; i++)
+				tables[i] = vecx_finite((double) tables[i]);
+			(void) find_range(tables, entries, &least[c], &high);
 		}
-		least[c] = low;
-		range[c] = vecx_finite((double) high - (double) low);
+		range[c] = vecx_finite((double) high - (double) least[c]);
 	}
 }
 
