@@ -40,8 +40,10 @@ static const VecxDescent usual = {.last = 8,.upper = 1};
  */
 static const VecxDescent quick = {.last = 2,.upper = 1};
 static const VecxDescent careful = {.last = 16,.upper = 16};
-/* How many times farther from the query than from each other the nearest are then. */
+/* How many times farther from the query than from each other the nearest are then, of which so many
+ * are looked at. */
 #define ASTRAY			1.5f
+#define ASTRAY_RANK		10
 
 /*
  * Hops of one run at most, when as many records as the width says are found.
@@ -426,31 +428,42 @@ VecxSearchBegin(VecxSearch *search, VecxProbe *probe)
 	VecxSearchStart(search, probe, 0, seeds, nseeds);
 }
 
+/* The nearest of what was opened, and the last of so many nearest: NULL if there are none. */
+static void
+find_ends(const VecxSearch *search, const VecxOpened **nearest, const VecxOpened **last)
+{
+	VecxCandidate heap[ASTRAY_RANK];
+	int			n = 0;
+	int			first = 0;
+
+	for (int i = 0; i < search->nopened; i++)
+	{
+		VecxCandidate cand = {search->opened[i].nav, (VecxId) i};
+
+		VecxKeepNearestCandidate(heap, &n, ASTRAY_RANK, cand);
+		if (search->opened[i].nav < search->opened[first].nav)
+			first = i;
+	}
+	*nearest = n > 0 ? &search->opened[first] : NULL;
+	*last = n > 1 ? &search->opened[heap[0].id] : NULL;
+}
+
 /*
- * Whether the nearest two found are far nearer to each other than to the query: then
+ * Whether the nearest found are far nearer to each other than to the query: then
  * the query may belong to a group of rows elsewhere.  In one group a query and the rows
- * near it are about as far from each other, whatever the number of dimensions.
+ * near it are about as far from each other, whatever the number of dimensions.  Two alone do not
+ * tell: they may be versions of one text.
  */
 bool
 VecxSearchIsAstray(VecxSearch *search)
 {
-	const VecxOpened *best[2] = {NULL, NULL};
+	const VecxOpened *nearest;
+	const VecxOpened *last;
 
 	if (search->closed || !can_be_astray(search) || search->index->meta.entry_level == 0)
 		return false;
-	for (int i = 0; i < search->nopened; i++)
-	{
-		const VecxOpened *opened = &search->opened[i];
-
-		if (!best[0] || opened->nav < best[0]->nav)
-		{
-			best[1] = best[0];
-			best[0] = opened;
-		}
-		else if (!best[1] || opened->nav < best[1]->nav)
-			best[1] = opened;
-	}
-	return !best[1] || best[0]->nav > ASTRAY * VecxSearchBetween(search, best[0]->id, best[1]->id);
+	find_ends(search, &nearest, &last);
+	return !last || nearest->nav > ASTRAY * VecxSearchBetween(search, nearest->id, last->id);
 }
 
 /* Has the search go on from where a wider way down leads as well. */
