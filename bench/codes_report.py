@@ -7,7 +7,7 @@ import os
 import sys
 
 from checks import cell, cost, difference, row
-from report import CHECK_HEAD, HERE, check_cells, table
+from report import CHECK_HEAD, HERE, check_cells, table, told, write_json
 
 # recall at K of RaBitQ without a look at the rows, by bits: (bar, aim)
 RABITQ = {4: (0.87, 0.90), 5: (0.92, 0.95), 7: (0.96, 0.99)}
@@ -74,12 +74,8 @@ def code_table(figures):
 
 
 def save(results, figures, run):
-    directory = os.path.join(results, 'codes')
-    os.makedirs(directory, exist_ok=True)
     figures['run'] = run
-    with open(os.path.join(directory, figures['set'] + '.json'), 'w') as f:
-        json.dump(figures, f, indent=1)
-        f.write('\n')
+    write_json(os.path.join(results, 'codes'), figures)
 
 
 def write_overall(results):
@@ -89,8 +85,7 @@ def write_overall(results):
     for name in sorted(n for n in os.listdir(directory) if n.endswith('.json')):
         figures = json.load(open(os.path.join(directory, name)))
         rows = code_rows(figures) + grown_rows(figures) + bounded_rows(figures)
-        lines += [f"## {figures['set']}", '', f"{figures['run']['date']}, commit {figures['run']['commit'] or 'unknown'}: "
-                  f"`{figures['run']['command']}`", '']
+        lines += [f"## {figures['set']}", '', told(figures['run']), '']
         lines += table(CHECK_HEAD, [check_cells(r) for r in rows]) + code_table(figures)
     with open(os.path.join(directory, 'README.md'), 'w') as f:
         f.write('\n'.join(lines))

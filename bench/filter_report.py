@@ -8,7 +8,7 @@ import statistics
 import sys
 
 from checks import best_us, between, cell, cost, percent, row, server_us, speed, time_us, times
-from report import CHECK_HEAD, check_cells, table
+from report import CHECK_HEAD, check_cells, table, told, write_json
 
 LEVEL = 0.95            # of recall, at which speeds are compared
 RECALL = {'default': (0.93, 0.95), 0.97: (0.95, 0.97)}
@@ -327,11 +327,8 @@ def save(results, figures, run, before):
         earlier = json.load(open(path))
         figures['before'] = {key: earlier[key] for key in ('indexes', 'plain', 'run')}
     directory = os.path.join(results, 'filters')
-    os.makedirs(directory, exist_ok=True)
     figures['run'] = run
-    with open(os.path.join(directory, figures['set'] + '.json'), 'w') as f:
-        json.dump(figures, f, indent=1)
-        f.write('\n')
+    write_json(directory, figures)
     write_set(directory, figures)
 
 
@@ -342,8 +339,7 @@ def write_overall(results):
         for name in sorted(n for n in os.listdir(directory) if n.endswith('.json')):
             figures = json.load(open(os.path.join(directory, name)))
             write_set(directory, figures)
-            lines += [f"## [{figures['set']}]({figures['set']}.md)", '', f"{figures['run']['date']}, commit "
-                      f"{figures['run']['commit'] or 'unknown'}: `{figures['run']['command']}`", ''] + comparison(figures)
+            lines += [f"## [{figures['set']}]({figures['set']}.md)", '', told(figures['run']), ''] + comparison(figures)
         with open(os.path.join(directory, 'README.md'), 'w') as f:
             f.write('\n'.join(lines))
     return '\n'.join(lines)

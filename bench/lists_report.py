@@ -106,7 +106,7 @@ def write_overall(results):
                 if rows:
                     lines += [f"## [{rowset['name']}]({rowset['name']}.md), {code}", '']
                     lines += report.table(report.CHECK_HEAD, [report.check_cells(r) for r in rows])
-        lines += [f"{r['date']}, commit {r['commit']}: `{r['command']}`" for r in figures['runs']] + ['']
+        lines += [report.told(r) for r in figures['runs']] + ['']
     path = os.path.join(directory, 'README.md')
     with open(path, 'w') as f:
         f.write('\n'.join(lines))

@@ -36,6 +36,19 @@ def merge(figures, other):
             figures[key] = value
 
 
+def write_json(directory, figures):
+    """<set>.json of the directory, which is made if need be."""
+    os.makedirs(directory, exist_ok=True)
+    with open(os.path.join(directory, figures['set'] + '.json'), 'w') as f:
+        json.dump(figures, f, indent=1)
+        f.write('\n')
+
+
+def told(run):
+    """When, what and how a run measured, in a line."""
+    return f"{run['date']}, commit {run['commit'] or 'unknown'}: `{run['command']}`"
+
+
 def save(results, figures, run):
     """Writes the figures of one run, and below them what earlier runs had; returns all."""
     path = os.path.join(results, figures['set'] + '.json')
@@ -48,9 +61,7 @@ def save(results, figures, run):
     used = {i['run'] for kind in BY_ENGINE for i in figures.get(kind, [])}
     used |= {c['run'] for r in figures['rowsets'] for c in r['curves']}
     figures['runs'] = [run] + [r for r in earlier.get('runs', []) if r['date'] in used and r['date'] != run['date']]
-    with open(path, 'w') as f:
-        json.dump(figures, f, indent=1)
-        f.write('\n')
+    write_json(results, figures)
     write_set(results, figures)
     return figures
 
@@ -265,7 +276,7 @@ def write_overall(results):
     rows, pages, checked, commands = [], [], {}, {}
     for figures in sets:
         for r in figures['runs']:
-            commands.setdefault(r['command'], f"- {r['date']}, commit {r['commit'] or 'unknown'}: `{r['command']}`")
+            commands.setdefault(r['command'], '- ' + told(r))
         for rowset in figures['rowsets']:
             link = f"[{rowset['name']}]({rowset['name']}.md)"
             checked[link] = rows_of(figures, rowset)
