@@ -217,3 +217,49 @@ SELECT vecx_calibrate('mended_type_v', 'mended_queries');
 SELECT source, queries FROM vecx_curve('mended_type_v') LIMIT 1;
 RESET maintenance_work_mem;
 DROP TABLE mended_type, mended_queries;
+
+-- near copies of what is near a query sent it down a second, wide way
+CREATE FUNCTION mended_vector(i bigint, dims int) RETURNS vector IMMUTABLE LANGUAGE sql AS $$
+	SELECT array_agg(hashint8(i * 65536 + d) / 2147483648.0 ORDER BY d)::real[]::vector FROM generate_series(1, dims) d
+$$;
+CREATE TABLE mended_copies (id int, v vector(8));
+INSERT INTO mended_copies SELECT 5 * i + c, mended_vector(i, 8) + mended_vector(-5 * i - c, 8) * array_fill(0.03::real, ARRAY[8])::vector
+	FROM generate_series(1, 4000) i, generate_series(0, 4) c;
+CREATE INDEX mended_copies_v ON mended_copies USING vecx (v);
+SET vecx.ef_search = 10;
+DO $$
+DECLARE
+	n bigint := 0;
+BEGIN
+	FOR i IN 1..200 LOOP
+		PERFORM FROM mended_copies ORDER BY v <-> mended_vector(100000 + i, 8) LIMIT 10;
+		n := n + (SELECT hops FROM vecx_last_scan());
+	END LOOP;
+	PERFORM set_config('test.hops', (n / 200)::text, false);
+END $$;
+SELECT current_setting('test.hops')::int < 32 AS short;
+RESET vecx.ef_search;
+DROP TABLE mended_copies;
+
+-- a sample of which most rows are out of line and zero is drawn again, from rows that have a direction
+CREATE TABLE mended_zeros (v vector(600));
+INSERT INTO mended_zeros SELECT CASE WHEN i % 7 = 0 THEN mended_vector(i, 600) ELSE array_fill(0, ARRAY[600])::vector END
+	FROM generate_series(1, 3000) i;
+CREATE INDEX mended_zeros_v ON mended_zeros USING vecx (v vector_cosine_ops);
+SELECT trained_rows > 0 AS trained FROM vecx_info('mended_zeros_v');
+DROP TABLE mended_zeros;
+
+-- a long list within an OR is left to the rows
+CREATE TABLE mended_or (id int, tenant int, v vector(2));
+INSERT INTO mended_or SELECT i, i % 100, ARRAY[i, i % 7]::vector FROM generate_series(1, 3000) i;
+CREATE INDEX mended_or_v ON mended_or USING vecx (v, tenant);
+SELECT count(*), count(*) FILTER (WHERE tenant IN (7, 8)) AS right FROM (SELECT tenant FROM mended_or
+	WHERE tenant = ANY ((SELECT array_agg(8 + 100 * (i % 2)) FROM generate_series(1, 2000) i)::int[]) OR tenant = 7 ORDER BY v <-> '[1500,3]') s;
+PREPARE mended_list (int[]) AS SELECT count(*), count(*) FILTER (WHERE tenant IN (7, 8)) AS right FROM (SELECT tenant FROM mended_or
+	WHERE tenant = ANY ($1) OR tenant = 7 ORDER BY v <-> '[1500,3]') s;
+SELECT array_agg(8 + 100 * (i % 2)) AS long FROM generate_series(1, 2000) i \gset
+EXECUTE mended_list (:'long');
+EXECUTE mended_list ('{8,108}');
+DEALLOCATE mended_list;
+DROP TABLE mended_or;
+DROP FUNCTION mended_vector;
