@@ -275,11 +275,12 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
  * Where lists have become many times as many, by what power of that more of them are to be
  * read, and by what power the ratio of distances grows, less 1.  Vectors in few dimensions
  * fill the more lists of the same size in the same way, where there were many already; where
- * a search had to read half of what few there were, more of them show how many it needs: the power
- * is what share of them it was, and some more.  Of
- * 57,000 LSA vectors a tenth had 22 lists, of which 12 were read for .95, at a ratio of 1.13; with all of
- * them it took 55 of 420 at 1.2, 27 times as many pages.  Of 60,000 of Fashion-MNIST 2 of 28 at 1.13 became
- * 3 of 294 at 1.25.
+ * a search had to read half of what few there were, more of them show how many it needs: the
+ * power is what share of them it was, and some more.
+ *
+ * Of 57,000 LSA vectors a tenth had 22 lists, of which 12 were read for .95, at a ratio of
+ * 1.13; with all of them it took 55 of 420 at 1.2, 27 times as many pages.  Of 60,000 of
+ * Fashion-MNIST 2 of 28 at 1.13 became 3 of 294 at 1.25.
  */
 #define LEAST_GROWTH	0.25
 #define MOST_GROWTH		0.6

@@ -112,13 +112,22 @@ VecxGetOpSpec(Relation index)
 	return (const VecxOpSpec *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
 }
 
+/* The type of an index's first column, below its domains, and their modifier. */
+static Oid
+vector_type(Relation index, int32 *typmod)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(index), 0);
+
+	*typmod = att->atttypmod;
+	return getBaseTypeAndTypmod(att->atttypid, typmod);
+}
+
 /* Dimensions the indexed column or expression declares. */
 uint32
 VecxGetDim(Relation index, const VecxOpSpec *spec)
 {
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(index), 0);
-	int32		typmod = att->atttypmod;
-	Oid			type = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	int32		typmod;
+	Oid			type = vector_type(index, &typmod);
 	const char *type_name = type == VARBITOID ? "bit" : format_type_be(type);
 
 	/* its typmod is the most bits that a value has */
@@ -149,9 +158,8 @@ VecxGetDim(Relation index, const VecxOpSpec *spec)
 uint32
 VecxDeclaredDim(Relation index)
 {
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(index), 0);
-	int32		typmod = att->atttypmod;
-	Oid			type = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	int32		typmod;
+	Oid			type = vector_type(index, &typmod);
 
 	return type == VARBITOID || typmod < 1 ? 0 : (uint32) typmod;
 }

@@ -315,6 +315,21 @@ sq_products(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *c
 		 level_mean * (double) query->rest);
 }
 
+/* |q - x|^2 and <q, x> of means, squared deviations and the centred product. */
+static double
+l2sq_of(double n, double mq, double mx, double dq, double dx, double prod)
+{
+	double		d = n * (mq - mx) * (mq - mx) + dq + dx - 2.0 * prod;
+
+	return d > 0.0 ? d : 0.0;
+}
+
+static double
+ip_of(double n, double mq, double mx, double prod)
+{
+	return n * mq * mx + prod;
+}
+
 double
 vecx_sq_l2sq(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *code)
 {
@@ -323,9 +338,8 @@ vecx_sq_l2sq(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *
 	double		dq;
 	double		dx;
 	double		prod = sq_products(coder, query, code, &mq, &mx, &dq, &dx);
-	double		d = (double) coder->dim * (mq - mx) * (mq - mx) + dq + dx - 2.0 * prod;
 
-	return d > 0.0 ? d : 0.0;
+	return l2sq_of((double) coder->dim, mq, mx, dq, dx, prod);
 }
 
 double
@@ -337,7 +351,7 @@ vecx_sq_ip(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *co
 	double		dx;
 	double		prod = sq_products(coder, query, code, &mq, &mx, &dq, &dx);
 
-	return (double) coder->dim * mq * mx + prod;
+	return ip_of((double) coder->dim, mq, mx, prod);
 }
 
 /* The rows of heads. */
@@ -389,12 +403,10 @@ distance_of_product(const VecxCoder *coder, const VecxCodeQuery *q, const SqTerm
 {
 	double		n = (double) coder->dim;
 	double		centred = code->scale * q->code_scale * ((double) product - code->level_mean * q->code_sum);
-	double		d = q->code_mean - code->mean;
 
 	if (coder->metric == VECX_METRIC_IP)
-		return vecx_finite(-(n * q->code_mean * code->mean + centred));
-	d = n * d * d + q->code_dev2 + code->dev2 - 2.0 * centred;
-	return vecx_finite(d > 0.0 ? d : 0.0);
+		return vecx_finite(-ip_of(n, q->code_mean, code->mean, centred));
+	return vecx_finite(l2sq_of(n, q->code_mean, code->mean, q->code_dev2, code->dev2, centred));
 }
 
 /* More than float arithmetic may be off: of the sum of all terms, and where these are tiny. */

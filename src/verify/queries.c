@@ -148,21 +148,29 @@ add_given_query(VecxQuerySet *set, uint64 row)
 	return VARSIZE(copy);
 }
 
-/*
- * Whether there is memory for more queries than those of so many bytes, which may be far larger than
- * what an index keeps of them.  For a number that the user asked for it is an error if not.
- */
+/* Memory has room for so many queries only: an error if the user said how many there shall be. */
+static void
+refuse_more(const VecxQuerySet *set, Size most)
+{
+	if (set->least_queries > 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("%d samples of index \"%s\" need more than maintenance_work_mem",
+					set->most_queries, RelationGetRelationName(set->target.rel)),
+			 errhint("Use at most %zu samples, or increase maintenance_work_mem.", Max(most, 1))));
+}
+
+/* Whether there is memory for more queries than those of so many bytes, which may be far larger than
+ * what an index keeps of them. */
 static bool
 has_room(const VecxQuerySet *set, Size nbytes)
 {
-	if (nbytes <= (Size) maintenance_work_mem * 1024)
+	Size		limit = (Size) maintenance_work_mem * 1024;
+
+	if (nbytes <= limit)
 		return true;
-	if (set->least_queries == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%d samples of index \"%s\" need more than maintenance_work_mem",
-						set->most_queries, RelationGetRelationName(set->target.rel)),
-				 errhint("Use fewer samples, or increase maintenance_work_mem.")));
+	refuse_more(set, (Size) ((double) set->nqueries * limit / nbytes));
 	return false;
 }
 
@@ -391,12 +399,7 @@ check_memory(VecxQuerySet *set, bool given)
 
 	if ((Size) set->most_queries <= most)
 		return;
-	if (set->least_queries == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%d samples of index \"%s\" need more than maintenance_work_mem",
-						set->most_queries, RelationGetRelationName(set->target.rel)),
-				 errhint("Use at most %zu samples, or increase maintenance_work_mem.", Max(most, 1))));
+	refuse_more(set, most);
 	set->most_queries = Max((int) most, set->least_queries);
 }
 
