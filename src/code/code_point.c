@@ -116,6 +116,21 @@ vecx_points_put_bits(VecxPoints *points, size_t at, const VecxCoder *coder, cons
 	memcpy(points->points + at * points->nbytes, code, points->nbytes);
 }
 
+/*
+ * |scale (u - 128)|^2: the length of what was rounded, not of what it was, so that distances are
+ * those between rounded points.  Were it the latter, an error would count as often as the points
+ * are long, and near ones far from the centre could not be told apart.
+ */
+static float
+rounded_norm2(const VecxPointHead *head, const uint8_t *u, size_t n)
+{
+	uint32_t	square;
+
+	vecx_kernels->products_u8u8(u, 1, u, 1, n, &square, 1);
+	return vecx_finite((double) head->scale * head->scale *
+					   ((double) square - 256.0 * head->sum + 16384.0 * (double) n));
+}
+
 /* As long as any point: one of a cluster has all dimensions of a vector, rounded up. */
 #define MOST_POINT_BYTES	16384
 static const float no_centre[MOST_POINT_BYTES];
@@ -139,8 +154,8 @@ vecx_points_put(VecxPoints *points, size_t at, const float *y, const float *cent
 		return;
 	}
 	head->scale = max / 127.0f;
-	head->norm2 = vecx_finite((double) norm2);
 	head->sum = vecx_kernels->levels_u8(y, centre, points->nbytes, 127.0f / max, row);
+	head->norm2 = rounded_norm2(head, row, points->nbytes);
 }
 
 /* Hamming or Jaccard distances from one to all. */
