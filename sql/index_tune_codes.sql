@@ -85,7 +85,7 @@ CREATE TABLE wide AS SELECT id, (SELECT array_agg(x) FROM generate_series(1, 64)
 ALTER TABLE wide ALTER v TYPE vector(2048);
 CREATE TABLE asked_wide AS SELECT id, (SELECT array_agg(x) FROM generate_series(1, 64), unnest(q::real[]) x)::vector AS q FROM asked WHERE id <= 400;
 ALTER TABLE asked_wide ALTER q TYPE vector(2048);
-CREATE INDEX wide_v ON wide USING vecx (v) WITH (structure = lists, list_rows = 16, quantizer = pq, bits = 8, pq_m = 2);
+CREATE INDEX wide_v ON wide USING vecx (v) WITH (structure = lists, list_rows = 16, quantizer = pq, pq_training = plain, bits = 8, pq_m = 2);
 SET maintenance_work_mem = '256MB';
 SELECT version, codes_after > codes_before AS better FROM vecx_tune('wide_v', 'asked_wide', 'q', samples => 400, rank => 0);
 SELECT tune_version, tune_codes FROM vecx_info('wide_v');

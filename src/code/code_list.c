@@ -309,9 +309,17 @@ vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t 
 		code->training = options->training;
 		code->ncolumns = options->pq_m > 0 ? options->pq_m :
 			vecx_list_default_m(dim, options->bits);
-		code->pdims = vecx_pq_dims(code);
+		code->pdims = vecx_pq_dims(code, SIZE_MAX);
 		code->ncolumns = code->ncolumns < code->pdims ? code->ncolumns : code->pdims;
 	}
+	derive_sizes(code);
+}
+
+void
+vecx_list_code_plan_rows(VecxListCode *code, size_t nrows)
+{
+	if (code->quantizer == VECX_LIST_PQ)
+		code->pdims = vecx_pq_dims(code, nrows);
 	derive_sizes(code);
 }
 
@@ -323,6 +331,7 @@ vecx_list_code_train(const VecxTrainEnv *env, const VecxListOptions *options, Ve
 	uint8_t    *bytes;
 
 	vecx_list_code_plan(options, metric, dim, &code);
+	vecx_list_code_plan_rows(&code, sample->nrows);
 	if (options->quantizer == VECX_LIST_PQ)
 		return vecx_pq_train(env, &code, sample, nbytes);
 	bytes = vecx_list_code_format(env, &code, false, false, nbytes);

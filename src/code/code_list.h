@@ -154,9 +154,11 @@ extern uint8_t *vecx_list_code_train(const VecxTrainEnv *env, const VecxListOpti
 									 const VecxListSample *sample, size_t *nbytes);
 /* Returns NULL, or what is wrong with the bytes (a static string). */
 extern const char *vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes);
-/* The sizes of what training would give, without that; good for nothing else. */
+/* The sizes of what training would give, without that; good for nothing else.  Where the
+ * sample has fewer rows than it may have, the matrix has. */
 extern void vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t dim,
 								VecxListCode *code);
+extern void vecx_list_code_plan_rows(VecxListCode *code, size_t nrows);
 /* Length of the serialised form, with one matrix and one set of books. */
 extern size_t vecx_list_code_nbytes(const VecxListCode *code);
 

@@ -163,7 +163,7 @@ extern void vecx_pq_assign(const VecxListCode *code, const float *r, const float
 
 /* code_pq_train.c */
 /* Dimensions of the projection, of a code that has all but that. */
-extern uint32_t vecx_pq_dims(const VecxListCode *code);
+extern uint32_t vecx_pq_dims(const VecxListCode *code, size_t nrows);
 extern uint8_t *vecx_pq_train(const VecxTrainEnv *env, VecxListCode *code,
 							  const VecxListSample *sample, size_t *nbytes);
 

@@ -6,7 +6,7 @@
  */
 #include "code_pq_train.h"
 
-#define PQ_DIRECTION_ROUNDS	4
+#define PQ_DIRECTION_ROUNDS	3
 
 /* m[h][h] += rows^T rows */
 static void

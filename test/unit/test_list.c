@@ -441,6 +441,30 @@ test_uneven_tables(void)
 	env_release(NULL, bytes);
 }
 
+/* Few rows show few directions; fewer than anything can be learned from, as many as many do. */
+static void
+test_planned_dims(void)
+{
+	static const struct
+	{
+		size_t		nrows;
+		uint32_t	pdims;
+	}			planned[] = {{0, 512}, {31, 512}, {32, 64}, {1000, 64}, {2924, 256}, {4096, 512}, {SIZE_MAX, 512}};
+
+	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
+	{
+		VecxListCode code;
+		size_t		many;
+
+		vecx_list_code_plan(&(VecxListOptions) {.quantizer = VECX_LIST_PQ, .bits = 4, .pq_m = 64,
+							.training = VECX_PQ_KMEANS}, VECX_METRIC_L2, 1024, &code);
+		many = vecx_list_code_nbytes(&code);
+		vecx_list_code_plan_rows(&code, planned[i].nrows);
+		UNIT_CHECK(code.pdims == planned[i].pdims && vecx_list_code_nbytes(&code) * 512 <= many * (code.pdims + 8),
+				   "%u directions by %zu rows", code.pdims, planned[i].nrows);
+	}
+}
+
 /* Columns made of packed codes are those that entries are put into one by one. */
 static void
 test_turned(uint32_t bits, uint32_t m)
@@ -598,6 +622,7 @@ main(void)
 	test_pq(VECX_METRIC_L2, 4, 24, VECX_PQ_PLAIN, 0.3);
 	test_kernels();
 	test_uneven_tables();
+	test_planned_dims();
 	test_turned(4, 1);
 	test_turned(4, 15);
 	test_turned(4, 23);
