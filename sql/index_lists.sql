@@ -229,5 +229,21 @@ INSERT INTO sparse SELECT -i, made_vector(i, 64) FROM generate_series(1, 20) i;
 SELECT rows, null_rows FROM vecx_info('sparse_v');
 SELECT vecx_check('sparse_v', true);
 DROP TABLE sparse;
+
+-- few centroids take no matrix, unless a sketch of a size of its own is asked for; of few rows a
+-- quantiser learns fewer directions
+CREATE TABLE few AS SELECT i AS id, made_vector(i, 1000)::vector(1000) AS v FROM generate_series(1, 1200) i;
+ANALYZE few;
+CREATE INDEX few_v ON few USING vecx (v vector_l2_ops) WITH (structure = lists);
+CREATE INDEX few_sketch ON few USING vecx (v vector_l2_ops) WITH (structure = lists, sketch_bits = 256);
+CREATE INDEX few_pq ON few USING vecx (v vector_l2_ops) WITH (structure = lists, quantizer = pq, pq_m = 100);
+SELECT i, sketch_dims, bytes_model, (SELECT index_bytes FROM vecx_estimate('few', 'v', options)) BETWEEN
+		.7 * pg_relation_size(i::regclass) AND 1.5 * pg_relation_size(i::regclass) AS estimated
+FROM (VALUES ('few_v', '{structure=lists}'::text[]), ('few_sketch', '{structure=lists,sketch_bits=256}'),
+	('few_pq', '{structure=lists,quantizer=pq,pq_m=100}')) kinds(i, options), vecx_info(i::regclass);
+SELECT i, vecx_recall(i::regclass, samples => 40) > 0.85 AS good FROM unnest('{few_v,few_sketch,few_pq}'::text[]) i;
+INSERT INTO few SELECT -i, made_vector(-i, 1000) FROM generate_series(1, 200) i;
+SELECT vecx_check('few_v', true), vecx_check('few_pq', true);
+DROP TABLE few;
 DROP TABLE made, grown, nothing;
 DROP FUNCTION lists_test, made_vector;

@@ -266,21 +266,58 @@ init_meta(Build *b, VecxMetaPageData *meta)
  */
 #define HASHED_SKETCH_BITS	512
 
+/* Bits of a sketch if they do not depend on the data, else 0. */
+static uint32
+fixed_sketch_bits(const Build *b)
+{
+	VecxOptions *options = (VecxOptions *) b->rel->rd_options;
+
+	if (options && options->sketch_bits > 0)
+		return (uint32) options->sketch_bits;
+	return VecxIsHashed(b->index) ? HASHED_SKETCH_BITS : 0;
+}
+
 /*
  * Bytes a sketch may take: what the user asked for; else, with data to look
  * at, 0 so that training decides; else the default.
  */
 static uint32
-wanted_sketch_bytes(Build *b)
+wanted_sketch_bytes(const Build *b)
 {
-	VecxOptions *options = (VecxOptions *) b->rel->rd_options;
-	uint32		bits = options ? (uint32) options->sketch_bits : 0;
+	uint32		bits = fixed_sketch_bits(b);
 
-	if (bits == 0 && VecxIsHashed(b->index))
-		bits = HASHED_SKETCH_BITS;
 	if (bits == 0 && b->nsample >= VECX_MIN_TRAIN_ROWS)
 		return 0;
 	return vecx_sketch_default_bytes(b->spec->metric, b->index->meta.dim, bits);
+}
+
+/* Whether sketches are to be of all dims because centroids are few; of an empty table they
+ * are not known to be. */
+static bool
+is_rotation_enough(const Build *b)
+{
+	const VecxMetaPageData *meta = &b->index->meta;
+
+	return meta->structure == VECX_STRUCTURE_LISTS && fixed_sketch_bits(b) == 0 && b->nsample > 0 &&
+		vecx_basis_rotation_bytes(b->spec->metric, meta->dim,
+								  VecxListsWanted(b->rel, meta, b->tuples)) > 0;
+}
+
+/* The first model. */
+static uint8 *
+train_model(Build *b, size_t *nbytes)
+{
+	const VecxMetaPageData *meta = &b->index->meta;
+	int			rows = Min(b->nsample, (int) VecxTrainSampleRows(b->index));
+	VecxTrainEnv env;
+
+	VecxTrainEnvInit(&env, b->cxt);
+	if (is_rotation_enough(b))
+		return vecx_basis_train_rotation(&env, b->spec->metric, meta->dim, (float *) b->sample, rows,
+										 meta->seed, nbytes);
+	return vecx_basis_train(&env, b->spec->metric, meta->dim, b->sample,
+							b->nsample >= VECX_MIN_TRAIN_ROWS ? rows : 0,
+							wanted_sketch_bytes(b), meta->seed, nbytes);
 }
 
 /* Writes the mean of the sample as the centre of codes and the value tree's sketches. */
@@ -313,7 +350,6 @@ start_index(Build *b, ForkNumber fork)
 {
 	VecxIndex  *index = b->index;
 	VecxMetaPageData *meta = &index->meta;
-	VecxTrainEnv env;
 	VecxBasis	basis;
 	VecxCodeKind kind;
 	size_t		nbytes;
@@ -322,10 +358,7 @@ start_index(Build *b, ForkNumber fork)
 	bool		enough = b->nsample >= VECX_MIN_TRAIN_ROWS;
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_TRAIN);
-	VecxTrainEnvInit(&env, b->cxt);
-	bytes = vecx_basis_train(&env, b->spec->metric, meta->dim, b->sample,
-							 enough ? Min(b->nsample, (int) VecxTrainSampleRows(b->index)) : 0,
-							 wanted_sketch_bytes(b), meta->seed, &nbytes);
+	bytes = train_model(b, &nbytes);
 	wrong = vecx_basis_bind(&basis, bytes, nbytes);
 	if (wrong)
 		elog(ERROR, "a new model of index \"%s\" cannot be used: %s",

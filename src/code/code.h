@@ -221,7 +221,7 @@ extern float vecx_code_norm2(const VecxCoder *coder, const uint8_t *code);
  * VECX_BASIS_DIRECT_DIM dims, a seeded fast-Hadamard projection to that many;
  * M's ndims rows are principal directions turned by a seeded random rotation
  * among themselves (or random orthonormal directions when untrained).  Where all
- * dims are kept, a multiple of 64, M is a fixed fast rotation, which nothing is
+ * dims are kept, padded to a multiple of 64, M is a fixed fast rotation, which nothing is
  * stored of.  Under IP the mean is zero.  y is padded with zeros to pdims, a multiple of 64.
  *
  * For bit vectors: y is the bits at ndims chosen positions (all of them up to
@@ -274,6 +274,12 @@ extern uint32_t vecx_sketch_default_bytes(VecxMetric metric, uint32_t dim, uint3
 extern size_t vecx_basis_default_nbytes(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes);
 
 /*
+ * Bytes of a sketch of all dims, one bit each, if for so many vertices such sketches take
+ * less than a matrix would, which they need none of; 0 if not.
+ */
+extern uint32_t vecx_basis_rotation_bytes(VecxMetric metric, uint32_t dim, double vertices);
+
+/*
  * Trains a basis on nrows sample vectors (float32 rows of dim, unit vectors
  * under COSINE; bit bytes of (dim + 7) / 8 for bit vectors) and returns its
  * serialised form, allocated by env, *nbytes long.
@@ -285,6 +291,11 @@ extern size_t vecx_basis_default_nbytes(VecxMetric metric, uint32_t dim, uint32_
 extern uint8_t *vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 								 const void *sample, size_t nrows,
 								 uint32_t sketch_bytes, uint64_t seed, size_t *nbytes);
+
+/* The same for sketches of vecx_basis_rotation_bytes: nothing but the mean is learned. */
+extern uint8_t *vecx_basis_train_rotation(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
+										  const float *sample, size_t nrows, uint64_t seed,
+										  size_t *nbytes);
 
 /* Returns NULL, or what is wrong with the bytes (a static string). */
 extern const char *vecx_basis_bind(VecxBasis *basis, const uint8_t *bytes, size_t nbytes);

@@ -15,6 +15,10 @@
 #define BASIS_MAX_DIM	65536
 /* Vectors projected at once: what a block of the matrix is read for. */
 #define BASIS_BATCH		8
+/* Links that a vertex has, about, and bytes of a sketch with which as many as it may have fit a
+ * page: the largest that is chosen by trying. */
+#define LINKS_OF_VERTEX	24
+#define ROTATION_MOST_BYTES	128
 
 typedef struct VecxBasisHead
 {
@@ -43,22 +47,30 @@ vecx_basis_hdim(VecxMetric metric, uint32_t dim)
 	return VECX_BASIS_DIRECT_DIM;
 }
 
-/* Rows that a matrix of VECX_BASIS_MATRIX_MAX bytes has. */
+/* Rows that a matrix of VECX_BASIS_MATRIX_MAX bytes has, at most as many as columns. */
+static uint32_t
+matrix_rows(uint32_t hdim)
+{
+	uint32_t	rows = VECX_BASIS_MATRIX_MAX / (uint32_t) sizeof(uint16_t) / hdim;
+
+	return rows < hdim ? rows / 64 * 64 : hdim;
+}
+
+/* All dimensions: where a matrix has no room for them a rotation serves, which takes
+ * multiples of 64. */
 uint32_t
 vecx_basis_max_ndims(VecxMetric metric, uint32_t dim)
 {
 	uint32_t	hdim = vecx_basis_hdim(metric, dim);
-	uint32_t	rows;
 
 	if (vecx_metric_is_bits(metric))
 		return dim < 4096 ? dim : 4096;
-	rows = VECX_BASIS_MATRIX_MAX / (uint32_t) sizeof(uint16_t) / hdim;
-	return rows < hdim ? rows / 64 * 64 : hdim;
+	return matrix_rows(hdim) < hdim ? vecx_round_up(hdim, 64) : hdim;
 }
 
 /*
  * As many dimensions as there are bits, as many bits a dimension as are left
- * when all dimensions are kept.
+ * when all dimensions are kept, or all that a matrix has room for.
  */
 void
 vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes,
@@ -71,8 +83,12 @@ vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes,
 	if (bits < 64)
 		bits = 64;
 	if (!vecx_metric_is_bits(metric))
+	{
+		if (bits < most)
+			most = matrix_rows(vecx_basis_hdim(metric, dim));
 		while (planes < 8 && bits / (planes * 2) / 64 * 64 >= most)
 			planes *= 2;
+	}
 	*nplanes = planes;
 	*ndims = bits / planes / 64 * 64 < most ? bits / planes / 64 * 64 : most;
 }
@@ -121,7 +137,7 @@ basis_checksum(const uint8_t *bytes, size_t nbytes)
 bool
 vecx_basis_rotates(VecxMetric metric, uint32_t dim, uint32_t ndims)
 {
-	return !vecx_metric_is_bits(metric) && ndims == vecx_basis_hdim(metric, dim) && ndims % 64 == 0;
+	return !vecx_metric_is_bits(metric) && ndims == vecx_round_up(vecx_basis_hdim(metric, dim), 64);
 }
 
 size_t
@@ -146,6 +162,18 @@ vecx_basis_default_nbytes(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes
 
 	vecx_basis_shape(metric, dim, sketch_bytes, &ndims, &nplanes);
 	return vecx_basis_nbytes(metric, dim, ndims);
+}
+
+uint32_t
+vecx_basis_rotation_bytes(VecxMetric metric, uint32_t dim, double vertices)
+{
+	uint32_t	hdim = vecx_basis_hdim(metric, dim);
+	uint32_t	all = vecx_round_up(hdim, 64);
+
+	if (all > vecx_basis_max_ndims(metric, dim) || !vecx_basis_rotates(metric, dim, all) ||
+		all / 8 > ROTATION_MOST_BYTES)
+		return 0;
+	return vertices * LINKS_OF_VERTEX * all / 8 < (double) all * hdim * sizeof(uint16_t) ? all / 8 : 0;
 }
 
 void
@@ -356,6 +384,8 @@ vecx_basis_project(const VecxBasis *basis, const void *vec, void *y, float *scra
 	if (basis->matrix == NULL)
 	{
 		project_centre(basis, vec, out, scratch);
+		for (uint32_t i = basis->hdim; i < basis->ndims; i++)
+			out[i] = 0.0f;
 		vecx_rotate(out, basis->ndims);
 		return;
 	}

@@ -529,3 +529,16 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 	vecx_train_free(env, copy);
 	return bytes;
 }
+
+uint8_t *
+vecx_basis_train_rotation(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
+						  const float *sample, size_t nrows, uint64_t seed, size_t *nbytes)
+{
+	VecxTrainer t;
+	uint8_t    *bytes;
+
+	vecx_trainer_init(&t, env, metric, dim, sample, nrows, 0, 1, seed);
+	bytes = vecx_train_basis(&t, vecx_round_up(t.hdim, 64), 1, nbytes);
+	vecx_trainer_done(&t);
+	return bytes;
+}

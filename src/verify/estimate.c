@@ -140,7 +140,7 @@ get_options(ArrayType *array)
 
 /* The same of posting lists, if the options ask for them; else lists->page_rows is 0. */
 static void
-find_lists(Relation rel, const VecxOpSpec *spec, Size row_size, VecxMetaPageData *meta,
+find_lists(Relation rel, const VecxOpSpec *spec, Size row_size, double rows, VecxMetaPageData *meta,
 		   VecxLists *lists)
 {
 	const VecxOptions *options = (VecxOptions *) rel->rd_options;
@@ -155,6 +155,7 @@ find_lists(Relation rel, const VecxOpSpec *spec, Size row_size, VecxMetaPageData
 	meta->list_replicas = (uint16) VecxListsReplicas(rel);
 	VecxListsQuantizer(rel, meta, &wanted);
 	vecx_list_code_plan(&wanted, spec->metric, meta->dim, &lists->code);
+	vecx_list_code_plan_rows(&lists->code, (size_t) rows);
 	lists->row_size = row_size;
 	VecxListsLayOut(lists, VecxListsCopies(rel));
 	if (lists->page_rows == 0)
@@ -176,11 +177,12 @@ typedef struct Planned
 } Planned;
 
 /*
- * What CREATE INDEX would choose for it, under a name for messages; the filter columns
+ * What CREATE INDEX would choose for it and so many rows, under a name for messages; the filter columns
  * are those that are there already.
  */
 static void
-plan_index(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options, Planned *planned)
+plan_index(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options, double rows,
+		   Planned *planned)
 {
 	VecxMetaPageData *meta = &planned->meta;
 	RelationData rel;
@@ -202,11 +204,13 @@ plan_index(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options, 
 	meta->dim = VecxCodeDim(spec, dim);
 	meta->metric = (uint16) spec->metric;
 	meta->m = (uint16) (opts ? opts->m : VECX_DEFAULT_M);
+	find_lists(&rel, spec, row_size, rows, meta, &planned->lists);
+	if (sketch_bits == 0 && planned->lists.page_rows > 0)
+		sketch_bits = 8 * vecx_basis_rotation_bytes(spec->metric, meta->dim, rows / meta->list_rows);
 	if (sketch_bits == 0 && !spec->is_bits && meta->dim < LONG_DIM)
 		sketch_bits = TRAINED_BITS;
 	sketch = VECX_SKETCH_FACTOR_BYTES +
 		vecx_sketch_default_bytes(spec->metric, meta->dim, sketch_bits);
-	find_lists(&rel, spec, row_size, meta, &planned->lists);
 	VecxChooseLayout(&rel, spec, meta->dim, row_size, sketch, &kind, meta);
 	VecxLayoutFromMeta(&rel, meta, spec, &planned->layout, &planned->coder);
 	VecxPlannedTreeSketch(&planned->filters, spec, meta);
@@ -300,7 +304,7 @@ VecxEstimateIndexBytes(const char *name, const VecxOpSpec *spec, uint32 dim, Dat
 	Planned		planned;
 
 	memset(&planned.filters, 0, sizeof(planned.filters));
-	plan_index(name, spec, dim, options, &planned);
+	plan_index(name, spec, dim, options, rows, &planned);
 	return index_bytes(&planned, rows);
 }
 
@@ -347,8 +351,9 @@ vecx_estimate(PG_FUNCTION_ARGS)
 	check_kind(heap);
 	spec = VecxColumnSpec(heap, column, PG_ARGISNULL(4) ? NULL : NameStr(*PG_GETARG_NAME(4)), &dim);
 	VecxPlanFilters(heap, PG_ARGISNULL(3) ? NULL : PG_GETARG_ARRAYTYPE_P(3), &planned.filters);
-	plan_index(makeObjectName(RelationGetRelationName(heap), column, "idx"), spec, dim, options, &planned);
 	rows = count_rows(heap);
+	plan_index(makeObjectName(RelationGetRelationName(heap), column, "idx"), spec, dim, options, rows,
+			   &planned);
 	VecxBuildCost(&planned.coder, guess_point_bytes(&planned.coder, spec, dim, planned.meta.sketch_size),
 				  planned.filters.filters.nbytes, planned.meta.m, &bytes);
 	table_close(heap, AccessShareLock);

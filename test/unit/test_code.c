@@ -255,6 +255,41 @@ test_point(VecxCodeKind kind, uint32_t dim, double tolerance)
 	free(point);
 }
 
+/* Points far from the centre, and near to each other, are as far apart as what they are
+ * rounded to: one is at no distance of itself. */
+static void
+test_near_points(void)
+{
+	enum
+	{
+		NROWS = 60, DIM = 64
+	};
+	float		y[NROWS][DIM] = {0};
+	VecxPointHead heads[NROWS];
+	uint8_t		rows[NROWS][DIM];
+	VecxPoints	points = {NROWS, DIM, heads, rows[0]};
+	float		dist[NROWS * NROWS];
+	bool		exact = true;
+	int			wrong = 0;
+
+	for (size_t i = 0; i < NROWS; i++)
+	{
+		y[i][0] = 1000.0f;
+		y[i][1] = 20.0f * (float) i;
+		vecx_points_put(&points, i, y[i], NULL);
+	}
+	vecx_point_distances(VECX_METRIC_L2, VECX_POINT_L2SQ, &points, 0, NROWS, &points, dist);
+	for (size_t i = 0; i < NROWS; i++)
+		for (size_t j = 0; j < NROWS; j++)
+		{
+			double		off = sqrt(fmax((double) dist[i * NROWS + j], 0.0)) - fabs((double) (y[i][1] - y[j][1]));
+
+			exact = exact && (i != j || fabs((double) dist[i * NROWS + j]) < 1.0);
+			wrong += fabs(off) > 10.0;
+		}
+	UNIT_CHECK(exact && wrong == 0, "near points far away: %d distances too wrong", wrong);
+}
+
 static void
 test_rounded_distances(void)
 {
@@ -539,6 +574,7 @@ main(int argc, char **argv)
 		}
 	test_point(VECX_CODE_SQ8, 100, 1.0 / 2048.0);
 	test_point(VECX_CODE_NONE, 20, 0.0);
+	test_near_points();
 	test_rounded_distances();
 	test_common_mean();
 	test_image_data();

@@ -18,7 +18,7 @@
 
 /* ---- basis and sketches ---- */
 
-/* What a basis without a matrix makes of each unit vector. */
+/* What a basis without a matrix makes of each unit vector: m[hdim][pdims]. */
 static void
 rotated_units(const VecxBasis *basis, float *m)
 {
@@ -30,7 +30,7 @@ rotated_units(const VecxBasis *basis, float *m)
 	{
 		memcpy(x, basis->mean, n * sizeof(float));
 		x[i] += 1.0f;
-		vecx_basis_project(basis, x, m + i * n, scratch);
+		vecx_basis_project(basis, x, m + i * basis->pdims, scratch);
 	}
 	free(scratch);
 	free(x);
@@ -42,15 +42,16 @@ static int	rotations;
 static double
 orthonormality(const VecxBasis *basis)
 {
-	size_t		n = basis->hdim;
-	float	   *m = get((size_t) basis->ndims * n * sizeof(float));
+	size_t		nrows = basis->matrix != NULL ? basis->ndims : basis->hdim;
+	size_t		n = basis->matrix != NULL ? basis->hdim : basis->pdims;
+	float	   *m = get(nrows * n * sizeof(float));
 	double		worst = 0.0;
 
 	if (basis->matrix != NULL)
-		vecx_kernels->f16_to_f32(basis->matrix, m, (size_t) basis->ndims * n);
+		vecx_kernels->f16_to_f32(basis->matrix, m, nrows * n);
 	else
 		rotated_units(basis, m);
-	for (size_t i = 0; i < basis->ndims; i++)
+	for (size_t i = 0; i < nrows; i++)
 		for (size_t j = i > 40 ? i - 40 : 0; j <= i; j++)
 			worst = fmax(worst, fabs(-true_distance(VECX_METRIC_IP, m + i * n, m + j * n, n) - (i == j)));
 	free(m);
@@ -157,6 +158,33 @@ test_sketches(VecxMetric metric, uint32_t dim, size_t nsample, uint32_t sketch_b
 	free(rows);
 	env_release(NULL, bytes);
 	env_release(NULL, again);
+}
+
+/* Few vertices get sketches of all dimensions and no matrix, of any number of dimensions that
+ * is large enough; many do not. */
+static void
+test_rotation(VecxMetric metric, uint32_t dim, double least)
+{
+	float	   *rows = make_rows(200, dim, metric);
+	uint32_t	sketch_bytes = vecx_basis_rotation_bytes(metric, dim, 20);
+	size_t		nbytes;
+	uint8_t    *bytes = vecx_basis_train_rotation(&env, metric, dim, rows + 120 * dim, 80, 11, &nbytes);
+	VecxBasis	basis;
+	double		bias;
+	double		corr;
+
+	UNIT_CHECK(vecx_basis_bind(&basis, bytes, nbytes) == NULL && basis.trained && basis.matrix == NULL &&
+			   basis.sketch_bytes == sketch_bytes && basis.ndims >= basis.hdim &&
+			   vecx_basis_rotation_bytes(metric, dim, 20000) == 0,
+			   "%s %u dims: a rotation, for few vertices", metric_names[metric], dim);
+	UNIT_CHECK(nbytes < 100 + basis.hdim * sizeof(float) &&
+			   vecx_basis_default_nbytes(metric, dim, sketch_bytes) == nbytes, "%zu bytes", nbytes);
+	UNIT_CHECK(orthonormality(&basis) < 4e-4, "orthonormal to %.1e", orthonormality(&basis));
+	measure_sketches(&basis, rows, &bias, &corr);
+	UNIT_CHECK(fabs(bias) < 0.05 && corr > least, "%s, all of %u dims: bias %.4f, correlation %.4f",
+			   metric_names[metric], dim, bias, corr);
+	free(rows);
+	env_release(NULL, bytes);
 }
 
 /* Samples that have little or nothing to train on. */
@@ -552,6 +580,15 @@ main(int argc, char **argv)
 	UNIT_CHECK(rotations >= 2 * (int) LENGTH(float_metrics), "%d bases without a matrix", rotations);
 	test_sketches(VECX_METRIC_L2, 3000, 300, 0, 0.6);
 	test_sketches(VECX_METRIC_L2, 16000, 0, 0, 0.4);
+	for (size_t m = 0; m < LENGTH(float_metrics); m++)
+	{
+		test_rotation(float_metrics[m], 768, 0.9);
+		test_rotation(float_metrics[m], 1000, 0.9);
+		test_rotation(float_metrics[m], 1024, 0.9);
+	}
+	UNIT_CHECK(vecx_basis_rotation_bytes(VECX_METRIC_L2, 100, 1) == 0 &&
+			   vecx_basis_rotation_bytes(VECX_METRIC_L2, 3000, 1) == 0 &&
+			   vecx_basis_rotation_bytes(VECX_METRIC_HAMMING, 1024, 1) == 0, "not of any dimensions, nor of bits");
 	test_poor_samples();
 	test_degenerate_sketches();
 	test_agreement();
