@@ -243,7 +243,7 @@ FROM (VALUES ('few_v', '{structure=lists}'::text[]), ('few_sketch', '{structure=
 	('few_pq', '{structure=lists,quantizer=pq,pq_m=100}')) kinds(i, options), vecx_info(i::regclass);
 SELECT i, vecx_recall(i::regclass, samples => 40) > 0.85 AS good FROM unnest('{few_v,few_sketch,few_pq}'::text[]) i;
 INSERT INTO few SELECT -i, made_vector(-i, 1000) FROM generate_series(1, 200) i;
-SELECT vecx_check('few_v', true), vecx_check('few_pq', true);
+SELECT vecx_check(i::regclass, true) FROM unnest('{few_v,few_sketch,few_pq}'::text[]) i;
 DROP TABLE few;
 DROP TABLE made, grown, nothing;
 DROP FUNCTION lists_test, made_vector;

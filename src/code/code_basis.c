@@ -47,30 +47,22 @@ vecx_basis_hdim(VecxMetric metric, uint32_t dim)
 	return VECX_BASIS_DIRECT_DIM;
 }
 
-/* Rows that a matrix of VECX_BASIS_MATRIX_MAX bytes has, at most as many as columns. */
-static uint32_t
-matrix_rows(uint32_t hdim)
-{
-	uint32_t	rows = VECX_BASIS_MATRIX_MAX / (uint32_t) sizeof(uint16_t) / hdim;
-
-	return rows < hdim ? rows / 64 * 64 : hdim;
-}
-
-/* All dimensions: where a matrix has no room for them a rotation serves, which takes
- * multiples of 64. */
+/* Rows that a matrix of VECX_BASIS_MATRIX_MAX bytes has. */
 uint32_t
 vecx_basis_max_ndims(VecxMetric metric, uint32_t dim)
 {
 	uint32_t	hdim = vecx_basis_hdim(metric, dim);
+	uint32_t	rows;
 
 	if (vecx_metric_is_bits(metric))
 		return dim < 4096 ? dim : 4096;
-	return matrix_rows(hdim) < hdim ? vecx_round_up(hdim, 64) : hdim;
+	rows = VECX_BASIS_MATRIX_MAX / (uint32_t) sizeof(uint16_t) / hdim;
+	return rows < hdim ? rows / 64 * 64 : hdim;
 }
 
 /*
  * As many dimensions as there are bits, as many bits a dimension as are left
- * when all dimensions are kept, or all that a matrix has room for.
+ * when all dimensions are kept.
  */
 void
 vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes,
@@ -83,12 +75,8 @@ vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes,
 	if (bits < 64)
 		bits = 64;
 	if (!vecx_metric_is_bits(metric))
-	{
-		if (bits < most)
-			most = matrix_rows(vecx_basis_hdim(metric, dim));
 		while (planes < 8 && bits / (planes * 2) / 64 * 64 >= most)
 			planes *= 2;
-	}
 	*nplanes = planes;
 	*ndims = bits / planes / 64 * 64 < most ? bits / planes / 64 * 64 : most;
 }
@@ -169,11 +157,22 @@ vecx_basis_rotation_bytes(VecxMetric metric, uint32_t dim, double vertices)
 {
 	uint32_t	hdim = vecx_basis_hdim(metric, dim);
 	uint32_t	all = vecx_round_up(hdim, 64);
+	uint32_t	ndims;
+	uint32_t	nplanes;
 
-	if (all > vecx_basis_max_ndims(metric, dim) || !vecx_basis_rotates(metric, dim, all) ||
-		all / 8 > ROTATION_MOST_BYTES)
+	if (vecx_metric_is_bits(metric) || all / 8 > ROTATION_MOST_BYTES)
+		return 0;
+	vecx_basis_shape(metric, dim, vecx_sketch_default_bytes(metric, dim, 0), &ndims, &nplanes);
+	/* nothing to gain where there is no matrix, and a smaller sketch to lose by */
+	if (vecx_basis_rotates(metric, dim, ndims) || all < ndims * nplanes)
 		return 0;
 	return vertices * LINKS_OF_VERTEX * all / 8 < (double) all * hdim * sizeof(uint16_t) ? all / 8 : 0;
+}
+
+size_t
+vecx_basis_rotation_nbytes(VecxMetric metric, uint32_t dim)
+{
+	return vecx_basis_nbytes(metric, dim, vecx_round_up(vecx_basis_hdim(metric, dim), 64));
 }
 
 void
@@ -227,7 +226,8 @@ basis_check_head(const VecxBasisHead *head, size_t nbytes)
 		return "sketch basis has an unknown metric";
 	is_bits = vecx_metric_is_bits(metric);
 	if (head->dim < 1 || head->dim > BASIS_MAX_DIM || head->hdim != vecx_basis_hdim(metric, head->dim) ||
-		head->ndims < 1 || head->ndims > vecx_basis_max_ndims(metric, head->dim))
+		head->ndims < 1 || (head->ndims > vecx_basis_max_ndims(metric, head->dim) &&
+							!vecx_basis_rotates(metric, head->dim, head->ndims)))
 		return "sketch basis has impossible dimensions";
 	if ((head->nplanes != 1 && head->nplanes != 2 && head->nplanes != 4 && head->nplanes != 8) ||
 		(is_bits && head->nplanes != 1))

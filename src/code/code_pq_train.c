@@ -12,8 +12,8 @@
 
 /* Dimensions that are kept, unless there are more columns than half of them; of few rows
  * fewer, a multiple of PQ_DIMS_STEP: directions that so few rows show are those of these rows
- * alone.  Of 2,924 BGE vectors' 1,024 dimensions 256 are better than 512: sixteen lists of
- * sixteen find 1.000 of the nearest, not .9975, and the matrix takes half. */
+ * alone.  Of 2,924 BGE vectors' 1,024 dimensions 256 are as good as 512: all of sixteen lists
+ * have .998 to 1.000 of the nearest, not .9975, and the matrix takes half. */
 #define PQ_KEPT_DIMS		512
 #define PQ_ROWS_PER_DIM		8
 #define PQ_DIMS_STEP		128
@@ -52,6 +52,8 @@ vecx_pq_dims(const VecxListCode *code, size_t nrows)
 	uint32_t	most = VECX_PQ_MATRIX_MAX / hdim;
 	uint32_t	wanted = 2 * code->ncolumns > PQ_KEPT_DIMS ? 2 * code->ncolumns : PQ_KEPT_DIMS;
 	size_t		shown = nrows / PQ_ROWS_PER_DIM / PQ_DIMS_STEP * PQ_DIMS_STEP;
+
+	shown = shown > PQ_DIMS_STEP ? shown : PQ_DIMS_STEP;
 
 	/* random directions of a code that learns nothing are the better, the more there are */
 	if (nrows >= vecx_pq_least_rows(code->bits) && shown < wanted)

@@ -466,7 +466,7 @@ vecx_trainer_done(VecxTrainer *t)
  * or so many that they are not.
  */
 static float *
-without_outliers(const VecxTrainEnv *env, uint32_t dim, const float *rows, size_t *nrows)
+without_far_rows(const VecxTrainEnv *env, uint32_t dim, const float *rows, size_t *nrows)
 {
 	size_t		n = *nrows;
 	size_t		kept = 0;
@@ -494,6 +494,16 @@ without_outliers(const VecxTrainEnv *env, uint32_t dim, const float *rows, size_
 	return copy;
 }
 
+/* The same where distances depend on lengths; else NULL. */
+static float *
+without_outliers(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim, const float *rows,
+				 size_t *nrows)
+{
+	if (metric != VECX_METRIC_L2 && metric != VECX_METRIC_L1)
+		return NULL;
+	return without_far_rows(env, dim, rows, nrows);
+}
+
 uint8_t *
 vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 				 const void *sample, size_t nrows,
@@ -504,15 +514,14 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 	uint32_t	ndims;
 	uint32_t	nplanes;
 	uint8_t    *bytes;
-	float	   *copy = NULL;
+	float	   *copy;
 
 	vecx_basis_shape(metric, dim, sketch_bytes > 0 ? sketch_bytes :
 					 vecx_sketch_default_bytes(metric, dim, 0), &ndims, &nplanes);
 	if (vecx_metric_is_bits(metric))
 		return train_bits(env, metric, dim, sample, nrows, ndims, seed, nbytes);
 
-	if (metric == VECX_METRIC_L2 || metric == VECX_METRIC_L1)
-		copy = without_outliers(env, dim, sample, &nrows);
+	copy = without_outliers(env, metric, dim, sample, &nrows);
 	if (copy != NULL)
 		sample = copy;
 	/* What half of the sample shows is a good start for all of it. */
@@ -534,11 +543,13 @@ uint8_t *
 vecx_basis_train_rotation(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 						  const float *sample, size_t nrows, uint64_t seed, size_t *nbytes)
 {
+	float	   *copy = without_outliers(env, metric, dim, sample, &nrows);
 	VecxTrainer t;
 	uint8_t    *bytes;
 
-	vecx_trainer_init(&t, env, metric, dim, sample, nrows, 0, 1, seed);
+	vecx_trainer_init(&t, env, metric, dim, copy ? copy : sample, nrows, 0, 1, seed);
 	bytes = vecx_train_basis(&t, vecx_round_up(t.hdim, 64), 1, nbytes);
 	vecx_trainer_done(&t);
+	vecx_train_free(env, copy);
 	return bytes;
 }

@@ -449,7 +449,7 @@ test_planned_dims(void)
 	{
 		size_t		nrows;
 		uint32_t	pdims;
-	}			planned[] = {{0, 512}, {31, 512}, {32, 64}, {1000, 64}, {2924, 256}, {4096, 512}, {SIZE_MAX, 512}};
+	}			planned[] = {{0, 512}, {31, 512}, {32, 128}, {1023, 128}, {1024, 128}, {2924, 256}, {4096, 512}, {SIZE_MAX, 512}};
 
 	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
 	{
