@@ -276,7 +276,7 @@ extern size_t vecx_basis_default_nbytes(VecxMetric metric, uint32_t dim, uint32_
 /*
  * Bytes of a sketch of all dims, one bit each, if for so many vertices such sketches take
  * less than a matrix would, which they need none of; 0 if not, or if sketches of the default
- * size need none either.  And the length of the basis of such sketches.
+ * size have as many bits.  And the length of the basis of such sketches.
  */
 extern uint32_t vecx_basis_rotation_bytes(VecxMetric metric, uint32_t dim, double vertices);
 extern size_t vecx_basis_rotation_nbytes(VecxMetric metric, uint32_t dim);

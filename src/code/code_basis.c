@@ -121,11 +121,17 @@ basis_checksum(const uint8_t *bytes, size_t nbytes)
 	return sum;
 }
 
+uint32_t
+vecx_basis_rotated_dims(VecxMetric metric, uint32_t dim)
+{
+	return vecx_round_up(vecx_basis_hdim(metric, dim), 64);
+}
+
 /* A rotation of all dimensions needs no matrix where vecx_rotate does it. */
 bool
 vecx_basis_rotates(VecxMetric metric, uint32_t dim, uint32_t ndims)
 {
-	return !vecx_metric_is_bits(metric) && ndims == vecx_round_up(vecx_basis_hdim(metric, dim), 64);
+	return !vecx_metric_is_bits(metric) && ndims == vecx_basis_rotated_dims(metric, dim);
 }
 
 size_t
@@ -156,23 +162,19 @@ uint32_t
 vecx_basis_rotation_bytes(VecxMetric metric, uint32_t dim, double vertices)
 {
 	uint32_t	hdim = vecx_basis_hdim(metric, dim);
-	uint32_t	all = vecx_round_up(hdim, 64);
-	uint32_t	ndims;
-	uint32_t	nplanes;
+	uint32_t	nbytes = vecx_basis_rotated_dims(metric, dim) / 8;
 
-	if (vecx_metric_is_bits(metric) || all / 8 > ROTATION_MOST_BYTES)
+	/* sketches of the default size have as many bits as there are dims already, or more */
+	if (vecx_metric_is_bits(metric) || nbytes <= vecx_sketch_default_bytes(metric, dim, 0))
 		return 0;
-	vecx_basis_shape(metric, dim, vecx_sketch_default_bytes(metric, dim, 0), &ndims, &nplanes);
-	/* nothing to gain where there is no matrix, and a smaller sketch to lose by */
-	if (vecx_basis_rotates(metric, dim, ndims) || all < ndims * nplanes)
-		return 0;
-	return vertices * LINKS_OF_VERTEX * all / 8 < (double) all * hdim * sizeof(uint16_t) ? all / 8 : 0;
+	return nbytes <= ROTATION_MOST_BYTES &&
+		vertices * LINKS_OF_VERTEX * nbytes < (double) (8 * nbytes) * hdim * sizeof(uint16_t) ? nbytes : 0;
 }
 
 size_t
 vecx_basis_rotation_nbytes(VecxMetric metric, uint32_t dim)
 {
-	return vecx_basis_nbytes(metric, dim, vecx_round_up(vecx_basis_hdim(metric, dim), 64));
+	return vecx_basis_nbytes(metric, dim, vecx_basis_rotated_dims(metric, dim));
 }
 
 void

@@ -211,6 +211,8 @@ extern void vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_by
 /* H x of basis.h, out[hdim]; work holds vecx_hadamard_floats(dim). */
 extern size_t vecx_hadamard_floats(uint32_t dim);
 extern void vecx_hadamard(uint32_t dim, uint64_t seed, const float *x, float *out, float *work);
+/* All dims, padded to what vecx_rotate takes. */
+extern uint32_t vecx_basis_rotated_dims(VecxMetric metric, uint32_t dim);
 /* Whether y is a rotation of H x - mean, for which there is vecx_rotate and no matrix. */
 extern bool vecx_basis_rotates(VecxMetric metric, uint32_t dim, uint32_t ndims);
 /* Bytes of the serialised form; fills in everything but the three arrays, whose

@@ -154,8 +154,8 @@ extern uint8_t *vecx_list_code_train(const VecxTrainEnv *env, const VecxListOpti
 									 const VecxListSample *sample, size_t *nbytes);
 /* Returns NULL, or what is wrong with the bytes (a static string). */
 extern const char *vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes);
-/* The sizes of what training would give, without that; good for nothing else.  Where the
- * sample has fewer rows than it may have, the matrix has. */
+/* The sizes of what training would give, without that; good for nothing else.  Then those of a
+ * training on so many rows, of which few have a smaller matrix. */
 extern void vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t dim,
 								VecxListCode *code);
 extern void vecx_list_code_plan_rows(VecxListCode *code, size_t nrows);

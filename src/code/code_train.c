@@ -463,18 +463,23 @@ vecx_trainer_done(VecxTrainer *t)
  * The rows that are not outliers: a few vectors far beyond the rest would be the
  * principal directions, and take the mean so far away that the projections of
  * all others lost their digits.  Returns a copy, or NULL if none are outliers,
- * or so many that they are not.
+ * or so many that they are not, or if distances do not depend on lengths.
  */
 static float *
-without_far_rows(const VecxTrainEnv *env, uint32_t dim, const float *rows, size_t *nrows)
+without_outliers(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim, const float *rows,
+				 size_t *nrows)
 {
 	size_t		n = *nrows;
 	size_t		kept = 0;
-	float	   *norms = env->alloc(env->arg, 2 * n * sizeof(float) + sizeof(float));
-	float	   *sorted = norms + n;
+	float	   *norms;
+	float	   *sorted;
 	float	   *copy = NULL;
 	float		limit;
 
+	if (metric != VECX_METRIC_L2 && metric != VECX_METRIC_L1)
+		return NULL;
+	norms = env->alloc(env->arg, 2 * n * sizeof(float) + sizeof(float));
+	sorted = norms + n;
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = norms[i] = vecx_finite((double) vecx_kernels->ip_f32(rows + i * dim, rows + i * dim, dim));
 	qsort(sorted, n, sizeof(float), vecx_compare_floats);
@@ -492,16 +497,6 @@ without_far_rows(const VecxTrainEnv *env, uint32_t dim, const float *rows, size_
 	}
 	env->release(env->arg, norms);
 	return copy;
-}
-
-/* The same where distances depend on lengths; else NULL. */
-static float *
-without_outliers(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim, const float *rows,
-				 size_t *nrows)
-{
-	if (metric != VECX_METRIC_L2 && metric != VECX_METRIC_L1)
-		return NULL;
-	return without_far_rows(env, dim, rows, nrows);
 }
 
 uint8_t *
@@ -548,7 +543,7 @@ vecx_basis_train_rotation(const VecxTrainEnv *env, VecxMetric metric, uint32_t d
 	uint8_t    *bytes;
 
 	vecx_trainer_init(&t, env, metric, dim, copy ? copy : sample, nrows, 0, 1, seed);
-	bytes = vecx_train_basis(&t, vecx_round_up(t.hdim, 64), 1, nbytes);
+	bytes = vecx_train_basis(&t, vecx_basis_rotated_dims(metric, dim), 1, nbytes);
 	vecx_trainer_done(&t);
 	vecx_train_free(env, copy);
 	return bytes;

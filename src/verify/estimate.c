@@ -173,7 +173,7 @@ typedef struct Planned
 	VecxLayout	layout;
 	VecxCoder	coder;
 	VecxLists	lists;			/* page_rows is 0: it is a graph */
-	bool		rotates;		/* its model has no matrix, because centroids are few */
+	uint32		rotation_bytes; /* of a sketch, if centroids are so few that the model has no matrix */
 	VecxPlannedFilters filters;
 } Planned;
 
@@ -206,11 +206,11 @@ plan_index(const char *name, const VecxOpSpec *spec, uint32 dim, Datum options, 
 	meta->metric = (uint16) spec->metric;
 	meta->m = (uint16) (opts ? opts->m : VECX_DEFAULT_M);
 	find_lists(&rel, spec, row_size, rows, meta, &planned->lists);
-	planned->rotates = sketch_bits == 0 && planned->lists.page_rows > 0 && rows > 0 &&
-		vecx_basis_rotation_bytes(spec->metric, meta->dim, rows / meta->list_rows) > 0;
+	planned->rotation_bytes = sketch_bits == 0 && planned->lists.page_rows > 0 && rows > 0 ?
+		vecx_basis_rotation_bytes(spec->metric, meta->dim, rows / meta->list_rows) : 0;
 	if (sketch_bits == 0 && !spec->is_bits && meta->dim < LONG_DIM)
 		sketch_bits = TRAINED_BITS;
-	sketch = VECX_SKETCH_FACTOR_BYTES + (planned->rotates ? TYPEALIGN(64, meta->dim) / 8 :
+	sketch = VECX_SKETCH_FACTOR_BYTES + (planned->rotation_bytes > 0 ? planned->rotation_bytes :
 										 vecx_sketch_default_bytes(spec->metric, meta->dim, sketch_bits));
 	VecxChooseLayout(&rel, spec, meta->dim, row_size, sketch, &kind, meta);
 	VecxLayoutFromMeta(&rel, meta, spec, &planned->layout, &planned->coder);
@@ -281,7 +281,7 @@ static double
 model_bytes(const Planned *planned)
 {
 	const VecxMetaPageData *meta = &planned->meta;
-	double		bytes = planned->rotates ? vecx_basis_rotation_nbytes(planned->spec->metric, meta->dim) :
+	double		bytes = planned->rotation_bytes > 0 ? vecx_basis_rotation_nbytes(planned->spec->metric, meta->dim) :
 		vecx_basis_default_nbytes(planned->spec->metric, meta->dim,
 								  meta->sketch_size - VECX_SKETCH_FACTOR_BYTES);
 	double		pages = 1 + ceil(bytes / VECX_PAGE_CAPACITY);
