@@ -239,11 +239,24 @@ CREATE INDEX few_sketch ON few USING vecx (v vector_l2_ops) WITH (structure = li
 CREATE INDEX few_pq ON few USING vecx (v vector_l2_ops) WITH (structure = lists, quantizer = pq, pq_m = 100);
 SELECT i, sketch_dims, bytes_model, (SELECT index_bytes FROM vecx_estimate('few', 'v', options)) BETWEEN
 		.7 * pg_relation_size(i::regclass) AND 1.5 * pg_relation_size(i::regclass) AS estimated
-FROM (VALUES ('few_v', '{structure=lists}'::text[]), ('few_sketch', '{structure=lists,sketch_bits=256}'),
-	('few_pq', '{structure=lists,quantizer=pq,pq_m=100}')) kinds(i, options), vecx_info(i::regclass);
+FROM (VALUES ('few_v', '{structure=lists}'::text[]), ('few_pq', '{structure=lists,quantizer=pq,pq_m=100}')) kinds(i, options),
+	vecx_info(i::regclass);
+SELECT sketch_dims < 1000 AS fewer, bytes_model > 200000 AS matrix FROM vecx_info('few_sketch');
 SELECT i, vecx_recall(i::regclass, samples => 40) > 0.85 AS good FROM unnest('{few_v,few_sketch,few_pq}'::text[]) i;
 INSERT INTO few SELECT -i, made_vector(-i, 1000) FROM generate_series(1, 200) i;
 SELECT vecx_check(i::regclass, true) FROM unnest('{few_v,few_sketch,few_pq}'::text[]) i;
+-- a model that is trained later has another size than the rotation it takes the place of
+CREATE TABLE many AS SELECT subvector(a.v + b.v, 1, 784)::vector(784) AS v FROM few a, few b WHERE a.id > 0 AND b.id BETWEEN 1 AND 4;
+CREATE INDEX many_v ON many USING vecx (v vector_l2_ops) WITH (structure = lists, list_rows = 16);
+SELECT sketch_dims, lists > 256 AS many FROM vecx_info('many_v');
+SELECT vecx_renew('many_v');
+SELECT sketch_dims < 784 AS fewer, models FROM vecx_info('many_v');
+INSERT INTO many SELECT subvector(a.v + b.v, 1, 784) FROM few a, few b WHERE a.id < 0 AND b.id = 5;
+DELETE FROM many WHERE ctid IN (SELECT ctid FROM many LIMIT 500);
+VACUUM many;
+SELECT sketch_dims < 784 AS fewer, models, vecx_check('many_v', true) FROM vecx_info('many_v');
+SELECT vecx_recall('many_v', samples => 40) > 0.85 AS good;
+DROP TABLE many;
 DROP TABLE few;
 DROP TABLE made, grown, nothing;
 DROP FUNCTION lists_test, made_vector;
