@@ -14,6 +14,8 @@ CREATE INDEX t_v ON t USING vecx (v vector_cosine_ops);
 CREATE INDEX t_w ON t USING vecx (w vector_cosine_ops);
 CREATE INDEX t_ip ON t USING vecx (w vector_ip_ops);
 ANALYZE t;
+-- one width, so that no plan and no row is left to chance
+SET vecx.ef_search = 40;
 
 -- the rows of a query with the index and, sorted, without
 CREATE FUNCTION compare(query text) RETURNS TABLE (plan text, rows bigint, same bool) LANGUAGE plpgsql AS $$
@@ -23,7 +25,7 @@ DECLARE
 	by_sort text[];
 BEGIN
 	SET LOCAL enable_seqscan = off;
-	SET LOCAL vecx.ef_search = 1000;	-- orders are asked for here, not recall
+	SET LOCAL vecx.ef_search = 3000;	-- orders are asked for here, not recall
 	plan := 'no index';
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
 		IF line ~ 'Index Scan' THEN plan := 'index'; END IF;
@@ -43,7 +45,7 @@ $$;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM t ORDER BY 1 - (w <=> '[1,0,0]') DESC LIMIT 3;
 EXPLAIN (COSTS OFF) SELECT id, 1 - (w <=> '[1,0,0]') AS similarity FROM t ORDER BY similarity DESC LIMIT 3;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY (w <#> '[1,0,0]') * -1 DESC LIMIT 3;
-SELECT id, 1 - (w <=> '[1,0.1,0]') AS similarity FROM t ORDER BY similarity DESC LIMIT 6;
+SELECT * FROM (SELECT id, 1 - (w <=> '[1,0.1,0]') AS similarity FROM t ORDER BY similarity DESC LIMIT 6) s ORDER BY similarity DESC, id;
 SELECT * FROM compare('SELECT 1 - (w <=> ''[1,0.3,0]'') AS s FROM t ORDER BY s DESC LIMIT 30');
 SELECT * FROM compare('SELECT id FROM t ORDER BY 1 - (w <=> ''[1,0.3,0]'') DESC OFFSET 3 LIMIT 30');
 SELECT * FROM compare('SELECT id FROM t WHERE tag = 3 ORDER BY 1 - (''[1,0.3,0]'' <=> w) DESC LIMIT 30');
@@ -93,7 +95,7 @@ RESET enable_seqscan;
 -- a query that is at no distance of anything
 SELECT * FROM compare('SELECT 1 - (v <=> ''[0,0,0]'') AS s FROM t ORDER BY s DESC NULLS LAST LIMIT 3000');
 SELECT * FROM compare('SELECT 1 - (w <=> NULL) AS s FROM t ORDER BY s DESC LIMIT 3000');
-RESET vecx.ef_search;
+SET vecx.ef_search = 40;
 SELECT NULL::vector <=>^ '[1,2]' AS null, '[0,0]' <=>^ '[1,2]'::vector AS zero, '[1,0]' <=>^ '[0,1]'::vector AS other;
 
 -- further sort keys
@@ -160,7 +162,7 @@ EXPLAIN (COSTS OFF) SELECT DISTINCT d FROM one_key;
 EXPLAIN (COSTS OFF) TABLE two_keys;
 EXPLAIN (COSTS OFF) SELECT id FROM noise ORDER BY v <-> array_fill(0.1, ARRAY[16])::vector, id;
 RESET vecx.scan_order;
-RESET vecx.ef_search;
+SET vecx.ef_search = 40;
 RESET enable_seqscan;
 
 -- without the module's paths
