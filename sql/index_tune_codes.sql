@@ -96,11 +96,11 @@ SELECT vecx_tune_undo('wide_v');
 SELECT setseed(0.5);	-- of the queries that are held out
 CREATE TABLE moved AS SELECT id AS about, v + (SELECT v * array_fill(15, ARRAY[2048])::vector FROM wide WHERE id = 7) AS q FROM wide;
 SELECT version, codes_after IS NULL AS alone FROM vecx_tune('wide_v', 'moved', 'q', 'about', 'id', samples => 1200, rank => 255);
-SELECT version, codes_after IS NULL AS alone FROM vecx_tune('wide_v', 'moved', 'q', 'about', 'id', samples => 1200, rank => 0);
-SELECT vecx_check('wide_v', true);
 SELECT count(*) FROM (SELECT id FROM wide ORDER BY v <-> (SELECT q FROM asked_wide WHERE id = 3)) s;
-SELECT vecx_tune_undo('wide_v');
-SELECT tune_version, tune_codes FROM vecx_info('wide_v');
+SET client_min_messages = warning;
+-- nor are codes tuned while that is kept; it is not where less finds as much, by chance
+SELECT lists_kept OR codes_after IS NULL AS not_both FROM vecx_tune('wide_v', 'moved', 'q', 'about', 'id', samples => 1200, rank => 0);
+SELECT vecx_check('wide_v', true);
 DROP TABLE wide, asked_wide, moved;
 DROP TABLE coded, asked, found;
 DROP FUNCTION finds, made_vector;
