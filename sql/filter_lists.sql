@@ -18,7 +18,7 @@ CREATE INDEX lists_idx ON lists_t USING vecx (v, tenant, share, score, day, name
 ANALYZE lists_t;
 SELECT vecx_check('lists_idx', true);
 SELECT structure, lists > 10 AS has_lists, bytes_tree > 500000 AS has_tree, rows FROM vecx_info('lists_idx');
-CREATE TABLE queries_t AS SELECT v FROM lists_t WHERE id IN (77, 2222, 3999);
+CREATE TABLE queries_t AS SELECT v FROM lists_t WHERE id IN (77, 2222, 3999) OR id < 4000 AND id % 1000 = 3;
 
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set filter :abs_srcdir '/sql/shared/filter.sql'
