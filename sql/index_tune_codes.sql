@@ -94,7 +94,7 @@ SELECT vecx_check('wide_v', true);
 SELECT vecx_tune_undo('wide_v');
 -- queries that are beside their rows, all in the same direction
 SELECT setseed(0.5);	-- of the queries that are held out
-CREATE TABLE moved AS SELECT id AS about, v + (SELECT v * array_fill(15, ARRAY[2048])::vector FROM wide WHERE id = 7) AS q FROM wide;
+CREATE TABLE moved AS SELECT id AS about, v + (SELECT v * array_fill(4, ARRAY[2048])::vector FROM wide WHERE id = 7) AS q FROM wide;
 SELECT version, codes_after IS NULL AS alone FROM vecx_tune('wide_v', 'moved', 'q', 'about', 'id', samples => 1200, rank => 255);
 SELECT count(*) FROM (SELECT id FROM wide ORDER BY v <-> (SELECT q FROM asked_wide WHERE id = 3)) s;
 SET client_min_messages = warning;
