@@ -146,8 +146,9 @@ typedef struct VecxInput
 {
 	VecxInputKind kind;
 	const void *vec;			/* float[dim] (unit length under cosine), or bits */
-	uint32		hash;			/* of the value as the user gave it */
 	struct varlena *value;		/* detoasted value */
+	const void *bytes;			/* of its elements, as the user gave it */
+	int			nbytes;
 } VecxInput;
 
 typedef struct VecxIndex VecxIndex;
@@ -325,6 +326,7 @@ extern uint32 VecxGetDim(Relation index, const VecxOpSpec *spec);
 extern uint32 VecxDeclaredDim(Relation index);
 extern uint32 VecxCodeDim(const VecxOpSpec *spec, uint32 value_dim);
 extern void VecxPrepareInput(const VecxIndex *index, Datum value, VecxInput *input);
+extern uint32 VecxInputHash(const VecxInput *input);
 extern bool VecxSameValue(const struct varlena *a, const struct varlena *b);
 extern double VecxRankFromOperator(VecxMetric metric, double distance);
 

@@ -409,7 +409,7 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Dat
 	vecx_code_encode(&index->coder, input->vec, code);
 	begin_vertex(&v, index, heap, code, row);
 	v.input = input;
-	v.hash = input->hash;
+	v.hash = VecxInputHash(input);
 	v.values = values;
 	v.isnull = isnull;
 	add_vertex(&v);

@@ -110,15 +110,15 @@ VecxLoaderSideRow(VecxLoader *l, ItemPointer tid, const uint8 *filters, uint16 w
 /* Remembers that the vertex has this value, so that the next row with it need
  * not look at the table. */
 static void
-remember_value(VecxLoader *l, const VecxInput *input, uint32 vertex)
+remember_value(VecxLoader *l, const VecxInput *input, uint32 hash, uint32 vertex)
 {
-	VecxKnownValue *known = &l->known[input->hash % VECX_KNOWN_VALUES];
+	VecxKnownValue *known = &l->known[hash % VECX_KNOWN_VALUES];
 	Size		size = VARSIZE_ANY(input->value);
 
 	if (known->value)
 		pfree(known->value);
 	known->value = memcpy(MemoryContextAlloc(l->cxt, size), input->value, size);
-	known->hash = input->hash;
+	known->hash = hash;
 	known->vertex = vertex;
 }
 
@@ -136,12 +136,12 @@ value_of(VecxLoader *l, uint32 vertex)
 }
 
 static uint32
-find_vertex(VecxLoader *l, const VecxInput *input)
+find_vertex(VecxLoader *l, const VecxInput *input, uint32 hash)
 {
-	const VecxKnownValue *known = &l->known[input->hash % VECX_KNOWN_VALUES];
+	const VecxKnownValue *known = &l->known[hash % VECX_KNOWN_VALUES];
 	uint32		vertex = VECX_NO_VERTEX;
 
-	if (known->value && known->hash == input->hash && VecxSameValue(known->value, input->value))
+	if (known->value && known->hash == hash && VecxSameValue(known->value, input->value))
 		return known->vertex;
 	vecx_code_encode(&l->index->coder, input->vec, l->code);
 	for (int asked = 0; asked < MAX_VERTICES_ASKED; asked++)
@@ -149,13 +149,13 @@ find_vertex(VecxLoader *l, const VecxInput *input)
 		struct varlena *value;
 
 		CHECK_FOR_INTERRUPTS();
-		vertex = VecxGraphFind(l->graph, input->hash, l->code, vertex);
+		vertex = VecxGraphFind(l->graph, hash, l->code, vertex);
 		if (vertex == VECX_NO_VERTEX)
 			break;
 		value = value_of(l, vertex);
 		if (value && VecxSameValue(value, input->value))
 		{
-			remember_value(l, input, vertex);
+			remember_value(l, input, hash, vertex);
 			return vertex;
 		}
 	}
@@ -191,15 +191,16 @@ add_keys(VecxLoader *l, uint32 vertex, const Datum *values, const bool *isnull)
 static uint32
 add_to_graph(VecxLoader *l, const VecxInput *input, ItemPointer tid, bool alive)
 {
+	uint32		hash = VecxInputHash(input);
 	uint32		vertex = VECX_NO_VERTEX;
 
 	memset(l->code, 0, l->index->coder.nbytes);
 	if (alive)
-		vertex = find_vertex(l, input);
+		vertex = find_vertex(l, input, hash);
 	else
 		vecx_code_encode(&l->index->coder, input->vec, l->code);
 	if (vertex == VECX_NO_VERTEX)
-		vertex = add_vertex(l, input->hash, l->code, alive);
+		vertex = add_vertex(l, hash, l->code, alive);
 	VecxGraphAddRow(l->graph, vertex, tid, l->filters);
 	return vertex;
 }

@@ -218,7 +218,8 @@ prepare_dense(const VecxIndex *index, const VecxElem *elem, Datum value, VecxInp
 
 	check_dim(index, vec->dim);
 	input->value = (struct varlena *) vec;
-	input->hash = hash_bytes((const unsigned char *) vec->x, (int) (vec->dim * elem->nbytes));
+	input->bytes = vec->x;
+	input->nbytes = (int) (vec->dim * elem->nbytes);
 	prepare_floats(index, vecx_dense_floats(elem, vec), input);
 }
 
@@ -264,7 +265,8 @@ prepare_sparsevec(const VecxIndex *index, Datum value, VecxInput *input)
 
 	check_dim(index, vec->dim);
 	input->value = (struct varlena *) vec;
-	input->hash = hash_bytes((const unsigned char *) VARDATA(vec), (int) VARSIZE(vec) - VARHDRSZ);
+	input->bytes = VARDATA(vec);
+	input->nbytes = (int) VARSIZE(vec) - VARHDRSZ;
 	if (VecxIsHashed(index))
 		vecx_hash_project(index->meta.seed, (size_t) vec->nnz, vec->index, values, x);
 	else
@@ -281,7 +283,8 @@ prepare_bits(const VecxIndex *index, Datum value, VecxInput *input)
 	check_dim(index, VARBITLEN(bits));
 	input->value = (struct varlena *) bits;
 	input->vec = VARBITS(bits);
-	input->hash = hash_bytes(VARBITS(bits), (int) VARBITBYTES(bits));
+	input->bytes = VARBITS(bits);
+	input->nbytes = (int) VARBITBYTES(bits);
 	input->kind = VECX_INPUT_OK;
 }
 
@@ -293,6 +296,13 @@ void
 VecxPrepareInput(const VecxIndex *index, Datum value, VecxInput *input)
 {
 	index->spec->prepare(index, value, input);
+}
+
+/* What vertices are found by: of the value as the user gave it. */
+uint32
+VecxInputHash(const VecxInput *input)
+{
+	return hash_bytes(input->bytes, input->nbytes);
 }
 
 /* Whether two detoasted values are the same to the bit. */

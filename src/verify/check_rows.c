@@ -265,6 +265,7 @@ check_vertex_of_row(VecxRowCheck *rows, const Row *row, const VecxInput *input)
 	Buffer		buf = ReadBuffer(index->rel, VecxIdBlock(row->id));
 	VecxRecord	rec;
 	Size		size;
+	uint32		hash;
 
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	/* the walk has seen this record, and nobody changes the index now */
@@ -274,12 +275,13 @@ check_vertex_of_row(VecxRowCheck *rows, const Row *row, const VecxInput *input)
 		elog(ERROR, "a vertex of index \"%s\" vanished", RelationGetRelationName(index->rel));
 	memcpy(rows->vertex_code, VecxRecordCode(&index->layout, rec), index->coder.nbytes);
 	UnlockReleaseBuffer(buf);
-	if (row->hash != input->hash)
+	hash = VecxInputHash(input);
+	if (row->hash != hash)
 		VecxDamage(index->rel, row_block(row), row_offset(row),
 				   "a vertex has the hash of another vector than its row",
 				   "tid=(%u,%u) hash=%08x expected=%08x",
 				   ItemPointerGetBlockNumber(&row->tid), ItemPointerGetOffsetNumber(&row->tid),
-				   row->hash, input->hash);
+				   row->hash, hash);
 	if (!code_matches(rows, input->vec, rows->vertex_code))
 		VecxDamage(index->rel, row_block(row), row_offset(row),
 				   "a vertex has the code of another vector than its row",
