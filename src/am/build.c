@@ -138,6 +138,39 @@ fetch_sample(Build *b)
 }
 
 /*
+ * Bits of a sketch of hashed values, one a dimension, since the build links
+ * vertices by what the sketches' dimensions keep and the spectrum is flat.  Of
+ * the ten nearest titles by TF-IDF a search of width 40 found .59 with 256 bits,
+ * .86 with 512, .84 with 1,024 in an index half as large again.
+ */
+#define HASHED_SKETCH_BITS	512
+
+/* Bits of a sketch if they do not depend on the data, else 0. */
+static uint32
+fixed_sketch_bits(const Build *b)
+{
+	VecxOptions *options = (VecxOptions *) b->rel->rd_options;
+
+	if (options && options->sketch_bits > 0)
+		return (uint32) options->sketch_bits;
+	return VecxIsHashed(b->index) ? HASHED_SKETCH_BITS : 0;
+}
+
+/* Whether sketches are to be of all dims because centroids are few. */
+static bool
+is_rotation_enough(const Build *b)
+{
+	const VecxMetaPageData *meta = &b->index->meta;
+
+	return meta->structure == VECX_STRUCTURE_LISTS && fixed_sketch_bits(b) == 0 &&
+		vecx_basis_rotation_bytes(b->spec->metric, meta->dim,
+								  VecxListsWanted(b->rel, meta, b->tuples)) > 0;
+}
+
+/* Rows that a mean is taken of, if nothing else is learned. */
+#define MEAN_ROWS	(VECX_MIN_TRAIN_ROWS + VECX_MIN_TRAIN_ROWS / 4)
+
+/*
  * Rows to sample: fewer of a small table, lest training takes longer than the
  * graph; some for each pivot of a large one.
  */
@@ -145,9 +178,9 @@ static int
 sample_rows(const Build *b)
 {
 	Size		limit = (Size) maintenance_work_mem * 1024 / 8 / VecxVectorBytes(b->index);
+	double		wanted = is_rotation_enough(b) ? MEAN_ROWS : Max(b->tuples / 4, 2 * VECX_MIN_TRAIN_ROWS);
 
-	return (int) Max(Min((double) VecxTrainSampleRows(b->index),
-						 Max(b->tuples / 4, 2 * VECX_MIN_TRAIN_ROWS)),
+	return (int) Max(Min((double) VecxTrainSampleRows(b->index), wanted),
 					 Min(SAMPLE_ROWS_PER_PIVOT * b->npivots, (double) limit));
 }
 
@@ -202,7 +235,7 @@ read_sample(Build *b)
  * The sample is as large as the table seems to be, by statistics that may be old: one
  * that was empty when VACUUM saw its pages would get one leaf, which takes memory beyond
  * every bound.  So what the blocks show counts, and makes another sample if they show far
- * more.
+ * more, or if more than a mean is to be learned of it after all.
  */
 static void
 sample_table(Build *b)
@@ -217,7 +250,7 @@ sample_table(Build *b)
 	expect_tuples(b, tuples);
 	found = read_sample(b);
 	expect_tuples(b, found);
-	if (found > 2 * tuples && sample_rows(b) > b->sample_max)
+	if (sample_rows(b) > (found > 2 * tuples ? b->sample_max : 2 * b->sample_max))
 	{
 		pfree(b->sample);
 		expect_tuples(b, read_sample(b));
@@ -259,25 +292,6 @@ init_meta(Build *b, VecxMetaPageData *meta)
 }
 
 /*
- * Bits of a sketch of hashed values, one a dimension, since the build links
- * vertices by what the sketches' dimensions keep and the spectrum is flat.  Of
- * the ten nearest titles by TF-IDF a search of width 40 found .59 with 256 bits,
- * .86 with 512, .84 with 1,024 in an index half as large again.
- */
-#define HASHED_SKETCH_BITS	512
-
-/* Bits of a sketch if they do not depend on the data, else 0. */
-static uint32
-fixed_sketch_bits(const Build *b)
-{
-	VecxOptions *options = (VecxOptions *) b->rel->rd_options;
-
-	if (options && options->sketch_bits > 0)
-		return (uint32) options->sketch_bits;
-	return VecxIsHashed(b->index) ? HASHED_SKETCH_BITS : 0;
-}
-
-/*
  * Bytes a sketch may take: what the user asked for; else, with data to look
  * at, 0 so that training decides; else the default.
  */
@@ -291,18 +305,6 @@ wanted_sketch_bytes(const Build *b)
 	return vecx_sketch_default_bytes(b->spec->metric, b->index->meta.dim, bits);
 }
 
-/* Whether sketches are to be of all dims because centroids are few; of an empty table they
- * are not known to be. */
-static bool
-is_rotation_enough(const Build *b)
-{
-	const VecxMetaPageData *meta = &b->index->meta;
-
-	return meta->structure == VECX_STRUCTURE_LISTS && fixed_sketch_bits(b) == 0 && b->nsample > 0 &&
-		vecx_basis_rotation_bytes(b->spec->metric, meta->dim,
-								  VecxListsWanted(b->rel, meta, b->tuples)) > 0;
-}
-
 /* The first model. */
 static uint8 *
 train_model(Build *b, size_t *nbytes)
@@ -312,7 +314,8 @@ train_model(Build *b, size_t *nbytes)
 	VecxTrainEnv env;
 
 	VecxTrainEnvInit(&env, b->cxt);
-	if (is_rotation_enough(b))
+	/* of an empty table it is not known how many there will be */
+	if (b->nsample > 0 && is_rotation_enough(b))
 		return vecx_basis_train_rotation(&env, b->spec->metric, meta->dim, (float *) b->sample, rows,
 										 meta->seed, nbytes);
 	return vecx_basis_train(&env, b->spec->metric, meta->dim, b->sample,

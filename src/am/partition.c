@@ -156,13 +156,15 @@ VecxPivotsMake(VecxPivots *pivots, const VecxCoder *coder, const VecxBasis *basi
 	VecxPivotsAlloc(pivots, coder, vecx_points_row_bytes(coder, basis), n);
 	if (nsample == 0)
 		return;
+	if (is_bits || n == 1)
+		nsample = n;			/* none will be moved */
 	points_alloc(&all, nsample, pivots->points.nbytes);
 	if (!is_bits)
 		y = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * basis->pdims * nsample);
 	make_points(coder, basis, sample, sample_bytes, &all, y);
 	memcpy(pivots->points.heads, all.heads, sizeof(VecxPointHead) * n);
 	memcpy(pivots->points.points, all.points, all.nbytes * n);
-	for (int round = 0; round < PIVOT_ROUNDS && !is_bits && n > 1; round++)
+	for (int round = 0; round < PIVOT_ROUNDS && nsample > n; round++)
 		move_pivots(pivots, coder, basis, &all, y);
 	pfree(all.heads);
 	pfree(all.points);
