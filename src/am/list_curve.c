@@ -90,18 +90,21 @@ VecxListCurveAddQuery(VecxListCurve *c, ItemPointer tid, const float *x, const f
 	c->points.count = c->nqueries;
 }
 
-/* Keeps a row if it is one of the nearest so far; lists are those that have it. */
+/* Keeps a row if it is one of the nearest so far, and not the query's own; lists are those
+ * that have it. */
 static void
-keep_nearest(CurveQuery *query, float distance, const uint32 *lists, int replicas, uint32 nlists)
+keep_nearest(CurveQuery *query, const ItemPointerData *tid, float distance, const uint32 *lists,
+			 int replicas, uint32 nlists)
 {
 	VecxCandidate row = {-distance, (VecxId) query->n};
+	bool		full = query->n == MANY_ROWS;
 
-	if (query->n == MANY_ROWS)
-	{
-		if (row.est <= query->nearest[0].est)
-			return;
+	/* nearly all rows are too far for most queries */
+	if ((full && row.est <= query->nearest[0].est) ||
+		ItemPointerEquals((ItemPointer) tid, &query->tid))
+		return;
+	if (full)
 		row.id = VecxHeapPop(query->nearest, &query->n).id;
-	}
 	for (int i = 0; i < replicas; i++)
 	{
 		uint32		list = i < nlists ? lists[i] : VECX_NO_LEAF;
@@ -125,9 +128,8 @@ VecxListCurveSeeRows(VecxListCurve *c, const VecxPoints *points, const ItemPoint
 						 &c->points, c->room);
 	for (Size i = 0; i < points->count; i++)
 		for (int q = 0; q < c->nqueries; q++)
-			if (!ItemPointerEquals((ItemPointer) &tids[i], &c->queries[q].tid))
-				keep_nearest(&c->queries[q], c->room[i * c->nqueries + q], lists + i * nlists,
-							 c->index->lists->replicas, nlists);
+			keep_nearest(&c->queries[q], &tids[i], c->room[i * c->nqueries + q], lists + i * nlists,
+						 c->index->lists->replicas, nlists);
 }
 
 static int

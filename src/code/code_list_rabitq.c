@@ -23,27 +23,42 @@ typedef struct VecxListExtra
 	float		sigma;
 } VecxListExtra;
 
-/* The product of the centred levels with r and c, and their squared length. */
+static double
+sum_of_four(VecxFour x)
+{
+	return ((double) x[0] + (double) x[1]) + ((double) x[2] + (double) x[3]);
+}
+
+/*
+ * The product of the centred levels with r and c, and their squared length: four
+ * elements at a time, 64 in single precision.
+ */
 static void
 shape_of_levels(const VecxListCode *code, const float *r, const float *c, const uint8_t *levels,
 				uint32_t bits, VecxListShape *shape)
 {
 	float		middle = (float) ((1u << bits) - 1) / 2.0f;
-	double		rr = 0.0;
-	double		cr = 0.0;
-	double		s2 = 0.0;
 
-	for (uint32_t i = 0; i < code->pdims; i++)
+	shape->rr = shape->cr = shape->coded2 = 0.0;
+	for (uint32_t first = 0; first < code->pdims; first += 64)
 	{
-		float		s = (float) levels[i] - middle;
+		VecxFour	rr = {0.0f};
+		VecxFour	cr = {0.0f};
+		VecxFour	s2 = {0.0f};
 
-		rr += (double) (r[i] * s);
-		cr += (double) (c[i] * s);
-		s2 += (double) (s * s);
+		for (uint32_t i = first; i < first + 64; i += 4)
+		{
+			VecxFour	level = {(float) levels[i], (float) levels[i + 1], (float) levels[i + 2], (float) levels[i + 3]};
+			VecxFour	s = level - middle;
+
+			rr += *(const VecxFour *) (const void *) (r + i) * s;
+			cr += *(const VecxFour *) (const void *) (c + i) * s;
+			s2 += s * s;
+		}
+		shape->rr += sum_of_four(rr);
+		shape->cr += sum_of_four(cr);
+		shape->coded2 += sum_of_four(s2);
 	}
-	shape->rr = rr;
-	shape->cr = cr;
-	shape->coded2 = s2;
 }
 
 /* Packs the low bits of levels, of which the sign remains. */
