@@ -137,7 +137,7 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->next = InvalidBlockNumber;
 	ls->est = palloc(sizeof(float) * VECX_LIST_BLOCK);
 	ls->sigma = palloc(sizeof(float) * VECX_LIST_BLOCK);
-	VecxWaitingInit(&ls->waiting, cxt, ls->expected);
+	VecxWaitingInit(&ls->waiting, ls->expected);
 	memset(&hash, 0, sizeof(hash));
 	hash.keysize = sizeof(uint64);
 	hash.entrysize = sizeof(GivenRows);

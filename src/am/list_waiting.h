@@ -20,7 +20,7 @@ typedef struct VecxWaitingRow
 
 typedef struct VecxWaiting
 {
-	MemoryContext cxt;
+	MemoryContextCallback release;	/* of far */
 	float		expected;		/* rows that come first */
 	VecxWaitingRow *near;		/* heap of the nearest */
 	int			nnear;
@@ -38,7 +38,7 @@ VecxWaitingCount(const VecxWaiting *w)
 	return w->nnear + w->nfar;
 }
 
-extern void VecxWaitingInit(VecxWaiting *w, MemoryContext cxt, float expected);
+extern void VecxWaitingInit(VecxWaiting *w, float expected);
 extern VecxWaitingRow *VecxWaitingRoom(VecxWaiting *w);
 extern void VecxWaitingAdd(VecxWaiting *w, int n);
 extern const VecxWaitingRow *VecxWaitingFirst(VecxWaiting *w);
