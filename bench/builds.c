@@ -89,24 +89,6 @@ build_both(BenchRun *run, const BenchEngine *e)
 	return start;
 }
 
-/* Of three the one in the middle. */
-static double
-middle(double a, double b, double c)
-{
-	double		low = a < b ? a : b;
-	double		high = a < b ? b : a;
-
-	return c < low ? low : c > high ? high : c;
-}
-
-static BenchCost
-middle_cost(const BenchCost *of)
-{
-	double		seconds = middle(of[0].seconds, of[1].seconds, of[2].seconds);
-
-	return of[of[0].seconds == seconds ? 0 : of[1].seconds == seconds ? 1 : 2];
-}
-
 /* Each way in turn, so that a machine that becomes slower does so for all of them. */
 static void
 by_two_processes(BenchRun *run, BenchEngine *e)
@@ -121,9 +103,9 @@ by_two_processes(BenchRun *run, BenchEngine *e)
 		two[i] = build_again(run, e, "SET max_parallel_maintenance_workers = 1");
 		both[i] = build_both(run, e);
 	}
-	e->builds.one = middle_cost(one);
-	e->builds.two = middle_cost(two);
-	e->builds.both = middle(both[0], both[1], both[2]);
+	e->builds.one = bench_middle_cost(one);
+	e->builds.two = bench_middle_cost(two);
+	e->builds.both = bench_middle(both[0], both[1], both[2]);
 }
 
 /* Bytes that the build needs by the index's own estimate; 0 if it makes none. */

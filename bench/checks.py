@@ -46,6 +46,11 @@ def cell(value, digits=0):
     return '-' if value is None else f'{value:,.{digits}f}'
 
 
+def seconds(value):
+    """Of a build."""
+    return cell(value, 1 if value >= 2 else 2)
+
+
 def fraction(ratio):
     """A ratio of costs as one reads it beside a bar such as 1/8; infinity is a bar that all meet."""
     if ratio == math.inf:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from checks import (FIXED_WIDTH, RECALLS, at_recall, best_us, cell, fixed_recall, index_blocks, named, rows_of,
+from checks import (FIXED_WIDTH, RECALLS, at_recall, best_us, cell, fixed_recall, index_blocks, named, rows_of, seconds,
                     server_us, statement_blocks, time_us, width)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -89,7 +89,7 @@ def engine_table(figures):
     rows = []
     for e in figures['engines']:
         rows.append([e['engine'], e.get('version', '-'), f"`{e['options']}`" if e['options'] else 'defaults',
-                     cell(e['build_seconds'], 1), cell(e['build_cpu_seconds'], 1),
+                     seconds(e['build_seconds']), seconds(e['build_cpu_seconds']),
                      cell(e['index_bytes'] / 1048576, 1),
                      cell(e['table_bytes'] / 1048576, 1) if 'table_bytes' in e else '-',
                      cell(e['build_wal_bytes'] / 1048576, 1) if 'build_wal_bytes' in e else '-', e['run']])
@@ -283,7 +283,7 @@ def write_overall(results):
             for c in rowset['curves']:
                 e = named(figures['engines'], 'engine', c['engine'])
                 speeds = [at_recall(c, r, time_us) for r in RECALLS]
-                rows.append([link, c['engine'], cell(e['build_seconds'], 1),
+                rows.append([link, c['engine'], seconds(e['build_seconds']),
                              cell(e['index_bytes'] / 1048576, 1), cell(c['floor']['mean_us'], 1) if 'floor' in c else '-',
                              *(cell(t and 1e6 / t) for t in speeds),
                              *(cell(at_recall(c, r, index_blocks), 1) for r in RECALLS),
