@@ -26,11 +26,15 @@ struct VecxPqJudge
 	float	   *mean;			/* [dim], in place of centres */
 	float	   *coded;			/* [nrows][pdims]: what the codes stand for */
 	VecxListShape *shapes;		/* [nrows] */
-	float	   *centre_norms;	/* [nrows]: |c|^2 */
+	size_t		ncentres;		/* that rows have */
+	const float **centres;		/* [ncentres] */
+	uint32_t   *centre_of;		/* [nrows]: which of these */
+	float	   *centre_y;		/* [ncentres][proj_floats] */
+	float	   *centre_norms;	/* [ncentres]: |c|^2 */
 	float	   *query_y;		/* [proj_floats] */
 	float	   *products;		/* [nqueries][nrows]: with what codes stand for */
 	float	   *distances;		/* [nqueries][nrows]: of rows; FLT_MAX: the query itself */
-	float	   *to_centres;		/* [nqueries][nrows]: of rows' centres */
+	float	   *to_centres;		/* [nqueries][ncentres] */
 	float	   *norms;			/* [nqueries] */
 	float	   *estimates;		/* [nrows], of one query, as the next */
 	float	   *sigmas;
@@ -46,15 +50,6 @@ static const float *
 row_of(const VecxPqJudge *j, size_t i)
 {
 	return j->sample->rows + row_number(j, i) * j->code->dim;
-}
-
-static const float *
-centre_of_row(const VecxPqJudge *j, size_t i)
-{
-	if (j->sample->centres == NULL)
-		return j->mean;
-	return j->sample->centres +
-		(size_t) j->sample->centre_of[row_number(j, i)] * j->code->dim;
 }
 
 /* Number of the row that query q is, or that of none. */
@@ -97,54 +92,93 @@ find_mean(VecxPqJudge *j)
 	vecx_train_free(j->env, sum);
 }
 
-/* Projects count rows from first on, and their centres, and codes them. */
+/* The centres that rows have, each once. */
 static void
-encode_batch(VecxPqJudge *j, size_t first, size_t count, float *x, float *y, uint8_t *codes,
-			 void *scratch)
+note_centres(VecxPqJudge *j)
 {
-	const VecxListCode *code = j->code;
-	size_t		dim = code->dim;
-	float	   *residual = y + 2 * count * code->proj_floats;
+	const VecxListSample *sample = j->sample;
+	uint32_t   *place;			/* [centre of the sample]: which of these */
+	uint32_t	last = 0;
 
-	for (size_t i = 0; i < count; i++)
+	j->centres = vecx_train_alloc(j->env, j->nrows + 1, sizeof(float *));
+	j->centre_of = vecx_train_alloc(j->env, j->nrows, sizeof(uint32_t));
+	memset(j->centre_of, 0, j->nrows * sizeof(uint32_t));
+	if (sample->centres == NULL)
 	{
-		memcpy(x + i * dim, row_of(j, first + i), dim * sizeof(float));
-		memcpy(x + (count + i) * dim, centre_of_row(j, first + i), dim * sizeof(float));
+		j->centres[j->ncentres++] = j->mean;
+		return;
 	}
-	vecx_list_project_many(code, x, 2 * count, y, scratch);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < j->nrows; i++)
+		last = sample->centre_of[row_number(j, i)] > last ? sample->centre_of[row_number(j, i)] : last;
+	place = vecx_train_alloc(j->env, (size_t) last + 1, sizeof(uint32_t));
+	memset(place, 0xFF, ((size_t) last + 1) * sizeof(uint32_t));
+	for (size_t i = 0; i < j->nrows; i++)
 	{
-		const float *row_y = y + i * code->proj_floats;
-		VecxListCentre centre = {x + (count + i) * dim, y + (count + i) * code->proj_floats};
+		uint32_t	number = sample->centre_of[row_number(j, i)];
 
-		j->centre_norms[first + i] = vecx_finite((double) vecx_kernels->ip_f32(centre.c, centre.c, code->dim));
-		for (uint32_t d = 0; d < code->pdims; d++)
-			residual[d] = row_y[d] - centre.y[d];
-		vecx_pq_assign(code, residual, row_y, codes);
-		vecx_list_pq_shape(code, &centre, x + i * dim, row_y, codes,
-						   j->coded + (first + i) * code->pdims, &j->shapes[first + i]);
+		if (place[number] == UINT32_MAX)
+		{
+			place[number] = (uint32_t) j->ncentres;
+			j->centres[j->ncentres++] = sample->centres + (size_t) number * j->code->dim;
+		}
+		j->centre_of[i] = place[number];
 	}
+	vecx_train_free(j->env, place);
 }
 
 static void
-encode_rows(VecxPqJudge *j)
+project_centres(VecxPqJudge *j, void *scratch)
 {
 	const VecxListCode *code = j->code;
-	float	   *x = vecx_train_alloc(j->env, 2 * BATCH * (size_t) code->dim, sizeof(float));
-	float	   *y = vecx_train_alloc(j->env, (2 * BATCH + 1) * (size_t) code->proj_floats,
-									 sizeof(float));
-	uint8_t    *codes = vecx_train_alloc(j->env, code->ncolumns, 1);
-	void	   *scratch = vecx_train_alloc(j->env, vecx_list_scratch(code), 1);
 
-	for (size_t i = 0; i < j->nrows; i += BATCH)
+	j->centre_y = vecx_train_alloc(j->env, j->ncentres * code->proj_floats, sizeof(float));
+	j->centre_norms = vecx_train_alloc(j->env, j->ncentres, sizeof(float));
+	for (size_t c = 0; c < j->ncentres; c++)
 	{
+		if (c % BATCH == 0)
+			j->env->poll(j->env->arg);
+		vecx_list_project(code, j->centres[c], j->centre_y + c * code->proj_floats, scratch);
+		j->centre_norms[c] = vecx_finite((double) vecx_kernels->ip_f32(j->centres[c], j->centres[c], code->dim));
+	}
+}
+
+/* Codes a row that was projected; residual and codes are work. */
+static void
+encode_row(VecxPqJudge *j, size_t i, const float *y, float *residual, uint8_t *codes)
+{
+	const VecxListCode *code = j->code;
+	uint32_t	c = j->centre_of[i];
+	VecxListCentre centre = {j->centres[c], j->centre_y + c * (size_t) code->proj_floats};
+
+	for (uint32_t d = 0; d < code->pdims; d++)
+		residual[d] = y[d] - centre.y[d];
+	vecx_pq_assign(code, residual, y, codes);
+	vecx_list_pq_shape(code, &centre, row_of(j, i), y, codes, j->coded + i * code->pdims, &j->shapes[i]);
+}
+
+static void
+encode_rows(VecxPqJudge *j, void *scratch)
+{
+	const VecxListCode *code = j->code;
+	float	   *x = vecx_train_alloc(j->env, BATCH * (size_t) code->dim, sizeof(float));
+	float	   *y = vecx_train_alloc(j->env, (BATCH + 1) * (size_t) code->proj_floats, sizeof(float));
+	float	   *residual = y + BATCH * (size_t) code->proj_floats;
+	uint8_t    *codes = vecx_train_alloc(j->env, code->ncolumns, 1);
+
+	for (size_t first = 0; first < j->nrows; first += BATCH)
+	{
+		size_t		count = j->nrows - first < BATCH ? j->nrows - first : BATCH;
+
 		j->env->poll(j->env->arg);
-		encode_batch(j, i, j->nrows - i < BATCH ? j->nrows - i : BATCH, x, y, codes, scratch);
+		for (size_t i = 0; i < count; i++)
+			memcpy(x + i * code->dim, row_of(j, first + i), code->dim * sizeof(float));
+		vecx_list_project_many(code, x, count, y, scratch);
+		for (size_t i = 0; i < count; i++)
+			encode_row(j, first + i, y + i * code->proj_floats, residual, codes);
 	}
 	vecx_train_free(j->env, x);
 	vecx_train_free(j->env, y);
 	vecx_train_free(j->env, codes);
-	vecx_train_free(j->env, scratch);
 }
 
 /* Navigation distance of two vectors. */
@@ -168,10 +202,11 @@ compare_rows(VecxPqJudge *j, size_t q, void *scratch)
 	j->env->poll(j->env->arg);
 	vecx_list_project(code, x, j->query_y, scratch);
 	j->norms[q] = vecx_finite((double) vecx_kernels->ip_f32(x, x, code->dim));
+	for (size_t c = 0; c < j->ncentres; c++)
+		j->to_centres[q * j->ncentres + c] = distance(code, x, j->centres[c]);
 	for (size_t i = 0; i < j->nrows; i++, at++)
 	{
 		j->products[at] = vecx_kernels->ip_f32(y, j->coded + i * code->pdims, code->pdims);
-		j->to_centres[at] = distance(code, x, centre_of_row(j, i));
 		j->distances[at] = row_number(j, i) == query_row(j, q) ? FLT_MAX : distance(code, x, row_of(j, i));
 	}
 }
@@ -195,16 +230,17 @@ vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListS
 	j->mean = vecx_train_alloc(env, code->dim, sizeof(float));
 	j->coded = vecx_train_alloc(env, j->nrows * code->pdims, sizeof(float));
 	j->shapes = vecx_train_alloc(env, j->nrows, sizeof(VecxListShape));
-	j->centre_norms = vecx_train_alloc(env, j->nrows, sizeof(float));
 	j->query_y = vecx_train_alloc(env, code->proj_floats, sizeof(float));
-	j->products = vecx_train_alloc(env, 3 * pairs, sizeof(float));
+	j->products = vecx_train_alloc(env, 2 * pairs, sizeof(float));
 	j->distances = j->products + pairs;
-	j->to_centres = j->distances + pairs;
 	j->norms = vecx_train_alloc(env, j->nqueries, sizeof(float));
 	j->estimates = vecx_train_alloc(env, 2 * j->nrows, sizeof(float));
 	j->sigmas = j->estimates + j->nrows;
 	find_mean(j);
-	encode_rows(j);
+	note_centres(j);
+	project_centres(j, scratch);
+	j->to_centres = vecx_train_alloc(env, j->nqueries * j->ncentres, sizeof(float));
+	encode_rows(j, scratch);
 	for (size_t q = 0; q < j->nqueries; q++)
 		compare_rows(j, q, scratch);
 	vecx_train_free(env, scratch);
@@ -219,7 +255,11 @@ vecx_pq_judge_end(VecxPqJudge *j)
 	vecx_train_free(env, j->mean);
 	vecx_train_free(env, j->coded);
 	vecx_train_free(env, j->shapes);
+	vecx_train_free(env, j->centres);
+	vecx_train_free(env, j->centre_of);
+	vecx_train_free(env, j->centre_y);
 	vecx_train_free(env, j->centre_norms);
+	vecx_train_free(env, j->to_centres);
 	vecx_train_free(env, j->query_y);
 	vecx_train_free(env, j->products);
 	vecx_train_free(env, j->norms);
@@ -239,8 +279,9 @@ estimate_rows(VecxPqJudge *j, size_t q)
 	{
 		VecxListProbe probe;
 		VecxListTerms terms;
+		uint32_t	c = j->centre_of[i];
 
-		vecx_list_probe_init(j->code, &query, j->to_centres[at], j->centre_norms[i], &probe);
+		vecx_list_probe_init(j->code, &query, j->to_centres[q * j->ncentres + c], j->centre_norms[c], &probe);
 		vecx_list_terms(j->code, &j->shapes[i], &terms);
 		j->estimates[i] = j->distances[at] == FLT_MAX ? FLT_MAX :
 			vecx_finite((double) probe.add + (double) probe.scale * terms.add +
