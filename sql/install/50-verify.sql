@@ -1,4 +1,5 @@
--- Looking at an index as a whole; for the table's owner and superusers.
+-- Looking at an index as a whole; for the table's owner and superusers, but for vecx_estimate and
+-- vecx_compress_report, which ask for SELECT, and vecx_last_scan.
 
 CREATE FUNCTION vecx_info(index regclass,
 		OUT type text,

@@ -116,7 +116,7 @@ typedef struct VecxOptions
 	int			ef_construction;
 	int			sketch_bits;
 	int			quantizer;		/* VecxQuantizerOption */
-	int			bits;			/* of RABITQ, 0: the default */
+	int			bits;			/* of RABITQ and PQ, 0: the default */
 	int			list_rows;		/* of a list, 0: the default */
 	int			replicas;		/* lists of a row at most, 0: the default */
 	int			pq_m;			/* columns of PQ, 0: the default */
@@ -260,7 +260,6 @@ typedef struct VecxOpened
 	VecxId		chain;			/* first row segment */
 	uint8		nrows;
 	bool		dead;
-	uint8		model;
 	ItemPointerData tids[VECX_INLINE_ROWS];	/* of rows that pass the search's filter */
 	uint8		recheck;		/* a bit for each of them that has to be tested again */
 	XLogRecPtr	lsn;			/* of its page */
@@ -320,7 +319,6 @@ typedef struct VecxScanCounts
 
 /* opspec.c */
 extern const VecxOpSpec *VecxGetOpSpec(Relation index);
-extern bool VecxIsVectorColumn(Relation index, AttrNumber attno);
 extern void VecxCheckColumns(Relation index, const IndexInfo *info);
 extern uint32 VecxGetDim(Relation index, const VecxOpSpec *spec);
 extern uint32 VecxDeclaredDim(Relation index);
@@ -401,7 +399,7 @@ extern bool VecxIdSetAdd(VecxIdSet *set, VecxId id);
 extern bool VecxIdSetContains(const VecxIdSet *set, VecxId id);
 extern uint64 VecxIdSetCount(const VecxIdSet *set);
 
-/* search.c */
+/* search.c, search_read.c */
 extern VecxSearch *VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes);
 extern void VecxSearchHide(VecxSearch *search, const VecxIdSet *hidden);
 extern void VecxSearchStandIn(VecxSearch *search, VecxProbe *probe, VecxId self);
@@ -438,6 +436,8 @@ extern void VecxSearchRelease(VecxSearch *search);
 #define VECX_MAX_SEEDS		    4
 
 /* effort.c: how wide a search is */
+/* Rows wanted when nobody says how many. */
+#define VECX_UNKNOWN_ROWS	10
 extern const int VecxCurveRows[VECX_CURVE_KS];
 extern void VecxEffortOfLevel(int level, int rows, VecxCurvePoint *point, VecxEffort *effort);
 extern bool VecxCurveIsValid(const VecxCurveData *curve);
@@ -476,6 +476,8 @@ extern bool VecxStoredHide(VecxIndex *index, VecxStored **by_hash, int n, VecxId
 #define VECX_LEAST_QUERIES	32
 /* Stored vectors that a measurement searches for, at most. */
 #define VECX_STORED_QUERIES	512
+/* Standard errors below the mean: a one-sided bound that holds in 90 %. */
+#define VECX_ONE_SIDED_90	1.2816
 
 typedef struct VecxLevelSum
 {
@@ -615,10 +617,8 @@ extern void VecxSideScanStart(VecxSideScan *side, VecxIndex *index,
 							  const VecxFilterQuery *filter, MemoryContext cxt);
 extern bool VecxSideScanNext(VecxSideScan *side, ItemPointer tid, bool *recheck);
 
-/* insert.c */
+/* insert.c, and choosing links for it in reverse.c */
 extern int	VecxRandomLevel(pg_prng_state *prng, int m);
-extern void VecxInsertRow(VecxIndex *index, Relation heap, const Datum *values, const bool *isnull,
-						  ItemPointer tid);
 extern bool vecxinsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 					   IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
 
@@ -669,7 +669,6 @@ extern void VecxMaybeTrain(VecxIndex *index, int64 limit);
 extern bool VecxTryTrainLock(VecxIndex *index);
 extern void VecxTrainLock(VecxIndex *index);
 extern void VecxTrainUnlock(VecxIndex *index);
-extern void VecxTrainIfGrown(VecxIndex *index, int64 limit);
 extern void VecxVacuumModels(VecxIndex *index);
 extern void VecxRenew(VecxIndex *index);
 extern VecxRecord VecxCopyRecord(VecxIndex *index, VecxId id, Size *size);

@@ -206,6 +206,7 @@ typedef struct VecxTeam
 	int			me;				/* 0: the leader */
 } VecxTeam;
 
+/* parallel.c */
 extern void VecxTeamInit(VecxTeamShared *shared, int nparticipants);
 extern void VecxTeamWait(VecxTeam *team);
 extern void VecxTeamLogPages(const VecxTeam *team, Relation rel);
@@ -268,8 +269,6 @@ typedef struct VecxLinker
 } VecxLinker;
 
 extern void VecxFindCandidates(VecxLinker *linker);
-extern void VecxChooseLinks(VecxLinker *linker);
-extern void VecxAddReverseLinks(VecxLinker *linker);
 extern void VecxReportLinked(VecxLinker *linker, uint32 count);
 extern void VecxLinkAll(VecxLinker *linker);
 

@@ -47,8 +47,7 @@
 #define MOST_COPIES			12
 #define COPIES_GAP			1.6f
 
-/* One-sided 90 %: of a normal variable, and when none of n trials failed. */
-#define CONFIDENCE_Z		1.2816
+/* One-sided 90 % when none of n trials failed. */
 #define CONFIDENCE_NONE		2.3026
 
 /* Growth of the index, or share of its vertices removed, that makes a curve old. */
@@ -279,7 +278,7 @@ lower_bound(const VecxLevelSum *sum, int rows)
 {
 	double		mean = sum->sum / sum->n;
 	double		variance = Max(sum->squares / sum->n - mean * mean, 0);
-	double		error = CONFIDENCE_Z * sqrt(variance / sum->n);
+	double		error = VECX_ONE_SIDED_90 * sqrt(variance / sum->n);
 
 	return Max(mean - Max(error, CONFIDENCE_NONE / ((double) sum->n * rows)), 0);
 }
@@ -452,15 +451,6 @@ make_queries(VecxIndex *index, const VecxCurveSample *sample, int share, int nsh
 	return made;
 }
 
-static int
-compare_candidates(const void *a, const void *b)
-{
-	float		x = ((const VecxCandidate *) a)->est;
-	float		y = ((const VecxCandidate *) b)->est;
-
-	return (x > y) - (x < y);
-}
-
 /*
  * Hides near copies of a query as well: vectors that lie about it much nearer than
  * what comes next, as several versions of one text do.  They lead its search to where
@@ -474,7 +464,7 @@ hide_near_copies(const VecxIndex *index, StoredQuery *q)
 	float		gap = metric == VECX_METRIC_L1 ? sqrtf(COPIES_GAP) : COPIES_GAP;
 	int			ncopies = 0;
 
-	qsort(q->nearest, q->nnearest, sizeof(VecxCandidate), compare_candidates);
+	qsort(q->nearest, q->nnearest, sizeof(VecxCandidate), VecxCompareCandidates);
 	if (metric == VECX_METRIC_IP)
 		return;
 	for (int i = 1; i <= MOST_COPIES && i < q->nnearest / 2; i++)

@@ -26,9 +26,6 @@
 #include "am/heap.h"
 #include "am/list.h"
 
-/* Rows wanted when nobody says how many. */
-#define UNKNOWN_ROWS	10
-
 /* The narrowest width. */
 #define LEAST_WIDTH		4
 
@@ -230,7 +227,7 @@ VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 	bool		measured = VecxCurveIsValid(&meta->curve);
 
 	if (rows <= 0)
-		rows = UNKNOWN_ROWS;
+		rows = VECX_UNKNOWN_ROWS;
 	if (vecx_ef_search == 0 && measured)
 		read_curve(&meta->curve, rows, VecxTargetRecall(index), effort);
 	else
@@ -256,7 +253,7 @@ void
 VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
 				  VecxEffort *effort)
 {
-	int64		wanted = rows > 0 ? rows : UNKNOWN_ROWS;
+	int64		wanted = rows > 0 ? rows : VECX_UNKNOWN_ROWS;
 
 	VecxEffortChoose(index, meta, (int64) Min((double) wanted / share, 1e9), effort);
 	if (vecx_ef_search == 0)
@@ -334,7 +331,7 @@ VecxProbesChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 	int			line;
 
 	if (rows <= 0)
-		rows = UNKNOWN_ROWS;
+		rows = VECX_UNKNOWN_ROWS;
 	if (vecx_probes > 0)
 		place = (Place) {vecx_probes, VECX_ANY_RATIO, vecx_probes};
 	else if (VecxCurveIsValid(&meta->curve))
@@ -365,7 +362,7 @@ void
 VecxProbesOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,
 				  VecxEffort *effort)
 {
-	int64		wanted = rows > 0 ? rows : UNKNOWN_ROWS;
+	int64		wanted = rows > 0 ? rows : VECX_UNKNOWN_ROWS;
 
 	VecxProbesChoose(index, meta, (int64) Min((double) wanted / share, 1e9), effort);
 	effort->rows = (int) Min(wanted, VECX_MAX_EF_SEARCH);

@@ -211,6 +211,7 @@ typedef struct VecxFilterNeed
 	VecxStretch *stretches;		/* ascending, not overlapping */
 } VecxFilterNeed;
 
+/* filter_keys.c */
 extern VecxFilterNeed *VecxFilterNeeds(const VecxFilterQuery *query, int *n);
 
 #endif							/* VECX_FILTER_H */

@@ -433,8 +433,8 @@ VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head)
  * Adds a row to the index, whose values are those of all its columns.  Allocates in
  * the current context, which the caller resets.
  */
-void
-VecxInsertRow(VecxIndex *index, Relation heap, const Datum *values, const bool *isnull,
+static void
+insert_row(VecxIndex *index, Relation heap, const Datum *values, const bool *isnull,
 			  ItemPointer tid)
 {
 	VecxRowEntry *row = palloc0(index->layout.row_size);
@@ -474,7 +474,7 @@ vecxinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation 
 
 	/* a scan may find the row, whatever it asked for */
 	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
-	VecxInsertRow(index, heap, values, isnull, tid);
+	insert_row(index, heap, values, isnull, tid);
 	if (RelationGetNumberOfBlocks(rel) > before)
 		VecxMaybeTrain(index, VECX_INSERT_TRAIN_ROWS);
 	MemoryContextSwitchTo(old);

@@ -132,6 +132,13 @@ typedef struct VecxLists
 	int			behind_pages;	/* of a LIST page, at most */
 } VecxLists;
 
+/* Bytes of an item's last part: more bits of its code, and the copy. */
+static inline Size
+VecxListExtraBytes(const VecxLists *lists)
+{
+	return lists->code.extra_bytes + (lists->has_copies ? lists->copies.nbytes : 0);
+}
+
 /* A row by itself: the row entry, its codes, a byte each, and what is behind follow. */
 typedef struct VecxListItem
 {
@@ -341,6 +348,7 @@ extern void VecxListScanCount(const VecxListScan *ls, VecxScanCounts *counts);
 
 extern void VecxListInsert(VecxIndex *index, Relation heap, const VecxInput *input,
 						   const VecxRowEntry *row);
+/* insert.c */
 extern VecxId VecxInsertCentroid(VecxIndex *index, uint8 *code, BlockNumber head);
 extern VecxOpened *VecxListNearest(VecxIndex *index, const float *x, int width, int *count);
 extern bool VecxListAdd(VecxIndex *index, BlockNumber head, const VecxListItem *item, uint32 *npages);

@@ -22,13 +22,6 @@ entry_of(const VecxLists *lists, Page page, int row)
 								lists->behind_bytes * (row % lists->behind_rows));
 }
 
-/* Bytes of an entry that an item has. */
-static Size
-entry_contents(const VecxLists *lists)
-{
-	return lists->code.extra_bytes + (lists->has_copies ? lists->copies.nbytes : 0);
-}
-
 static void
 init_page(Page page, BlockNumber owner, int place)
 {
@@ -50,7 +43,7 @@ put_entry(const VecxLists *lists, Page page, int row, const VecxListItem *item)
 
 	memset(entry, 0, lists->behind_bytes);
 	entry->tid = VecxListItemRow(item)->tid;
-	memcpy(entry->bytes, VecxListItemExtra(lists, item), entry_contents(lists));
+	memcpy(entry->bytes, VecxListItemExtra(lists, item), VecxListExtraBytes(lists));
 	((PageHeader) page)->pd_lower = Max(((PageHeader) page)->pd_lower, (LocationIndex) end);
 }
 
@@ -178,7 +171,7 @@ get_row(VecxIndex *index, Buffer buf, int row, VecxListItem *item)
 										  &VecxListItemRow(item)->tid);
 	if (!entry)
 		VecxCorrupted(index->rel, BufferGetBlockNumber(buf), "a row of a list lacks what is behind it");
-	memcpy(VecxListItemExtra(lists, item), entry->bytes, entry_contents(lists));
+	memcpy(VecxListItemExtra(lists, item), entry->bytes, VecxListExtraBytes(lists));
 	UnlockReleaseBuffer(behind);
 }
 

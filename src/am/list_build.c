@@ -239,24 +239,18 @@ make_centroids(VecxListsBuild *b)
 }
 
 /* Rows in the sort: the list, and the packed item with what is behind it. */
-static Size
-behind_item(const VecxLists *lists)
-{
-	return lists->code.extra_bytes + (lists->has_copies ? lists->copies.nbytes : 0);
-}
-
 static void
 pack_item(const VecxLists *lists, const VecxListItem *item, uint8 *packed)
 {
 	VecxListPack(lists, item, packed);
-	memcpy(packed + VecxListPackedBytes(lists), VecxListItemExtra(lists, item), behind_item(lists));
+	memcpy(packed + VecxListPackedBytes(lists), VecxListItemExtra(lists, item), VecxListExtraBytes(lists));
 }
 
 static void
 unpack_item(const VecxLists *lists, const uint8 *packed, VecxListItem *item)
 {
 	VecxListUnpack(lists, packed, item);
-	memcpy(VecxListItemExtra(lists, item), packed + VecxListPackedBytes(lists), behind_item(lists));
+	memcpy(VecxListItemExtra(lists, item), packed + VecxListPackedBytes(lists), VecxListExtraBytes(lists));
 }
 
 static void
@@ -267,7 +261,7 @@ begin_sort(VecxListsBuild *b)
 	Oid			operator = Int4LessOperator;
 	Oid			collation = InvalidOid;
 	bool		nulls_first = false;
-	Size		bytes = VARHDRSZ + VecxListPackedBytes(b->index->lists) + behind_item(b->index->lists);
+	Size		bytes = VARHDRSZ + VecxListPackedBytes(b->index->lists) + VecxListExtraBytes(b->index->lists);
 
 	TupleDescInitEntry(desc, 1, "list", INT4OID, -1, 0);
 	TupleDescInitEntry(desc, 2, "row", BYTEAOID, -1, 0);

@@ -120,7 +120,7 @@ find_lists(VecxIndex *index, Lists *lists)
 	{
 		ereport(WARNING,
 				(errmsg("the curve of index \"%s\" was not measured", RelationGetRelationName(index->rel)),
-				 errdetail("Its centroids take more than half of the memory that there is for that."),
+				 errdetail("Its centroids take more than half of maintenance_work_mem."),
 				 errhint("Run vecx_calibrate with a larger maintenance_work_mem.")));
 		return false;
 	}
@@ -246,15 +246,6 @@ compare_lower(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int
-compare_est(const void *a, const void *b)
-{
-	float		x = ((const VecxCandidate *) a)->est;
-	float		y = ((const VecxCandidate *) b)->est;
-
-	return (x > y) - (x < y);
-}
-
 /* Puts the lists with rows in order of their distances: nav, and where each is. */
 static int
 rank_lists(const Lists *lists, const ListQuery *q, float *nav, uint32 *place)
@@ -265,7 +256,7 @@ rank_lists(const Lists *lists, const ListQuery *q, float *nav, uint32 *place)
 	for (int i = 0; i < lists->n; i++)
 		if (lists->has_rows[i])
 			order[n++] = (VecxCandidate) {q->order[i], (VecxId) i};
-	qsort(order, n, sizeof(VecxCandidate), compare_est);
+	qsort(order, n, sizeof(VecxCandidate), VecxCompareCandidates);
 	for (int i = 0; i < n; i++)
 	{
 		nav[i] = order[i].est;
@@ -349,7 +340,7 @@ find_nearest(VecxIndex *index, VecxExact *exact, ListQuery *q, MemoryContext row
 		VecxHeapPush(nearest, &n, (VecxCandidate) {-distance, q->near[i].list});
 	}
 	VecxExactReset(exact);
-	qsort(nearest, n, sizeof(VecxCandidate), compare_est);
+	qsort(nearest, n, sizeof(VecxCandidate), VecxCompareCandidates);
 	for (int i = 0; i < n; i++)
 		places[i] = nearest[n - 1 - i].id;
 	return n;

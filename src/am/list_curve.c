@@ -132,15 +132,6 @@ VecxListCurveSeeRows(VecxListCurve *c, const VecxPoints *points, const ItemPoint
 						 c->index->lists->replicas, nlists);
 }
 
-static int
-compare_est(const void *a, const void *b)
-{
-	float		x = ((const VecxCandidate *) a)->est;
-	float		y = ((const VecxCandidate *) b)->est;
-
-	return (x > y) - (x < y);
-}
-
 /* All lists with rows in the order in which a search for the query reads them: their
  * distances in nav, and for each its place.  Returns how many. */
 static uint32
@@ -161,7 +152,7 @@ rank_lists(VecxListCurve *c, const CurveQuery *query, const uint8 *codes, const 
 		order[n].est = vecx_code_distance(coder, &code_query, codes + (Size) i * coder->nbytes);
 		order[n++].id = i;
 	}
-	qsort(order, n, sizeof(VecxCandidate), compare_est);
+	qsort(order, n, sizeof(VecxCandidate), VecxCompareCandidates);
 	for (uint32 i = 0; i < n; i++)
 	{
 		nav[i] = order[i].est;
@@ -211,7 +202,7 @@ VecxListCurveStore(VecxListCurve *c, const uint8 *codes, const BlockNumber *head
 		if (query->n == 0)
 			continue;
 		n = rank_lists(c, query, codes, heads, nlists, order, nav, place);
-		qsort(query->nearest, query->n, sizeof(VecxCandidate), compare_est);
+		qsort(query->nearest, query->n, sizeof(VecxCandidate), VecxCompareCandidates);
 		/* the farthest is first */
 		for (int i = 0; i < query->n; i++)
 			places[i] = place_of_row(query, query->nearest[query->n - 1 - i].id, replicas, place);

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 
+#include "am/heap.h"
 #include "am/list.h"
 
 /* The first page of a list, exclusively locked, if rows may be added; else
@@ -194,16 +195,6 @@ VecxListAdd(VecxIndex *index, BlockNumber head, const VecxListItem *item, uint32
 	return true;
 }
 
-/* Centroids by the distance that lists are made by. */
-static int
-compare_near(const void *a, const void *b)
-{
-	float		x = ((const VecxOpened *) a)->nav;
-	float		y = ((const VecxOpened *) b)->nav;
-
-	return (x > y) - (x < y);
-}
-
 /*
  * The centroids nearest to a vector, nearest first, with their codes.  Under the
  * inner product the search is by that, but lists are made by L2 distance.
@@ -222,7 +213,7 @@ VecxListNearest(VecxIndex *index, const float *x, int width, int *count)
 	if (index->meta.metric == VECX_METRIC_IP)
 		for (int i = 0; i < *count; i++)
 			opened[i].nav = opened[i].norm2 + 2 * opened[i].nav;
-	qsort(opened, *count, sizeof(VecxOpened), compare_near);
+	qsort(opened, *count, sizeof(VecxOpened), VecxCompareOpened);
 	return opened;
 }
 

@@ -26,9 +26,6 @@ static const float ratios[] = {
 /* What the bounds of the estimates leave out of what is read. */
 #define LOST_BY_CODES	0.003
 
-/* Of the standard error, below the mean: a one-sided bound that holds in 90 %. */
-#define LOWER_BOUND		1.2816
-
 /* An effort of the grid, summed up over the queries. */
 typedef struct Sum
 {
@@ -66,7 +63,7 @@ VecxProbeSumsMake(VecxIndex *index, uint32 nlists)
 
 /* Lists of an order that a search reads. */
 static uint32
-lists_read(const float *nav, uint32 nlists, uint32 number, uint32 within)
+lists_read(uint32 nlists, uint32 number, uint32 within)
 {
 	return Min(Min(number, Max(within, VecxLeastProbes(number))), nlists);
 }
@@ -94,7 +91,7 @@ VecxProbeSumsAdd(VecxProbeSums *sums, const float *nav, uint32 nlists, const uin
 			for (int r = 0; r < lengthof(ratios); r++)
 			{
 				Sum		   *sum = &sums->sums[line][i][r];
-				uint32		read = lists_read(nav, nlists, sums->numbers[i], within[r]);
+				uint32		read = lists_read(nlists, sums->numbers[i], within[r]);
 				int			n = Min(VecxCurveRows[line], nrows);
 				int			hits = 0;
 				double		share;
@@ -114,7 +111,7 @@ lower_bound(const Sum *sum, int n)
 	double		mean = sum->share / n;
 	double		variance = Max(sum->squares / n - mean * mean, 0);
 
-	return Max(mean - LOWER_BOUND * sqrt(variance / n), 0);
+	return Max(mean - VECX_ONE_SIDED_90 * sqrt(variance / n), 0);
 }
 
 /* The effort that reads the fewest lists of those whose lower bound reaches a share;

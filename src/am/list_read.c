@@ -17,6 +17,7 @@
 #include "utils/hsearch.h"
 #include "utils/spccache.h"
 
+#include "am/heap.h"
 #include "am/list.h"
 #include "am/list_waiting.h"
 
@@ -389,15 +390,6 @@ begin_list(VecxListScan *ls, BlockNumber head, const VecxOpened *centroid)
 							 &ls->list);
 }
 
-static int
-compare_order(const void *a, const void *b)
-{
-	float		x = ((const VecxOpened *) a)->nav;
-	float		y = ((const VecxOpened *) b)->nav;
-
-	return (x > y) - (x < y);
-}
-
 /* Room for an order of so many lists, in place of the one before. */
 static void
 make_order(VecxListScan *ls, int n)
@@ -480,7 +472,7 @@ find_lists(VecxListScan *ls)
 
 	if (!(ls->near ? take_near(ls, wanted) : search_more(ls, wanted)))
 		return false;
-	qsort(ls->order, ls->norder, sizeof(VecxOpened), compare_order);
+	qsort(ls->order, ls->norder, sizeof(VecxOpened), VecxCompareOpened);
 	if (ls->lists_read == 0 && ls->norder > 0)
 		ls->limit = VecxProbeLimit(ls->index, ls->order[0].nav, ls->ratio);
 	return true;

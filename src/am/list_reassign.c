@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
+#include "am/heap.h"
 #include "am/list_split.h"
 #include "kernel/kernel.h"
 
@@ -377,12 +378,6 @@ screen_block(const VecxListSplitState *s, Screen *screen, const uint8 *block, in
 	return nearer;
 }
 
-static int
-compare_tids(const void *a, const void *b)
-{
-	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
-}
-
 /* Whether the row comes from another list already; after a crash it may be in two. */
 static bool
 has_arrived(const VecxListSplitState *s, const VecxRowEntry *row)
@@ -404,7 +399,7 @@ draw_row(VecxListSplitState *s, int n, BlockNumber blkno, int place, const VecxR
 
 	/* one that is in the old lists as well would be in a new one twice */
 	if (s->narrivals >= s->nrows || !VecxRowIsOwn(row) ||
-		bsearch(&row->tid, s->tids, s->nrows, sizeof(ItemPointerData), compare_tids))
+		bsearch(&row->tid, s->tids, s->nrows, sizeof(ItemPointerData), VecxCompareTids))
 		return;
 	x = VecxListSplitVector(s, unconstify(ItemPointerData *, &row->tid));
 	if (!x)

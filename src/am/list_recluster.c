@@ -84,7 +84,7 @@ lengthen_curve(VecxMetaPageData *meta, void *arg)
 }
 
 /*
- * Does so with the lists that were noted as open, if it is time and there is memory.
+ * Clusters the lists anew that were noted as open, if it is time and there is memory.
  * Their rows have to be settled then: copies are left out here.  Not before rows were
  * settled that were regrouped before.  The caller has the training lock, and a memory context that
  * may be reset.

@@ -215,7 +215,7 @@ VecxListsSettle(VecxIndex *index)
 		ereport(WARNING,
 				(errmsg("rows of index \"%s\" are in one list each until they are settled",
 						RelationGetRelationName(index->rel)),
-				 errdetail("VACUUM has made its lists anew, and has too little memory to put rows where they should be."),
+				 errdetail("VACUUM has made its lists anew, and maintenance_work_mem is too little to put rows where they should be."),
 				 errhint("VACUUM the table with a larger maintenance_work_mem.")));
 		return;
 	}

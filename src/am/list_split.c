@@ -602,7 +602,7 @@ split(VecxIndex *index, Relation heap, const VecxListRef *list, uint32 npages, b
 	VecxExactEnd(s.exact);
 }
 
-/* The same for who has the training lock. */
+/* Splits a list if it is due; the caller has the training lock. */
 void
 VecxListSplit(VecxIndex *index, Relation heap, const VecxListRef *list, bool in_vacuum)
 {

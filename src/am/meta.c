@@ -15,8 +15,8 @@ check_meta(Relation index, const VecxMetaPageData *meta)
 	if (meta->version != VECX_FORMAT_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" has format %u, this version of vecx reads format %u",
-						RelationGetRelationName(index), meta->version, VECX_FORMAT_VERSION),
+				 errmsg("index \"%s\" has format %u", RelationGetRelationName(index), meta->version),
+				 errdetail("This version of vecx reads format %u.", VECX_FORMAT_VERSION),
 				 errhint("REINDEX the index.")));
 	if (meta->structure < VECX_STRUCTURE_GRAPH || meta->structure > VECX_STRUCTURE_LISTS ||
 		meta->dim < 1 ||

@@ -19,7 +19,7 @@
 
 #include "am/list.h"
 
-#define VECX_MODEL_CACHE_SIZE	16	/* of some VECX_BASIS_MAX_BYTES each */
+#define VECX_MODEL_CACHE_SIZE	16	/* a model up to VECX_BASIS_MAX_BYTES, a quantizer up to 16 times that */
 
 /* What the cache knows others by than models, which have numbers from 1 to 255. */
 #define CENTRE_NUMBER		0
@@ -325,6 +325,5 @@ VecxTrainEnvInit(VecxTrainEnv *env, MemoryContext cxt)
 	env->alloc = train_alloc;
 	env->release = train_release;
 	env->poll = train_poll;
-	env->sgemm = NULL;
 	env->arg = cxt;
 }

@@ -62,8 +62,8 @@ VECX_BIT_CLASS(bit_jaccard, VECX_METRIC_JACCARD);
 
 /* Whether the operator class of a column is one of vectors: those of filter columns
  * have no support function. */
-bool
-VecxIsVectorColumn(Relation index, AttrNumber attno)
+static bool
+is_vector_column(Relation index, AttrNumber attno)
 {
 	return OidIsValid(index_getprocid(index, attno, VECX_SUPPORT_PROC));
 }
@@ -86,13 +86,13 @@ VecxCheckColumns(Relation index, const IndexInfo *info)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("vecx index \"%s\" cannot have included columns", name),
 				 errhint("Columns to filter by are listed after the vector, as in USING vecx (embedding, tenant).")));
-	if (!VecxIsVectorColumn(index, 1))
+	if (!is_vector_column(index, 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the first column of vecx index \"%s\" is not a vector", name),
 				 errhint("Name the vector first, then columns to filter by, as in USING vecx (embedding, tenant); or use btree.")));
 	for (AttrNumber attno = 2; attno <= ncolumns; attno++)
-		if (VecxIsVectorColumn(index, attno))
+		if (is_vector_column(index, attno))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("vecx index \"%s\" has more than one vector", name),

@@ -166,7 +166,7 @@ add_index_options(void)
 					  "Bits of a dimension with quantizer = rabitq, of a number with quantizer = pq",
 					  0, VECX_MIN_BITS, VECX_MAX_BITS, AccessExclusiveLock);
 	add_int_reloption(vecx_relopt_kind, "list_rows",
-					  "Rows of a list with structure = lists; 0 lets the build choose",
+					  "Rows of a list with structure = lists; the build chooses if this is not set",
 					  0, VECX_MIN_LIST_ROWS, VECX_MAX_LIST_ROWS, AccessExclusiveLock);
 	add_int_reloption(vecx_relopt_kind, "replicas",
 					  "Lists that a row is put into at most, with structure = lists",
@@ -314,7 +314,7 @@ check_together(const VecxOptions *options)
 		check_list_options(options);
 	else
 		check_needs(options->bits > 0, options->quantizer == VECX_QUANTIZER_RABITQ,
-					"bits", "bits", "quantizer = rabitq or pq");
+					"bits", "bits", "quantizer = rabitq");
 }
 
 bytea *

@@ -1,7 +1,8 @@
 /*
  * page.c
- *    Reads, changes and WAL-logs vecx pages.  Nothing else in the extension
- *    starts a WAL record.  Callers hold the locks that README.md lists.
+ *    Reads, changes and WAL-logs vecx pages.  Besides, splits of the value tree
+ *    (vtree.c) start records of their own, and builds log whole pages (build.c,
+ *    parallel.c).  Callers hold the locks that README.md lists.
  */
 #include "postgres.h"
 
@@ -37,9 +38,9 @@ VecxPageCheck(Relation index, Buffer buf, uint8 kind)
 	if (VecxPageGetOpaque(page)->format != VECX_FORMAT_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" has pages of format %u, this version of vecx reads format %u",
-						RelationGetRelationName(index),
-						VecxPageGetOpaque(page)->format, VECX_FORMAT_VERSION),
+				 errmsg("index \"%s\" has pages of format %u",
+						RelationGetRelationName(index), VecxPageGetOpaque(page)->format),
+				 errdetail("This version of vecx reads format %u.", VECX_FORMAT_VERSION),
 				 errhint("REINDEX the index.")));
 	if (kind != 0 && VecxPageGetOpaque(page)->kind != kind)
 		VecxCorrupted(index, blkno, "a page is of another kind than its chain says");

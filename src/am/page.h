@@ -146,7 +146,6 @@ typedef VecxRowSegmentData *VecxRowSegment;
 
 /* Contents of a SIDE page, from PageGetContents up to pd_lower. */
 #define VecxSidePageRows(page)	((VecxRowEntry *) PageGetContents(page))
-#define VECX_SIDE_PAGE_ROWS		((int) (VECX_PAGE_CAPACITY / sizeof(VecxRowEntry)))
 #define VecxSidePageMaxRows(row_size)	((int) (VECX_PAGE_CAPACITY / (row_size)))
 #define VecxSidePageCount(page, row_size) \
 	((int) ((((PageHeader) (page))->pd_lower - (int) MAXALIGN(SizeOfPageHeaderData)) / (int) (row_size)))

@@ -246,8 +246,8 @@ choose_in_bucket(Pruner *p, int bucket)
 	MemoryContextReset(p->cxt);
 }
 
-void
-VecxChooseLinks(VecxLinker *l)
+static void
+choose_links(VecxLinker *l)
 {
 	Pruner		p;
 	uint32		bucket;
@@ -328,8 +328,8 @@ finish_bucket(Pruner *p, int bucket, VecxSpool *forward, uint32 first)
 }
 
 /* All participants must have chosen their links. */
-void
-VecxAddReverseLinks(VecxLinker *l)
+static void
+add_reverse_links(VecxLinker *l)
 {
 	VecxTeamShared *shared = l->team->shared;
 	Size		record = VecxLinkRecordSize(l->m);
@@ -395,7 +395,7 @@ VecxLinkAll(VecxLinker *l)
 	VecxSpoolCache(l->codes, l->code_memory + (VecxSpoolInMemory(l->points) ? 0 : l->point_memory));
 	l->forward = make_spool(l, l->memory / 4, "forward");
 	l->reverse = VecxBucketsMake(l->cxt, nbuckets, sizeof(Reverse), l->memory / 8, team->files, "reverse", team->me);
-	VecxChooseLinks(l);
+	choose_links(l);
 	VecxBucketsShare(l->reverse);
 	team->shared->nforward[team->me] = VecxSpoolCount(l->forward);
 	if (team->files)
@@ -404,7 +404,7 @@ VecxLinkAll(VecxLinker *l)
 	VecxBucketsFree(l->edges);
 
 	l->links = make_spool(l, l->memory / 4, "links");
-	VecxAddReverseLinks(l);
+	add_reverse_links(l);
 	team->shared->nlinks[team->me] = VecxSpoolCount(l->links);
 	if (team->files)
 		VecxSpoolShare(l->links);

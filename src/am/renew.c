@@ -395,8 +395,8 @@ train_and_renew(VecxIndex *index, double least)
  * Trains a new model if the index has grown enough since the last training
  * and is not larger than limit vertices; the caller holds the training lock.
  */
-void
-VecxTrainIfGrown(VecxIndex *index, int64 limit)
+static void
+train_if_grown(VecxIndex *index, int64 limit)
 {
 	VecxIndexRefresh(index);
 	if (has_grown(index, limit))
@@ -408,7 +408,7 @@ VecxTrainIfGrown(VecxIndex *index, int64 limit)
 void
 VecxVacuumModels(VecxIndex *index)
 {
-	VecxTrainIfGrown(index, PG_INT64_MAX);
+	train_if_grown(index, PG_INT64_MAX);
 	if (VecxHasDrifted(index))
 		train_and_renew(index, VECX_MIN_TRAIN_ROWS);
 	if (alive_models(index) == VECX_MAX_MODELS)
@@ -427,12 +427,12 @@ VecxRenew(VecxIndex *index)
 		finish_old_models(index);
 }
 
-/* VecxTrainIfGrown for an insert, unless somebody else is at it. */
+/* train_if_grown for an insert, unless somebody else is at it. */
 void
 VecxMaybeTrain(VecxIndex *index, int64 limit)
 {
 	if (!has_grown(index, limit) || !VecxTryTrainLock(index))
 		return;
-	VecxTrainIfGrown(index, limit);
+	train_if_grown(index, limit);
 	VecxTrainUnlock(index);
 }

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 
 #include "am/am.h"
+#include "am/heap.h"
 
 typedef struct RepairCandidate
 {
@@ -91,15 +92,6 @@ pool_neighbours_of(Repair *r, VecxId dead_id)
 }
 
 static int
-compare_pool(const void *a, const void *b)
-{
-	float		x = ((const VecxCandidate *) a)->est;
-	float		y = ((const VecxCandidate *) b)->est;
-
-	return (x > y) - (x < y);
-}
-
-static int
 compare_repair(const void *a, const void *b)
 {
 	float		x = ((const RepairCandidate *) a)->dist;
@@ -140,7 +132,7 @@ gather(Repair *r)
 		else
 			add_repair_candidate(r, id, i);
 	}
-	qsort(r->pool, r->npool, sizeof(VecxCandidate), compare_pool);
+	qsort(r->pool, r->npool, sizeof(VecxCandidate), VecxCompareCandidates);
 	wanted = r->ncands + Min(2 * ndead + r->index->meta.m / 2, 2 * max_links);
 	for (int i = 0; i < r->npool && r->ncands < wanted; i++)
 		if (!is_candidate(r, r->pool[i].id))

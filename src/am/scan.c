@@ -6,7 +6,7 @@
  * the exact order of the operator: codes say in which order to look at the heap,
  * the heap's values give the distances, and a row leaves as soon as no other
  * of the batch is likely to be nearer.  A consumer that goes on beyond a batch
- * gets another, twice as wide; when no more of the graph can be reached, the
+ * gets another, as wide as all rows that left so far; when no more of the graph can be reached, the
  * rest is read in page order; rows that have no distance come last.  So the
  * scan returns every row in the end.
  */

@@ -119,6 +119,7 @@ extern void VecxScanStartSweep(VecxScan *so);
 extern void VecxScanLimitSearch(VecxScan *so);
 extern void VecxScanFilteredEffort(VecxScan *so, double share);
 extern double VecxScanRecordsPerLookup(const VecxScan *so);
+extern double VecxScanShareOfSet(const VecxScan *so);
 extern int64 VecxScanRowsWanted(VecxScan *so, double share);
 
 /* scan_table.c */

@@ -18,26 +18,14 @@
 
 /*
  * Costs in records that a search of a graph opens, roughly: a list with its centroid, a
- * row of one, scored and tested; a row's value looked up in the table, in line or in TOAST,
- * and how many of these the lists take in any case.  Of 57,000 LSA vectors of 512
+ * row of one, scored and tested; and how many rows are looked up in the table in any case
+ * (VecxScanRecordsPerLookup).  Of 57,000 LSA vectors of 512
  * dimensions a list of 170 rows took seven microseconds, a row looked up two where toast.c
  * finds its value and six where it does not.
  */
 #define COST_OF_LIST		4.0
 #define COST_OF_ROW			0.03
-#define COST_OF_LOOKUP		1.0
-#define COST_OF_DETOAST		3.0
 #define LOOKUPS_ANYWAY		30.0
-
-/* Rows wanted when nobody says how many. */
-#define UNKNOWN_ROWS		10
-
-static double
-lookup_cost(const VecxScan *so)
-{
-	return so->index->meta.value_dim * sizeof(float) < TOAST_TUPLE_TARGET ?
-		COST_OF_LOOKUP : COST_OF_DETOAST;
-}
 
 /* Lists that an effort is likely to read. */
 static double
@@ -56,7 +44,7 @@ cost_of_lists(const VecxScan *so, double probes)
 	probes = Min(probes, VecxListPagesAmong(RelationGetNumberOfBlocks(so->index->rel), &so->index->meta) * lists->page_rows /
 				 lists->list_entries);
 	return probes * (COST_OF_LIST + lists->list_entries * COST_OF_ROW) +
-		LOOKUPS_ANYWAY * lookup_cost(so);
+		LOOKUPS_ANYWAY * VecxScanRecordsPerLookup(so);
 }
 
 /* Rows to find of those that pass, as a share does, or as many as are wanted where nobody says. */
@@ -65,7 +53,7 @@ rows_wanted(VecxScan *so, double share)
 {
 	int64		wanted = VecxScanRowsWanted(so, share);
 
-	return wanted > 0 ? wanted : UNKNOWN_ROWS;
+	return wanted > 0 ? wanted : VECX_UNKNOWN_ROWS;
 }
 
 /*
@@ -75,8 +63,6 @@ rows_wanted(VecxScan *so, double share)
 static bool
 find_otherwise(IndexScanDesc scan, VecxScan *so, double *share)
 {
-	double		tuples = so->index->rel->rd_rel->reltuples;
-
 	if (scan->numberOfOrderBys == 0 || so->nan_first)
 		return false;
 	if (so->tids)
@@ -85,13 +71,13 @@ find_otherwise(IndexScanDesc scan, VecxScan *so, double *share)
 
 		if (VecxTidSetLossyPages(so->tids) > 0 || count > Min(VecxSetRowsMost(), so->most_tuples))
 			return false;
-		*share = tuples > 0 ? Min(Max(count, 1) / tuples, 1) : 1;
-		so->otherwise = (double) count * lookup_cost(so);
+		*share = VecxScanShareOfSet(so);
+		so->otherwise = (double) count * VecxScanRecordsPerLookup(so);
 		return true;
 	}
 	if (!so->filter)
 		return false;
-	so->tree_rows = VecxTreeRowsMake(so->index, so->filter, lookup_cost(so));
+	so->tree_rows = VecxTreeRowsMake(so->index, so->filter, VecxScanRecordsPerLookup(so));
 	if (!so->tree_rows)
 		return false;
 	*share = Max(VecxTreeRowsShare(so->tree_rows), 1e-9);

@@ -18,8 +18,8 @@
 #include "am/scan.h"
 
 /* Which share of the table's rows the set has. */
-static double
-share_of_set(const VecxScan *so)
+double
+VecxScanShareOfSet(const VecxScan *so)
 {
 	double		tuples = so->index->rel->rd_rel->reltuples;
 
@@ -33,7 +33,7 @@ known_share(const VecxScan *so)
 	double		share = so->tree ? VecxTreeScanShare(so->tree) : 1;
 
 	if (so->tids && VecxTidSetLossyPages(so->tids) == 0)
-		share *= share_of_set(so);
+		share *= VecxScanShareOfSet(so);
 	return share;
 }
 
@@ -267,7 +267,7 @@ test_tid(ItemPointer tid, void *arg)
 static bool
 is_small_set(VecxScan *so)
 {
-	double		share = share_of_set(so);
+	double		share = VecxScanShareOfSet(so);
 
 	so->may_look_up = VecxTidSetLossyPages(so->tids) == 0 &&
 		VecxTidSetCount(so->tids) <= Min(VecxSetRowsMost(), so->most_tuples);

@@ -32,6 +32,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 
+#include "am/heap.h"
 #include "am/plan.h"
 #include "am/scan.h"
 
@@ -238,17 +239,11 @@ find_root(TupleTableSlot *slot, OffsetNumber *roots, BlockNumber *roots_of, Item
 	ItemPointerSetOffsetNumber(tid, roots[ItemPointerGetOffsetNumber(tid) - 1]);
 }
 
-static int
-compare_tids(const void *a, const void *b)
-{
-	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
-}
-
 static bool
 was_given(const VecxConditions *conditions, const ItemPointerData *tid)
 {
 	return bsearch(tid, conditions->given, conditions->ngiven, sizeof(ItemPointerData),
-				   compare_tids) != NULL;
+				   VecxCompareTids) != NULL;
 }
 
 /*
@@ -269,7 +264,7 @@ read_table(IndexScanDesc scan, VecxConditions *conditions)
 	ExprState  *predicate = ExecInitQual(RelationGetIndexPredicate(scan->indexRelation), NULL);
 	int64		found = 0;
 
-	qsort(conditions->given, conditions->ngiven, sizeof(ItemPointerData), compare_tids);
+	qsort(conditions->given, conditions->ngiven, sizeof(ItemPointerData), VecxCompareTids);
 	while (found <= VecxSetRowsMost() && table_scan_getnextslot(table, ForwardScanDirection, slot))
 	{
 		ItemPointerData tid;

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "am/heap.h"
 #include "am/search.h"
 
 /* Widths of the way down to a level: on the one above it, and farther up. */
@@ -338,15 +339,6 @@ VecxSearchKeepOpened(VecxSearch *search, int count)
 	search->nopened = count;
 }
 
-static int
-compare_order(const void *a, const void *b)
-{
-	float		x = ((const VecxCandidate *) a)->est;
-	float		y = ((const VecxCandidate *) b)->est;
-
-	return (x > y) - (x < y);
-}
-
 /* Sorts what was opened by navigation distance; moves each record once only. */
 void
 VecxSearchSort(VecxSearch *search)
@@ -364,7 +356,7 @@ VecxSearchSort(VecxSearch *search)
 		order[i].est = search->opened[i].nav;
 		order[i].id = (VecxId) i;
 	}
-	qsort(order, n, sizeof(VecxCandidate), compare_order);
+	qsort(order, n, sizeof(VecxCandidate), VecxCompareCandidates);
 	for (int i = 0; i < n; i++)
 		sorted[i] = search->opened[order[i].id];
 	pfree(order);

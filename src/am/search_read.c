@@ -64,7 +64,6 @@ note_record(VecxSearch *search, VecxId id, VecxRecord rec)
 	opened->hash = rec->hash;
 	opened->chain = rec->chain_head;
 	opened->dead = (rec->flags & VECX_RECORD_DEAD) != 0;
-	opened->model = rec->model;
 	opened->lsn = PageGetLSN(BufferGetPage(search->buf));
 	opened->nrows = (uint8) nrows;
 	opened->recheck = 0;

@@ -29,7 +29,6 @@ struct VecxSpool
 	Size		record;
 	Size		limit;
 	uint32		count;
-	SharedFileSet *files;
 
 	/* in memory */
 	int			chunk_shift;	/* log2 of the records in a chunk */
@@ -77,7 +76,6 @@ VecxSpoolMakeShared(MemoryContext parent, Size record, Size limit, SharedFileSet
 	char		path[64];
 
 	file_name(path, sizeof(path), name, participant);
-	spool->files = files;
 	spool->nparts = 1;
 	spool->parts = palloc0(sizeof(SpoolPart));
 	spool->parts[0].file = VecxSpoolFileMake(spool->cxt, files, path);
@@ -173,7 +171,6 @@ VecxSpoolOpenShared(MemoryContext parent, Size record, Size limit, SharedFileSet
 	VecxSpool  *spool = VecxSpoolMake(parent, record, limit);
 	MemoryContext old = MemoryContextSwitchTo(spool->cxt);
 
-	spool->files = files;
 	spool->nparts = nparticipants;
 	spool->parts = palloc0(sizeof(SpoolPart) * nparticipants);
 	for (int i = 0; i < nparticipants; i++)

@@ -357,8 +357,8 @@ insert_entry(VecxIndex *index, int level, const uint8 *entry, Split *split)
  * its own: until the page above knows of the new one, or if it never comes to
  * that, the way there is a step longer.
  */
-void
-VecxTreeInsert(VecxIndex *index, const VecxTreeKey *key, const uint8 *sketch)
+static void
+insert_key(VecxIndex *index, const VecxTreeKey *key, const uint8 *sketch)
 {
 	uint8	   *entry = palloc(Max(VecxTreeLeafSize(index), VECX_TREE_INNER_SIZE));
 	Split		split;
@@ -397,7 +397,7 @@ VecxTreeInsertRow(VecxIndex *index, VecxTreeKey key, const uint8 *sketch,
 		{
 			CHECK_FOR_INTERRUPTS();
 			key.value = keys[i];
-			VecxTreeInsert(index, &key, sketch);
+			insert_key(index, &key, sketch);
 		}
 	}
 }

@@ -180,7 +180,6 @@ extern void VecxTreeChooseSketch(const VecxOpSpec *spec, VecxMetaPageData *meta)
 extern void VecxTreeInitCoder(VecxIndex *index);
 extern BlockNumber VecxTreeCreate(VecxIndex *index, ForkNumber fork);
 extern void VecxTreeSketch(const VecxIndex *index, const void *vec, uint8 *sketch);
-extern void VecxTreeInsert(VecxIndex *index, const VecxTreeKey *key, const uint8 *sketch);
 extern void VecxTreeInsertRow(VecxIndex *index, VecxTreeKey key, const uint8 *sketch,
 							  const Datum *values, const bool *isnull);
 extern bool VecxTreeHas(VecxIndex *index, const VecxTreeKey *key);

@@ -603,7 +603,7 @@ vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_
 			return vecx_finite(float_error(coder, query, err2, 4.0 * err2 / (double) coder->dim,
 										   norm2, rank));
 		case VECX_CODE_SQ8:
-			vecx_sq_noise(coder, code, &err2, &step);
+			vecx_sq_noise(code, &err2, &step);
 			norm2 = vecx_sq_norm2(coder, code);
 			return vecx_finite(float_error(coder, query, err2, err2 > 0.0 ? step * step / 12.0 : 0.0,
 										   norm2, rank));
@@ -611,7 +611,7 @@ vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_
 			if (coder->metric != VECX_METRIC_L1)
 				return vecx_finite(vecx_rabitq_error(coder, query, code, rank));
 			return vecx_finite(float_error(coder, query, vecx_rabitq_err2(coder, code), 0.0,
-										   vecx_rabitq_norm2(coder, code), rank));
+										   vecx_rabitq_norm2(code), rank));
 	}
 }
 
@@ -651,6 +651,6 @@ vecx_code_norm2(const VecxCoder *coder, const uint8_t *code)
 		case VECX_CODE_SQ8:
 			return vecx_finite(vecx_sq_norm2(coder, code));
 		default:
-			return vecx_finite(vecx_rabitq_norm2(coder, code));
+			return vecx_finite(vecx_rabitq_norm2(code));
 	}
 }

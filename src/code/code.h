@@ -186,6 +186,8 @@ typedef struct VecxCodeSet
 	void	   *scratch;
 } VecxCodeSet;
 
+/* Codes that are compared with each other: most are put, then count of them compared, then
+ * distances asked for from one to others.  room[vecx_code_set_bytes()], 8-aligned, is kept. */
 extern size_t vecx_code_set_bytes(const VecxCoder *coder, size_t most);
 extern void vecx_code_set_init(VecxCodeSet *set, const VecxCoder *coder, size_t most, uint8_t *room);
 extern void vecx_code_set_put(VecxCodeSet *set, size_t at, const uint8_t *code);
@@ -227,8 +229,8 @@ extern float vecx_code_norm2(const VecxCoder *coder, const uint8_t *code);
  * For bit vectors: y is the bits at ndims chosen positions (all of them up to
  * 512 bits), kept as bytes.
  *
- * The serialised form is self-describing, little-endian, versioned, and is
- * what the index stores; vecx_basis_bind makes it usable in place, without
+ * The serialised form is self-describing, versioned, in the machine's byte
+ * order, and is what the index stores; vecx_basis_bind makes it usable in place, without
  * copying.  It is at most VECX_BASIS_MAX_BYTES.
  */
 #define VECX_BASIS_MAX_BYTES	(1024 * 1024 + 65536)
@@ -252,16 +254,12 @@ typedef struct VecxBasis
 } VecxBasis;
 
 /* Memory and progress for training.  alloc never returns NULL (it may longjmp);
- * poll is called at least every some 10 ms of work and may longjmp.
- * sgemm, if not NULL, computes C = A B^T (A m x k, B n x k, C m x n, row-major,
- * leading dimensions k, k, n); NULL: the kernels do it. */
+ * poll is called at least every some 10 ms of work and may longjmp. */
 typedef struct VecxTrainEnv
 {
 	void	   *(*alloc) (void *arg, size_t nbytes);
 	void		(*release) (void *arg, void *ptr);
 	void		(*poll) (void *arg);
-	void		(*sgemm) (size_t m, size_t n, size_t k,
-						  const float *a, const float *b, float *c);
 	void	   *arg;
 } VecxTrainEnv;
 

@@ -48,8 +48,8 @@ vecx_basis_hdim(VecxMetric metric, uint32_t dim)
 }
 
 /* Rows that a matrix of VECX_BASIS_MATRIX_MAX bytes has. */
-uint32_t
-vecx_basis_max_ndims(VecxMetric metric, uint32_t dim)
+static uint32_t
+basis_max_ndims(VecxMetric metric, uint32_t dim)
 {
 	uint32_t	hdim = vecx_basis_hdim(metric, dim);
 	uint32_t	rows;
@@ -68,7 +68,7 @@ void
 vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes,
 				 uint32_t *ndims, uint32_t *nplanes)
 {
-	uint32_t	most = vecx_basis_max_ndims(metric, dim);
+	uint32_t	most = basis_max_ndims(metric, dim);
 	uint32_t	bits = sketch_bytes / 8 * 64;
 	uint32_t	planes = 1;
 
@@ -85,7 +85,7 @@ uint32_t
 vecx_sketch_default_bytes(VecxMetric metric, uint32_t dim, uint32_t sketch_bits)
 {
 	bool		is_bits = vecx_metric_is_bits(metric);
-	uint32_t	pdims = vecx_round_up(vecx_basis_max_ndims(metric, dim), 64);
+	uint32_t	pdims = vecx_round_up(basis_max_ndims(metric, dim), 64);
 	uint32_t	most = is_bits ? pdims / 8 : pdims;
 	uint32_t	nbytes;
 
@@ -102,9 +102,8 @@ vecx_sketch_default_bytes(VecxMetric metric, uint32_t dim, uint32_t sketch_bits)
 	return nbytes < most ? nbytes : most;
 }
 
-/* Multiply and rotate, 8 bytes at a time: finds damage, not malice. */
-static uint64_t
-basis_checksum(const uint8_t *bytes, size_t nbytes)
+uint64_t
+vecx_checksum(const uint8_t *bytes, size_t nbytes, size_t skipped)
 {
 	uint64_t	sum = nbytes;
 
@@ -113,7 +112,7 @@ basis_checksum(const uint8_t *bytes, size_t nbytes)
 		uint64_t	word = 0;
 
 		memcpy(&word, bytes + at, nbytes - at < 8 ? nbytes - at : 8);
-		if (at == offsetof(VecxBasisHead, checksum))
+		if (at == skipped)
 			word = 0;
 		sum = (sum ^ word) * UINT64_C(0x9FB21C651E98DF25);
 		sum ^= sum >> 29;
@@ -208,7 +207,7 @@ vecx_basis_seal(uint8_t *bytes)
 	VecxBasisHead head;
 
 	memcpy(&head, bytes, sizeof(head));
-	head.checksum = basis_checksum(bytes, head.nbytes);
+	head.checksum = vecx_checksum(bytes, head.nbytes, offsetof(VecxBasisHead, checksum));
 	memcpy(bytes, &head, sizeof(head));
 }
 
@@ -219,7 +218,7 @@ basis_check_head(const VecxBasisHead *head, size_t nbytes)
 	bool		is_bits;
 
 	if (head->magic != BASIS_MAGIC)
-		return "is not a sketch basis of this machine's byte order";
+		return "sketch basis is not of this machine's byte order";
 	if (head->version != BASIS_VERSION)
 		return "sketch basis has an unknown version";
 	if (head->nbytes != nbytes)
@@ -228,7 +227,7 @@ basis_check_head(const VecxBasisHead *head, size_t nbytes)
 		return "sketch basis has an unknown metric";
 	is_bits = vecx_metric_is_bits(metric);
 	if (head->dim < 1 || head->dim > BASIS_MAX_DIM || head->hdim != vecx_basis_hdim(metric, head->dim) ||
-		head->ndims < 1 || (head->ndims > vecx_basis_max_ndims(metric, head->dim) &&
+		head->ndims < 1 || (head->ndims > basis_max_ndims(metric, head->dim) &&
 							!vecx_basis_rotates(metric, head->dim, head->ndims)))
 		return "sketch basis has impossible dimensions";
 	if ((head->nplanes != 1 && head->nplanes != 2 && head->nplanes != 4 && head->nplanes != 8) ||
@@ -257,7 +256,7 @@ vecx_basis_bind(VecxBasis *basis, const uint8_t *bytes, size_t nbytes)
 	problem = basis_check_head(&head, nbytes);
 	if (problem != NULL)
 		return problem;
-	if (head.checksum != basis_checksum(bytes, nbytes))
+	if (head.checksum != vecx_checksum(bytes, nbytes, offsetof(VecxBasisHead, checksum)))
 		return "sketch basis does not match its checksum";
 
 	basis->metric = (VecxMetric) head.metric;

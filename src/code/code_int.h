@@ -159,8 +159,7 @@ extern void vecx_sq_set_head(const VecxCoder *coder, const uint8_t *code, VecxSe
 							 uint8_t *levels);
 extern double vecx_sq_norm2(const VecxCoder *coder, const uint8_t *code);
 /* Squared length of the quantisation error, and the step. */
-extern void vecx_sq_noise(const VecxCoder *coder, const uint8_t *code,
-						  double *err2, double *step);
+extern void vecx_sq_noise(const uint8_t *code, double *err2, double *step);
 
 /* code_rabitq.c: RABITQ1 to RABITQ8. */
 extern uint32_t vecx_rabitq_nbytes(VecxCodeKind kind, uint32_t dim);
@@ -178,13 +177,11 @@ extern double vecx_rabitq_ip(const VecxCoder *coder, const VecxCodeQuery *query,
 							 const uint8_t *code);
 extern double vecx_rabitq_l1(const VecxCoder *coder, const VecxCodeQuery *query,
 							 const uint8_t *code);
-extern double vecx_rabitq_norm2(const VecxCoder *coder, const uint8_t *code);
+extern double vecx_rabitq_norm2(const uint8_t *code);
 /* Levels of a rotated vector, and their packed form. */
 extern bool vecx_rabitq_levels(const float *r, uint32_t dims, uint32_t bits, double r2,
 							   uint8_t *levels);
 extern void vecx_rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t bits);
-extern void vecx_rabitq_unpack(const uint8_t *packed, uint8_t *levels, uint32_t dims,
-							   uint32_t bits);
 /* Squared length of what the decoded code is off. */
 extern double vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code);
 /* vecx_code_error of the distances but L1. */
@@ -193,7 +190,9 @@ extern double vecx_rabitq_error(const VecxCoder *coder, const VecxCodeQuery *que
 extern void vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query,
 							  const uint8_t *const *codes, size_t n, float errors, float *out);
 
-/* code_rotate.c: seeded orthogonal transforms. */
+/* code_rotate.c: seeded orthogonal transforms; vecx_rotate's of n floats, a multiple of 64, in
+ * place.  Rows are [nrows][n]: random orthonormal ones, or those given turned among themselves;
+ * scratch[nrows]. */
 extern void vecx_rotate(float *x, uint32_t n);
 extern void vecx_rotate_back(float *x, uint32_t n);
 extern void vecx_random_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows);
@@ -203,12 +202,13 @@ extern void vecx_rotate_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *r
 /* code_basis.c */
 #define VECX_BASIS_MATRIX_MAX	(1024 * 1024)
 
+/* Multiply and rotate, 8 bytes at a time, those at skipped as zeros: finds damage, not malice. */
+extern uint64_t vecx_checksum(const uint8_t *bytes, size_t nbytes, size_t skipped);
 extern uint32_t vecx_basis_hdim(VecxMetric metric, uint32_t dim);
-extern uint32_t vecx_basis_max_ndims(VecxMetric metric, uint32_t dim);
 /* Dimensions and bits of a sketch of so many bytes, without data to look at. */
 extern void vecx_basis_shape(VecxMetric metric, uint32_t dim, uint32_t sketch_bytes,
 							 uint32_t *ndims, uint32_t *nplanes);
-/* H x of basis.h, out[hdim]; work holds vecx_hadamard_floats(dim). */
+/* H x of code.h, out[hdim]; work holds vecx_hadamard_floats(dim). */
 extern size_t vecx_hadamard_floats(uint32_t dim);
 extern void vecx_hadamard(uint32_t dim, uint64_t seed, const float *x, float *out, float *work);
 /* All dims, padded to what vecx_rotate takes. */

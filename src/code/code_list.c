@@ -59,8 +59,8 @@ vecx_pq_training_name(VecxPqTraining training)
 }
 
 /* A bit a dimension, as RABITQ of one bit takes, as long as blocks fit pages. */
-uint32_t
-vecx_list_default_m(uint32_t dim, uint32_t bits)
+static uint32_t
+list_default_m(uint32_t dim, uint32_t bits)
 {
 	uint32_t	m = dim / bits;
 	uint32_t	most = bits == 8 ? LIST_DEFAULT_BYTES / 32 : LIST_DEFAULT_BYTES / 16;
@@ -153,25 +153,6 @@ place_arrays(VecxListCode *code, const uint8_t *bytes, uint32_t flags)
 		code->proj_floats = 2 * code->pdims;
 }
 
-/* Multiply and rotate, 8 bytes at a time: finds damage, not malice. */
-static uint64_t
-list_checksum(const uint8_t *bytes, size_t nbytes)
-{
-	uint64_t	sum = nbytes;
-
-	for (size_t at = 0; at < nbytes; at += 8)
-	{
-		uint64_t	word = 0;
-
-		memcpy(&word, bytes + at, nbytes - at < 8 ? nbytes - at : 8);
-		if (at == offsetof(VecxListHead, checksum))
-			word = 0;
-		sum = (sum ^ word) * UINT64_C(0x9FB21C651E98DF25);
-		sum ^= sum >> 29;
-	}
-	return sum;
-}
-
 /*
  * Allocates the form of a code whose quantizer, metric, training, dim, bits,
  * pdims, ncolumns and seed are set, and binds the code to it; the arrays are to
@@ -219,7 +200,7 @@ vecx_list_code_seal(uint8_t *bytes, const VecxListCode *code)
 	head.estimate = (uint32_t) code->estimate;
 	head.trained_rows = code->trained_rows;
 	memcpy(bytes, &head, sizeof(head));
-	head.checksum = list_checksum(bytes, head.nbytes);
+	head.checksum = vecx_checksum(bytes, head.nbytes, offsetof(VecxListHead, checksum));
 	memcpy(bytes, &head, sizeof(head));
 }
 
@@ -229,7 +210,7 @@ check_head(const VecxListHead *head, size_t nbytes)
 	bool		rabitq = head->quantizer == VECX_LIST_RABITQ;
 
 	if (head->magic != LIST_MAGIC)
-		return "is not a list quantizer of this machine's byte order";
+		return "list quantizer is not of this machine's byte order";
 	if (head->version != LIST_VERSION)
 		return "list quantizer has an unknown version";
 	if (head->nbytes != nbytes)
@@ -286,7 +267,7 @@ vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes)
 	derive_sizes(code);
 	if (nbytes != serialised_bytes(code, head.flags))
 		return "list quantizer has a wrong length";
-	if (head.checksum != list_checksum(bytes, nbytes))
+	if (head.checksum != vecx_checksum(bytes, nbytes, offsetof(VecxListHead, checksum)))
 		return "list quantizer does not match its checksum";
 	place_arrays(code, bytes, head.flags);
 	return NULL;
@@ -308,7 +289,7 @@ vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t 
 	{
 		code->training = options->training;
 		code->ncolumns = options->pq_m > 0 ? options->pq_m :
-			vecx_list_default_m(dim, options->bits);
+			list_default_m(dim, options->bits);
 		code->pdims = vecx_pq_dims(code, SIZE_MAX);
 		code->ncolumns = code->ncolumns < code->pdims ? code->ncolumns : code->pdims;
 	}
@@ -541,7 +522,7 @@ float_tables(const VecxListCode *code, const float *y, float *tables, float *lea
 		float		high;
 
 		if (code->quantizer == VECX_LIST_RABITQ)
-			vecx_list_rabitq_tables(code, y, c, tables);
+			vecx_list_rabitq_tables(y, c, tables);
 		else
 			vecx_list_pq_tables(code, y, c, tables);
 		if (!find_range(tables, entries, &least[c], &high))

@@ -90,7 +90,6 @@ typedef struct VecxListOptions
 	uint64_t	seed;
 } VecxListOptions;
 
-extern uint32_t vecx_list_default_m(uint32_t dim, uint32_t bits);
 /* So many rows are needed for PQ to be trained; of fewer the code is a random one. */
 #define vecx_pq_least_rows(bits)	((size_t) 2 << (bits))
 /* Of more columns there would be some without a dimension. */
@@ -99,7 +98,7 @@ extern const char *vecx_pq_training_name(VecxPqTraining training);
 
 /*
  * 1. A quantiser, trained.  Its serialised form is self-describing, versioned,
- * little-endian; bind makes it usable in place.
+ * in the machine's byte order; bind makes it usable in place.
  */
 typedef struct VecxListCode
 {

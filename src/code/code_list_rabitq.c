@@ -122,9 +122,8 @@ vecx_list_rabitq_check(const uint8_t *extra)
 
 /* Bit i of an entry's number stands for element 4 column + i. */
 void
-vecx_list_rabitq_tables(const VecxListCode *code, const float *y, uint32_t column, float *table)
+vecx_list_rabitq_tables(const float *y, uint32_t column, float *table)
 {
-	(void) code;
 	y += 4 * (size_t) column;
 	table[0] = 0.0f;
 	for (uint32_t i = 0; i < 4; i++)

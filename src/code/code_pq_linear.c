@@ -65,16 +65,14 @@ vecx_polar(const VecxTrainEnv *env, uint64_t *rng, float *m, size_t n)
 }
 
 /*
- * c = a b, b symmetric, to float's precision also where products pass through
- * half precision: of b, what a first half leaves goes through a second.
+ * c = a b, b symmetric, to float's precision although products pass through half
+ * precision: of b, what a first half leaves goes through a second.
  */
 static void
 multiply_fully(const VecxTrainEnv *env, const float *a, const float *b, size_t n, float *rest,
 			   float *c, float *more, uint16_t *half)
 {
 	vecx_train_gemm(env, n, n, n, a, b, c, half);
-	if (env->sgemm != NULL)
-		return;
 	vecx_kernels->f32_to_f16(b, half, n * n);
 	vecx_kernels->f16_to_f32(half, rest, n * n);
 	for (size_t i = 0; i < n * n; i++)

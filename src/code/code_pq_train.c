@@ -66,8 +66,9 @@ vecx_pq_dims(const VecxListCode *code, size_t nrows)
 
 /* ---- rows ---- */
 
-size_t
-vecx_pq_row_number(const VecxPqTrainer *t, size_t i)
+/* The number in the sample of row i of the training. */
+static size_t
+row_number(const VecxPqTrainer *t, size_t i)
 {
 	return i * t->sample->nrows / t->nrows;
 }
@@ -75,7 +76,7 @@ vecx_pq_row_number(const VecxPqTrainer *t, size_t i)
 static const float *
 sample_row(const VecxPqTrainer *t, size_t i)
 {
-	return t->sample->rows + vecx_pq_row_number(t, i) * t->code->dim;
+	return t->sample->rows + row_number(t, i) * t->code->dim;
 }
 
 static const float *
@@ -83,7 +84,7 @@ row_centre(const VecxPqTrainer *t, size_t i)
 {
 	if (t->sample->centres == NULL)
 		return t->mean;
-	return t->sample->centres + (size_t) t->sample->centre_of[vecx_pq_row_number(t, i)] * t->code->dim;
+	return t->sample->centres + (size_t) t->sample->centre_of[row_number(t, i)] * t->code->dim;
 }
 
 /* x (less c, unless that is NULL), scaled, in hdim dimensions; r is work. */
@@ -253,8 +254,8 @@ vecx_pq_query_count(const VecxPqTrainer *t)
 	return t->sample->queries ? t->sample->nqueries : t->nrows;
 }
 
-size_t
-vecx_pq_query_number(const VecxPqTrainer *t, size_t q, size_t n)
+static size_t
+query_number(const VecxPqTrainer *t, size_t q, size_t n)
 {
 	size_t		all = t->sample->queries ? t->sample->nqueries : t->sample->nrows;
 	size_t		number = q * all / n;
@@ -269,10 +270,10 @@ vecx_pq_query_number(const VecxPqTrainer *t, size_t q, size_t n)
 size_t
 vecx_pq_query_row(const VecxPqTrainer *t, size_t q, size_t n)
 {
-	size_t		number = vecx_pq_query_number(t, q, n);
+	size_t		number = query_number(t, q, n);
 	size_t		row = (number * t->nrows + t->sample->nrows - 1) / t->sample->nrows;
 
-	if (t->sample->queries || row >= t->nrows || vecx_pq_row_number(t, row) != number)
+	if (t->sample->queries || row >= t->nrows || row_number(t, row) != number)
 		return t->nrows;
 	return row;
 }
@@ -281,7 +282,7 @@ const float *
 vecx_pq_query(const VecxPqTrainer *t, size_t q, size_t n)
 {
 	return (t->sample->queries ? t->sample->queries : t->sample->rows) +
-		vecx_pq_query_number(t, q, n) * t->code->dim;
+		query_number(t, q, n) * t->code->dim;
 }
 
 float *

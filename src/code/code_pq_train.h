@@ -10,7 +10,7 @@
 
 /*
  * Residuals are divided by scale, so that their mean squared length is 1, and
- * elements beyond PQ_MAX_ELEMENT then are cut: products pass through half
+ * elements beyond 1,000 then are cut: products pass through half
  * precision.
  */
 typedef struct VecxPqTrainer
@@ -51,18 +51,15 @@ typedef enum VecxPqRows
 
 #define PQ_BATCH			512		/* rows projected at once */
 
-/* The number in the sample of row i of the training. */
-extern size_t vecx_pq_row_number(const VecxPqTrainer *t, size_t i);
 extern void vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t n, float *rows);
 extern void vecx_pq_project_vectors(VecxPqTrainer *t);
 
 /*
- * Queries are the sample's or, for want of them, rows of the sample.  Of n of them q is
- * number vecx_pq_query_number of all, a multiple of VECX_PQ_HELD_OUT if and only if it is held
+ * Queries are the sample's or, for want of them, rows of the sample.  Of n of them q
+ * is one whose number among all is a multiple of VECX_PQ_HELD_OUT if and only if it is held
  * out; vecx_pq_query_row is the row of the training that it is, or nrows.
  */
 extern size_t vecx_pq_query_count(const VecxPqTrainer *t);
-extern size_t vecx_pq_query_number(const VecxPqTrainer *t, size_t q, size_t n);
 extern size_t vecx_pq_query_row(const VecxPqTrainer *t, size_t q, size_t n);
 extern const float *vecx_pq_query(const VecxPqTrainer *t, size_t q, size_t n);
 /* Projections of at most so many queries, [*nqueries][pdims]. */
@@ -84,7 +81,8 @@ extern void vecx_pq_judge_spread(VecxPqJudge *judge, VecxListCode *code);
 extern double vecx_pq_judge_depth(VecxPqJudge *judge);
 extern void vecx_pq_judge_end(VecxPqJudge *judge);
 
-/* code_pq_linear.c: matrices n x n, row-major */
+/* code_pq_linear.c: matrices n x n, row-major.  vecx_polar makes m the nearest orthogonal one;
+ * vecx_square_roots takes a symmetric positive definite m. */
 extern void vecx_polar(const VecxTrainEnv *env, uint64_t *rng, float *m, size_t n);
 extern void vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root,
 							  float *inverse);

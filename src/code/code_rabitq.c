@@ -155,8 +155,8 @@ vecx_rabitq_pack(uint8_t *packed, const uint8_t *levels, uint32_t dims, uint32_t
 	}
 }
 
-void
-vecx_rabitq_unpack(const uint8_t *packed, uint8_t *levels, uint32_t dims, uint32_t bits)
+static void
+rabitq_unpack(const uint8_t *packed, uint8_t *levels, uint32_t dims, uint32_t bits)
 {
 	memset(levels, 0, dims);
 	for (uint32_t start = 0; start < dims; start += 64)
@@ -281,7 +281,7 @@ rabitq_decode_all(const VecxCoder *coder, const uint8_t *code, float *x)
 	float		middle = (float) rabitq_middle(coder);
 	uint8_t		levels[RABITQ_MAX_DIMS];
 
-	vecx_rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
+	rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
 	for (uint32_t i = 0; i < dims; i++)
 		x[i] = ((float) levels[i] - middle) * head.rescale;
 	vecx_rotate_back(x, dims);
@@ -307,7 +307,7 @@ vecx_rabitq_check(const VecxCoder *coder, const uint8_t *code)
 	uint32_t	sum = 0;
 	uint32_t	sumsq = 0;
 
-	vecx_rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
+	rabitq_unpack(code + sizeof(head), levels, dims, rabitq_bits(coder));
 	for (uint32_t i = 0; i < dims; i++)
 	{
 		sum += levels[i];
@@ -321,9 +321,8 @@ vecx_rabitq_check(const VecxCoder *coder, const uint8_t *code)
 }
 
 double
-vecx_rabitq_norm2(const VecxCoder *coder, const uint8_t *code)
+vecx_rabitq_norm2(const uint8_t *code)
 {
-	(void) coder;
 	return (double) rabitq_head(code).norm2;
 }
 
@@ -421,7 +420,7 @@ vecx_rabitq_query_init_code(const VecxCoder *coder, VecxCodeQuery *query,
 	if (coder->metric == VECX_METRIC_L1)
 		rabitq_decode_all(coder, code, query->work);
 	levels = (uint8_t *) query->parts;
-	vecx_rabitq_unpack(code + sizeof(head), levels, dims, bits);
+	rabitq_unpack(code + sizeof(head), levels, dims, bits);
 	for (uint32_t i = 0; i < dims; i += 8)
 	{
 		/* the high bit keeps a byte from borrowing of the next */

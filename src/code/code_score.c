@@ -13,7 +13,7 @@
 
 #define MOST_SPREAD	4.0f
 
-#define MAGIC		0x62737876	/* "vxsb", little-endian */
+#define MAGIC		0x62737876	/* "vxsb", as a little-endian machine has it */
 #define FORMAT		1
 
 typedef struct ScoreHead
@@ -45,7 +45,7 @@ vecx_score_bind(VecxScoreBooks *books, const VecxListCode *code, const uint8_t *
 	const float *values = (const float *) (const void *) (bytes + sizeof(ScoreHead));
 
 	if (code->quantizer != VECX_LIST_PQ)
-		return "books of scores are not of a quantiser that has books";
+		return "books of scores are not of a quantizer that has books";
 	if (nbytes < sizeof(head))
 		return "books of scores are too short";
 	memcpy(&head, bytes, sizeof(head));
@@ -55,7 +55,7 @@ vecx_score_bind(VecxScoreBooks *books, const VecxListCode *code, const uint8_t *
 		return "books of scores have a format that this version does not know";
 	if (head.pdims != code->pdims || head.ncolumns != code->ncolumns ||
 		head.entries != 1u << code->bits || nbytes != vecx_score_bytes(code))
-		return "books of scores do not fit the quantiser";
+		return "books of scores do not fit the quantizer";
 	if (!(head.spread >= 1.0f && head.spread <= MOST_SPREAD))
 		return "books of scores have an error out of range";
 	for (size_t i = 0; i < count_values(code); i++)

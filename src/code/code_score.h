@@ -30,7 +30,8 @@ typedef struct VecxScoreBooks
 } VecxScoreBooks;
 
 extern size_t vecx_score_bytes(const VecxListCode *code);
-/* Returns NULL, or what is wrong with the bytes (a static string). */
+/* Returns NULL, or what is wrong with the bytes (a static string), which are kept by reference,
+ * aligned as floats. */
 extern const char *vecx_score_bind(VecxScoreBooks *books, const VecxListCode *code,
 								   const uint8_t *bytes, size_t nbytes);
 /* The quantiser as queries use it; it is good for encoding no longer. */

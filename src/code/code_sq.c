@@ -224,11 +224,10 @@ vecx_sq_norm2(const VecxCoder *coder, const uint8_t *code)
 }
 
 void
-vecx_sq_noise(const VecxCoder *coder, const uint8_t *code, double *err2, double *step)
+vecx_sq_noise(const uint8_t *code, double *err2, double *step)
 {
 	VecxSqHead	head = sq_head(code);
 
-	(void) coder;
 	*err2 = (double) head.err2;
 	*step = (double) head.scale;
 }

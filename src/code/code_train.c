@@ -35,9 +35,8 @@ vecx_train_free(const VecxTrainEnv *env, void *ptr)
 }
 
 /*
- * C = A B^T: A m x k, B n x k, C m x n.  Without sgemm B passes through half
- * precision, for which there is a fast kernel; the directions are good to some
- * percent at best anyway.  half: n * k.
+ * B passes through half precision, for which there is a fast kernel; the directions
+ * are good to some percent at best anyway.
  */
 void
 vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
@@ -46,17 +45,13 @@ vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 	/* Rows of A at once: bounds the time between two polls. */
 	size_t		rows = TRAIN_POLL_FLOPS / (n * k + 1) / 4 * 4 + 4;
 
-	if (env->sgemm == NULL)
-		vecx_kernels->f32_to_f16(b, half, n * k);
+	vecx_kernels->f32_to_f16(b, half, n * k);
 	for (size_t i = 0; i < m; i += rows)
 	{
 		size_t		count = m - i < rows ? m - i : rows;
 
 		env->poll(env->arg);
-		if (env->sgemm != NULL)
-			env->sgemm(count, n, k, a + i * k, b, c + i * n);
-		else
-			vecx_kernels->gemm_f16(half, n, k, a + i * k, count, c + i * n);
+		vecx_kernels->gemm_f16(half, n, k, a + i * k, count, c + i * n);
 	}
 }
 
@@ -431,10 +426,10 @@ train_bits(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim, const uint8
 	return bytes;
 }
 
-void
-vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
-				  const float *sample, size_t nrows, size_t first, size_t step,
-				  uint64_t seed)
+/* Loads and centres every step-th row of the sample, from row first on. */
+static void
+trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
+			 const float *sample, size_t nrows, size_t first, size_t step, uint64_t seed)
 {
 	memset(t, 0, sizeof(*t));
 	t->env = env;
@@ -448,8 +443,9 @@ vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric, ui
 	train_centre(t);
 }
 
-void
-vecx_trainer_done(VecxTrainer *t)
+/* Frees what t holds, but for the directions, which are the caller's then. */
+static void
+trainer_done(VecxTrainer *t)
 {
 	vecx_train_free(t->env, t->mean);
 	vecx_train_free(t->env, t->rows);
@@ -520,15 +516,15 @@ vecx_basis_train(const VecxTrainEnv *env, VecxMetric metric, uint32_t dim,
 	if (copy != NULL)
 		sample = copy;
 	/* What half of the sample shows is a good start for all of it. */
-	vecx_trainer_init(&half, env, metric, dim, sample, nrows, 1, 2, seed);
+	trainer_init(&half, env, metric, dim, sample, nrows, 1, 2, seed);
 	half.tries = true;
 	(void) vecx_train_choose(&half, sample, nrows, sketch_bytes, &ndims, &nplanes);
-	vecx_trainer_done(&half);
-	vecx_trainer_init(&t, env, metric, dim, sample, nrows, 0, 1, seed);
+	trainer_done(&half);
+	trainer_init(&t, env, metric, dim, sample, nrows, 0, 1, seed);
 	t.dirs = half.dirs;
 	t.ndirs = half.ndirs;
 	bytes = vecx_train_basis(&t, ndims, nplanes, nbytes);
-	vecx_trainer_done(&t);
+	trainer_done(&t);
 	vecx_train_free(env, t.dirs);
 	vecx_train_free(env, copy);
 	return bytes;
@@ -542,9 +538,9 @@ vecx_basis_train_rotation(const VecxTrainEnv *env, VecxMetric metric, uint32_t d
 	VecxTrainer t;
 	uint8_t    *bytes;
 
-	vecx_trainer_init(&t, env, metric, dim, copy ? copy : sample, nrows, 0, 1, seed);
+	trainer_init(&t, env, metric, dim, copy ? copy : sample, nrows, 0, 1, seed);
 	bytes = vecx_train_basis(&t, vecx_basis_rotated_dims(metric, dim), 1, nbytes);
-	vecx_trainer_done(&t);
+	trainer_done(&t);
 	vecx_train_free(env, copy);
 	return bytes;
 }

@@ -28,18 +28,14 @@ typedef struct VecxTrainer
 
 extern void *vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size);
 extern void vecx_train_free(const VecxTrainEnv *env, void *ptr);
+/* c[m][n] = a[m][k] b[n][k]^T; half is room for n * k. */
 extern void vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 							const float *a, const float *b, float *c, uint16_t *half);
+/* to[ncols][nrows] */
 extern void vecx_train_transpose(const float *from, size_t nrows, size_t ncols, float *to);
+/* rows[nrows][n], in place */
 extern void vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows,
 									  size_t nrows, size_t n, int passes);
-
-/* Loads and centres every step-th row of the sample, from row first on. */
-extern void vecx_trainer_init(VecxTrainer *t, const VecxTrainEnv *env, VecxMetric metric,
-							  uint32_t dim, const float *sample, size_t nrows,
-							  size_t first, size_t step, uint64_t seed);
-/* Frees what t holds, but for the directions, which are the caller's then. */
-extern void vecx_trainer_done(VecxTrainer *t);
 
 /* The serialised basis of ndims directions. */
 extern uint8_t *vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbytes);

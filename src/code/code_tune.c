@@ -18,7 +18,7 @@
 #define GREATEST_SCALE 1.5f
 #define TEMPERATURE	0.25f		/* in deviations of the scores */
 
-#define MAGIC		0x61747876	/* "vxta", little-endian */
+#define MAGIC		0x61747876	/* "vxta", as a little-endian machine has it */
 #define FORMAT		1
 
 typedef struct AdapterHead

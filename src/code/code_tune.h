@@ -35,6 +35,7 @@ typedef struct VecxAdapter
 extern size_t vecx_adapter_bytes(uint32_t dim, uint32_t rank);
 /* Returns NULL, or what is wrong with the bytes (a static string). */
 extern const char *vecx_adapter_bind(VecxAdapter *adapter, const uint8_t *bytes, size_t nbytes);
+/* out[dim], which is not q. */
 extern void vecx_adapter_apply(const VecxAdapter *adapter, const float *q, float *out);
 
 /* A list that a query should find, and how much that counts. */

@@ -22,8 +22,8 @@ PG_FUNCTION_INFO_V1(vecx_bytea_to_bitvector);
 PG_FUNCTION_INFO_V1(vecx_bitvector_to_bytea);
 
 /* Is nbits within the limits, and what typmod (-1: any) asks for? */
-bool
-vecx_check_nbits(int64 nbits, int32 typmod, Node *escontext)
+static bool
+check_nbits(int64 nbits, int32 typmod, Node *escontext)
 {
 	if (nbits < 1)
 	{
@@ -105,7 +105,7 @@ vecx_bitvector_in(PG_FUNCTION_ARGS)
 		s++;
 
 	ndigits = strlen(s);
-	if (!vecx_check_nbits((int64) ndigits * (hex ? 4 : 1), typmod, escontext))
+	if (!check_nbits((int64) ndigits * (hex ? 4 : 1), typmod, escontext))
 		PG_RETURN_NULL();
 
 	result = make_bitvector((int) ndigits * (hex ? 4 : 1));
@@ -138,7 +138,7 @@ vecx_bitvector_recv(PG_FUNCTION_ARGS)
 	int32		nbits = (int32) pq_getmsgint(buf, sizeof(int32));
 	VarBit	   *result;
 
-	(void) vecx_check_nbits(nbits, typmod, NULL);
+	(void) check_nbits(nbits, typmod, NULL);
 
 	result = make_bitvector(nbits);
 	if (buf->len - buf->cursor != VARBITBYTES(result))
@@ -191,7 +191,7 @@ vecx_bitvector_typmod(PG_FUNCTION_ARGS)
 	VarBit	   *bits = PG_GETARG_VARBIT_P(0);
 	int32		typmod = PG_GETARG_INT32(1);
 
-	(void) vecx_check_nbits(VARBITLEN(bits), typmod, NULL);
+	(void) check_nbits(VARBITLEN(bits), typmod, NULL);
 	PG_RETURN_VARBIT_P(bits);
 }
 
@@ -204,7 +204,7 @@ vecx_bytea_to_bitvector(PG_FUNCTION_ARGS)
 	Size		nbytes = VARSIZE_ANY_EXHDR(bytes);
 	VarBit	   *result;
 
-	(void) vecx_check_nbits((int64) nbytes * BITS_PER_BYTE, typmod, NULL);
+	(void) check_nbits((int64) nbytes * BITS_PER_BYTE, typmod, NULL);
 
 	result = make_bitvector((int) nbytes * BITS_PER_BYTE);
 	memcpy(VARBITS(result), VARDATA_ANY(bytes), nbytes);

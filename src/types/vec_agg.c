@@ -11,7 +11,6 @@
 #include "libpq/pqformat.h"
 #include "types/vec_check.h"
 
-PG_FUNCTION_INFO_V1(vecx_sum_combine);
 PG_FUNCTION_INFO_V1(vecx_sum_serialize);
 PG_FUNCTION_INFO_V1(vecx_sum_deserialize);
 

@@ -22,7 +22,6 @@ extern void vecx_different_dims(const char *type, int dim_a, int dim_b) pg_attri
 extern float *vecx_array_floats(ArrayType *array, int *dim);
 
 /* bit_io.c */
-extern bool vecx_check_nbits(int64 nbits, int32 typmod, Node *escontext);
 
 static inline void
 vecx_check_same_dim(const VecxElem *elem, const VecxVector *a, const VecxVector *b)

@@ -563,7 +563,7 @@ vecx_tune(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("relevant and key must be given together"),
-				 errhint("relevant is a column of the queries' table, and key the column of the indexed table that it refers to.")));
+				 errhint(VECX_TUNE_PAIR_HINT)));
 	if (samples < VECX_TUNE_HELD_OUT * VECX_LEAST_QUERIES || samples > 100000)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

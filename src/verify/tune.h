@@ -24,6 +24,10 @@
 /* One query of so many decides. */
 #define VECX_TUNE_HELD_OUT		4
 
+/* What arguments relevant and key are. */
+#define VECX_TUNE_PAIR_HINT \
+	"Argument relevant names a column of the queries' table, and key the column of the indexed table that it refers to."
+
 typedef struct VecxTuneNeighbour
 {
 	double		distance;

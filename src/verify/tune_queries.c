@@ -67,7 +67,7 @@ equal_operator(const VecxTune *t, Relation table, const char *relevant, const ch
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" of relation \"%s\" does not exist", pair[i].column,
 							RelationGetRelationName(pair[i].rel)),
-					 errhint("relevant is a column of the queries' table, and key the column of the indexed table that it refers to.")));
+					 errhint(VECX_TUNE_PAIR_HINT)));
 	}
 	equal = oper(NULL, list_make1(makeString("=")), types[0], types[1], true, -1);
 	if (equal != NULL)

@@ -54,7 +54,7 @@ env_poll(void *arg)
 	polls++;
 }
 
-static const VecxTrainEnv env = {env_alloc, env_release, env_poll, NULL, NULL};
+static const VecxTrainEnv env = {env_alloc, env_release, env_poll, NULL};
 
 static inline void
 normalise(float *x, size_t dim)
