@@ -12,19 +12,12 @@
 
 #include <math.h>
 
-#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/spccache.h"
 
 #include "am/heap.h"
-#include "am/list.h"
-#include "am/list_waiting.h"
-
-/* Marks of a block: its rows were taken up; the list that begins there was found
- * as one that rows were moved to. */
-#define PAGE_READ		1
-#define LIST_FOLLOWED	2
+#include "am/list_scan.h"
 
 /* Rows that left already, a bit each: of so many line pointers of a heap page. */
 #define GIVEN_ROWS		64
@@ -34,80 +27,6 @@ typedef struct GivenRows
 	uint64		place;			/* heap page, and which of its line pointers */
 	uint64		bits;
 } GivenRows;
-
-struct VecxListScan
-{
-	VecxIndex  *index;
-	MemoryContext cxt;
-	VecxSearch *search;
-	VecxNearLists *near;		/* all that are left, in place of the search; or NULL */
-	VecxProbe  *probe;			/* NULL: nothing has a distance */
-	VecxProbe  *route;			/* what centroids are searched by: that, or where it is moved */
-	const VecxRange *range;
-	const VecxFilterQuery *filter;	/* NULL: none */
-	VecxListQuery query;
-	VecxListRefiner *refiner;	/* NULL: nothing is behind rows */
-	uint32		reference;		/* of the first row of the page that is being read; or 0 */
-	float		sigmas;			/* of bounds */
-	float	   *est;			/* [VECX_LIST_BLOCK] */
-	float	   *sigma;
-	bool		restarted;
-
-	/* lists whose turn it is, nearest first */
-	VecxOpened *order;
-	int			norder;
-	int			order_cap;
-	int			at;
-	int			asked;			/* those before it the kernel was asked for */
-	float		expected;		/* rows in the lists that are read first */
-	int			probes;			/* lists to read before rows leave */
-	float		ratio;			/* and how many times as far as the nearest they may be */
-	float		limit;			/* so the distance */
-	int			nread;			/* lists with rows that were read */
-	int64		allowed;		/* rows that may leave before more are read */
-	int64		most_rows;		/* that may be read */
-
-	/* the list that is being read */
-	BlockNumber next;			/* page, or InvalidBlockNumber */
-	BlockNumber head;
-	bool		scored;
-	bool		from_closed;
-	bool		had_rows;
-	bool		left;			/* what was split off it is in other lists since */
-	uint32		version;		/* of the centroids, when the search began */
-	VecxListProbe list;
-	BlockNumber steps;
-
-	/* lists that rows were moved to */
-	BlockNumber *forwards;
-	int			nforwards;
-	int			forwards_cap;
-
-	BlockNumber nblocks;		/* of the index, as last seen; it only grows */
-	VecxIdSet	pages;			/* read, and lists followed: the marks above of a block */
-	bool		sweeping;
-	BlockNumber sweep_next;
-	BlockNumber sweep_end;
-
-	VecxWaiting waiting;
-	HTAB	   *given;
-
-	VecxPass	pass[VECX_LIST_BLOCK];	/* of the rows of a block */
-
-	/* distances of all rows read, to learn which place those that pass have among
-	 * them; NULL: no longer */
-	float	   *seen;
-	int			nseen;
-	int			seen_cap;
-	bool		cold;			/* a page had to be read from disk */
-	int64		lists_read;
-	int64		rows_read;
-	int64		rows_tested;	/* by the filter */
-	int64		rows_passed;	/* it */
-	int64		rows_within;	/* the range, as far as estimates tell */
-	int64		rows_sized;		/* for which it was asked how many lists they take, */
-	int			range_probes;	/* and how many those are */
-};
 
 VecxListScan *
 VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxProbe *probe,
@@ -163,206 +82,6 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->sweep_end = InvalidBlockNumber;
 	MemoryContextSwitchTo(old);
 	return ls;
-}
-
-/* Tests the rows of a block; false if none passes. */
-static bool
-test_block(VecxListScan *ls, const void *rows, int n)
-{
-	bool		any = false;
-
-	for (int i = 0; i < n; i++)
-	{
-		ls->pass[i] = VecxFilterTest(ls->filter, VecxRowAt(rows, ls->index->lists->row_size, i));
-		ls->rows_passed += ls->pass[i] != VECX_PASS_NO;
-		any |= ls->pass[i] != VECX_PASS_NO;
-	}
-	ls->rows_tested += n;
-	return any;
-}
-
-/* Notes the distances of the rows of a block, as long as there is room for all. */
-static void
-note_seen(VecxListScan *ls, int n)
-{
-	if (ls->nseen + n > ls->seen_cap)
-	{
-		if ((Size) ls->seen_cap * 2 * sizeof(float) > (Size) work_mem * 1024 / 4)
-		{
-			VecxListScanForget(ls);
-			return;
-		}
-		ls->seen_cap *= 2;
-		ls->seen = repalloc(ls->seen, sizeof(float) * ls->seen_cap);
-	}
-	memcpy(ls->seen + ls->nseen, ls->est, sizeof(float) * n);
-	ls->nseen += n;
-}
-
-/* A row of a block that waits, whose bounds are in est and sigma. */
-static inline void
-put_waiting(const VecxListScan *ls, VecxWaitingRow *waiting, const VecxRowEntry *row, int i, float lower,
-			float upper, uint32 sum, int first)
-{
-	/* of numbers near the end of float: as one that was not scored, its distance is computed */
-	bool		unknown = isnan(lower) || isnan(upper);
-
-	waiting->lower = unknown ? -INFINITY : lower;
-	waiting->upper = unknown ? INFINITY : upper;
-	waiting->row = *row;
-	waiting->row.flags = 0;
-	waiting->reference = ls->reference > 0 ? ls->reference + first + i : 0;
-	waiting->product = ls->scored ? vecx_list_product(&ls->query, sum) : 0;
-}
-
-/* Takes up all rows of a block that was scored. */
-static void
-take_whole_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
-{
-	VecxWaitingRow *waiting = VecxWaitingRoom(&ls->waiting);
-
-	for (int i = 0; i < n; i++)
-	{
-		float		error = ls->sigmas * ls->sigma[i];
-
-		put_waiting(ls, &waiting[i], VecxRowAt(rows, ls->index->lists->row_size, i), i,
-					ls->est[i] - error, ls->est[i] + error, sums[i], first);
-	}
-	VecxWaitingAdd(&ls->waiting, n);
-}
-
-/* Takes up the rows of a block that pass the filter. */
-static void
-take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
-{
-	VecxWaitingRow *waiting = VecxWaitingRoom(&ls->waiting);
-	int			taken = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		float		error = ls->scored ? ls->sigmas * ls->sigma[i] : INFINITY;
-		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
-
-		/* also those that fail: they tell how far the scan has come */
-		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
-		if (ls->filter && ls->pass[i] == VECX_PASS_NO)
-			continue;
-		/* for good: in the order it would only come late */
-		if (ls->range->active && ls->scored && ls->est[i] - VECX_LIST_STRICT_SIGMAS * ls->sigma[i] > ls->range->max_rank)
-			continue;
-		put_waiting(ls, &waiting[taken], VecxRowAt(rows, ls->index->lists->row_size, i), i,
-					lower, ls->scored ? ls->est[i] + error : INFINITY, sums[i], first);
-		if (ls->filter && ls->pass[i] == VECX_PASS_MAYBE)
-			waiting[taken].row.flags = VECX_ROW_RECHECK;
-		taken++;
-	}
-	VecxWaitingAdd(&ls->waiting, taken);
-}
-
-static void
-take_page(VecxListScan *ls, BlockNumber blkno, Page page, int nrows)
-{
-	const VecxLists *lists = ls->index->lists;
-	PGAlignedBlock room;
-
-	ls->rows_read += nrows;
-	ls->reference = ls->scored && ls->refiner ?
-		VecxListRefinerPage(ls->refiner, blkno, page, &ls->list) : 0;
-	for (int first = 0; first < nrows; first += VECX_LIST_BLOCK)
-	{
-		const uint8 *block = VecxListBlock(lists, page, first, &room);
-		uint32		sums[VECX_LIST_BLOCK];
-		int			n = Min(nrows - first, VECX_LIST_BLOCK);
-		bool		any = !ls->filter || test_block(ls, block + lists->rows, n);
-
-		if (!any && !ls->seen && !ls->range->active)
-			continue;
-		if (ls->scored)
-		{
-			memset(sums, 0, sizeof(sums));
-			vecx_list_add_sums(&lists->code, &ls->query, block, 0, lists->code.ncolumns, sums);
-			vecx_list_estimates(&ls->query, &ls->list, sums, (const VecxListFactors *) (block + lists->factors),
-								ls->est, ls->sigma);
-			if (ls->seen)
-				note_seen(ls, n);
-		}
-		if (ls->scored && !ls->filter && !ls->range->active)
-			take_whole_block(ls, block + lists->rows, n, sums, first);
-		else if (any || ls->range->active)
-			take_block(ls, block + lists->rows, n, sums, first);
-	}
-}
-
-/* Notes a list that rows were moved to. */
-static void
-note_forward(VecxListScan *ls, BlockNumber head)
-{
-	if (head == InvalidBlockNumber || !VecxIdSetAdd(&ls->pages, VecxIdMake(head, LIST_FOLLOWED)))
-		return;
-	if (ls->nforwards == ls->forwards_cap)
-	{
-		ls->forwards_cap = Max(ls->forwards_cap * 2, 16);
-		ls->forwards = ls->forwards ?
-			repalloc(ls->forwards, sizeof(BlockNumber) * ls->forwards_cap) :
-			MemoryContextAlloc(ls->cxt, sizeof(BlockNumber) * ls->forwards_cap);
-	}
-	ls->forwards[ls->nforwards++] = head;
-}
-
-/*
- * Whether the lists that rows of this one, whose first page is LEFT, went to were in the
- * graph when the scan began.  Then that tells when it is their turn, if ever: what is left of
- * the list may stay for long.
- */
-static bool
-is_settled(const VecxListScan *ls)
-{
-	VecxMetaPageData meta;
-
-	VecxMetaRead(ls->index->rel, &meta);
-	return meta.centroids_version == ls->version;
-}
-
-/*
- * Reads a page, unless it was read before, and moves ls->next to the one after
- * it.  A page that is of another list by now ends this one.
- */
-static void
-read_page(VecxListScan *ls, BlockNumber blkno)
-{
-	int64		reads = pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read;
-	Buffer		buf = VecxReadBuffer(ls->index->rel, blkno);
-	Page		page = BufferGetPage(buf);
-	VecxListPage header;
-	BlockNumber forward = InvalidBlockNumber;
-	BlockNumber sibling = InvalidBlockNumber;
-
-	ls->cold |= pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read != reads;
-	ls->next = InvalidBlockNumber;
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	header = VecxListGetPage(ls->index, page, blkno);
-	if (header && (ls->head == InvalidBlockNumber || header->head == ls->head))
-	{
-		/* an empty one may be in the making, to be filled before it is led to */
-		if (header->nrows > 0 && VecxIdSetAdd(&ls->pages, VecxIdMake(blkno, PAGE_READ)))
-		{
-			take_page(ls, blkno, page, header->nrows);
-			ls->had_rows = true;
-		}
-		if (header->flags & VECX_LIST_MOVED)
-			forward = header->forward;
-		if (ls->from_closed && blkno == ls->head)
-			sibling = header->sibling;
-		if (blkno == ls->head)
-			ls->left = (header->flags & VECX_LIST_LEFT) != 0;
-		if (ls->head != InvalidBlockNumber)
-			ls->next = VecxPageGetOpaque(page)->next;
-	}
-	UnlockReleaseBuffer(buf);
-	/* asked anew for each page: between two of them all may have changed */
-	if (forward != InvalidBlockNumber && !(ls->left && is_settled(ls)))
-		note_forward(ls, forward);
-	note_forward(ls, sibling);
 }
 
 /* Whether a block is one of the index. */
@@ -612,7 +331,7 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		if (!next_page(ls, &blkno))
 			break;
 		in_list = ls->head != InvalidBlockNumber;
-		read_page(ls, blkno);
+		VecxListTakePage(ls, blkno);
 		if (in_list && ls->next == InvalidBlockNumber)
 			ls->nread += ls->had_rows;
 	}
