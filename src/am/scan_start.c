@@ -310,11 +310,9 @@ start_in_set(VecxScan *so)
 		start_filtered(so);
 }
 
-void
-VecxScanStart(IndexScanDesc scan, VecxScan *so)
+static void
+check_scan(IndexScanDesc scan)
 {
-	uint32		centroids_version;
-
 	if (scan->numberOfOrderBys + scan->numberOfKeys == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -330,13 +328,13 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("index \"%s\" can only be scanned with an MVCC snapshot",
 						RelationGetRelationName(scan->indexRelation))));
-	PredicateLockRelation(scan->indexRelation, scan->xs_snapshot);
-	pgstat_count_index_scan(scan->indexRelation);
-	VecxCountSearch(scan);
+}
 
+/* Opens the index, and makes ready what every scan has. */
+static void
+open_scan(IndexScanDesc scan, VecxScan *so)
+{
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
-	/* as it was before anything was searched for */
-	centroids_version = so->index->meta.centroids_version;
 	memset(&so->counts, 0, sizeof(so->counts));
 	so->counts.index = RelationGetRelid(scan->indexRelation);
 	if (so->index->lists)
@@ -353,29 +351,48 @@ VecxScanStart(IndexScanDesc scan, VecxScan *so)
 	VecxReadyInit(&so->ready, so->cxt);
 	VecxSideScanStart(&so->side, so->index, so->filter, so->cxt);
 	so->last_distance = -get_float8_infinity();
-	if (prepare_query(scan, so))
+}
+
+/* There is a distance: rows come in its order. */
+static void
+start_by_distance(IndexScanDesc scan, VecxScan *so)
+{
+	so->nan_first = scan->numberOfOrderBys > 0 &&
+		scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
+	VecxConditionsStart(scan, so);
+	if (so->index->lists)
+		VecxScanStartLists(scan, so);
+	else if (so->tids)
+		start_in_set(so);
+	else
 	{
-		so->nan_first = scan->numberOfOrderBys > 0 &&
-			scan->orderByData[0].sk_strategy == VECX_NAN_FIRST_STRATEGY;
-		VecxConditionsStart(scan, so);
-		if (so->index->lists)
-			VecxScanStartLists(scan, so);
-		else if (so->tids)
-			start_in_set(so);
+		so->phase = VECX_PHASE_GRAPH;
+		if (so->filter)
+			start_filtered(so);
 		else
-		{
-			so->phase = VECX_PHASE_GRAPH;
-			if (so->filter)
-				start_filtered(so);
-			else
-				VecxScanStartGraph(so);
-		}
-		if (so->nan_first && so->phase != VECX_PHASE_SET)
-		{
-			so->after_nan = so->phase;
-			so->phase = VECX_PHASE_NAN;
-		}
+			VecxScanStartGraph(so);
 	}
+	if (so->nan_first && so->phase != VECX_PHASE_SET)
+	{
+		so->after_nan = so->phase;
+		so->phase = VECX_PHASE_NAN;
+	}
+}
+
+void
+VecxScanStart(IndexScanDesc scan, VecxScan *so)
+{
+	uint32		centroids_version;
+
+	check_scan(scan);
+	PredicateLockRelation(scan->indexRelation, scan->xs_snapshot);
+	pgstat_count_index_scan(scan->indexRelation);
+	VecxCountSearch(scan);
+	open_scan(scan, so);
+	/* as it was before anything was searched for */
+	centroids_version = so->index->meta.centroids_version;
+	if (prepare_query(scan, so))
+		start_by_distance(scan, so);
 	else if (so->only_null && so->phase != VECX_PHASE_DONE)
 	{
 		begin_search(so, false);
