@@ -557,6 +557,7 @@ extern void VecxExactOnlyLive(VecxExact *exact);
 extern struct TupleTableSlot *VecxExactFind(VecxExact *exact, ItemPointer tid);
 extern bool VecxExactValue(VecxExact *exact, Datum *value);
 extern bool VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull);
+extern bool VecxExactVector(VecxExact *exact, const VecxIndex *index, ItemPointer tid, VecxInput *input);
 extern bool VecxExactMeetsPredicate(VecxExact *exact);
 extern bool VecxExactAllDead(const VecxExact *exact);
 extern void VecxExactReset(VecxExact *exact);

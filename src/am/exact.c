@@ -200,6 +200,19 @@ VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull)
 	return true;
 }
 
+/* What the index compares of a row, by reference; false if it cannot be seen, or has no distance. */
+bool
+VecxExactVector(VecxExact *exact, const VecxIndex *index, ItemPointer tid, VecxInput *input)
+{
+	Datum		value;
+	bool		isnull;
+
+	if (!VecxExactFetch(exact, tid, &value, &isnull) || isnull)
+		return false;
+	VecxPrepareInput(index, value, input);
+	return input->kind == VECX_INPUT_OK;
+}
+
 /* Whether the row that was found is one of those that a partial index is about. */
 bool
 VecxExactMeetsPredicate(VecxExact *exact)

@@ -370,7 +370,7 @@ test_key(const VecxFilterQuery *query, const VecxFilterKeyTest *key, const uint8
 	const VecxFilterColumn *column = &query->filters->columns[key->column];
 	int			state = VecxFilterState(bytes, key->column);
 	const uint8 *from = bytes + column->offset;
-	uint64		room[2];
+	uint64		room[VECX_FILTER_VALUE_WORDS];
 
 	if (key->is_null || key->is_not_null)
 		return (state == VECX_FILTER_NULL) == key->is_null ? VECX_PASS_YES : VECX_PASS_NO;

@@ -214,7 +214,9 @@ extern void VecxListSetRows(const VecxLists *lists, Page page, int nrows);
 extern void VecxListFreePage(VecxIndex *index, Buffer buf);
 extern void VecxListEncoderInit(VecxListEncoder *encoder, VecxIndex *index);
 extern void VecxListEncoderUse(VecxListEncoder *encoder, const float *centre);
-extern void VecxListEncode(VecxListEncoder *encoder, const float *x, const float *y, VecxListItem *item);
+extern void VecxListEncodeItem(const VecxLists *lists, const VecxListCentre *centre, const float *x,
+							   const float *y, VecxListItem *item, void *scratch);
+extern void VecxListEncode(VecxListEncoder *encoder, const float *x, VecxListItem *item);
 
 /* list_behind.c: changes of rows with what is behind them */
 extern void VecxListAppend(VecxIndex *index, Buffer buf, const VecxListItem *item);

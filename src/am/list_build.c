@@ -326,22 +326,14 @@ sort_row(VecxListsBuild *b, int row, uint32 leaf, uint16 flags)
 	uint32		dim = b->index->meta.dim;
 	Size		nbytes = b->index->filters->nbytes;
 	VecxListCentre centre;
-	VecxListEntry entry;
 
 	centre.c = b->clusters.centres + (Size) leaf * dim;
 	centre.y = b->projected + (Size) leaf * code->proj_floats;
-	entry.codes = VecxListItemCodes(lists, b->item);
-	entry.extra = VecxListItemExtra(lists, b->item);
-	vecx_list_encode(code, &centre, b->x + (Size) row * dim, b->y + (Size) row * code->proj_floats,
-					 &entry, b->scratch);
+	VecxListEncodeItem(lists, &centre, b->x + (Size) row * dim, b->y + (Size) row * code->proj_floats,
+					   b->item, b->scratch);
 	VecxListItemRow(b->item)->tid = b->tids[row];
 	VecxListItemRow(b->item)->flags = flags;
 	memcpy(VecxRowFilters(VecxListItemRow(b->item)), b->filters + row * nbytes, nbytes);
-	b->item->add = entry.add;
-	b->item->rescale = entry.rescale;
-	b->item->sigma = entry.sigma;
-	if (lists->has_copies)
-		vecx_code_encode(&lists->copies, b->x + (Size) row * dim, VecxListItemCopy(lists, b->item));
 	pack_item(lists, b->item, (uint8 *) VARDATA(b->packed));
 	ExecClearTuple(b->slot);
 	b->slot->tts_values[0] = Int32GetDatum((int32) leaf);

@@ -299,13 +299,8 @@ static bool
 find_distance(VecxIndex *index, VecxExact *exact, const float *x, ItemPointer tid, float *distance)
 {
 	VecxInput	input;
-	Datum		value;
-	bool		isnull;
 
-	if (!VecxExactFetch(exact, tid, &value, &isnull) || isnull)
-		return false;
-	VecxPrepareInput(index, value, &input);
-	if (input.kind != VECX_INPUT_OK)
+	if (!VecxExactVector(exact, index, tid, &input))
 		return false;
 	*distance = index->meta.metric == VECX_METRIC_IP ?
 		-vecx_kernels->ip_f32(x, input.vec, index->meta.dim) :
@@ -452,14 +447,9 @@ const float *
 VecxListVectorOf(VecxIndex *index, VecxExact *exact, ItemPointer tid)
 {
 	VecxInput	input;
-	Datum		value;
-	bool		isnull;
 	Size		bytes = sizeof(float) * index->meta.dim;
 
-	if (!VecxExactFetch(exact, tid, &value, &isnull) || isnull)
-		return NULL;
-	VecxPrepareInput(index, value, &input);
-	return input.kind == VECX_INPUT_OK ? memcpy(palloc(bytes), input.vec, bytes) : NULL;
+	return VecxExactVector(exact, index, tid, &input) ? memcpy(palloc(bytes), input.vec, bytes) : NULL;
 }
 
 /*

@@ -228,7 +228,7 @@ start_list(VecxIndex *index, VecxListEncoder *encoder, const float *x, VecxListI
 	vecx_code_encode(&index->coder, x, code);
 	vecx_code_decode(&index->coder, code, centre);
 	VecxListEncoderUse(encoder, centre);
-	VecxListEncode(encoder, x, NULL, item);
+	VecxListEncode(encoder, x, item);
 	VecxInsertCentroid(index, code, make_page(index, InvalidBlockNumber, item));
 }
 
@@ -244,7 +244,7 @@ add_to_list(VecxIndex *index, VecxListEncoder *encoder, const float *x, const Ve
 	CHECK_FOR_INTERRUPTS();
 	vecx_code_decode(&index->coder, centroid->code, centre);
 	VecxListEncoderUse(encoder, centre);
-	VecxListEncode(encoder, x, NULL, item);
+	VecxListEncode(encoder, x, item);
 	done = VecxListAdd(index, VecxListOfTid(&centroid->tids[0]), item, &npages);
 	*too_long = done && npages > VecxListMostPages(index->lists);
 	return done;

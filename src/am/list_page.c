@@ -412,27 +412,29 @@ VecxListEncoderUse(VecxListEncoder *e, const float *centre)
 	vecx_list_project(&e->index->lists->code, e->c, e->cy, e->scratch);
 }
 
-/* y is the projection of x, or NULL. */
+/* The codes of an item: of x, whose projection is y, relative to a centre. */
 void
-VecxListEncode(VecxListEncoder *e, const float *x, const float *y, VecxListItem *item)
+VecxListEncodeItem(const VecxLists *lists, const VecxListCentre *centre, const float *x, const float *y,
+				   VecxListItem *item, void *scratch)
 {
-	const VecxLists *lists = e->index->lists;
-	const VecxListCode *code = &lists->code;
 	VecxListEntry entry;
 
-	if (y == NULL)
-	{
-		vecx_list_project(code, x, e->y, e->scratch);
-		y = e->y;
-	}
 	entry.codes = VecxListItemCodes(lists, item);
 	entry.extra = VecxListItemExtra(lists, item);
-	vecx_list_encode(code, &e->centre, x, y, &entry, e->scratch);
+	vecx_list_encode(&lists->code, centre, x, y, &entry, scratch);
 	item->add = entry.add;
 	item->rescale = entry.rescale;
 	item->sigma = entry.sigma;
 	if (lists->has_copies)
 		vecx_code_encode(&lists->copies, x, VecxListItemCopy(lists, item));
+}
+
+/* The same relative to the centroid in use. */
+void
+VecxListEncode(VecxListEncoder *e, const float *x, VecxListItem *item)
+{
+	vecx_list_project(&e->index->lists->code, x, e->y, e->scratch);
+	VecxListEncodeItem(e->index->lists, &e->centre, x, e->y, item, e->scratch);
 }
 
 /* What is trained, a matrix of a thousand dimensions among it, is most of a small index. */

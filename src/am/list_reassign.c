@@ -115,7 +115,7 @@ add_to_part(VecxListSplitState *s, int p, const VecxRowEntry *row, uint16 flags,
 	item = (VecxListItem *) (part->items + bytes * part->nitems++);
 	memcpy(VecxListItemRow(item), row, s->row_size);
 	VecxListItemRow(item)->flags = flags;
-	VecxListEncode(&s->encoders[p], x, NULL, item);
+	VecxListEncode(&s->encoders[p], x, item);
 }
 
 /* Whether a list has the row; *flags are its entry's. */
@@ -166,7 +166,7 @@ VecxListGive(VecxListEncoder *encoder, BlockNumber head, const float *centre,
 	memcpy(VecxListItemRow(item), row, index->lists->row_size);
 	VecxListItemRow(item)->flags = flags;
 	VecxListEncoderUse(encoder, centre);
-	VecxListEncode(encoder, x, NULL, item);
+	VecxListEncode(encoder, x, item);
 	done = VecxListAdd(index, head, item, &npages);
 	pfree(item);
 	return done;

@@ -244,19 +244,12 @@ VecxListSplitVector(VecxListSplitState *s, ItemPointer tid)
 {
 	MemoryContext old;
 	VecxInput	input;
-	Datum		value;
-	bool		isnull;
 	bool		found;
 
 	CHECK_FOR_INTERRUPTS();
 	MemoryContextReset(s->row_cxt);
 	old = MemoryContextSwitchTo(s->row_cxt);
-	found = VecxExactFetch(s->exact, tid, &value, &isnull) && !isnull;
-	if (found)
-	{
-		VecxPrepareInput(s->index, value, &input);
-		found = input.kind == VECX_INPUT_OK;
-	}
+	found = VecxExactVector(s->exact, s->index, tid, &input);
 	MemoryContextSwitchTo(old);
 	return found ? input.vec : NULL;
 }

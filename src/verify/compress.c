@@ -569,18 +569,6 @@ get_pq_bits(ArrayType *array, int *bits)
 	return n;
 }
 
-static int
-get_count(FunctionCallInfo fcinfo, int arg, const char *name, int least, int most)
-{
-	int32		n = PG_GETARG_INT32(arg);
-
-	if (n < least || n > most)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be between %d and %d", name, least, most)));
-	return n;
-}
-
 /* Fills in what preparing the column's values takes. */
 static void
 begin_sample(VecxSample *sample, Relation rel, const char *column, const char *opclass)
@@ -642,18 +630,15 @@ vecx_compress_report(PG_FUNCTION_ARGS)
 	column = NameStr(*PG_GETARG_NAME(1));
 	ntrainings = PG_ARGISNULL(8) ? 0 : get_trainings(PG_GETARG_ARRAYTYPE_P(8), trainings);
 	nbits = PG_ARGISNULL(9) ? 0 : get_pq_bits(PG_GETARG_ARRAYTYPE_P(9), bits);
-	if (!PG_ARGISNULL(7) && PG_ARGISNULL(6))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("query_column is given without queries"),
-				 errhint("Name the table of the column as queries.")));
+	VecxCheckQueries(PG_ARGISNULL(6) ? InvalidOid : PG_GETARG_OID(6),
+					 PG_ARGISNULL(7) ? NULL : NameStr(*PG_GETARG_NAME(7)));
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx compression report",
 								ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
 	report = palloc0(sizeof(Report));
 	report->sample.cxt = cxt;
 	report->cxt = AllocSetContextCreate(cxt, "vecx code on trial", ALLOCSET_DEFAULT_SIZES);
-	report->sample.k = get_count(fcinfo, 4, "k", 1, MAX_K);
+	report->sample.k = VecxCheckCount(PG_GETARG_INT32(4), "k", 1, MAX_K);
 	/* open until both are read: a function of a view cannot drop them then */
 	table = VecxTableOpen(PG_GETARG_OID(0));
 	query_table = PG_ARGISNULL(6) ? NULL : VecxTableOpen(PG_GETARG_OID(6));
@@ -661,7 +646,7 @@ vecx_compress_report(PG_FUNCTION_ARGS)
 	begin_sample(&report->sample, table, column,
 				 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
 	VecxSampleTake(&report->sample, table, column,
-				   PG_ARGISNULL(5) ? 0 : get_count(fcinfo, 5, "samples", 100, MAX_SAMPLES),
+				   PG_ARGISNULL(5) ? 0 : VecxCheckCount(PG_GETARG_INT32(5), "samples", 100, MAX_SAMPLES),
 				   query_table, PG_ARGISNULL(7) ? column : NameStr(*PG_GETARG_NAME(7)));
 	if (query_table)
 		table_close(query_table, NoLock);

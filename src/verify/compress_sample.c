@@ -29,26 +29,6 @@ vector_bytes(const VecxSample *sample)
 	return sizeof(float) * sample->index.meta.dim;
 }
 
-/* The queries' column must be of the type that the indexed one has. */
-static void
-check_query_column(Relation table, const char *column, Oid type)
-{
-	AttrNumber	attno = get_attnum(RelationGetRelid(table), column);
-
-	if (attno == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation \"%s\" does not exist", column,
-						RelationGetRelationName(table)),
-				 errhint("Name a column of type %s as query_column.", format_type_be(type))));
-	if (getBaseType(get_atttype(RelationGetRelid(table), attno)) != type)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", column,
-						RelationGetRelationName(table), format_type_be(type)),
-				 errhint("Name a column of that type as query_column.")));
-}
-
 /* Takes n vectors, chosen at random, from the end of rows. */
 static float *
 split_off(VecxSample *sample, int n)
@@ -152,7 +132,7 @@ VecxSampleTake(VecxSample *sample, Relation table, const char *column, int nrows
 	rows.most = nrows;
 	if (query_table)
 	{
-		check_query_column(query_table, query_column, type);
+		(void) VecxCheckQueryColumn(query_table, query_column, type, false);
 		queries.most = (int) Max(Min(GIVEN_QUERIES, (Size) maintenance_work_mem * 1024 / 8 / vector_bytes(sample)),
 								 TEST_QUERIES);
 		VecxColumnSampleRead(&queries, sample->cxt, query_table, query_column, SEED);

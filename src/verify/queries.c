@@ -97,12 +97,21 @@ VecxConverts(Oid from, Oid to)
 	return path == COERCION_PATH_RELABELTYPE || (path == COERCION_PATH_FUNC && VecxIsTrusted(function));
 }
 
-/*
- * What to write after the name of a table's column to get queries of a type: a cast
- * where PostgreSQL would have it in between by itself, else nothing.
- */
-const char *
-VecxQueryCast(Relation table, const char *column, Oid type)
+/* Raises if a column is named, and no table. */
+void
+VecxCheckQueries(Oid table, const char *column)
+{
+	if (column && !OidIsValid(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("query_column is given without queries"),
+				 errhint("Name the table of the column as queries.")));
+}
+
+/* The type of a column that queries are to come from; raises unless it is that type or, if that
+ * will do, converts to it. */
+Oid
+VecxCheckQueryColumn(Relation table, const char *column, Oid type, bool may_convert)
 {
 	AttrNumber	attno = get_attnum(RelationGetRelid(table), column);
 	Oid			found;
@@ -114,14 +123,24 @@ VecxQueryCast(Relation table, const char *column, Oid type)
 						RelationGetRelationName(table)),
 				 errhint("Name a column of type %s as query_column.", format_type_be(type))));
 	found = getBaseType(get_atttype(RelationGetRelid(table), attno));
-	if (found == type)
-		return "";
-	if (!VecxConverts(found, type))
+	if (found != type && !(may_convert && VecxConverts(found, type)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation \"%s\" is not of type %s", column,
 						RelationGetRelationName(table), format_type_be(type)),
 				 errhint("Name a column of that type as query_column.")));
+	return found;
+}
+
+/*
+ * What to write after the name of a table's column to get queries of a type: a cast
+ * where PostgreSQL would have it in between by itself, else nothing.
+ */
+const char *
+VecxQueryCast(Relation table, const char *column, Oid type)
+{
+	if (VecxCheckQueryColumn(table, column, type, true) == type)
+		return "";
 	/* of any length: bit without quotes is bit(1) */
 	return psprintf("::%s", format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 }
@@ -428,11 +447,7 @@ VecxQueriesCheck(const VecxQuerySet *set, bool given, int n)
 void
 VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column)
 {
-	if (column && !OidIsValid(table))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("query_column is given without queries"),
-				 errhint("Name the table of the column as queries.")));
+	VecxCheckQueries(table, column);
 	set->row_cxt = AllocSetContextCreate(set->cxt, "vecx query of a row", ALLOCSET_DEFAULT_SIZES);
 	set->snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	set->index = VecxIndexOpen(set->target.rel, set->cxt);

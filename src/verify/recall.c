@@ -216,31 +216,19 @@ mean_recall(Recall *r, double *result)
 	return n > 0;
 }
 
-static int
-get_count(FunctionCallInfo fcinfo, int arg, const char *name, int least, int most)
-{
-	int32		n = PG_GETARG_INT32(arg);
-
-	if (n < least || n > most)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be between %d and %d", name, least, most)));
-	return n;
-}
-
 static void
 begin_recall(Recall *r, FunctionCallInfo fcinfo)
 {
 	memset(r, 0, sizeof(Recall));
-	r->set.k = get_count(fcinfo, 1, "k", 1, MAX_K);
-	r->set.most_queries = get_count(fcinfo, 2, "samples", 1, MAX_SAMPLES);
+	r->set.k = VecxCheckCount(PG_GETARG_INT32(1), "k", 1, MAX_K);
+	r->set.most_queries = VecxCheckCount(PG_GETARG_INT32(2), "samples", 1, MAX_SAMPLES);
 	r->set.cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx recall", ALLOCSET_DEFAULT_SIZES);
 	r->query_cxt = AllocSetContextCreate(r->set.cxt, "vecx recall of a query", ALLOCSET_DEFAULT_SIZES);
 
 	VecxTargetOpen(&r->set.target, PG_GETARG_OID(0), AccessShareLock);
 	/* undone when the target is closed */
 	if (!PG_ARGISNULL(3))
-		(void) set_config_option("vecx.ef_search", psprintf("%d", get_count(fcinfo, 3, "ef", 0, VECX_MAX_EF_SEARCH)),
+		(void) set_config_option("vecx.ef_search", psprintf("%d", VecxCheckCount(PG_GETARG_INT32(3), "ef", 0, VECX_MAX_EF_SEARCH)),
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 

@@ -22,6 +22,17 @@
 
 #include "verify/verify.h"
 
+/* The value of an argument; raises if it is out of range. */
+int
+VecxCheckCount(int32 value, const char *name, int least, int most)
+{
+	if (value < least || value > most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between %d and %d", name, least, most)));
+	return value;
+}
+
 void
 VecxDamage(Relation rel, BlockNumber blkno, OffsetNumber off, const char *what,
 		   const char *fmt,...)

@@ -564,14 +564,8 @@ vecx_tune(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("relevant and key must be given together"),
 				 errhint(VECX_TUNE_PAIR_HINT)));
-	if (samples < VECX_TUNE_HELD_OUT * VECX_LEAST_QUERIES || samples > 100000)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("samples must be between %d and %d", VECX_TUNE_HELD_OUT * VECX_LEAST_QUERIES, 100000)));
-	if (rank < 0 || rank > VECX_TUNE_MAX_RANK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("rank must be between %d and %d", 0, VECX_TUNE_MAX_RANK)));
+	(void) VecxCheckCount(samples, "samples", VECX_TUNE_HELD_OUT * VECX_LEAST_QUERIES, 100000);
+	(void) VecxCheckCount(rank, "rank", 0, VECX_TUNE_MAX_RANK);
 	open_target(&t, PG_GETARG_OID(0), "vecx_tune()");
 	old = MemoryContextSwitchTo(t.cxt);
 	/* the lock keeps others from storing, so that this is what there is in the end */

@@ -19,6 +19,7 @@ typedef struct VecxTarget
 } VecxTarget;
 
 /* target.c */
+extern int	VecxCheckCount(int32 value, const char *name, int least, int most);
 extern Relation VecxTableOpen(Oid table);
 extern void VecxCheckReplayed(Relation rel);
 extern void VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode);
@@ -76,6 +77,8 @@ extern void VecxNearestAdd(VecxNearest *nearest, double d);
 extern void VecxQuerySetMake(VecxQuerySet *set, Oid table, const char *column);
 extern bool VecxIsTrusted(Oid function);
 extern bool VecxConverts(Oid from, Oid to);
+extern void VecxCheckQueries(Oid table, const char *column);
+extern Oid	VecxCheckQueryColumn(Relation table, const char *column, Oid type, bool may_convert);
 extern const char *VecxQueryCast(Relation table, const char *column, Oid type);
 extern void VecxQueriesCheck(const VecxQuerySet *set, bool given, int n);
 extern void VecxQuerySetEnd(VecxQuerySet *set);
