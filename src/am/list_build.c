@@ -364,6 +364,7 @@ flush_batch(VecxListsBuild *b)
 		{
 			uint32		leaf = b->leaf[i * b->ncentres + c];
 
+			/* never: of vectors within VECX_MAX_NORM2 every distance is finite */
 			if (leaf == VECX_NO_LEAF && c == 0)
 				elog(ERROR, "no list for a row of index \"%s\"", RelationGetRelationName(b->index->rel));
 			if (leaf == VECX_NO_LEAF)
