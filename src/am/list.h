@@ -337,7 +337,7 @@ extern bool VecxListScanWiden(VecxListScan *ls, int probes, float ratio);
 extern int	VecxListScanProbes(const VecxListScan *ls);
 extern float VecxListScanRatio(const VecxListScan *ls);
 extern bool VecxListScanRangeIsDone(VecxListScan *ls);
-extern bool VecxListScanFill(VecxListScan *ls, int64 rows_given);
+extern bool VecxListScanFill(VecxListScan *ls, int64 rows_given, bool others);
 extern bool VecxListScanPeek(VecxListScan *ls, float *lower);
 extern void VecxListScanSettle(VecxListScan *ls, float limit);
 extern bool VecxListScanPop(VecxListScan *ls, VecxRowEntry *row, float *lower, float *upper);

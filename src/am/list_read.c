@@ -293,22 +293,24 @@ is_at_a_loss(VecxListScan *ls)
 
 /*
  * Reads as many lists as there should have been read when so many rows have left,
- * or until memory is full, or more rows were read than may be.  False if no row is waiting
- * then: there is no more, or it is for the caller to say whether to go on.
+ * or until memory is full, or more rows were read than may be.  And until a row waits,
+ * unless the caller has others to give.  False if no row is waiting then: there is no
+ * more, or it is for the caller to say whether to go on.
  */
 bool
-VecxListScanFill(VecxListScan *ls, int64 rows_given)
+VecxListScanFill(VecxListScan *ls, int64 rows_given, bool others)
 {
 	while (rows_given >= ls->allowed)
 	{
 		ls->allowed *= 2;
 		/* what was too far away for the first rows has been left out */
 		ls->probes = isinf(ls->ratio) ? ls->probes : Min(ls->probes, ls->nread);
-		ls->probes += ls->probes / 2 + 1;
+		ls->probes = (int) Min((int64) ls->probes + ls->probes / 2 + 1, INT_MAX / 2);
 		ls->ratio = ls->limit = INFINITY;
 	}
-	while (ls->nread < ls->probes || VecxWaitingCount(&ls->waiting) == 0)
+	while (ls->nread < ls->probes || (VecxWaitingCount(&ls->waiting) == 0 && !others))
 	{
+		bool		have = VecxWaitingCount(&ls->waiting) > 0 || others;
 		BlockNumber blkno;
 		bool		in_list;
 
@@ -324,9 +326,9 @@ VecxListScanFill(VecxListScan *ls, int64 rows_given)
 		}
 		/* what is not near by the graph comes when all else has left, and what pages that
 		 * were emptied lead to with it */
-		if (ls->sweeping && ls->next == InvalidBlockNumber && VecxWaitingCount(&ls->waiting) > 0)
+		if (ls->sweeping && ls->next == InvalidBlockNumber && have)
 			break;
-		if (is_pruned(ls) && VecxWaitingCount(&ls->waiting) > 0)
+		if (is_pruned(ls) && have)
 			break;
 		if (!next_page(ls, &blkno))
 			break;

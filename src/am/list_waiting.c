@@ -67,6 +67,8 @@ VecxWaitingInit(VecxWaiting *w, float expected)
 static void
 make_room(VecxWaiting *w, int more)
 {
+	int			cap;
+
 	if (w->nfar + more <= w->far_cap)
 		return;
 	if (w->far == NULL && spare)
@@ -81,12 +83,15 @@ make_room(VecxWaiting *w, int more)
 	{
 		if (far_cxt == NULL)
 			far_cxt = AllocSetContextCreate(TopMemoryContext, "vecx rows that wait", ALLOCSET_DEFAULT_SIZES);
-		w->far_cap = Max(Max(more, NEAR_ROWS), (int) Min((double) w->expected * 1.25, (double) w->most));
-		w->far = MemoryContextAllocHuge(far_cxt, sizeof(VecxWaitingRow) * w->far_cap);
+		cap = Max(Max(more, NEAR_ROWS), (int) Min((double) w->expected * 1.25, (double) w->most));
+		w->far = MemoryContextAllocHuge(far_cxt, sizeof(VecxWaitingRow) * cap);
+		w->far_cap = cap;
 		return;
 	}
-	w->far_cap = Max(w->far_cap * 2, w->nfar + more);
-	w->far = repalloc_huge(w->far, sizeof(VecxWaitingRow) * w->far_cap);
+	cap = Max(w->far_cap * 2, w->nfar + more);
+	/* first, for it may fail, and what it was goes to the next scan */
+	w->far = repalloc_huge(w->far, sizeof(VecxWaitingRow) * cap);
+	w->far_cap = cap;
 }
 
 #define LOWER(item)		((item).lower)
@@ -178,17 +183,16 @@ refill_near(VecxWaiting *w)
 static void
 add_row(VecxWaiting *w, const VecxWaitingRow *waiting)
 {
-	if (waiting->lower >= w->near_limit)
+	/* which may leave the row itself beyond the limit */
+	if (waiting->lower < w->near_limit && w->nnear == w->near_cap)
+		shed_near(w);
+	if (waiting->lower < w->near_limit)
 	{
-		make_room(w, 1);
-		w->far[w->nfar++] = *waiting;
-	}
-	else
-	{
-		if (w->nnear == w->near_cap)
-			shed_near(w);
 		push_row(w->near, &w->nnear, *waiting);
+		return;
 	}
+	make_room(w, 1);
+	w->far[w->nfar++] = *waiting;
 }
 
 /* Where the rows of a block may be written that VecxWaitingAdd is to take. */

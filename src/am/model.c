@@ -105,8 +105,9 @@ keep(VecxIndex *index, int number, BlockNumber first, const uint8 *bytes, Size n
 	entry->number = number;
 	entry->first = first;
 	entry->pins = 0;
-	entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, nbytes), bytes, nbytes);
+	/* both may fail: others find it only then, and by then the caller has bound it */
 	pin(entry, index->cxt);
+	entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, nbytes), bytes, nbytes);
 	return entry;
 }
 

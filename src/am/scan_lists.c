@@ -11,8 +11,8 @@
  */
 #include "postgres.h"
 
-#include "access/heaptoast.h"
 #include "access/relscan.h"
+#include "miscadmin.h"
 
 #include "am/scan.h"
 
@@ -144,10 +144,25 @@ widen(IndexScanDesc scan, VecxScan *so)
 		if ((so->effort.width <= probes && so->effort.ratio <= VecxListScanRatio(so->lists)) ||
 			!VecxListScanWiden(so->lists, Min(so->effort.width, 2 * probes), so->effort.ratio))
 			break;
-		(void) VecxListScanFill(so->lists, so->given);
+		(void) VecxListScanFill(so->lists, so->given, false);
 	}
 	VecxListScanForget(so->lists);
 	return true;
+}
+
+/* Of work_mem, what rows that are ready may take. */
+#define READY_SHARE		4
+
+/*
+ * Whether rows whose distances are known may leave although no other waits.  Under strict
+ * order those that come later would be dropped: as long as there is memory the next lists
+ * are looked at first.
+ */
+static bool
+may_give_ready(const VecxScan *so)
+{
+	return so->ready.n > 0 &&
+		(!so->strict || sizeof(VecxReady) * so->ready.n > (Size) work_mem * 1024 / READY_SHARE);
 }
 
 /* Reads more lists where they are due; false if no row waits then. */
@@ -158,13 +173,13 @@ VecxScanReadLists(IndexScanDesc scan, VecxScan *so)
 
 	if (so->counts.stopped || VecxListScanRangeIsDone(so->lists))
 		return VecxListScanPeek(so->lists, &bound);
-	(void) VecxListScanFill(so->lists, so->given);
+	(void) VecxListScanFill(so->lists, so->given, may_give_ready(so));
 	if (so->filter && so->counts.batches == 0 && so->probe)
 	{
 		if (!widen(scan, so))
 			return false;
 		/* nothing may have been found yet, and there is no other way */
-		(void) VecxListScanFill(so->lists, so->given);
+		(void) VecxListScanFill(so->lists, so->given, false);
 	}
 	so->counts.width = VecxListScanProbes(so->lists);
 	VecxListScanCount(so->lists, &so->counts);
