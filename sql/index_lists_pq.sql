@@ -174,3 +174,10 @@ SELECT vecx_check('longest_pq', true);
 DROP TABLE longest;
 
 DROP FUNCTION lists_test, pq_test, made_vector;
+-- vectors of any length: what codes err by is in the unit of a squared distance
+CREATE TABLE long_ones AS SELECT i AS id, (SELECT array_agg((hashint4(i * 40 + d) / 429496.7296)::real) FROM generate_series(1, 40) d)::vector(40) AS v
+	FROM generate_series(1, 2000) i;
+ALTER TABLE long_ones ALTER v TYPE vector(40);
+CREATE INDEX long_ones_v ON long_ones USING vecx (v) WITH (structure = lists, quantizer = pq);
+SELECT vecx_recall('long_ones_v', 10, 100) > 0.9 AS found;
+DROP TABLE long_ones;

@@ -321,6 +321,7 @@ void
 vecx_pq_judge_spread(VecxPqJudge *j, VecxListCode *code)
 {
 	float	   *excess = vecx_train_alloc(j->env, NEAREST * j->nqueries + 1, sizeof(float));
+	bool		stretched = code->estimate == VECX_LIST_STRETCHED;
 	size_t		n = 0;
 
 	code->spread = 1.0f;
@@ -336,9 +337,10 @@ vecx_pq_judge_spread(VecxPqJudge *j, VecxListCode *code)
 					j->sigmas[nearest[i]];
 	}
 	qsort(excess, n, sizeof(float), vecx_compare_floats);
+	/* that of a stretched estimate has no unit, the others' that of a squared distance */
 	if (n > 0)
-		code->spread = fminf(excess[n - 1 - n / MISSED] / VECX_LIST_SIGMAS, 1e6f);
-	code->spread = fmaxf(code->spread, code->estimate == VECX_LIST_STRETCHED ? LEAST_SPREAD : 1e-6f);
+		code->spread = fminf(excess[n - 1 - n / MISSED] / VECX_LIST_SIGMAS, stretched ? 1e6f : 1e36f);
+	code->spread = fmaxf(code->spread, stretched ? LEAST_SPREAD : FLT_MIN);
 	vecx_train_free(j->env, excess);
 }
 
