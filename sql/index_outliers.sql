@@ -41,3 +41,22 @@ CREATE INDEX ON outliers USING vecx (v) WITH (m = 4);
 DO $$ BEGIN FOR i IN 1..60 LOOP REINDEX INDEX outliers_v_idx; END LOOP; END $$;
 SELECT vecx_check('outliers_v_idx', true);
 DROP TABLE outliers;
+-- squares below float4's least number: nothing is damaged
+CREATE TABLE tiny AS SELECT i AS id, (SELECT array_agg((hashint4(i * 16 + d) / 2147483648.0 * 1e-22)::real) FROM generate_series(1, 16) d)::vector(16) AS v
+	FROM generate_series(1, 400) i;
+ALTER TABLE tiny ALTER v TYPE vector(16);
+CREATE INDEX tiny_l2 ON tiny USING vecx (v);
+CREATE INDEX tiny_ip ON tiny USING vecx (v vector_ip_ops);
+CREATE INDEX tiny_l1 ON tiny USING vecx (v vector_l1_ops) WITH (quantizer = half);
+SELECT vecx_check(i, true) FROM unnest('{tiny_l2, tiny_ip, tiny_l1}'::regclass[]) i;
+DROP TABLE tiny;
+-- and the order of a graph is exact
+CREATE TABLE tiny AS SELECT ARRAY[x, y, z]::vector(3) AS v FROM unnest('{0, 1e-45, 1e-38, 1e-30, 1}'::real[]) x,
+	unnest('{0, 1e-45, 1e-38, 1e-30, 1}'::real[]) y, unnest('{0, 1e-45, 1e-38, 1e-30, 1}'::real[]) z;
+ALTER TABLE tiny ALTER v TYPE vector(3);
+CREATE INDEX tiny_l1 ON tiny USING vecx (v vector_l1_ops) WITH (quantizer = sq8);
+SET enable_seqscan = off;
+SELECT count(*) AS too_early FROM (SELECT d, lag(d) OVER (ORDER BY n) AS before FROM (SELECT row_number() OVER () AS n, d FROM
+	(SELECT v <+> '[0,0,0]' AS d FROM tiny ORDER BY v <+> '[0,0,0]' LIMIT 100) s) r) r WHERE d < before;
+RESET enable_seqscan;
+DROP TABLE tiny;

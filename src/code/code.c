@@ -539,9 +539,12 @@ float_error(const VecxCoder *coder, const VecxCodeQuery *query, double err2, dou
 			double norm2, float rank)
 {
 	double		n = (double) coder->dim;
-	double		sigma = sqrt(var > err2 / n ? var : err2 / n);
 	double		rounding = ROUNDING * (norm2 + (double) query->norm2);
+	double		sigma;
 
+	/* squares below float's least are lost */
+	err2 += n * (double) FLT_MIN;
+	sigma = sqrt(var > err2 / n ? var : err2 / n);
 	switch (coder->metric)
 	{
 		case VECX_METRIC_IP:

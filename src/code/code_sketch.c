@@ -429,7 +429,8 @@ sketch_matches_floats(const VecxBasis *basis, const float *pv, const float *pn,
 			return false;
 
 	pair_init(&pair, basis, pv, pn, norm_v2, norm_n2);
-	if (!(pair.share <= SKETCH_MAX_NOISE) ||
+	/* squares below float's least come and go with the order of summation */
+	if (!(pair.share <= SKETCH_MAX_NOISE) || pair.n2 < (double) FLT_MIN * basis->ndims ||
 		(!ip && !(dist_noise < SKETCH_MAX_NOISE * (double) dist_vn)))
 		return true;
 	if (!planes_match(&pair, basis, pv, pn, planes))
