@@ -148,6 +148,36 @@ SELECT bool_and(d >= before) AS in_order FROM
 	(SELECT d, lag(d, 1, 0) OVER () AS before FROM
 		(SELECT v <-> made_vector(1, 64) AS d FROM grown ORDER BY v <-> made_vector(1, 64) LIMIT 500) s) t;
 RESET vecx.scan_order;
+-- scans that go on side by side, one of which ends by an error, have their rows apart
+CREATE FUNCTION near_rows(query int) RETURNS int[] LANGUAGE sql AS
+	$$ SELECT array_agg(id) FROM (SELECT id FROM grown ORDER BY v <-> made_vector(query, 64) LIMIT 600) s $$;
+CREATE FUNCTION side_by_side() RETURNS TABLE (same boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	a CURSOR FOR SELECT id FROM grown ORDER BY v <-> made_vector(1, 64) LIMIT 600;
+	b CURSOR FOR SELECT id FROM grown ORDER BY v <-> made_vector(2, 64) LIMIT 600;
+	of_a int[];
+	of_b int[];
+	row int;
+BEGIN
+	OPEN a;
+	OPEN b;
+	FOR i IN 1 .. 600 LOOP
+		FETCH a INTO row;
+		of_a := of_a || row;
+		IF i = 100 THEN
+			BEGIN
+				PERFORM 1 / (id - id) FROM grown ORDER BY v <-> made_vector(3, 64) LIMIT 1;
+			EXCEPTION WHEN division_by_zero THEN
+				NULL;
+			END;
+		END IF;
+		FETCH b INTO row;
+		of_b := of_b || row;
+	END LOOP;
+	RETURN QUERY SELECT of_a = near_rows(1) UNION ALL SELECT of_b = near_rows(2);
+END $$;
+SELECT same FROM side_by_side();
+DROP FUNCTION side_by_side, near_rows;
 
 -- lists that are too far away are left out, until more rows are asked for
 SET vecx.probes = 1000;
