@@ -22,7 +22,7 @@
 /*
  * The far rows of a scan that ended, for the next.  Their room is what most of a scan's
  * memory goes to: given back to the system each time and taken again page by page it
- * was a fifth of the time of a query over 600 rows.
+ * was a third of the time of a query over 600 rows.
  */
 #define SPARE_BYTES		((Size) 512 * 1024)
 
