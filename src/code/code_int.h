@@ -107,6 +107,7 @@ vecx_random_normal(uint64_t *state)
  */
 typedef float VecxFour __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t VecxFourInts __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint32_t VecxFourWords __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* (lo, hi) = (lo + hi, lo - hi) */
 static inline void

@@ -483,6 +483,15 @@ pick(VecxFourInts first, VecxFour a, VecxFour b)
 	return (VecxFour) ((first & (VecxFourInts) a) | (~first & (VecxFourInts) b));
 }
 
+static inline float
+least_of(VecxFour four)
+{
+	VecxFour	turned = {four[2], four[3], four[0], four[1]};
+
+	four = pick(turned < four, turned, four);
+	return four[0] < four[1] ? four[0] : four[1];
+}
+
 /* The least and the greatest of a multiple of four entries; false if one is beyond float, which
  * every query pays for. */
 static bool
@@ -491,24 +500,19 @@ find_range(const float *table, size_t entries, float *low, float *high)
 	const VecxFour *fours = (const VecxFour *) (const void *) table;
 	VecxFour	least = fours[0];
 	VecxFour	greatest = fours[0];
-	VecxFourInts beyond = {0};
+	VecxFour	nothing = fours[0] * 0.0f;
 
-	for (size_t i = 0; i < entries / 4; i++)
+	for (size_t i = 1; i < entries / 4; i++)
 	{
 		VecxFour	four = fours[i];
 
-		beyond |= ((VecxFourInts) four & INT32_MAX) >= 0x7F800000;
+		nothing += four * 0.0f;
 		least = pick(four < least, four, least);
 		greatest = pick(four > greatest, four, greatest);
 	}
-	*low = least[0];
-	*high = greatest[0];
-	for (int i = 1; i < 4; i++)
-	{
-		*low = least[i] < *low ? least[i] : *low;
-		*high = greatest[i] > *high ? greatest[i] : *high;
-	}
-	return (beyond[0] | beyond[1] | beyond[2] | beyond[3]) == 0;
+	*low = least_of(least);
+	*high = -least_of(-greatest);
+	return nothing[0] + nothing[1] + nothing[2] + nothing[3] == 0.0f;
 }
 
 /* The tables as floats, each one's least entry, and how far the greatest is from it. */
@@ -520,12 +524,19 @@ float_tables(const VecxListCode *code, const float *y, float *tables, float *lea
 	for (uint32_t c = 0; c < code->ncolumns; c++, tables += entries)
 	{
 		float		high;
+		bool		finite;
 
 		if (code->quantizer == VECX_LIST_RABITQ)
-			vecx_list_rabitq_tables(y, c, tables);
+		{
+			high = vecx_list_rabitq_tables(y, c, tables, &least[c]);
+			finite = isfinite(high - least[c]);
+		}
 		else
+		{
 			vecx_list_pq_tables(code, y, c, tables);
-		if (!find_range(tables, entries, &least[c], &high))
+			finite = find_range(tables, entries, &least[c], &high);
+		}
+		if (!finite)
 		{
 			/* entries beyond float, of vectors near its end, become its end */
 			for (size_t i = 0; i < entries; i++)
@@ -536,16 +547,6 @@ float_tables(const VecxListCode *code, const float *y, float *tables, float *lea
 	}
 }
 
-static float
-widest_from(const VecxListCode *code, const float *range, uint32_t first)
-{
-	float		widest = 0.0f;
-
-	for (uint32_t c = first; c < code->ncolumns; c++)
-		widest = range[c] > widest ? range[c] : widest;
-	return widest;
-}
-
 /*
  * Columns whose entries take two bytes, and the step of all.  PQ's first columns have the
  * directions of most variance, and ranges a hundred times those of the last ones (Fashion-MNIST):
@@ -553,15 +554,19 @@ widest_from(const VecxListCode *code, const float *range, uint32_t first)
  * and of the ten nearest .69 were found by codes that find .88.
  */
 static void
-choose_step(const VecxListCode *code, VecxListQuery *query, const float *range)
+choose_step(const VecxListCode *code, VecxListQuery *query, float *range)
 {
 	uint32_t	most = most_wide(code);
-	float		widest = widest_from(code, range, 0);
-	float		rest = widest;
+	float		widest;
+	float		rest;
 
+	/* each becomes the widest from there on */
+	for (uint32_t c = code->ncolumns - 1; c > 0; c--)
+		range[c - 1] = range[c] > range[c - 1] ? range[c] : range[c - 1];
+	rest = widest = range[0];
 	query->nwide = 0;
 	while (query->nwide < most && rest * WIDE_ENOUGH > widest)
-		rest = widest_from(code, range, query->nwide += 2);
+		rest = range[query->nwide += 2];
 	if (rest * WIDE_WORTH > widest)
 	{
 		query->nwide = 0;
@@ -572,36 +577,65 @@ choose_step(const VecxListCode *code, VecxListQuery *query, const float *range)
 }
 
 /*
- * What is added to an entry before its fraction is cut off, from 0 to 1.  One half, which
- * rounds, would take all that columns of narrow range tell: the step is that of the widest,
- * and near rows have the greatest entries of all columns, so that their errors add up.
+ * What is added to four entries before their fractions are cut off, from 0 to 1.  One half,
+ * which rounds, would take all that columns of narrow range tell: the step is that of the
+ * widest, and near rows have the greatest entries of all columns, so that their errors add up.
  */
-static inline float
-dither(uint32_t column, size_t entry)
+static inline VecxFour
+dither(VecxFourWords mixed)
 {
-	uint32_t	mixed = (uint32_t) entry * 0x9E3779B1u + column * 0x85EBCA77u;
-
-	return (float) (int32_t) (mixed >> 8) * 0x1p-24f;
+	return __builtin_convertvector((VecxFourInts) (mixed >> 8), VecxFour) * 0x1p-24f;
 }
 
-/* Sixteen entries of a column's table as steps, and the lower and upper bytes of these. */
+/* The lower bytes of sixteen numbers. */
+static inline void
+put_bytes(const int32_t *numbers, uint8_t *bytes)
+{
+	typedef int32_t Eight __attribute__((vector_size(32), aligned(4), may_alias));
+	typedef uint16_t EightHalves __attribute__((vector_size(16)));
+	typedef uint16_t Halves __attribute__((vector_size(32)));
+	typedef uint8_t Bytes __attribute__((vector_size(16)));
+	EightHalves halves[2];
+	Halves		all;
+	Bytes		low;
+
+	/* by halves, for compilers take numbers apart one by one else */
+	for (int i = 0; i < 2; i++)
+		halves[i] = __builtin_convertvector(*(const Eight *) (const void *) (numbers + 8 * i), EightHalves);
+	memcpy(&all, halves, sizeof(all));
+	low = __builtin_convertvector(all, Bytes);
+	memcpy(bytes, &low, sizeof(low));
+}
+
+/* The entries of a column's table as steps, and the lower and upper bytes of these.  RABITQ's
+ * columns are alike, and rounded. */
 static inline void
 quantise_entries(const VecxListCode *code, const float *table, float least, float scale, uint32_t column,
-				 size_t first, uint8_t *low, uint8_t *high)
+				 uint8_t *low, uint8_t *high)
 {
-	int32_t		steps[16];
+	const uint32_t factor = 0x9E3779B1u;
+	const VecxFour *fours = (const VecxFour *) (const void *) table;
+	size_t		entries = table_entries(code);
+	uint32_t	first = column * (uint32_t) entries * factor + column * 0x85EBCA77u;
+	VecxFourWords mixed = {first, first + factor, first + 2 * factor, first + 3 * factor};
 
-	/* RABITQ's columns are alike */
-	if (code->quantizer == VECX_LIST_PQ)
-		for (size_t i = 0; i < 16; i++)
-			steps[i] = (int32_t) ((table[i] - least) * scale + dither(column, first + i));
-	else
-		for (size_t i = 0; i < 16; i++)
-			steps[i] = (int32_t) ((table[i] - least) * scale + 0.5f);
-	for (size_t i = 0; i < 16; i++)
-		low[i] = (uint8_t) steps[i];
-	for (size_t i = 0; high != NULL && i < 16; i++)
-		high[i] = (uint8_t) (steps[i] >> 8);
+	for (size_t i = 0; i < entries; i += 16, fours += 4)
+	{
+		VecxFourInts whole[4];
+
+		for (int k = 0; k < 4; k++, mixed += 4 * factor)
+		{
+			VecxFour	steps = (fours[k] - least) * scale;
+
+			steps += code->quantizer == VECX_LIST_PQ ? dither(mixed) : (VecxFour) {0.5f, 0.5f, 0.5f, 0.5f};
+			whole[k] = __builtin_convertvector(steps, VecxFourInts);
+		}
+		put_bytes((const int32_t *) whole, low + i);
+		for (int k = 0; high != NULL && k < 4; k++)
+			whole[k] >>= 8;
+		if (high)
+			put_bytes((const int32_t *) whole, high + i);
+	}
 }
 
 void
@@ -625,10 +659,11 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 	scale = query->delta >= FLT_MIN ? 1.0f / query->delta : 0.0f;
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 	{
+		size_t		first = c * entries;
+
 		bias += (double) least[c];
-		for (size_t i = c * entries; i < (c + 1) * entries; i += 16)
-			quantise_entries(code, tables + i, least[c], scale, c, i, query->tables + i,
-							 c < query->nwide ? query->high + i : NULL);
+		quantise_entries(code, tables + first, least[c], scale, c, query->tables + first,
+						 c < query->nwide ? query->high + first : NULL);
 	}
 	query->bias = (float) bias;
 	if (code->quantizer == VECX_LIST_RABITQ)
@@ -678,20 +713,38 @@ vecx_list_add_sums(const VecxListCode *code, const VecxListQuery *query, const u
 		sums[i] += high[i] << 8;
 }
 
+/* As vecx_bf16_to_float. */
+static inline VecxFour
+four_halves(const uint16_t *halves)
+{
+	typedef uint16_t Halves __attribute__((vector_size(8), aligned(2), may_alias));
+
+	return (VecxFour) (__builtin_convertvector(*(const Halves *) (const void *) halves, VecxFourWords) << 16);
+}
+
+static inline VecxFour
+magnitude(VecxFour four)
+{
+	return (VecxFour) ((VecxFourInts) four & INT32_MAX);
+}
+
 void
 vecx_list_estimates(const VecxListQuery *query, const VecxListProbe *probe, const uint32_t *sums,
 					const VecxListFactors *factors, float *est, float *sigma)
 {
-	for (int i = 0; i < VECX_LIST_BLOCK; i++)
-	{
-		float		rescale = vecx_bf16_to_float(factors->rescale[i]);
-		float		turned = rescale * vecx_list_product(query, sums[i]);
-		float		shift = probe->scale * factors->add[i];
-		float		of_code = probe->spread * vecx_bf16_to_float(factors->sigma[i]);
-		float		of_tables = fabsf(rescale) * query->noise;
+	float		add = fabsf(probe->add);
 
-		est[i] = probe->add + shift + turned;
-		sigma[i] = (of_code > of_tables ? of_code : of_tables) +
-			FLT_EPSILON * (fabsf(probe->add) + fabsf(shift) + fabsf(turned));
+	for (int i = 0; i < VECX_LIST_BLOCK; i += 4)
+	{
+		VecxFour	rescale = four_halves(factors->rescale + i);
+		VecxFour	sum = __builtin_convertvector(*(const VecxFourInts *) (const void *) (sums + i), VecxFour);
+		VecxFour	turned = rescale * (query->delta * sum + query->bias);
+		VecxFour	shift = probe->scale * *(const VecxFour *) (const void *) (factors->add + i);
+		VecxFour	of_code = probe->spread * four_halves(factors->sigma + i);
+		VecxFour	of_tables = magnitude(rescale) * query->noise;
+
+		*(VecxFour *) (void *) (est + i) = probe->add + shift + turned;
+		*(VecxFour *) (void *) (sigma + i) = pick(of_code > of_tables, of_code, of_tables) +
+			FLT_EPSILON * (add + magnitude(shift) + magnitude(turned));
 	}
 }

@@ -134,7 +134,7 @@ extern void vecx_list_reduce(const VecxListCode *code, const float *x, float *ou
 extern void vecx_list_rabitq_encode(const VecxListCode *code, const VecxListCentre *centre,
 									const float *x, const float *y, VecxListEntry *entry,
 									void *scratch);
-extern void vecx_list_rabitq_tables(const float *y, uint32_t column, float *table);
+extern float vecx_list_rabitq_tables(const float *y, uint32_t column, float *table, float *least);
 extern void vecx_list_rabitq_query(const VecxListCode *code, VecxListQuery *query);
 extern bool vecx_list_rabitq_check(const uint8_t *extra);
 

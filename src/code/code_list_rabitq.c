@@ -120,15 +120,28 @@ vecx_list_rabitq_check(const uint8_t *extra)
 		isfinite(factors.sigma) && factors.sigma >= 0.0f;
 }
 
-/* Bit i of an entry's number stands for element 4 column + i. */
-void
-vecx_list_rabitq_tables(const float *y, uint32_t column, float *table)
+/* Bit i of an entry's number stands for element 4 column + i.  Returns the greatest entry. */
+float
+vecx_list_rabitq_tables(const float *y, uint32_t column, float *table, float *least)
 {
+	VecxFour   *fours = (VecxFour *) (void *) table;
+	VecxFour	first;
+	float		low = 0.0f;
+	float		high = 0.0f;
+
 	y += 4 * (size_t) column;
-	table[0] = 0.0f;
-	for (uint32_t i = 0; i < 4; i++)
-		for (uint32_t k = 0; k < 1u << i; k++)
-			table[(1u << i) + k] = table[k] + y[i];
+	for (int i = 0; i < 4; i++)
+	{
+		low += y[i] < 0.0f ? y[i] : 0.0f;
+		high += y[i] > 0.0f ? y[i] : 0.0f;
+	}
+	first = (VecxFour) {0.0f, y[0], y[1], y[0] + y[1]};
+	fours[0] = first;
+	fours[1] = first + y[2];
+	fours[2] = first + y[3];
+	fours[3] = fours[1] + y[3];
+	*least = low;
+	return high;
 }
 
 /* The bias of half the sum, and the query in small integers. */
@@ -139,14 +152,19 @@ vecx_list_rabitq_query(const VecxListCode *code, VecxListQuery *query)
 	double		total = 0.0;
 	float		max = 0.0f;
 
-	for (uint32_t i = 0; i < code->pdims; i++)
+	for (uint32_t first = 0; first < code->pdims; first += 64)
 	{
-		sum += (double) query->y[i];
-		max = fabsf(query->y[i]) > max ? fabsf(query->y[i]) : max;
+		VecxFour	part = {0.0f};
+
+		for (uint32_t i = first; i < first + 64; i += 4)
+			part += *(const VecxFour *) (const void *) (query->y + i);
+		sum += sum_of_four(part);
 	}
 	query->bias = (float) ((double) query->bias - sum / 2.0);
 	if (code->extra_bytes == 0)
 		return;
+	for (uint32_t i = 0; i < code->pdims; i++)
+		max = fabsf(query->y[i]) > max ? fabsf(query->y[i]) : max;
 	query->step = max / 127.0f >= FLT_MIN ? max / 127.0f : 0.0f;
 	for (uint32_t i = 0; i < code->pdims; i++)
 	{
