@@ -14,10 +14,10 @@
 
 /* Rows that are kept in order: so many at first, and a part of those that are not,
  * when these are all that is left; twice as many before the farther half goes. */
-#define NEAR_ROWS		128
-#define NEAR_PART		16
+#define NEAR_ROWS		64
+#define NEAR_PART		32
 /* Rows of which that part is estimated. */
-#define REFILL_SAMPLE	256
+#define REFILL_SAMPLE	128
 
 /*
  * The far rows of a scan that ended, for the next.  Their room is what most of a scan's
@@ -140,12 +140,14 @@ bound_of(const VecxWaiting *w, int m)
 	float		sample[REFILL_SAMPLE];
 	int			n = Min(w->nfar, REFILL_SAMPLE);
 	int			below = Min((int) ((Size) m * n / w->nfar), n - 1) + 1;
+	uint64		step;			/* times 2^32 */
 	float		bound;
 
 	if (w->nfar <= m)
 		return INFINITY;
+	step = ((uint64) w->nfar << 32) / (uint64) n;
 	for (int i = 0; i < n; i++)
-		sample[i] = w->far[(uint32) i * 0x9E3779B1u % (uint32) w->nfar].lower;
+		sample[i] = w->far[(uint64) i * step >> 32].lower;
 	select_bounds(sample, n, below);
 	bound = sample[0];
 	for (int i = 1; i < below; i++)
@@ -159,15 +161,14 @@ refill_near(VecxWaiting *w)
 {
 	int			m = Max(NEAR_ROWS, w->nfar / NEAR_PART);
 	float		bound = bound_of(w, m);
-	int			kept = 0;
+	int			i = 0;
 
-	w->near_limit = INFINITY;
-	for (int i = 0; i < w->nfar; i++)
+	w->near_limit = bound;
+	while (i < w->nfar)
 	{
 		if (w->far[i].lower > bound || (w->far[i].lower == bound && w->nnear >= m))
 		{
-			w->near_limit = Min(w->near_limit, w->far[i].lower);
-			w->far[kept++] = w->far[i];
+			i++;
 			continue;
 		}
 		if (w->nnear == w->near_cap)
@@ -176,8 +177,9 @@ refill_near(VecxWaiting *w)
 			w->near = repalloc_huge(w->near, sizeof(VecxWaitingRow) * w->near_cap);
 		}
 		push_row(w->near, &w->nnear, w->far[i]);
+		/* few go, and the order of those that stay is of no matter */
+		w->far[i] = w->far[--w->nfar];
 	}
-	w->nfar = kept;
 }
 
 static void
