@@ -28,7 +28,7 @@
 
 /* Stored vectors to search for: one in so many, lest measuring a small index takes
  * longer than building it. */
-#define STORED_SHARE		16
+#define STORED_SHARE		20
 
 /* Searches for many rows find about the same share each, and take long: for so many queries at
  * most, and for one in so many. */

@@ -40,11 +40,11 @@
  * 64 bytes cannot serve goes there.  Going from 32 to 64 bytes saves
  * Fashion-MNIST every eighth hop.
  */
-static const struct
-{
-	uint32_t	nbytes;
-	double		enough;
-}			judge_sizes[] = {{32, 0.985}, {64, 0.75}, {128, -1.0}};
+#define SMALL_BYTES		32
+#define SMALL_ENOUGH	0.985
+#define MEDIUM_BYTES	64
+#define MEDIUM_ENOUGH	0.75
+#define LARGE_BYTES		128
 
 /*
  * Some twenty links hang on one vertex: a sketch of more than a quarter of its
@@ -62,6 +62,11 @@ static const struct
  */
 #define JUDGE_FEWER_DIMS	0.7
 #define JUDGE_NOT_ALL_DIMS	0.4
+
+/* Of directions that fewer rows each show than this, half with twice the bits are taken
+ * without a trial: most would be those of these rows alone, and to find them is the larger
+ * part of what a small table's training takes. */
+#define JUDGE_ROWS_PER_DIM	4
 
 typedef struct VecxJudge
 {
@@ -265,48 +270,71 @@ static double
 judge_size(const VecxJudge *j, VecxTrainer *t, uint32_t sketch_bytes,
 		   uint32_t *ndims, uint32_t *nplanes)
 {
-	double		wide;
-	double		narrow;
-	double		share;
+	double		wide = -1.0;
+	double		narrow = -1.0;
+	bool		all;
+	bool		halves;			/* must fill as many bytes, and make a random code */
 
 	vecx_basis_shape(t->metric, t->dim, sketch_bytes, ndims, nplanes);
-	wide = judge_score(j, t, *ndims, *nplanes);
-	/* Half the dimensions must fill as many bytes, and make a random code. */
-	if (*ndims % 128 != 0 || *nplanes > 4)
-		return wide;
-	narrow = judge_score(j, t, *ndims / 2, *nplanes * 2);
-	share = *ndims == t->hdim ? JUDGE_NOT_ALL_DIMS : JUDGE_FEWER_DIMS;
-	if (1.0 - narrow >= share * (1.0 - wide))
+	all = *ndims == t->hdim;
+	halves = *ndims % 128 == 0 && *nplanes <= 4;
+	if (!halves || all || t->nrows / JUDGE_ROWS_PER_DIM >= *ndims)
+		wide = judge_score(j, t, *ndims, *nplanes);
+	if (halves)
+		narrow = judge_score(j, t, *ndims / 2, *nplanes * 2);
+	if (1.0 - narrow >= (all ? JUDGE_NOT_ALL_DIMS : JUDGE_FEWER_DIMS) * (1.0 - wide))
 		return wide;
 	*ndims /= 2;
 	*nplanes *= 2;
 	return narrow;
 }
 
-/* The smallest size that is enough, or that a larger one hardly betters. */
-static void
-judge_sizes_ascending(const VecxJudge *j, VecxTrainer *t, uint32_t *ndims, uint32_t *nplanes)
+/* Whether sketches of so many bytes may be chosen. */
+static bool
+may_be(const VecxTrainer *t, uint32_t sketch_bytes)
 {
-	uint32_t	most = vecx_sketch_default_bytes(t->metric, t->dim, UINT32_MAX);
-	double		score = 0.0;
+	return sketch_bytes <= vecx_sketch_default_bytes(t->metric, t->dim, UINT32_MAX) &&
+		sketch_bytes <= t->dim / JUDGE_CODE_SHARE;
+}
 
-	for (size_t s = 0; s < sizeof(judge_sizes) / sizeof(judge_sizes[0]); s++)
+static bool
+betters(double larger, double score)
+{
+	return 1.0 - larger < JUDGE_LARGER_SIZE * (1.0 - score);
+}
+
+/*
+ * The smallest size that is enough, or that a larger one hardly betters.  The middle one
+ * is tried first: where it is not enough for the smallest, that is not either.
+ */
+static void
+judge_sizes(const VecxJudge *j, VecxTrainer *t, uint32_t *ndims, uint32_t *nplanes)
+{
+	uint32_t	dims;
+	uint32_t	planes;
+	double		medium = -1.0;
+	double		other;
+
+	if (may_be(t, MEDIUM_BYTES))
 	{
-		uint32_t	dims;
-		uint32_t	planes;
-		double		larger;
-
-		if (s > 0 && (judge_sizes[s].nbytes > most ||
-					  judge_sizes[s].nbytes > t->dim / JUDGE_CODE_SHARE))
-			break;
-		larger = judge_size(j, t, judge_sizes[s].nbytes, &dims, &planes);
-		if (s > 0 && 1.0 - larger >= JUDGE_LARGER_SIZE * (1.0 - score))
-			break;
-		score = larger;
+		medium = judge_size(j, t, MEDIUM_BYTES, ndims, nplanes);
+		if (medium < MEDIUM_ENOUGH && may_be(t, LARGE_BYTES))
+		{
+			other = judge_size(j, t, LARGE_BYTES, &dims, &planes);
+			if (betters(other, medium))
+			{
+				*ndims = dims;
+				*nplanes = planes;
+			}
+		}
+		if (medium < SMALL_ENOUGH)
+			return;
+	}
+	other = judge_size(j, t, SMALL_BYTES, &dims, &planes);
+	if (other >= SMALL_ENOUGH || !betters(medium, other))
+	{
 		*ndims = dims;
 		*nplanes = planes;
-		if (score >= judge_sizes[s].enough)
-			break;
 	}
 }
 
@@ -323,7 +351,7 @@ vecx_train_choose(VecxTrainer *t, const float *sample, size_t nrows, uint32_t sk
 	if (sketch_bytes > 0)
 		(void) judge_size(j, t, sketch_bytes, ndims, nplanes);
 	else
-		judge_sizes_ascending(j, t, ndims, nplanes);
+		judge_sizes(j, t, ndims, nplanes);
 	vecx_train_free(t->env, j);
 	return true;
 }
