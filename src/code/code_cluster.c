@@ -61,11 +61,14 @@ add_point(const VecxPoints *points, size_t at, float *y)
 	float		scale = points->heads[at].scale;
 	VecxFour   *to = (VecxFour *) (void *) y;
 
-	for (size_t i = 0; i < points->nbytes; i += 4)
+	for (size_t i = 0; i < points->nbytes; i += 8)
 	{
-		VecxFour	level = {(float) u[i], (float) u[i + 1], (float) u[i + 2], (float) u[i + 3]};
+		VecxFourWords low;
+		VecxFourWords high;
 
-		to[i / 4] += (level - 128.0f) * scale;
+		vecx_widen_bytes(u + i, &low, &high);
+		to[i / 4] += (__builtin_convertvector((VecxFourInts) low, VecxFour) - 128.0f) * scale;
+		to[i / 4 + 1] += (__builtin_convertvector((VecxFourInts) high, VecxFour) - 128.0f) * scale;
 	}
 }
 

@@ -96,6 +96,7 @@ derive_sizes(VecxListCode *code)
 		code->pdims = vecx_round_up(code->dim, 64);
 		code->ncolumns = code->pdims / 4;
 	}
+	code->column_step = (((uint64_t) code->pdims << 32) + code->ncolumns - 1) / code->ncolumns;
 	code->proj_floats = code->pdims;
 	code->score_spread = 1.0f;
 	code->column_bytes = !rabitq && code->bits == 8 ? 32 : 16;

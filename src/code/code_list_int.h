@@ -12,11 +12,12 @@
 #define VECX_PQ_MATRIX_MAX	((uint32_t) 1024 * 1024)
 #define VECX_PQ_MAX_BITS	8
 
-/* First element of the projection that belongs to a column of PQ. */
+/* First element of the projection that belongs to a column of PQ: column * pdims / ncolumns, of
+ * which column_step has all that up to 2^16 columns need. */
 static inline uint32_t
 vecx_pq_first(const VecxListCode *code, uint32_t column)
 {
-	return (uint32_t) ((uint64_t) column * code->pdims / code->ncolumns);
+	return (uint32_t) (column * code->column_step >> 32);
 }
 
 /* products[k] = sum of y[i] * books[i][k] over n elements; entries is 16 or 256. */

@@ -14,7 +14,7 @@
 #define NEAREST			10
 #define MISSED			40		/* one of so many may be nearer than its bound */
 #define LEAST_SPREAD	0.5f	/* of independent errors: what is measured is rough */
-#define BATCH			8		/* rows projected at once */
+#define BATCH			8		/* rows projected at once, and compared, while caches have them */
 
 struct VecxPqJudge
 {
@@ -31,7 +31,7 @@ struct VecxPqJudge
 	uint32_t   *centre_of;		/* [nrows]: which of these */
 	float	   *centre_y;		/* [ncentres][proj_floats] */
 	float	   *centre_norms;	/* [ncentres]: |c|^2 */
-	float	   *query_y;		/* [proj_floats] */
+	float	   *query_y;		/* [nqueries][proj_floats] */
 	float	   *products;		/* [nqueries][nrows]: with what codes stand for */
 	float	   *distances;		/* [nqueries][nrows]: of rows; FLT_MAX: the query itself */
 	float	   *to_centres;		/* [nqueries][ncentres] */
@@ -40,16 +40,10 @@ struct VecxPqJudge
 	float	   *sigmas;
 };
 
-static size_t
-row_number(const VecxPqJudge *j, size_t i)
-{
-	return i * j->sample->nrows / j->nrows;
-}
-
 static const float *
 row_of(const VecxPqJudge *j, size_t i)
 {
-	return j->sample->rows + row_number(j, i) * j->code->dim;
+	return j->sample->rows + vecx_pq_row_number(j->sample, j->nrows, i) * j->code->dim;
 }
 
 /* Number of the row that query q is, or that of none. */
@@ -73,25 +67,6 @@ query_of(const VecxPqJudge *j, size_t q)
 	return j->sample->queries + number / VECX_PQ_HELD_OUT * VECX_PQ_HELD_OUT * j->code->dim;
 }
 
-static void
-find_mean(VecxPqJudge *j)
-{
-	uint32_t	dim = j->code->dim;
-	double	   *sum = vecx_train_alloc(j->env, dim, sizeof(double));
-
-	memset(sum, 0, dim * sizeof(double));
-	for (size_t i = 0; i < j->nrows && j->code->metric != VECX_METRIC_IP; i++)
-	{
-		if (i % 64 == 0)
-			j->env->poll(j->env->arg);
-		for (uint32_t d = 0; d < dim; d++)
-			sum[d] += (double) row_of(j, i)[d];
-	}
-	for (uint32_t d = 0; d < dim; d++)
-		j->mean[d] = j->nrows > 0 ? (float) (sum[d] / (double) j->nrows) : 0.0f;
-	vecx_train_free(j->env, sum);
-}
-
 /* The centres that rows have, each once. */
 static void
 note_centres(VecxPqJudge *j)
@@ -109,12 +84,16 @@ note_centres(VecxPqJudge *j)
 		return;
 	}
 	for (size_t i = 0; i < j->nrows; i++)
-		last = sample->centre_of[row_number(j, i)] > last ? sample->centre_of[row_number(j, i)] : last;
+	{
+		uint32_t	number = sample->centre_of[vecx_pq_row_number(sample, j->nrows, i)];
+
+		last = number > last ? number : last;
+	}
 	place = vecx_train_alloc(j->env, (size_t) last + 1, sizeof(uint32_t));
 	memset(place, 0xFF, ((size_t) last + 1) * sizeof(uint32_t));
 	for (size_t i = 0; i < j->nrows; i++)
 	{
-		uint32_t	number = sample->centre_of[row_number(j, i)];
+		uint32_t	number = sample->centre_of[vecx_pq_row_number(sample, j->nrows, i)];
 
 		if (place[number] == UINT32_MAX)
 		{
@@ -190,24 +169,39 @@ distance(const VecxListCode *code, const float *a, const float *b)
 	return vecx_kernels->l2sq_f32(a, b, code->dim);
 }
 
-/* What estimates of a query are made of. */
+/* The queries' projections, and what estimates need of them besides. */
 static void
-compare_rows(VecxPqJudge *j, size_t q, void *scratch)
+project_queries(VecxPqJudge *j, void *scratch)
+{
+	const VecxListCode *code = j->code;
+
+	for (size_t q = 0; q < j->nqueries; q++)
+	{
+		const float *x = query_of(j, q);
+
+		j->env->poll(j->env->arg);
+		vecx_list_project(code, x, j->query_y + q * code->proj_floats, scratch);
+		j->norms[q] = vecx_finite((double) vecx_kernels->ip_f32(x, x, code->dim));
+		for (size_t c = 0; c < j->ncentres; c++)
+			j->to_centres[q * j->ncentres + c] = distance(code, x, j->centres[c]);
+	}
+}
+
+/* Some rows with one query. */
+static void
+compare_rows(VecxPqJudge *j, size_t q, size_t first, size_t count)
 {
 	const VecxListCode *code = j->code;
 	const float *x = query_of(j, q);
-	const float *y = j->query_y + (code->proj_floats - code->pdims);
-	size_t		at = q * j->nrows;
+	const float *y = j->query_y + (q + 1) * code->proj_floats - code->pdims;
 
-	j->env->poll(j->env->arg);
-	vecx_list_project(code, x, j->query_y, scratch);
-	j->norms[q] = vecx_finite((double) vecx_kernels->ip_f32(x, x, code->dim));
-	for (size_t c = 0; c < j->ncentres; c++)
-		j->to_centres[q * j->ncentres + c] = distance(code, x, j->centres[c]);
-	for (size_t i = 0; i < j->nrows; i++, at++)
+	for (size_t i = first; i < first + count; i++)
 	{
+		size_t		at = q * j->nrows + i;
+
 		j->products[at] = vecx_kernels->ip_f32(y, j->coded + i * code->pdims, code->pdims);
-		j->distances[at] = row_number(j, i) == query_row(j, q) ? FLT_MAX : distance(code, x, row_of(j, i));
+		j->distances[at] = vecx_pq_row_number(j->sample, j->nrows, i) == query_row(j, q) ? FLT_MAX :
+			distance(code, x, row_of(j, i));
 	}
 }
 
@@ -230,19 +224,25 @@ vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListS
 	j->mean = vecx_train_alloc(env, code->dim, sizeof(float));
 	j->coded = vecx_train_alloc(env, j->nrows * code->pdims, sizeof(float));
 	j->shapes = vecx_train_alloc(env, j->nrows, sizeof(VecxListShape));
-	j->query_y = vecx_train_alloc(env, code->proj_floats, sizeof(float));
+	j->query_y = vecx_train_alloc(env, j->nqueries * code->proj_floats, sizeof(float));
 	j->products = vecx_train_alloc(env, 2 * pairs, sizeof(float));
 	j->distances = j->products + pairs;
 	j->norms = vecx_train_alloc(env, j->nqueries, sizeof(float));
 	j->estimates = vecx_train_alloc(env, 2 * j->nrows, sizeof(float));
 	j->sigmas = j->estimates + j->nrows;
-	find_mean(j);
+	if (sample->centres == NULL)
+		vecx_pq_find_mean(env, code, sample, j->nrows, j->mean);
 	note_centres(j);
 	project_centres(j, scratch);
 	j->to_centres = vecx_train_alloc(env, j->nqueries * j->ncentres, sizeof(float));
 	encode_rows(j, scratch);
-	for (size_t q = 0; q < j->nqueries; q++)
-		compare_rows(j, q, scratch);
+	project_queries(j, scratch);
+	for (size_t i = 0; i < j->nrows; i += BATCH)
+	{
+		env->poll(env->arg);
+		for (size_t q = 0; q < j->nqueries; q++)
+			compare_rows(j, q, i, j->nrows - i < BATCH ? j->nrows - i : BATCH);
+	}
 	vecx_train_free(env, scratch);
 	return j;
 }

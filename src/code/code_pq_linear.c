@@ -6,8 +6,8 @@
 #include "code_pq_train.h"
 
 /* Steps that lift small singular values, and steps that settle all at 1. */
-#define POLAR_LIFTS		8
-#define POLAR_SETTLES	4
+#define POLAR_LIFTS		6
+#define POLAR_SETTLES	3
 #define ROOT_STEPS		16
 
 /* z = factor * z + h z, h symmetric; turned and half are work of n * n. */

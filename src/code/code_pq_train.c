@@ -21,7 +21,7 @@
 #define PQ_DEFAULT_MEMORY	((size_t) 64 * 1024 * 1024)
 /* Whatever the memory: with fewer there is nothing to learn. */
 #define PQ_LEAST_ROWS		1024
-/* Rows that are learned from for each entry of a book, or half of the sample if that is more:
+/* Rows that are learned from for each entry of a book, or a third of the sample if that is more:
  * the rest shows how far estimates are off for rows that nothing was learned from.  Of 2,924 BGE
  * vectors' nearest .9995 are found by a code of 1,024 that is judged by all, .9575 by one that is
  * judged by its own. */
@@ -66,25 +66,21 @@ vecx_pq_dims(const VecxListCode *code, size_t nrows)
 
 /* ---- rows ---- */
 
-/* The number in the sample of row i of the training. */
-static size_t
-row_number(const VecxPqTrainer *t, size_t i)
-{
-	return i * t->sample->nrows / t->nrows;
-}
-
 static const float *
 sample_row(const VecxPqTrainer *t, size_t i)
 {
-	return t->sample->rows + row_number(t, i) * t->code->dim;
+	return t->sample->rows + vecx_pq_row_number(t->sample, t->nrows, i) * t->code->dim;
 }
 
 static const float *
 row_centre(const VecxPqTrainer *t, size_t i)
 {
-	if (t->sample->centres == NULL)
+	const VecxListSample *sample = t->sample;
+
+	if (sample->centres == NULL)
 		return t->mean;
-	return t->sample->centres + (size_t) t->sample->centre_of[row_number(t, i)] * t->code->dim;
+	return sample->centres +
+		(size_t) sample->centre_of[vecx_pq_row_number(sample, t->nrows, i)] * t->code->dim;
 }
 
 /* x (less c, unless that is NULL), scaled, in hdim dimensions; r is work. */
@@ -97,8 +93,9 @@ reduce_row(const VecxPqTrainer *t, const float *x, const float *c, float *r, flo
 	for (uint32_t d = 0; d < dim; d++)
 		r[d] = (c ? x[d] - c[d] : x[d]) * inverse;
 	vecx_list_reduce(t->code, r, row, r + dim);
+	/* what is no number becomes the end, too */
 	for (uint32_t d = 0; d < t->code->hdim; d++)
-		row[d] = fmaxf(-PQ_MAX_ELEMENT, fminf(row[d], PQ_MAX_ELEMENT));
+		row[d] = row[d] < PQ_MAX_ELEMENT ? (row[d] > -PQ_MAX_ELEMENT ? row[d] : -PQ_MAX_ELEMENT) : PQ_MAX_ELEMENT;
 }
 
 static float *
@@ -137,26 +134,37 @@ vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t n, float *r
 	}
 }
 
-/* The mean, if there are no centres, and the scale. */
+/* The mean of rows, by which they are coded if there are no centres. */
+void
+vecx_pq_find_mean(const VecxTrainEnv *env, const VecxListCode *code, const VecxListSample *sample,
+				  size_t nrows, float *mean)
+{
+	double	   *sum = vecx_train_alloc(env, code->dim, sizeof(double));
+
+	memset(sum, 0, code->dim * sizeof(double));
+	for (size_t i = 0; i < nrows && code->metric != VECX_METRIC_IP; i++)
+	{
+		const float *row = sample->rows + vecx_pq_row_number(sample, nrows, i) * code->dim;
+
+		if (i % 64 == 0)
+			env->poll(env->arg);
+		for (uint32_t d = 0; d < code->dim; d++)
+			sum[d] += (double) row[d];
+	}
+	for (uint32_t d = 0; d < code->dim; d++)
+		mean[d] = nrows > 0 ? (float) (sum[d] / (double) nrows) : 0.0f;
+	vecx_train_free(env, sum);
+}
+
+/* The mean, if it is asked for, and the scale. */
 static void
 measure_rows(VecxPqTrainer *t)
 {
 	uint32_t	dim = t->code->dim;
-	double	   *sum = vecx_train_alloc(t->env, dim, sizeof(double));
 	double		norm2 = 0.0;
 
-	memset(sum, 0, dim * sizeof(double));
-	for (size_t i = 0; i < t->nrows; i++)
-	{
-		if (i % 64 == 0)
-			t->env->poll(t->env->arg);
-		for (uint32_t d = 0; d < dim; d++)
-			sum[d] += (double) sample_row(t, i)[d];
-	}
-	for (uint32_t d = 0; d < dim; d++)
-		t->mean[d] = t->nrows > 0 && t->code->metric != VECX_METRIC_IP ?
-			(float) (sum[d] / (double) t->nrows) : 0.0f;
-	vecx_train_free(t->env, sum);
+	if (t->sample->centres == NULL || trainings[t->code->training].transform != NULL)
+		vecx_pq_find_mean(t->env, t->code, t->sample, t->nrows, t->mean);
 	for (size_t i = 0; i < t->nrows; i++)
 	{
 		if (i % 64 == 0)
@@ -173,7 +181,7 @@ static void
 choose_rows(VecxPqTrainer *t)
 {
 	size_t		entries = (size_t) PQ_ROWS_PER_ENTRY << t->code->bits;
-	size_t		enough = t->sample->nrows / 2 > entries ? t->sample->nrows / 2 : entries;
+	size_t		enough = t->sample->nrows / 3 > entries ? t->sample->nrows / 3 : entries;
 	size_t		memory = t->sample->memory > 0 ? t->sample->memory : PQ_DEFAULT_MEMORY;
 	size_t		h = t->code->hdim;
 	size_t		p = t->code->pdims;
@@ -273,7 +281,7 @@ vecx_pq_query_row(const VecxPqTrainer *t, size_t q, size_t n)
 	size_t		number = query_number(t, q, n);
 	size_t		row = (number * t->nrows + t->sample->nrows - 1) / t->sample->nrows;
 
-	if (t->sample->queries || row >= t->nrows || row_number(t, row) != number)
+	if (t->sample->queries || row >= t->nrows || vecx_pq_row_number(t->sample, t->nrows, row) != number)
 		return t->nrows;
 	return row;
 }

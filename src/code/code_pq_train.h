@@ -42,7 +42,17 @@ vecx_pq_is_held_out(size_t query)
 	return query % VECX_PQ_HELD_OUT == 0;
 }
 
+/* The number in the sample of the i-th of nrows rows. */
+static inline size_t
+vecx_pq_row_number(const VecxListSample *sample, size_t nrows, size_t i)
+{
+	return i * sample->nrows / nrows;
+}
+
 /* code_pq_train.c */
+extern void vecx_pq_find_mean(const VecxTrainEnv *env, const VecxListCode *code,
+							  const VecxListSample *sample, size_t nrows, float *mean);
+
 typedef enum VecxPqRows
 {
 	VECX_PQ_RESIDUALS,
