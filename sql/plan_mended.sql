@@ -67,4 +67,17 @@ SELECT v FROM mended_line WHERE (v <-> '[0]') * 5e-324 <= 1e-323;
 SELECT v FROM mended_line WHERE (v <-> '[0]') * 5e-324 * 1e300 <= 1e-23 ORDER BY v <-> '[0]';
 DROP TABLE mended_line;
 
+-- alternatives that are empty lists, all of them: the backend crashed
+CREATE TABLE mended_amounts AS SELECT ARRAY[i, 1]::vector(2) AS v, i::numeric AS amount FROM generate_series(1, 100) i;
+CREATE INDEX ON mended_amounts USING vecx (v, amount);
+SELECT count(*) FROM mended_amounts WHERE amount = ANY ('{}'::numeric(5,2)[]) OR amount = ANY ('{}'::numeric(6,2)[]);
+SELECT amount FROM mended_amounts WHERE amount = ANY ('{}'::numeric(5,2)[]) OR amount = 7 ORDER BY v <-> '[1,1]' LIMIT 2;
+DROP TABLE mended_amounts;
+
+-- min() and max() were the first row of a search, which is likely to be the nearest
+RESET enable_seqscan;
+EXPLAIN (COSTS OFF) SELECT min(v <-> '[50,40,30]') FROM plan_mended;
+EXPLAIN (COSTS OFF) SELECT max(1 - (v <=> '[50,40,30]')) FROM plan_mended WHERE n = 7;
+EXPLAIN (COSTS OFF) SELECT (SELECT v <-> '[50,40,30]' FROM plan_mended ORDER BY 1 LIMIT 1), count(*) FROM plan_mended;
+
 DROP TABLE plan_mended;

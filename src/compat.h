@@ -50,6 +50,11 @@
 #define AmAutoVacuumWorkerProcess()	IsAutoVacuumWorkerProcess()
 #endif
 
+/* and snapshots no longer become too old */
+#if PG_VERSION_NUM >= 170000
+#define TestForOldSnapshot(snapshot, rel, page)	((void) 0)
+#endif
+
 /* scans of an index got counters of their own in 18 */
 #if PG_VERSION_NUM >= 180000
 #define VecxCountSearch(scan) \

@@ -106,6 +106,7 @@ fetch_from_heap(VecxExact *exact, ItemPointer tid, Snapshot snapshot)
 		exact->buf = VecxReadBuffer(exact->heap, blkno);
 	}
 	LockBuffer(exact->buf, BUFFER_LOCK_SHARE);
+	TestForOldSnapshot(snapshot, exact->heap, BufferGetPage(exact->buf));
 	found = heap_hot_search_buffer(tid, exact->heap, exact->buf, snapshot, &exact->tuple,
 								   &exact->all_dead, true);
 	LockBuffer(exact->buf, BUFFER_LOCK_UNLOCK);

@@ -47,6 +47,9 @@ VecxTakeFreePage(VecxIndex *index)
 		buf = ReadBuffer(rel, blkno);
 		if (!ConditionalLockBuffer(buf))
 		{
+			/* somebody looks at it; for others to take, and not lost until the next VACUUM */
+			RecordPageWithFreeSpace(rel, blkno, EMPTY_PAGE_ROOM);
+			FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
 			ReleaseBuffer(buf);
 			continue;
 		}

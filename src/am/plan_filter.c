@@ -298,6 +298,9 @@ derive_any(IndexOptInfo *index, int column, Node *clause)
 	if (!is_orclause(clause) || !collect_arms(index, column, clause, &arms) ||
 		get_op_opfamily_strategy(arms.opno, index->opfamily[column]) != VECX_EQUAL_STRATEGY)
 		return NULL;
+	/* of empty lists alone */
+	if (arms.values == NIL)
+		return NULL;
 	array = make_array(arms.type, exprCollation(linitial(arms.values)), arms.values);
 	if (!array)
 		return NULL;

@@ -56,6 +56,23 @@ groups_rows(Query *parse)
 	return false;
 }
 
+/*
+ * Whether the query level is the one that the planner makes of min() or max(), to take the
+ * first row of an order in place of all rows (build_minmax_path).  An aggregate is no search:
+ * nobody asked for what is likely to be the nearest.
+ */
+static bool
+is_for_aggregate(const PlannerInfo *root)
+{
+	const Query *parse = root->parse;
+
+	return root->parent_root && root->parent_root->parse->hasAggs &&
+		list_length(parse->rtable) == list_length(root->parent_root->parse->rtable) &&
+		list_length(parse->targetList) == 1 &&
+		linitial_node(TargetEntry, parse->targetList)->resname &&
+		strcmp(linitial_node(TargetEntry, parse->targetList)->resname, "agg_target") == 0;
+}
+
 /* Whether a merge join might rely on the order. */
 static bool
 joins_by(RelOptInfo *rel, EquivalenceClass *eclass)
@@ -90,6 +107,8 @@ VecxOrderSuffices(PlannerInfo *root, RelOptInfo *rel, List *pathkeys)
 
 	if (pathkeys == NIL)
 		return true;
+	if (is_for_aggregate(root))
+		return false;
 	/* a sort of runs, see above; LIMIT ALL is none */
 	if (list_length(root->query_pathkeys) > list_length(pathkeys) &&
 		(!parse->limitCount || !limit_needed(parse) ||

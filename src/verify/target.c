@@ -117,6 +117,13 @@ VecxCheckReplayed(Relation rel)
 				 errmsg("cannot access temporary or unlogged relations during recovery")));
 }
 
+static void
+check_owner(Oid table)
+{
+	if (!object_ownercheck(RelationRelationId, table, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
+}
+
 /*
  * Opens the index and its table.  Only the table's owner and superusers may;
  * expressions of the index are evaluated as the owner, whoever calls.
@@ -126,13 +133,13 @@ VecxTargetOpen(VecxTarget *target, Oid indexid, LOCKMODE mode)
 {
 	Oid			heapid = check_kind(indexid);
 
-	if (!object_ownercheck(RelationRelationId, heapid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(heapid));
-
+	check_owner(heapid);
 	/* the table first, as everybody does */
 	target->mode = mode;
 	target->heap = table_open(heapid, mode);
 	target->rel = index_open(indexid, mode);
+	/* which may have waited for another to become the owner */
+	check_owner(heapid);
 	if (RELATION_IS_OTHER_TEMP(target->rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
