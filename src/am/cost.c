@@ -283,6 +283,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 	int64		wanted;
 	double		opened;
 	double		entries;
+	bool		few;			/* entries, all of which are opened without a search */
 	bool		all;
 	double		page = page_cost(info);
 	double		cpu_per_record;
@@ -316,7 +317,9 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 		return;
 	}
 	estimate_work(info, shares, &effort, &opened, &entries, &all);
-	opened = Min(opened + HOPS_PER_LEVEL * log(tuples) / log(2.0 * meta.m), tuples);
+	few = entries > 0 && entries <= VECX_TREE_TOO_FEW_TO_SCORE;
+	if (!few)
+		opened = Min(opened + HOPS_PER_LEVEL * log(tuples) / log(2.0 * meta.m), tuples);
 	cost->per_row = exact_share(&meta) * distance;
 	cost->beyond = 0;
 
@@ -336,7 +339,7 @@ estimate_scan(PlannerInfo *root, IndexOptInfo *info, List *orderbys, Shares shar
 			(1 - exact_share(&meta)) * exact;	/* larger batches need them all */
 	cost->startup = cost->pages * page + opened * cpu_per_record +
 		entries * (page + cpu_per_record) / VECX_TREE_ENTRIES_PER_HOP;
-	if (!spec->is_bits)
+	if (!spec->is_bits && !few)
 		cost->startup += cpu_operator_cost * meta.dim * Min(meta.dim, 8.0 * meta.sketch_size) /
 			PRODUCTS_PER_OPERATOR;
 }

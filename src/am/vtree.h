@@ -231,6 +231,9 @@ extern double VecxTreeCountAll(VecxIndex *index);
 /* Entries whose sketches are scored in the time of a hop of a search, roughly. */
 #define VECX_TREE_ENTRIES_PER_HOP	50.0
 
+/* So few are opened before their sketches could be compared with anything: no search comes first. */
+#define VECX_TREE_TOO_FEW_TO_SCORE	24.0
+
 typedef struct VecxTreeScan VecxTreeScan;
 extern VecxTreeScan *VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter,
 									  const VecxProbe *probe);

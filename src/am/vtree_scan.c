@@ -24,8 +24,6 @@
 /* So many entries for each vertex that was opened, or more: most were not, and the search
  * passes over those that were. */
 #define OPENED_TO_ASK		8
-/* So few are opened before their sketches could be compared with anything. */
-#define TOO_FEW_TO_SCORE	24.0
 
 /*
  * Recall is a mean: that the last row wanted is opened with its probability is more than
@@ -148,7 +146,7 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	vertices = count_vertices(index);
 	VecxTreeShares(scan->needs, scan->nneeds, vertices);
 	scan->share = 1;
-	scan->scores = !scan->needs[0].exact || scan->needs[0].count > TOO_FEW_TO_SCORE;
+	scan->scores = !scan->needs[0].exact || scan->needs[0].count > VECX_TREE_TOO_FEW_TO_SCORE;
 	scan->cost = choose_needs(scan, vertices);
 	scan->errors = errors_to_allow(VecxTargetRecall(index->rel)) *
 		(expected_entries(scan) > FEW_TO_OPEN ? SHARE_OF_ERRORS : 1);
