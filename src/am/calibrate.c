@@ -34,7 +34,7 @@
  * most, and for one in so many. */
 #define MANY_ROWS			100
 #define MANY_ROWS_QUERIES	128
-#define MANY_ROWS_SHARE		3
+#define MANY_ROWS_SHARE		5
 
 /* After so many queries higher levels are given up if one found nearly all. */
 #define PILOT_QUERIES		32
