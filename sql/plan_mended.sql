@@ -79,5 +79,14 @@ RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT min(v <-> '[50,40,30]') FROM plan_mended;
 EXPLAIN (COSTS OFF) SELECT max(1 - (v <=> '[50,40,30]')) FROM plan_mended WHERE n = 7;
 EXPLAIN (COSTS OFF) SELECT (SELECT v <-> '[50,40,30]' FROM plan_mended ORDER BY 1 LIMIT 1), count(*) FROM plan_mended;
+CREATE TABLE mended_parts (id int, v vector(3)) PARTITION BY RANGE (id);
+CREATE TABLE mended_part1 PARTITION OF mended_parts FOR VALUES FROM (0) TO (2500);
+CREATE TABLE mended_part2 PARTITION OF mended_parts FOR VALUES FROM (2500) TO (9999);
+INSERT INTO mended_parts SELECT id, v FROM plan_mended;
+CREATE INDEX ON mended_parts USING vecx (v);
+ANALYZE mended_parts;
+EXPLAIN (COSTS OFF) SELECT min(v <-> '[50,40,30]') FROM mended_parts;
+EXPLAIN (COSTS OFF) SELECT id FROM mended_parts ORDER BY v <-> '[50,40,30]' LIMIT 3;
+DROP TABLE mended_parts;
 
 DROP TABLE plan_mended;

@@ -50,7 +50,7 @@
 #define AmAutoVacuumWorkerProcess()	IsAutoVacuumWorkerProcess()
 #endif
 
-/* and snapshots no longer become too old */
+/* a snapshot no longer becomes too old since 17 */
 #if PG_VERSION_NUM >= 170000
 #define TestForOldSnapshot(snapshot, rel, page)	((void) 0)
 #endif

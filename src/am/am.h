@@ -548,6 +548,7 @@ extern void VecxEncodeLink(VecxIndex *index, const VecxBasis *basis, VecxId id,
 /* place.c */
 extern VecxId VecxPlaceItem(VecxIndex *index, uint8 kind, const void *item, Size size);
 extern Buffer VecxTakeFreePage(VecxIndex *index);
+extern void VecxGiveBackPage(Relation rel, BlockNumber blkno);
 
 /* exact.c: distances of heap rows, by the operator itself */
 typedef struct VecxExact VecxExact;

@@ -193,7 +193,7 @@ estimate_work(IndexOptInfo *info, Shares shares, const VecxEffort *effort,
 	*opened = Max(effort->records, effort->width / shares.all);
 	*entries = 0;
 	*all = false;
-	if (shares.narrowest < 1 && OPENED_BY_TREE + found / VECX_TREE_ENTRIES_PER_HOP < *opened)
+	if (shares.narrowest < 1 && Min(OPENED_BY_TREE, found) + found / VECX_TREE_ENTRIES_PER_HOP < *opened)
 	{
 		*entries = found;
 		*opened = Min(OPENED_BY_TREE + effort->rows * shares.narrowest / shares.all, found);

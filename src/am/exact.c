@@ -8,6 +8,7 @@
 #include "access/heapam.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
+#include "compat.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "storage/bufmgr.h"
@@ -106,7 +107,9 @@ fetch_from_heap(VecxExact *exact, ItemPointer tid, Snapshot snapshot)
 		exact->buf = VecxReadBuffer(exact->heap, blkno);
 	}
 	LockBuffer(exact->buf, BUFFER_LOCK_SHARE);
-	TestForOldSnapshot(snapshot, exact->heap, BufferGetPage(exact->buf));
+	/* not of an insert, to which a row that is not found is only a vertex not to share */
+	if (snapshot == exact->snapshot)
+		TestForOldSnapshot(snapshot, exact->heap, BufferGetPage(exact->buf));
 	found = heap_hot_search_buffer(tid, exact->heap, exact->buf, snapshot, &exact->tuple,
 								   &exact->all_dead, true);
 	LockBuffer(exact->buf, BUFFER_LOCK_UNLOCK);

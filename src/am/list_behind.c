@@ -286,6 +286,6 @@ VecxListDropBehind(VecxIndex *index, Buffer buf, int nrows)
 		VecxPageInit(change.page, VECX_PAGE_VERTEX);
 		VecxPageCommit(&change);
 		UnlockReleaseBuffer(behind);
-		RecordPageWithFreeSpace(index->rel, blkno, VECX_PAGE_CAPACITY);
+		VecxGiveBackPage(index->rel, blkno);
 	}
 }

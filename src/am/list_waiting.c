@@ -16,8 +16,8 @@
  * when these are all that is left; twice as many before the farther half goes. */
 #define NEAR_ROWS		64
 #define NEAR_PART		32
-/* Rows of which that part is estimated. */
-#define REFILL_SAMPLE	128
+/* Rows of which that part is estimated: not the same slot of each block. */
+#define REFILL_SAMPLE	127
 
 /*
  * The far rows of a scan that ended, for the next.  Their room is what most of a scan's

@@ -20,6 +20,14 @@
  * the last of them it keeps for pages with even more room than ours. */
 #define EMPTY_PAGE_ROOM	(BLCKSZ / 256 * 254)
 
+/* Tells the free space map, its upper levels as well, of a page without contents. */
+void
+VecxGiveBackPage(Relation rel, BlockNumber blkno)
+{
+	RecordPageWithFreeSpace(rel, blkno, VECX_PAGE_CAPACITY);
+	FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
+}
+
 /*
  * A page without contents, exclusively locked, to become one of any kind: an
  * empty one that the map knows of, or a new one.  The map may be out of date, and
@@ -30,8 +38,11 @@ Buffer
 VecxTakeFreePage(VecxIndex *index)
 {
 	Relation	rel = index->rel;
+	BlockNumber busy[MAX_TRIES];
+	int			nbusy = 0;
+	Buffer		found = InvalidBuffer;
 
-	for (int i = 0; i < MAX_TRIES; i++)
+	for (int i = 0; i < MAX_TRIES && !BufferIsValid(found); i++)
 	{
 		BlockNumber blkno = GetPageWithFreeSpace(rel, EMPTY_PAGE_ROOM);
 		Buffer		buf;
@@ -47,17 +58,18 @@ VecxTakeFreePage(VecxIndex *index)
 		buf = ReadBuffer(rel, blkno);
 		if (!ConditionalLockBuffer(buf))
 		{
-			/* somebody looks at it; for others to take, and not lost until the next VACUUM */
-			RecordPageWithFreeSpace(rel, blkno, EMPTY_PAGE_ROOM);
-			FreeSpaceMapVacuumRange(rel, blkno, blkno + 1);
 			ReleaseBuffer(buf);
-			continue;
+			busy[nbusy++] = blkno;
 		}
-		if (VecxPageIsFree(BufferGetPage(buf)))
-			return buf;
-		UnlockReleaseBuffer(buf);
+		else if (VecxPageIsFree(BufferGetPage(buf)))
+			found = buf;
+		else
+			UnlockReleaseBuffer(buf);
 	}
-	return VecxExtend(rel, MAIN_FORKNUM);
+	/* somebody only looks at them, maybe: not to be lost until the next VACUUM */
+	for (int i = 0; i < nbusy; i++)
+		VecxGiveBackPage(rel, busy[i]);
+	return BufferIsValid(found) ? found : VecxExtend(rel, MAIN_FORKNUM);
 }
 
 /* Puts the item on the page if it fits; the page is exclusively locked, and

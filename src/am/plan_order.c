@@ -65,12 +65,16 @@ static bool
 is_for_aggregate(const PlannerInfo *root)
 {
 	const Query *parse = root->parse;
+	const Query *parent = root->parent_root ? root->parent_root->parse : NULL;
+	const TargetEntry *target;
 
-	return root->parent_root && root->parent_root->parse->hasAggs &&
-		list_length(parse->rtable) == list_length(root->parent_root->parse->rtable) &&
-		list_length(parse->targetList) == 1 &&
-		linitial_node(TargetEntry, parse->targetList)->resname &&
-		strcmp(linitial_node(TargetEntry, parse->targetList)->resname, "agg_target") == 0;
+	/* of the same tables; partitions, or tables that inherit, come after them */
+	if (!parent || !parent->hasAggs || list_length(parse->targetList) != 1 ||
+		list_length(parse->rtable) < list_length(parent->rtable) ||
+		linitial_node(RangeTblEntry, parse->rtable)->relid != linitial_node(RangeTblEntry, parent->rtable)->relid)
+		return false;
+	target = linitial_node(TargetEntry, parse->targetList);
+	return target->resname && strcmp(target->resname, "agg_target") == 0;
 }
 
 /* Whether a merge join might rely on the order. */

@@ -229,7 +229,7 @@ give_back(VecxIndex *index, Buffer buf)
 	BlockNumber blkno = BufferGetBlockNumber(buf);
 
 	UnlockReleaseBuffer(buf);
-	RecordPageWithFreeSpace(index->rel, blkno, VECX_PAGE_CAPACITY);
+	VecxGiveBackPage(index->rel, blkno);
 }
 
 /* What two pages that a split leaves say: right has the key and on. */

@@ -63,11 +63,6 @@
 #define JUDGE_FEWER_DIMS	0.7
 #define JUDGE_NOT_ALL_DIMS	0.4
 
-/* Of directions that fewer rows each show than this, half with twice the bits are taken
- * without a trial: most would be those of these rows alone, and to find them is the larger
- * part of what a small table's training takes. */
-#define JUDGE_ROWS_PER_DIM	4
-
 typedef struct VecxJudge
 {
 	const VecxTrainer *t;
@@ -270,19 +265,23 @@ static double
 judge_size(const VecxJudge *j, VecxTrainer *t, uint32_t sketch_bytes,
 		   uint32_t *ndims, uint32_t *nplanes)
 {
-	double		wide = -1.0;
-	double		narrow = -1.0;
+	double		wide = 0.0;
+	double		narrow;
 	bool		all;
-	bool		halves;			/* must fill as many bytes, and make a random code */
+	bool		tried;
 
 	vecx_basis_shape(t->metric, t->dim, sketch_bytes, ndims, nplanes);
 	all = *ndims == t->hdim;
-	halves = *ndims % 128 == 0 && *nplanes <= 4;
-	if (!halves || all || t->nrows / JUDGE_ROWS_PER_DIM >= *ndims)
+	/* Half the dimensions must fill as many bytes, and make a random code. */
+	if (*ndims % 128 != 0 || *nplanes > 4)
+		return judge_score(j, t, *ndims, *nplanes);
+	/* More directions than the rows have are any; to find all that these have is the larger
+	 * part of what a small table's training takes. */
+	tried = all || *ndims <= t->nrows;
+	if (tried)
 		wide = judge_score(j, t, *ndims, *nplanes);
-	if (halves)
-		narrow = judge_score(j, t, *ndims / 2, *nplanes * 2);
-	if (1.0 - narrow >= (all ? JUDGE_NOT_ALL_DIMS : JUDGE_FEWER_DIMS) * (1.0 - wide))
+	narrow = judge_score(j, t, *ndims / 2, *nplanes * 2);
+	if (tried && 1.0 - narrow >= (all ? JUDGE_NOT_ALL_DIMS : JUDGE_FEWER_DIMS) * (1.0 - wide))
 		return wide;
 	*ndims /= 2;
 	*nplanes *= 2;
@@ -304,38 +303,32 @@ betters(double larger, double score)
 }
 
 /*
- * The smallest size that is enough, or that a larger one hardly betters.  The middle one
- * is tried first: where it is not enough for the smallest, that is not either.
+ * The smallest size that is enough, or that a larger one hardly betters.  The middle one is
+ * tried first: where it is enough, but not for the smallest, that is not either.
  */
 static void
 judge_sizes(const VecxJudge *j, VecxTrainer *t, uint32_t *ndims, uint32_t *nplanes)
 {
-	uint32_t	dims;
-	uint32_t	planes;
 	double		medium = -1.0;
 	double		other;
+	uint32_t	dims;
+	uint32_t	planes;
 
 	if (may_be(t, MEDIUM_BYTES))
-	{
 		medium = judge_size(j, t, MEDIUM_BYTES, ndims, nplanes);
-		if (medium < MEDIUM_ENOUGH && may_be(t, LARGE_BYTES))
-		{
-			other = judge_size(j, t, LARGE_BYTES, &dims, &planes);
-			if (betters(other, medium))
-			{
-				*ndims = dims;
-				*nplanes = planes;
-			}
-		}
-		if (medium < SMALL_ENOUGH)
+	if (medium >= MEDIUM_ENOUGH && medium < SMALL_ENOUGH)
+		return;
+	other = judge_size(j, t, SMALL_BYTES, &dims, &planes);
+	if (other < SMALL_ENOUGH && betters(medium, other))
+	{
+		if (medium >= MEDIUM_ENOUGH || !may_be(t, LARGE_BYTES))
+			return;
+		other = judge_size(j, t, LARGE_BYTES, &dims, &planes);
+		if (!betters(other, medium))
 			return;
 	}
-	other = judge_size(j, t, SMALL_BYTES, &dims, &planes);
-	if (other >= SMALL_ENOUGH || !betters(medium, other))
-	{
-		*ndims = dims;
-		*nplanes = planes;
-	}
+	*ndims = dims;
+	*nplanes = planes;
 }
 
 bool

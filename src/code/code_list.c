@@ -632,10 +632,11 @@ quantise_entries(const VecxListCode *code, const float *table, float least, floa
 			whole[k] = __builtin_convertvector(steps, VecxFourInts);
 		}
 		put_bytes((const int32_t *) whole, low + i);
-		for (int k = 0; high != NULL && k < 4; k++)
+		if (high == NULL)
+			continue;
+		for (int k = 0; k < 4; k++)
 			whole[k] >>= 8;
-		if (high)
-			put_bytes((const int32_t *) whole, high + i);
+		put_bytes((const int32_t *) whole, high + i);
 	}
 }
 

@@ -121,7 +121,7 @@ typedef struct VecxListCode
 
 	/* Private. */
 	uint32_t	hdim;			/* dims that the matrices take */
-	uint64_t	column_step;	/* pdims / ncolumns, rounded up, times 2^32 */
+	uint64_t	column_step;	/* pdims / ncolumns times 2^32, rounded up */
 	uint64_t	seed;
 	float		eta;			/* ANISOTROPIC: weight of the error along the vector */
 	const uint16_t *encode_matrix;	/* [pdims][hdim] half precision; NULL: RABITQ */

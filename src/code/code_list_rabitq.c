@@ -120,7 +120,8 @@ vecx_list_rabitq_check(const uint8_t *extra)
 		isfinite(factors.sigma) && factors.sigma >= 0.0f;
 }
 
-/* Bit i of an entry's number stands for element 4 column + i.  Returns the greatest entry. */
+/* Bit i of an entry's number stands for element 4 column + i.  Returns the greatest entry and
+ * sets the least. */
 float
 vecx_list_rabitq_tables(const float *y, uint32_t column, float *table, float *least)
 {
@@ -132,7 +133,7 @@ vecx_list_rabitq_tables(const float *y, uint32_t column, float *table, float *le
 	y += 4 * (size_t) column;
 	for (int i = 0; i < 4; i++)
 	{
-		low += y[i] < 0.0f ? y[i] : 0.0f;
+		low += y[i] > 0.0f ? 0.0f : y[i];	/* NaN, too, for the caller to see */
 		high += y[i] > 0.0f ? y[i] : 0.0f;
 	}
 	first = (VecxFour) {0.0f, y[0], y[1], y[0] + y[1]};

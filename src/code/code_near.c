@@ -9,8 +9,6 @@
  */
 #include "code_int.h"
 
-typedef int32_t VecxInts __attribute__((vector_size(16), aligned(4), may_alias));
-
 /* Minima for each wanted element, elements for each minimum at most. */
 #define NEAR_SPREAD		4
 #define NEAR_FOLD		8
@@ -47,9 +45,9 @@ fold(const float *row, size_t count, int32_t *minima, size_t n)
 	for (; at + n <= count; at += n)
 		for (size_t j = 0; j < n; j += 4)
 		{
-			VecxInts	x = *(const VecxInts *) (const void *) (row + at + j);
-			VecxInts   *m = (VecxInts *) (void *) (minima + j);
-			VecxInts	less;
+			VecxFourInts	x = *(const VecxFourInts *) (const void *) (row + at + j);
+			VecxFourInts   *m = (VecxFourInts *) (void *) (minima + j);
+			VecxFourInts	less;
 
 			x ^= (x >> 31) & INT32_MAX;
 			less = x < *m;
@@ -67,10 +65,10 @@ fold(const float *row, size_t count, int32_t *minima, size_t n)
 static size_t
 count_within(const int32_t *keys, size_t n, int32_t limit)
 {
-	VecxInts	hits = {0};
+	VecxFourInts	hits = {0};
 
 	for (size_t j = 0; j < n; j += 4)
-		hits -= *(const VecxInts *) (const void *) (keys + j) <= limit;
+		hits -= *(const VecxFourInts *) (const void *) (keys + j) <= limit;
 	return (size_t) (hits[0] + hits[1] + hits[2] + hits[3]);
 }
 

@@ -134,7 +134,7 @@ vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t n, float *r
 	}
 }
 
-/* The mean of rows, by which they are coded if there are no centres. */
+/* The mean of rows, by which they are coded if there are no centres; zero under IP. */
 void
 vecx_pq_find_mean(const VecxTrainEnv *env, const VecxListCode *code, const VecxListSample *sample,
 				  size_t nrows, float *mean)

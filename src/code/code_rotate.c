@@ -143,20 +143,18 @@ rotate_vector(const uint64_t *signs, uint32_t n, uint32_t window, float *x)
 #define ROTATE_WHOLE_ROUNDS 3
 #define ROTATE_SEED		UINT64_C(0x7665637222)
 
-typedef uint32_t FourWords __attribute__((vector_size(16), aligned(4), may_alias));
-
 /* Each of four words has the signs of every fourth of 64 elements. */
 static void
 flip_signs(uint64_t *rng, float *x, uint32_t n)
 {
-	FourWords  *words = (FourWords *) (void *) x;
-	const FourWords sign = {UINT32_C(1) << 31, UINT32_C(1) << 31, UINT32_C(1) << 31, UINT32_C(1) << 31};
+	VecxFourWords  *words = (VecxFourWords *) (void *) x;
+	const VecxFourWords sign = {UINT32_C(1) << 31, UINT32_C(1) << 31, UINT32_C(1) << 31, UINT32_C(1) << 31};
 
 	for (uint32_t start = 0; start < n / 4; start += 16)
 	{
 		uint64_t	a = vecx_random(rng);
 		uint64_t	b = vecx_random(rng);
-		FourWords	signs = {(uint32_t) a, (uint32_t) (a >> 32), (uint32_t) b, (uint32_t) (b >> 32)};
+		VecxFourWords	signs = {(uint32_t) a, (uint32_t) (a >> 32), (uint32_t) b, (uint32_t) (b >> 32)};
 
 		for (uint32_t i = 0; i < 16; i++, signs += signs)
 			words[start + i] ^= signs & sign;

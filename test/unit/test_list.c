@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "../../src/code/code_int.h"
-#include "../../src/code/code_list.h"
+#include "../../src/code/code_list_int.h"
 #include "unit.h"
 #include "unit_code.h"
 
@@ -441,6 +441,55 @@ test_uneven_tables(void)
 	env_release(NULL, bytes);
 }
 
+/* An entry of a column's table, element by element. */
+static double
+table_entry(const VecxListCode *code, const float *y, uint32_t c, uint32_t entry)
+{
+	uint32_t	entries = 1u << code->bits;
+	double		sum = 0.0;
+
+	if (code->quantizer == VECX_LIST_RABITQ)
+		for (uint32_t i = 0; i < 4; i++)
+			sum += entry >> i & 1 ? (double) y[4 * c + i] : 0.0;
+	else
+		for (uint64_t i = (uint64_t) c * code->pdims / code->ncolumns; i < ((uint64_t) c + 1) * code->pdims / code->ncolumns; i++)
+			sum += (double) y[i] * (double) code->score_books[i * entries + entry];
+	return sum;
+}
+
+/* A query's tables are its columns' entries above the least, in steps, one of which rounding takes. */
+static void
+test_tables(VecxListQuantizer quantizer, uint32_t bits, uint32_t m)
+{
+	VecxListCode code;
+	size_t		nbytes;
+	uint8_t    *bytes = train(quantizer, bits, m, VECX_PQ_KMEANS, VECX_METRIC_L2, &sample, &code, &nbytes);
+	void	   *scratch = malloc(vecx_list_query_bytes(&code));
+	uint32_t	entries = quantizer == VECX_LIST_RABITQ ? 16 : 1u << bits;
+	VecxListQuery query;
+	double		worst = 0.0;
+
+	vecx_list_query_init(&code, &query, queries[1], scratch);
+	for (uint32_t c = 0; c < code.ncolumns; c++)
+	{
+		double		least = INFINITY;
+
+		for (uint32_t k = 0; k < entries; k++)
+			least = fmin(least, table_entry(&code, query.y, c, k));
+		for (uint32_t k = 0; k < entries; k++)
+		{
+			uint32_t	at = c * entries + k;
+			int			step = query.tables[at] + (c < query.nwide ? query.high[at] << 8 : 0);
+
+			worst = fmax(worst, fabs(step - (table_entry(&code, query.y, c, k) - least) / (double) query.delta));
+		}
+	}
+	UNIT_CHECK(worst < 1.01, "tables of %u columns of %u bits of %u elements: %.3f steps off", code.ncolumns, bits,
+			   code.pdims, worst);
+	free(scratch);
+	env_release(NULL, bytes);
+}
+
 /* Few rows show few directions; fewer than anything can be learned from, as many as many do. */
 static void
 test_planned_dims(void)
@@ -622,6 +671,12 @@ main(void)
 	test_pq(VECX_METRIC_L2, 4, 24, VECX_PQ_PLAIN, 0.3);
 	test_kernels();
 	test_uneven_tables();
+	test_tables(VECX_LIST_RABITQ, 1, 0);
+	test_tables(VECX_LIST_RABITQ, 3, 0);
+	test_tables(VECX_LIST_PQ, 4, 1);
+	test_tables(VECX_LIST_PQ, 4, 23);
+	test_tables(VECX_LIST_PQ, 4, 96);
+	test_tables(VECX_LIST_PQ, 8, 7);
 	test_planned_dims();
 	test_turned(4, 1);
 	test_turned(4, 15);
