@@ -69,7 +69,7 @@ is_for_aggregate(const PlannerInfo *root)
 	const TargetEntry *target;
 
 	/* of the same tables; partitions, or tables that inherit, come after them */
-	if (!parent || !parent->hasAggs || list_length(parse->targetList) != 1 ||
+	if (!parent || !parent->hasAggs || parent->rtable == NIL || list_length(parse->targetList) != 1 ||
 		list_length(parse->rtable) < list_length(parent->rtable) ||
 		linitial_node(RangeTblEntry, parse->rtable)->relid != linitial_node(RangeTblEntry, parent->rtable)->relid)
 		return false;

@@ -309,7 +309,7 @@ betters(double larger, double score)
 static void
 judge_sizes(const VecxJudge *j, VecxTrainer *t, uint32_t *ndims, uint32_t *nplanes)
 {
-	double		medium = -1.0;
+	double		medium = -1.0;	/* not to be had */
 	double		other;
 	uint32_t	dims;
 	uint32_t	planes;

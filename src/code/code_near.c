@@ -45,9 +45,9 @@ fold(const float *row, size_t count, int32_t *minima, size_t n)
 	for (; at + n <= count; at += n)
 		for (size_t j = 0; j < n; j += 4)
 		{
-			VecxFourInts	x = *(const VecxFourInts *) (const void *) (row + at + j);
-			VecxFourInts   *m = (VecxFourInts *) (void *) (minima + j);
-			VecxFourInts	less;
+			VecxFourInts x = *(const VecxFourInts *) (const void *) (row + at + j);
+			VecxFourInts *m = (VecxFourInts *) (void *) (minima + j);
+			VecxFourInts less;
 
 			x ^= (x >> 31) & INT32_MAX;
 			less = x < *m;
@@ -65,7 +65,7 @@ fold(const float *row, size_t count, int32_t *minima, size_t n)
 static size_t
 count_within(const int32_t *keys, size_t n, int32_t limit)
 {
-	VecxFourInts	hits = {0};
+	VecxFourInts hits = {0};
 
 	for (size_t j = 0; j < n; j += 4)
 		hits -= *(const VecxFourInts *) (const void *) (keys + j) <= limit;

@@ -147,14 +147,14 @@ rotate_vector(const uint64_t *signs, uint32_t n, uint32_t window, float *x)
 static void
 flip_signs(uint64_t *rng, float *x, uint32_t n)
 {
-	VecxFourWords  *words = (VecxFourWords *) (void *) x;
+	VecxFourWords *words = (VecxFourWords *) (void *) x;
 	const VecxFourWords sign = {UINT32_C(1) << 31, UINT32_C(1) << 31, UINT32_C(1) << 31, UINT32_C(1) << 31};
 
 	for (uint32_t start = 0; start < n / 4; start += 16)
 	{
 		uint64_t	a = vecx_random(rng);
 		uint64_t	b = vecx_random(rng);
-		VecxFourWords	signs = {(uint32_t) a, (uint32_t) (a >> 32), (uint32_t) b, (uint32_t) (b >> 32)};
+		VecxFourWords signs = {(uint32_t) a, (uint32_t) (a >> 32), (uint32_t) b, (uint32_t) (b >> 32)};
 
 		for (uint32_t i = 0; i < 16; i++, signs += signs)
 			words[start + i] ^= signs & sign;
