@@ -74,6 +74,13 @@ SHOW vecx.target_recall;
 SELECT vecx_recall('t_v', samples => 100) > 0.9 AS good, vecx_recall('t_v', k => 1, samples => 100) > 0.85 AS good_1,
 	vecx_recall('t_v', k => 100, samples => 50) > 0.9 AS good_100;
 
+-- a target just beyond what a point of the curve is sure to find takes more than that point
+SELECT width AS point, recall_lower + 0.0002 AS target FROM vecx_curve('t_v')
+WHERE rows = 10 ORDER BY width, spread LIMIT 1 \gset beyond_
+SET vecx.target_recall = :beyond_target;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> noise(-1) LIMIT 10) s;
+SELECT width > :beyond_point AS more FROM vecx_last_scan();
+
 -- a query is hard if its nearest are far, and gets more: the middle of all is near to many
 SET vecx.target_recall = 0.99;
 SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> array_fill(0, ARRAY[16])::vector LIMIT 10) s;

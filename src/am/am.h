@@ -439,6 +439,7 @@ extern void VecxSearchRelease(VecxSearch *search);
 /* Rows wanted when nobody says how many. */
 #define VECX_UNKNOWN_ROWS	10
 extern const int VecxCurveRows[VECX_CURVE_KS];
+extern int	VecxPointWidth(int line, const VecxCurvePoint *point);
 extern void VecxEffortOfLevel(int level, int rows, VecxCurvePoint *point, VecxEffort *effort);
 extern bool VecxCurveIsValid(const VecxCurveData *curve);
 extern double VecxTargetRecall(Relation index);

@@ -67,7 +67,8 @@ VecxWidestBatch(void)
 static int
 usual_width(int64 rows, double multiple)
 {
-	double		width = (double) Max(rows, LEAST_WIDTH) * multiple;
+	/* up: between two points of a curve the lesser one finds too little */
+	double		width = ceil((double) Max(rows, LEAST_WIDTH) * multiple);
 
 	return (int) Min(Max(width, 1), Max(VecxWidestBatch(), VECX_UNMEASURED_WIDTH));
 }
@@ -81,6 +82,13 @@ set_effort(VecxEffort *effort, int64 rows, double multiple, double spread)
 	for (int i = 0; i < VECX_CURVE_NEAR; i++)
 		effort->near[i] = get_float4_infinity();
 	effort->records = (float) (effort->width * RECORDS_PER_WIDTH);
+}
+
+/* The width at a point of a line of the curve. */
+int
+VecxPointWidth(int line, const VecxCurvePoint *point)
+{
+	return usual_width(VecxCurveRows[line], point->multiple / 16.0);
 }
 
 /* Makes a point of the curve for a level, and the level's effort. */
@@ -421,7 +429,7 @@ VecxEffortWidth(const VecxEffort *effort, float near)
 	if (!looks_first(effort))
 		return effort->width;
 	width *= pow(effort->spread, 2 * hardness(effort, near) - 1);
-	return Max((int) Min(width, Max(VecxWidestBatch(), effort->width)), Min(effort->rows, effort->width));
+	return Max((int) rint(Min(width, Max(VecxWidestBatch(), effort->width))), Min(effort->rows, effort->width));
 }
 
 /*

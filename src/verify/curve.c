@@ -153,14 +153,9 @@ rounded_share(uint16 share)
 static int
 point_width(const VecxMetaPageData *meta, int line, int at)
 {
-	const VecxCurveData *curve = &meta->curve;
-	VecxCurvePoint unused;
-	VecxEffort	effort;
+	const VecxCurvePoint *point = &meta->curve.points[line][at];
 
-	if (meta->structure == VECX_STRUCTURE_LISTS)
-		return curve->points[line][at].multiple;
-	VecxEffortOfLevel(0, VecxCurveRows[line], &unused, &effort);
-	return effort.width * curve->points[line][at].multiple / 16;
+	return meta->structure == VECX_STRUCTURE_LISTS ? point->multiple : VecxPointWidth(line, point);
 }
 
 /* Tells if no effort that was measured reaches the target, where most is missing. */
