@@ -49,7 +49,8 @@ VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxSearch *search, VecxPr
 	ls->probes = effort->width;
 	ls->expected = effort->records;
 	ls->ratio = effort->ratio;
-	ls->sigmas = strict ? VECX_LIST_STRICT_SIGMAS : VECX_LIST_SIGMAS;
+	ls->sigmas = strict ? VECX_LIST_STRICT_SIGMAS :
+		VecxTargetRecall(index->rel) >= VECX_LIST_FINE_TARGET ? VECX_LIST_FINE_SIGMAS : VECX_LIST_SIGMAS;
 	ls->limit = INFINITY;
 	ls->allowed = effort->rows;
 	ls->most_rows = most_rows;

@@ -51,6 +51,10 @@
  */
 #define VECX_LIST_SIGMAS	2.0f
 
+/* The same where the recall that is asked for is so great that this would be felt. */
+#define VECX_LIST_FINE_TARGET	0.99
+#define VECX_LIST_FINE_SIGMAS	3.0f
+
 /* The same where a row that comes late is a row lost. */
 #define VECX_LIST_STRICT_SIGMAS	6.0f
 
