@@ -62,18 +62,51 @@ put_waiting(const VecxListScan *ls, VecxWaitingRow *waiting, const VecxRowEntry 
 	waiting->product = ls->scored ? vecx_list_product(&ls->query, sum) : 0;
 }
 
+/*
+ * What the rows of a scored block wait with, of all of them at once: loops without a branch,
+ * of a number known beforehand, are done by lanes.  False if one is no number.
+ */
+static bool
+bound_block(const VecxListScan *ls, const uint32 *sums, float *lower, float *upper, float *product)
+{
+	int			wrong = 0;
+
+	for (int i = 0; i < VECX_LIST_BLOCK; i++)
+	{
+		float		error = ls->sigmas * ls->sigma[i];
+
+		lower[i] = ls->est[i] - error;
+		upper[i] = ls->est[i] + error;
+		product[i] = vecx_list_product(&ls->query, sums[i]);
+	}
+	for (int i = 0; i < VECX_LIST_BLOCK; i++)
+		wrong |= !(lower[i] <= upper[i]);
+	return !wrong;
+}
+
 /* Takes up all rows of a block that was scored. */
 static void
 take_whole_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
 {
 	VecxWaitingRow *waiting = VecxWaitingRoom(&ls->waiting);
+	Size		row_size = ls->index->lists->row_size;
+	uint32		reference = ls->reference > 0 ? ls->reference + first : 0;
+	uint32		step = ls->reference > 0;
+	float		lower[VECX_LIST_BLOCK];
+	float		upper[VECX_LIST_BLOCK];
+	float		product[VECX_LIST_BLOCK];
+	bool		numbers = bound_block(ls, sums, lower, upper, product);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && !numbers; i++)
+		put_waiting(ls, &waiting[i], VecxRowAt(rows, row_size, i), i, lower[i], upper[i], sums[i], first);
+	for (int i = 0; i < n && numbers; i++)
 	{
-		float		error = ls->sigmas * ls->sigma[i];
-
-		put_waiting(ls, &waiting[i], VecxRowAt(rows, ls->index->lists->row_size, i), i,
-					ls->est[i] - error, ls->est[i] + error, sums[i], first);
+		waiting[i].lower = lower[i];
+		waiting[i].upper = upper[i];
+		waiting[i].row = *VecxRowAt(rows, row_size, i);
+		waiting[i].row.flags = 0;
+		waiting[i].reference = reference + step * i;
+		waiting[i].product = product[i];
 	}
 	VecxWaitingAdd(&ls->waiting, n);
 }
