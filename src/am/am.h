@@ -696,6 +696,7 @@ extern bool vecxgettuple(IndexScanDesc scan, ScanDirection dir);
 extern void vecxendscan(IndexScanDesc scan);
 extern void VecxScanSetLimit(IndexScanDesc scan, const LimitState *limit, double passing);
 extern void VecxScanSetRows(IndexScanDesc scan, int64 rows);
+extern void VecxScanSetOrs(IndexScanDesc scan, struct IndexScanState *node);
 extern void VecxScanSetNode(IndexScanDesc scan, struct IndexScanState *node);	/* scan_table.c */
 extern void VecxScanSetTids(IndexScanDesc scan, const struct VecxTidSet *tids);
 extern const VecxScanCounts *VecxLastScan(void);

@@ -133,15 +133,58 @@ share_of_clauses(PlannerInfo *root, IndexOptInfo *info, List *clauses)
 								  info->rel->relid, JOIN_INNER, NULL);
 }
 
-/* The shares of rows that conditions on filter columns let pass. */
+static bool
+is_in_path(const IndexPath *path, const RestrictInfo *rinfo)
+{
+	ListCell   *lc;
+
+	foreach(lc, path->indexclauses)
+		if (lfirst_node(IndexClause, lc)->rinfo == rinfo)
+			return true;
+	return false;
+}
+
+/*
+ * The conditions of which a scan makes an OR over filter columns (scan_or.c): they are in no
+ * path.  One that a security barrier keeps back is not used.
+ */
+static List *
+or_clauses(const IndexPath *path)
+{
+	IndexOptInfo *info = path->indexinfo;
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, info->nkeycolumns > 1 && vecx_enable_paths ? info->indrestrictinfo : NIL)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (restriction_is_or_clause(rinfo) && restriction_is_securely_promotable(rinfo, info->rel) &&
+			!is_in_path(path, rinfo) && VecxMatchOr(info, (Node *) rinfo->clause) != NIL)
+			result = lappend(result, rinfo);
+	}
+	return result;
+}
+
+/* The shares of rows that conditions on filter columns let pass, ORs among them. */
 static Shares
-filtered_shares(PlannerInfo *root, const IndexPath *path)
+filtered_shares(PlannerInfo *root, const IndexPath *path, List *ors)
 {
 	Shares		result = {1, 1};
-	const VecxFilters *filters = NULL;
+	const VecxFilters *filters = ors != NIL ? VecxFiltersOfPlan(path->indexinfo) : NULL;
 	List	   *all = NIL;
 	List	   *column = NIL;
 	ListCell   *lc;
+
+	foreach(lc, ors)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (VecxTreeTellsOr(filters, path->indexinfo, VecxMatchOr(path->indexinfo, (Node *) rinfo->clause)))
+			result.narrowest = Min(result.narrowest,
+								   clause_selectivity(root, (Node *) rinfo, path->indexinfo->rel->relid,
+													  JOIN_INNER, NULL));
+	}
 
 	foreach(lc, path->indexclauses)
 	{
@@ -149,7 +192,7 @@ filtered_shares(PlannerInfo *root, const IndexPath *path)
 
 		if (clause->indexcol == 0)
 			continue;
-		all = lappend(all, clause);
+		all = list_concat(all, list_copy(clause->indexquals));
 		if (!filters)
 			filters = VecxFiltersOfPlan(path->indexinfo);
 		if (!VecxTreeTells(filters, path->indexinfo, clause))
@@ -160,7 +203,8 @@ filtered_shares(PlannerInfo *root, const IndexPath *path)
 		result.narrowest = Min(result.narrowest,
 							   share_of_clauses(root, path->indexinfo, column));
 	}
-	result.all = share_of_clauses(root, path->indexinfo, all);
+	result.all = clauselist_selectivity(root, list_concat(all, list_copy(ors)), path->indexinfo->rel->relid,
+										JOIN_INNER, NULL);
 	return result;
 }
 
@@ -470,6 +514,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	QualCost	recheck;
 	List	   *quals;
 	List	   *clauses = NIL;
+	List	   *ors = or_clauses(path);
 	ListCell   *lc;
 
 	*selectivity = 1.0;
@@ -490,10 +535,10 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	quals = get_quals_from_indexclauses(path->indexclauses);
 	foreach(lc, path->indexclauses)
 		clauses = lappend(clauses, lfirst_node(IndexClause, lc)->rinfo);
-	*selectivity = clauselist_selectivity(root, has_range(path) ? quals : clauses,
+	*selectivity = clauselist_selectivity(root, list_concat_copy(has_range(path) ? quals : clauses, ors),
 										  info->rel->relid, JOIN_INNER, NULL);
 	cost_qual_eval(&recheck, quals, root);
-	shares = filtered_shares(root, path);
+	shares = filtered_shares(root, path, ors);
 	estimate_scan(root, info, path->indexorderbys, shares, passing_others(info, shares.all), &cost);
 	*pages = cost.pages;
 	*startup = cost.startup;
@@ -512,7 +557,7 @@ VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share, Cost *startup, 
 {
 	IndexOptInfo *info = path->indexinfo;
 	double		rows = share * Max(info->tuples, 1.0);
-	Shares		shares = filtered_shares(root, path);
+	Shares		shares = filtered_shares(root, path, or_clauses(path));
 	ScanCost	cost;
 
 	/* conditions of both are counted once; the value tree is not asked for a set */

@@ -177,6 +177,27 @@ typedef struct VecxFilterKeyTest
 	uint64		hi;
 } VecxFilterKeyTest;
 
+/* Conditions of which a row must meet one at least: an OR over several columns. */
+typedef struct VecxFilterArm
+{
+	int			nkeys;
+	VecxFilterKeyTest *keys;	/* all of which a row meets that meets the arm */
+} VecxFilterArm;
+
+typedef struct VecxFilterOr
+{
+	int			narms;
+	VecxFilterArm *arms;
+} VecxFilterOr;
+
+/* The same as it comes: each arm's conditions as keys of a scan. */
+typedef struct VecxOrKeys
+{
+	int			narms;
+	int		   *nkeys;
+	ScanKey    *keys;
+} VecxOrKeys;
+
 /* Whether a set of rows from elsewhere has one of that TID. */
 typedef VecxPass (*VecxTidTest) (ItemPointer tid, void *arg);
 
@@ -187,31 +208,38 @@ typedef struct VecxFilterQuery
 	bool		never;			/* no row passes */
 	int			nkeys;
 	VecxFilterKeyTest *keys;
+	int			nors;
+	VecxFilterOr *ors;
 	VecxTidTest tid_test;		/* NULL: none */
 	void	   *tid_arg;
 } VecxFilterQuery;
 
 extern VecxFilterQuery *VecxFilterQueryMake(const VecxFilters *filters, MemoryContext cxt,
-											ScanKey keys, int nkeys,
+											ScanKey keys, int nkeys, const VecxOrKeys *ors, int nors,
 											VecxTidTest tid_test, void *tid_arg);
 extern bool VecxFilterByElements(const VecxFilterColumn *column, int strategy, Oid func, Oid type);
 extern VecxPass VecxFilterTest(const VecxFilterQuery *query, const VecxRowEntry *row);
 
-/* Stretches of numbers, one of which every row that passes has in the column. */
+/* A stretch of numbers in a column. */
 typedef struct VecxStretch
 {
 	uint64		lo;
 	uint64		hi;
+	int			column;
 } VecxStretch;
 
+/* Stretches one of which every row that passes is in: of conditions on one column ascending
+ * and not overlapping; of an OR as its arms have them. */
 typedef struct VecxFilterNeed
 {
-	int			column;
 	int			nstretches;
-	VecxStretch *stretches;		/* ascending, not overlapping */
+	VecxStretch *stretches;
 } VecxFilterNeed;
 
 /* filter_keys.c */
-extern VecxFilterNeed *VecxFilterNeeds(const VecxFilterQuery *query, int *n);
+typedef double (*VecxCountNeed) (const VecxFilterNeed *need, void *arg);
+
+extern VecxFilterNeed *VecxFilterNeeds(const VecxFilterQuery *query, VecxCountNeed count, void *arg,
+									   int *n);
 
 #endif							/* VECX_FILTER_H */

@@ -267,7 +267,7 @@ intersect(const VecxStretch *a, int na, const VecxStretch *b, int nb, VecxStretc
 		uint64		hi = Min(a[i].hi, b[j].hi);
 
 		if (lo <= hi)
-			out[n++] = (VecxStretch) {lo, hi};
+			out[n++] = (VecxStretch) {lo, hi, a[i].column};
 		if (a[i].hi < b[j].hi)
 			i++;
 		else
@@ -285,28 +285,28 @@ add_need(const VecxFilterQuery *query, VecxFilterNeed *needs, int *n, int column
 	bool		one = query->filters->columns[column].kind != VECX_FILTER_ARRAY;
 
 	for (int i = 0; one && i < *n; i++)
-		if (needs[i].column == column)
+		if (needs[i].stretches[0].column == column)
 		{
 			VecxStretch *both = MemoryContextAllocHuge(CurrentMemoryContext,
-													   sizeof(VecxStretch) * (needs[i].nstretches + nstretches));
+													   sizeof(VecxStretch) * Max(needs[i].nstretches + nstretches, 1));
 
+			/* a column even if nothing is left */
+			both[0].column = column;
 			needs[i].nstretches = intersect(needs[i].stretches, needs[i].nstretches,
 											stretches, nstretches, both);
 			needs[i].stretches = both;
 			return;
 		}
-	needs[*n].column = column;
 	needs[*n].nstretches = nstretches;
 	needs[(*n)++].stretches = stretches;
 }
 
 static VecxStretch *
-one_stretch(uint64 lo, uint64 hi)
+one_stretch(int column, uint64 lo, uint64 hi)
 {
 	VecxStretch *stretch = palloc(sizeof(VecxStretch));
 
-	stretch->lo = lo;
-	stretch->hi = hi;
+	*stretch = (VecxStretch) {lo, hi, column};
 	return stretch;
 }
 
@@ -329,20 +329,22 @@ is_exact(const VecxFilterColumn *column, uint64 number)
 
 /* The numbers of values less than an argument, or no greater. */
 static VecxStretch *
-stretch_up_to(const VecxFilterColumn *column, uint64 number, bool inclusive, int *n)
+stretch_up_to(const VecxFilterKeyTest *key, const VecxFilterColumn *column, uint64 number, int *n)
 {
-	bool		less = !inclusive && is_exact(column, number);
+	bool		less = key->strategy == VECX_LESS_STRATEGY && is_exact(column, number);
 
 	*n = less && number == 0 ? 0 : 1;
-	return one_stretch(0, less ? number - *n : number);
+	return one_stretch(key->column, 0, less ? number - *n : number);
 }
 
 /* The numbers of values greater than an argument, or no less. */
 static VecxStretch *
-stretch_from(const VecxFilterColumn *column, uint64 number, bool inclusive, int *n)
+stretch_from(const VecxFilterKeyTest *key, const VecxFilterColumn *column, uint64 number, int *n)
 {
+	bool		greater = key->strategy == VECX_GREATER_STRATEGY && is_exact(column, number);
+
 	*n = 1;
-	return one_stretch(!inclusive && is_exact(column, number) ? number + 1 : number, VECX_KEY_GREATEST);
+	return one_stretch(key->column, greater ? number + 1 : number, VECX_KEY_GREATEST);
 }
 
 /* The numbers of a condition's arguments as stretches of one number each. */
@@ -354,79 +356,145 @@ points_of(const VecxFilterKeyTest *key, int *n)
 	*n = 0;
 	for (int i = 0; i < key->nargs; i++)
 		if (*n == 0 || points[*n - 1].hi != key->numbers[i])
-			points[(*n)++] = (VecxStretch) {key->numbers[i], key->numbers[i]};
+			points[(*n)++] = (VecxStretch) {key->numbers[i], key->numbers[i], key->column};
 	return points;
 }
 
 /*
+ * The stretches that a condition tells; NULL if it tells nothing.  Of an array that has to
+ * contain several elements each is one by itself: *all says that a row has all of them.
+ */
+static VecxStretch *
+stretches_of(const VecxFilterQuery *query, const VecxFilterKeyTest *key, int *n, bool *all)
+{
+	const VecxFilterColumn *column = &query->filters->columns[key->column];
+	bool		is_array = column->kind == VECX_FILTER_ARRAY;
+	bool		hashed = column->order == VECX_ORDER_HASH;
+
+	*all = false;
+	*n = 1;
+	if (key->is_null)
+		return one_stretch(key->column, VECX_KEY_NULL, VECX_KEY_NULL);
+	if (key->is_not_null)
+		return one_stretch(key->column, 0, VECX_KEY_GREATEST);
+	if (!key->numbers || key->whole_array || key->nargs == 0)
+		return NULL;
+	switch (key->strategy)
+	{
+		case VECX_LESS_STRATEGY:
+		case VECX_LESS_EQUAL_STRATEGY:
+			/* of several arguments the one that lets most pass */
+			return hashed ? NULL : stretch_up_to(key, column, key->numbers[key->nargs - 1], n);
+		case VECX_GREATER_STRATEGY:
+		case VECX_GREATER_EQUAL_STRATEGY:
+			return hashed ? NULL : stretch_from(key, column, key->numbers[0], n);
+		case VECX_EQUAL_STRATEGY:
+			return points_of(key, n);
+		case VECX_OVERLAPS_STRATEGY:
+			/* of what is no array, a whole that overlaps another need not be equal */
+			return is_array ? points_of(key, n) : NULL;
+		case VECX_CONTAINS_STRATEGY:
+			*all = true;
+			return is_array ? points_of(key, n) : NULL;
+		default:
+			return NULL;
+	}
+}
+
+/* The needs that conditions which all have to be met may have, at most. */
+static int
+most_needs(const VecxFilterKeyTest *keys, int nkeys)
+{
+	int			most = 0;
+
+	for (int i = 0; i < nkeys; i++)
+		most += Min(Max(keys[i].nargs, 1), MOST_CONTAINED);
+	return most;
+}
+
+/* Fills in what such conditions need, and returns how many needs that are. */
+static int
+needs_of(const VecxFilterQuery *query, const VecxFilterKeyTest *keys, int nkeys, VecxFilterNeed *needs)
+{
+	int			n = 0;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		int			count;
+		bool		all;
+		VecxStretch *stretches = stretches_of(query, &keys[i], &count, &all);
+
+		if (!stretches)
+			continue;
+		if (!all)
+			add_need(query, needs, &n, keys[i].column, stretches, count);
+		/* some are enough to find the row by */
+		for (int j = 0; all && j < Min(count, MOST_CONTAINED); j++)
+			add_need(query, needs, &n, keys[i].column, &stretches[j], 1);
+	}
+	return n;
+}
+
+/* The need of an arm that has the fewest entries; false if its conditions tell nothing. */
+static bool
+need_of_arm(const VecxFilterQuery *query, const VecxFilterArm *arm, VecxCountNeed count, void *arg,
+			VecxFilterNeed *best)
+{
+	VecxFilterNeed *needs = palloc(sizeof(VecxFilterNeed) * Max(most_needs(arm->keys, arm->nkeys), 1));
+	int			n = needs_of(query, arm->keys, arm->nkeys, needs);
+	double		fewest = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		double		entries = n > 1 ? count(&needs[i], arg) : 0;
+
+		if (i > 0 && entries >= fewest)
+			continue;
+		*best = needs[i];
+		fewest = entries;
+	}
+	return n > 0;
+}
+
+/* The stretches of all arms; false if one tells nothing. */
+static bool
+need_of_or(const VecxFilterQuery *query, const VecxFilterOr *any, VecxCountNeed count, void *arg,
+		   VecxFilterNeed *need)
+{
+	need->nstretches = 0;
+	need->stretches = NULL;
+	for (int i = 0; i < any->narms; i++)
+	{
+		VecxFilterNeed arm;
+		VecxStretch *sum;
+
+		if (!need_of_arm(query, &any->arms[i], count, arg, &arm))
+			return false;
+		sum = MemoryContextAllocHuge(CurrentMemoryContext,
+									 sizeof(VecxStretch) * Max(need->nstretches + arm.nstretches, 1));
+		if (need->nstretches > 0)
+			memcpy(sum, need->stretches, sizeof(VecxStretch) * need->nstretches);
+		memcpy(sum + need->nstretches, arm.stretches, sizeof(VecxStretch) * arm.nstretches);
+		need->nstretches += arm.nstretches;
+		need->stretches = sum;
+	}
+	return true;
+}
+
+/*
  * What the conditions of a query need: each row that passes has, for every need, a
- * number within one of its stretches in the column.  Of conditions that do not
- * tell there is none.  Allocates in the current context.
+ * number within one of its stretches.  Of conditions that do not
+ * tell there is none.  count tells how many entries a need has: of an arm's the one with the
+ * fewest is taken.  Allocates in the current context.
  */
 VecxFilterNeed *
-VecxFilterNeeds(const VecxFilterQuery *query, int *n)
+VecxFilterNeeds(const VecxFilterQuery *query, VecxCountNeed count, void *arg, int *n)
 {
-	int			most = 1;
-	VecxFilterNeed *needs;
+	VecxFilterNeed *needs = palloc(sizeof(VecxFilterNeed) *
+								   Max(most_needs(query->keys, query->nkeys) + query->nors, 1));
 
-	for (int i = 0; i < query->nkeys; i++)
-		most += Min(Max(query->keys[i].nargs, 1), MOST_CONTAINED);
-	needs = palloc(sizeof(VecxFilterNeed) * most);
-	*n = 0;
-	for (int i = 0; i < query->nkeys; i++)
-	{
-		const VecxFilterKeyTest *key = &query->keys[i];
-		const VecxFilterColumn *column = &query->filters->columns[key->column];
-		bool		hashed = column->order == VECX_ORDER_HASH;
-		VecxStretch *points;	/* or one stretch */
-		int			npoints;
-
-		if (key->is_null || key->is_not_null)
-		{
-			add_need(query, needs, n, key->column,
-					 key->is_null ? one_stretch(VECX_KEY_NULL, VECX_KEY_NULL) :
-					 one_stretch(0, VECX_KEY_GREATEST), 1);
-			continue;
-		}
-		if (!key->numbers || key->whole_array || key->nargs == 0)
-			continue;
-		switch (key->strategy)
-		{
-			case VECX_LESS_STRATEGY:
-			case VECX_LESS_EQUAL_STRATEGY:
-				/* of several arguments the one that lets most pass */
-				if (hashed)
-					break;
-				points = stretch_up_to(column, key->numbers[key->nargs - 1],
-									   key->strategy == VECX_LESS_EQUAL_STRATEGY, &npoints);
-				add_need(query, needs, n, key->column, points, npoints);
-				break;
-			case VECX_GREATER_STRATEGY:
-			case VECX_GREATER_EQUAL_STRATEGY:
-				if (hashed)
-					break;
-				points = stretch_from(column, key->numbers[0],
-									  key->strategy == VECX_GREATER_EQUAL_STRATEGY, &npoints);
-				add_need(query, needs, n, key->column, points, npoints);
-				break;
-			case VECX_OVERLAPS_STRATEGY:
-				/* of what is no array, a whole that overlaps another need not be equal */
-				if (column->kind != VECX_FILTER_ARRAY)
-					break;
-				/* FALLTHROUGH */
-			case VECX_EQUAL_STRATEGY:
-				points = points_of(key, &npoints);
-				add_need(query, needs, n, key->column, points, npoints);
-				break;
-			case VECX_CONTAINS_STRATEGY:
-				if (column->kind != VECX_FILTER_ARRAY)
-					break;
-				points = points_of(key, &npoints);
-				/* a row has all of them, so that some are enough to find it by */
-				for (int j = 0; j < Min(npoints, MOST_CONTAINED); j++)
-					add_need(query, needs, n, key->column, &points[j], 1);
-				break;
-		}
-	}
+	*n = needs_of(query, query->keys, query->nkeys, needs);
+	for (int i = 0; i < query->nors; i++)
+		*n += need_of_or(query, &query->ors[i], count, arg, &needs[*n]);
 	return needs;
 }

@@ -194,13 +194,34 @@ take_key(VecxFilterKeyTest *key, const VecxFilters *filters, ScanKey from)
 	return true;
 }
 
+/* False if no row can meet any arm. */
+static bool
+take_or(VecxFilterOr *result, const VecxFilters *filters, const VecxOrKeys *from)
+{
+	result->narms = 0;
+	result->arms = palloc0(sizeof(VecxFilterArm) * from->narms);
+	for (int i = 0; i < from->narms; i++)
+	{
+		VecxFilterArm *arm = &result->arms[result->narms];
+		bool		possible = true;
+
+		arm->nkeys = from->nkeys[i];
+		arm->keys = palloc(sizeof(VecxFilterKeyTest) * arm->nkeys);
+		for (int j = 0; j < arm->nkeys && possible; j++)
+			possible = take_key(&arm->keys[j], filters, &from->keys[i][j]);
+		result->narms += possible;
+	}
+	return result->narms > 0;
+}
+
 /*
- * What the keys of a scan on filter columns demand, and a set of TIDs that rows must
- * be in, if there is one.  NULL if that is nothing.  The keys are kept by reference.
+ * What the keys of a scan on filter columns demand, ORs over several of them, and a set of
+ * TIDs that rows must be in, if there is one.  NULL if that is nothing.  The keys are kept
+ * by reference.
  */
 VecxFilterQuery *
 VecxFilterQueryMake(const VecxFilters *filters, MemoryContext cxt, ScanKey keys, int nkeys,
-					VecxTidTest tid_test, void *tid_arg)
+					const VecxOrKeys *ors, int nors, VecxTidTest tid_test, void *tid_arg)
 {
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	VecxFilterQuery *query = palloc0(sizeof(VecxFilterQuery));
@@ -218,7 +239,12 @@ VecxFilterQueryMake(const VecxFilters *filters, MemoryContext cxt, ScanKey keys,
 		else
 			query->nkeys++;
 	}
-	if (query->nkeys == 0 && !query->never && !tid_test)
+	query->nors = nors;
+	query->ors = palloc(sizeof(VecxFilterOr) * Max(nors, 1));
+	for (int i = 0; i < nors; i++)
+		if (!take_or(&query->ors[i], filters, &ors[i]))
+			query->never = true;
+	if (query->nkeys == 0 && nors == 0 && !query->never && !tid_test)
 		query = NULL;
 	else
 		query->cxt = AllocSetContextCreate(cxt, "vecx filter", ALLOCSET_SMALL_SIZES);
@@ -364,26 +390,6 @@ test_array(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const u
 	return overlaps ? VECX_PASS_NO : wide && key->nargs > 0 ? VECX_PASS_MAYBE : VECX_PASS_YES;
 }
 
-static VecxPass
-test_key(const VecxFilterQuery *query, const VecxFilterKeyTest *key, const uint8 *bytes)
-{
-	const VecxFilterColumn *column = &query->filters->columns[key->column];
-	int			state = VecxFilterState(bytes, key->column);
-	const uint8 *from = bytes + column->offset;
-	uint64		room[VECX_FILTER_VALUE_WORDS];
-
-	if (key->is_null || key->is_not_null)
-		return (state == VECX_FILTER_NULL) == key->is_null ? VECX_PASS_YES : VECX_PASS_NO;
-	if (state == VECX_FILTER_NULL)
-		return VECX_PASS_NO;
-	if (column->kind == VECX_FILTER_ARRAY)
-		return test_array(key, column, from, state == VECX_FILTER_WIDE);
-	if (state == VECX_FILTER_WIDE)
-		return test_wide(key, column, from);
-	return test_whole(key, column, VecxFilterValue(column, from, room)) ?
-		VECX_PASS_YES : VECX_PASS_NO;
-}
-
 /* Whether a whole integer's number is one that meets the condition. */
 static inline bool
 number_meets(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const uint8 *from)
@@ -417,6 +423,28 @@ number_meets(const VecxFilterKeyTest *key, const VecxFilterColumn *column, const
 	return (number >= key->lo && number <= key->hi) != key->outside;
 }
 
+static VecxPass
+test_key(const VecxFilterQuery *query, const VecxFilterKeyTest *key, const uint8 *bytes)
+{
+	const VecxFilterColumn *column = &query->filters->columns[key->column];
+	int			state = VecxFilterState(bytes, key->column);
+	const uint8 *from = bytes + column->offset;
+	uint64		room[VECX_FILTER_VALUE_WORDS];
+
+	if (key->is_null || key->is_not_null)
+		return (state == VECX_FILTER_NULL) == key->is_null ? VECX_PASS_YES : VECX_PASS_NO;
+	if (state == VECX_FILTER_NULL)
+		return VECX_PASS_NO;
+	if (key->by_number)
+		return number_meets(key, column, from) ? VECX_PASS_YES : VECX_PASS_NO;
+	if (column->kind == VECX_FILTER_ARRAY)
+		return test_array(key, column, from, state == VECX_FILTER_WIDE);
+	if (state == VECX_FILTER_WIDE)
+		return test_wide(key, column, from);
+	return test_whole(key, column, VecxFilterValue(column, from, room)) ?
+		VECX_PASS_YES : VECX_PASS_NO;
+}
+
 /*
  * The conditions that numbers decide; *left tells whether there are others.
  */
@@ -438,6 +466,23 @@ test_numbers(const VecxFilterQuery *query, const uint8 *bytes, bool *left)
 	return VECX_PASS_YES;
 }
 
+/* An arm that meets all of its conditions, or may, is enough. */
+static VecxPass
+test_or(const VecxFilterQuery *query, const VecxFilterOr *any, const uint8 *bytes)
+{
+	VecxPass	best = VECX_PASS_NO;
+
+	for (int i = 0; i < any->narms && best != VECX_PASS_YES; i++)
+	{
+		VecxPass	pass = VECX_PASS_YES;
+
+		for (int j = 0; j < any->arms[i].nkeys && pass != VECX_PASS_NO; j++)
+			pass = Min(pass, test_key(query, &any->arms[i].keys[j], bytes));
+		best = Max(best, pass);
+	}
+	return best;
+}
+
 /*
  * Whether the row of an entry meets all conditions.  The entry may lie on a page
  * that is share-locked: functions of operator classes are called as a B-tree
@@ -453,6 +498,7 @@ VecxFilterTest(const VecxFilterQuery *query, const VecxRowEntry *row)
 	if (query->never)
 		return VECX_PASS_NO;
 	pass = test_numbers(query, bytes, &left);
+	left |= query->nors > 0;
 	if (left && pass != VECX_PASS_NO)
 	{
 		MemoryContext old = MemoryContextSwitchTo(query->cxt);
@@ -460,6 +506,8 @@ VecxFilterTest(const VecxFilterQuery *query, const VecxRowEntry *row)
 		for (int i = 0; i < query->nkeys && pass != VECX_PASS_NO; i++)
 			if (!query->keys[i].by_number)
 				pass = Min(pass, test_key(query, &query->keys[i], bytes));
+		for (int i = 0; i < query->nors && pass != VECX_PASS_NO; i++)
+			pass = Min(pass, test_or(query, &query->ors[i], bytes));
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(query->cxt);
 	}

@@ -1,6 +1,6 @@
 /*
  * limit.c
- *    Tells index scans which LIMIT is above them.
+ *    Tells index scans which LIMIT is above them, and which conditions their node has.
  *
  * PostgreSQL does not tell an access method how many rows will be asked for,
  * but the plan says it: a Limit node with nothing between it and the scan that
@@ -73,6 +73,7 @@ VecxNodeScan(IndexScanState *node)
 	if (node->iss_NumRuntimeKeys == 0 || node->iss_RuntimeKeysReady)
 		index_rescan(node->iss_ScanDesc, node->iss_ScanKeys, node->iss_NumScanKeys,
 					 node->iss_OrderByKeys, node->iss_NumOrderByKeys);
+	VecxScanSetOrs(node->iss_ScanDesc, node);
 	MemoryContextSwitchTo(old);
 	return node->iss_ScanDesc;
 }

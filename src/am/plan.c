@@ -18,8 +18,8 @@
 #include "am/plan.h"
 #include "am/tidset.h"
 
+bool		vecx_enable_paths = true;
 bool		vecx_enable_bitmap_filter = true;
-static bool enable_paths = true;
 static bool enable_distance_skip = true;
 
 static set_rel_pathlist_hook_type next_set_rel_pathlist_hook;
@@ -36,7 +36,7 @@ vecx_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEnt
 		VecxForgetRelaxedOrder(root, rel);
 	if (rte->rtekind != RTE_RELATION || rte->tablesample != NULL || IS_DUMMY_REL(rel))
 		return;
-	if (enable_paths)
+	if (vecx_enable_paths)
 		VecxAddPaths(root, rel);
 	if (enable_distance_skip)
 		VecxRefundUnreadDistances(root, rel);
@@ -74,7 +74,7 @@ vecxPlanInit(void)
 	DefineCustomBoolVariable("vecx.enable_paths",
 							 "Lets the planner use vecx indexes for more than ORDER BY distance.",
 							 "Without it only the plans that PostgreSQL finds by itself are made.",
-							 &enable_paths, true,
+							 &vecx_enable_paths, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("vecx.enable_distance_skip",
 							 "Leaves out distances that only ORDER BY mentions.",

@@ -15,6 +15,7 @@
 #include "am/filter.h"
 
 /* plan.c: the hooks and their settings */
+extern bool vecx_enable_paths;
 extern bool vecx_enable_bitmap_filter;
 extern void vecxPlanInit(void);
 
@@ -45,7 +46,15 @@ extern List *VecxRangeClauses(PlannerInfo *root, IndexOptInfo *index);
 extern void VecxAddPaths(PlannerInfo *root, RelOptInfo *rel);
 
 /* plan_filter.c: conditions on filter columns */
+typedef struct VecxColumnClause
+{
+	int			column;			/* of the index, from 0 */
+	Expr	   *clause;
+} VecxColumnClause;
+
 extern List *VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own);
+extern List *VecxMatchOr(IndexOptInfo *index, Node *clause);
+extern bool VecxTreeTellsOr(const VecxFilters *filters, const IndexOptInfo *index, List *arms);
 extern const VecxFilters *VecxFiltersOfPlan(const IndexOptInfo *index);
 extern bool VecxTreeTells(const VecxFilters *filters, const IndexOptInfo *index,
 						  const IndexClause *clause);

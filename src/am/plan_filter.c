@@ -11,9 +11,13 @@
  *     WHERE 'news' = ANY (tags)        as tags @> '{news}'
  *     WHERE tenant NOT IN (1, 2)       as tenant <> 1 AND tenant <> 2
  *
- * Of the second and third the condition itself stays a filter of the scan.  A condition is used
- * only if it may be evaluated before all that a security barrier puts in front
- * of it.
+ * Of the third the condition itself stays a filter of the scan, as does an OR over several
+ * columns, of which the scan makes conditions of its own (scan_or.c):
+ *
+ *     WHERE tenant = 1 OR shared
+ *
+ * A condition is used only if it may be evaluated before all that a security barrier puts in
+ * front of it.
  */
 #include "postgres.h"
 
@@ -407,6 +411,77 @@ VecxFilterClauses(PlannerInfo *root, IndexOptInfo *index, bool *own)
 	return result;
 }
 
+/* A condition of a column that an index can test, the column on its left. */
+static VecxColumnClause *
+make_column_clause(int column, Expr *clause)
+{
+	VecxColumnClause *result = palloc(sizeof(VecxColumnClause));
+
+	result->column = column;
+	result->clause = clause;
+	return result;
+}
+
+/* Adds what an index can test of one condition; nothing, if it cannot. */
+static List *
+add_column_clauses(List *result, IndexOptInfo *index, Node *clause)
+{
+	for (int column = 1; column < index->nkeycolumns; column++)
+	{
+		List	   *derived;
+		ListCell   *lc;
+		Oid			turned;
+		Match		found = match(index, column, clause, &turned, &derived);
+
+		if (found == MATCH_NONE)
+			continue;
+		foreach(lc, derived)
+			result = lappend(result, make_column_clause(column, lfirst(lc)));
+		if (derived == NIL)
+		{
+			Expr	   *copy = copyObject((Expr *) clause);
+
+			if (OidIsValid(turned))
+				CommuteOpExpr((OpExpr *) copy);
+			result = lappend(result, make_column_clause(column, copy));
+		}
+	}
+	return result;
+}
+
+/*
+ * What an index can test of an OR: for each arm a list of VecxColumnClause, all of which a
+ * row meets that meets the arm.  NIL if there is an arm of which it can test nothing, if it is a
+ * condition on one column, which needs no OR, or none at all.
+ */
+List *
+VecxMatchOr(IndexOptInfo *index, Node *clause)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	if (!is_orclause(clause))
+		return NIL;
+	for (int column = 1; column < index->nkeycolumns; column++)
+		if (derive_any(index, column, clause))
+			return NIL;
+	foreach(lc, ((BoolExpr *) clause)->args)
+	{
+		List	   *conditions = list_make1(lfirst(lc));
+		List	   *arm = NIL;
+		ListCell   *lc2;
+
+		if (is_andclause(lfirst(lc)))
+			conditions = ((BoolExpr *) lfirst(lc))->args;
+		foreach(lc2, conditions)
+			arm = add_column_clauses(arm, index, lfirst(lc2));
+		if (arm == NIL)
+			return NIL;
+		result = lappend(result, arm);
+	}
+	return result;
+}
+
 /* The filter columns of an index of which there are plans. */
 const VecxFilters *
 VecxFiltersOfPlan(const IndexOptInfo *index)
@@ -476,5 +551,29 @@ VecxTreeTells(const VecxFilters *filters, const IndexOptInfo *index, const Index
 		if (!tree_tells(&filters->columns[clause->indexcol - 1], index->opfamily[clause->indexcol],
 						(Node *) lfirst_node(RestrictInfo, lc)->clause))
 			return false;
+	return true;
+}
+
+/* The same of an OR, by the arms that VecxMatchOr found: one condition of each arm is enough. */
+bool
+VecxTreeTellsOr(const VecxFilters *filters, const IndexOptInfo *index, List *arms)
+{
+	ListCell   *lc;
+
+	foreach(lc, arms)
+	{
+		bool		told = false;
+		ListCell   *lc2;
+
+		foreach(lc2, (List *) lfirst(lc))
+		{
+			const VecxColumnClause *clause = lfirst(lc2);
+
+			told |= tree_tells(&filters->columns[clause->column - 1], index->opfamily[clause->column],
+							   (Node *) clause->clause);
+		}
+		if (!told)
+			return false;
+	}
 	return true;
 }

@@ -78,6 +78,13 @@ VecxScanSetRows(IndexScanDesc scan, int64 rows)
 	((VecxScan *) scan->opaque)->rows_wanted = rows;
 }
 
+/* Has the scan test ORs among the conditions of its node, as long as that lives. */
+void
+VecxScanSetOrs(IndexScanDesc scan, IndexScanState *node)
+{
+	((VecxScan *) scan->opaque)->ors = VecxOrsMake(node);
+}
+
 /* Restricts the scan to a set of rows, from its next start on; NULL lifts that.  The
  * set must outlive the scan. */
 void

@@ -26,6 +26,7 @@ typedef enum VecxScanPhase
 } VecxScanPhase;
 
 typedef struct VecxConditions VecxConditions;
+typedef struct VecxOrs VecxOrs;
 
 typedef struct VecxScan
 {
@@ -38,6 +39,7 @@ typedef struct VecxScan
 	Datum		query;
 	bool		strict;			/* vecx.scan_order when the plan was started */
 	VecxRange	range;
+	VecxOrs    *ors;			/* of the node's conditions; NULL: none */
 	VecxFilterQuery *filter;	/* conditions on filter columns, or NULL */
 	VecxTreeScan *tree;			/* who may meet them; NULL: the value tree does not tell */
 	bool		recheck;		/* all rows, because of conditions on the vector */
@@ -129,6 +131,10 @@ extern void VecxConditionsEnd(VecxScan *so);
 extern double VecxConditionsWanted(const VecxScan *so);
 extern void VecxConditionsNote(VecxScan *so, ItemPointer tid);
 extern bool VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so);
+
+/* scan_or.c */
+extern VecxOrs *VecxOrsMake(IndexScanState *node);
+extern const VecxOrKeys *VecxOrsKeys(VecxOrs *ors, int *n);
 
 /* scan_lists.c */
 extern void VecxScanStartLists(IndexScanDesc scan, VecxScan *so);

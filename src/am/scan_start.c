@@ -334,6 +334,9 @@ check_scan(IndexScanDesc scan)
 static void
 open_scan(IndexScanDesc scan, VecxScan *so)
 {
+	int			nors;
+	const VecxOrKeys *ors = VecxOrsKeys(so->ors, &nors);
+
 	so->index = VecxIndexOpen(scan->indexRelation, so->cxt);
 	memset(&so->counts, 0, sizeof(so->counts));
 	so->counts.index = RelationGetRelid(scan->indexRelation);
@@ -343,7 +346,7 @@ open_scan(IndexScanDesc scan, VecxScan *so)
 		VecxEffortChoose(scan->indexRelation, &so->index->meta, VecxScanRowsWanted(so, 1), &so->effort);
 	so->width = so->effort.width;
 	so->filter = VecxFilterQueryMake(so->index->filters, so->cxt, scan->keyData,
-									 scan->numberOfKeys, so->tids ? test_tid : NULL,
+									 scan->numberOfKeys, ors, nors, so->tids ? test_tid : NULL,
 									 unconstify(VecxTidSet *, so->tids));
 	so->search = VecxSearchMake(so->index, so->cxt, so->index->meta.tune != InvalidBlockNumber);
 	if (!so->index->lists)

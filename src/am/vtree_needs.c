@@ -20,18 +20,34 @@
 /* Stretches whose entries are counted; of more as many, at even distances. */
 #define COUNTED_STRETCHES	128
 
-/* Entries of a need, exactly if they are on a few pages; *few tells. */
+/* Entries of a need, by the places of its stretches' ends. */
+static double
+estimate_need(const VecxFilterNeed *need, void *index)
+{
+	int			counted = Min(need->nstretches, COUNTED_STRETCHES);
+	double		count = 0;
+
+	for (int i = 0; i < counted; i++)
+	{
+		const VecxStretch *stretch = &need->stretches[(int64) need->nstretches * i / counted];
+
+		CHECK_FOR_INTERRUPTS();
+		count += VecxTreeCount(index, (uint16) stretch->column, stretch->lo, stretch->hi);
+	}
+	return count * need->nstretches / Max(counted, 1);
+}
+
+/* The same, exactly if they are on a few pages; *few tells. */
 static double
 count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, bool *few)
 {
 	int64		npages = 0;
 	double		count = 0;
-	int			counted;
 
 	*few = true;
 	for (int i = 0; i < need->nstretches && *few; i++)
 	{
-		VecxTreeWalkStart(walk, index, (uint16) need->column,
+		VecxTreeWalkStart(walk, index, (uint16) need->stretches[i].column,
 						  need->stretches[i].lo, need->stretches[i].hi, false);
 		do
 		{
@@ -39,18 +55,7 @@ count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, boo
 			*few = ++npages < PAGES_TO_TRY || (!walk->more && i == need->nstretches - 1);
 		} while (*few && VecxTreeWalkPage(walk));
 	}
-	if (*few)
-		return count;
-	count = 0;
-	counted = Min(need->nstretches, COUNTED_STRETCHES);
-	for (int i = 0; i < counted; i++)
-	{
-		const VecxStretch *stretch = &need->stretches[(int64) need->nstretches * i / counted];
-
-		CHECK_FOR_INTERRUPTS();
-		count += VecxTreeCount(index, (uint16) need->column, stretch->lo, stretch->hi);
-	}
-	return count * need->nstretches / counted;
+	return *few ? count : estimate_need(need, index);
 }
 
 static int
@@ -72,7 +77,7 @@ VecxTreeNeed *
 VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *walk, int *n,
 			  bool *at_hand)
 {
-	VecxFilterNeed *needs = VecxFilterNeeds(filter, n);
+	VecxFilterNeed *needs = VecxFilterNeeds(filter, estimate_need, index, n);
 	VecxTreeNeed *result;
 
 	if (*n == 0)

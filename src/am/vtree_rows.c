@@ -106,7 +106,7 @@ read_need(VecxTreeRows *rows, const VecxFilterNeed *need)
 	for (int i = 0; i < need->nstretches; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		VecxTreeWalkStart(walk, rows->index, (uint16) need->column,
+		VecxTreeWalkStart(walk, rows->index, (uint16) need->stretches[i].column,
 						  need->stretches[i].lo, need->stretches[i].hi, true);
 		do
 		{

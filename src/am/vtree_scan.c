@@ -194,7 +194,7 @@ allow(VecxTreeScan *scan, const VecxFilterNeed *need, const VecxIdSet *before, V
 	for (int i = 0; i < need->nstretches; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
+		VecxTreeWalkStart(walk, scan->index, (uint16) need->stretches[i].column,
 						  need->stretches[i].lo, need->stretches[i].hi, true);
 		do
 		{
@@ -303,7 +303,7 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 	for (int i = 0; i < need->nstretches && !scan->at_hand; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		VecxTreeWalkStart(walk, scan->index, (uint16) need->column,
+		VecxTreeWalkStart(walk, scan->index, (uint16) need->stretches[i].column,
 						  need->stretches[i].lo, need->stretches[i].hi, true);
 		do
 			any |= offer_page(scan, search);
