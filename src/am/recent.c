@@ -30,7 +30,7 @@
  * version, so one read in so many goes the usual way, lest the clock sweep
  * takes the pages that are read most for unused.
  */
-#define READS_PER_LOOKUP	16
+#define READS_PER_LOOKUP	32
 
 /* Of the file only the number within its tablespace and database is kept; the
  * rest is checked with the buffer. */
