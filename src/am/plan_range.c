@@ -178,8 +178,8 @@ derive(PlannerInfo *root, IndexOptInfo *index, RestrictInfo *rinfo)
 	bool		below;
 	VecxForm	form;
 	OpExpr	   *distance;
-	Oid			opno;
-	Oid			ball;
+	Oid			opno = InvalidOid;
+	Oid			ball = InvalidOid;
 	Expr	   *derived;
 	IndexClause *clause;
 

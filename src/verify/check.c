@@ -367,6 +367,7 @@ vecx_check(PG_FUNCTION_ARGS)
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	Check		c;
 
+	VecxRefuseRecovery("vecx_check()", "Check the index on the primary.");
 	memset(&c, 0, sizeof(c));
 	VecxTargetOpen(&c.target, PG_GETARG_OID(0), ShareLock);
 	check_index(&c, PG_GETARG_BOOL(1));

@@ -646,7 +646,7 @@ vecx_compress_report(PG_FUNCTION_ARGS)
 	begin_sample(&report->sample, table, column,
 				 PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
 	VecxSampleTake(&report->sample, table, column,
-				   PG_ARGISNULL(5) ? 0 : VecxCheckCount(PG_GETARG_INT32(5), "samples", 100, MAX_SAMPLES),
+				   PG_ARGISNULL(5) ? 0 : VecxCheckCount(PG_GETARG_INT32(5), "samples", VECX_LEAST_SAMPLES, MAX_SAMPLES),
 				   query_table, PG_ARGISNULL(7) ? column : NameStr(*PG_GETARG_NAME(7)));
 	if (query_table)
 		table_close(query_table, NoLock);

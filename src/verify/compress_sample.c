@@ -108,6 +108,9 @@ check_rows(VecxSample *sample, int nrows)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%d samples need more than half of maintenance_work_mem", nrows),
+				 limit / each < VECX_LEAST_SAMPLES ?
+				 errhint("Increase maintenance_work_mem to %zu kB or more.",
+						 (2 * each * VECX_LEAST_SAMPLES + 1023) / 1024) :
 				 errhint("Use at most %zu samples, or increase maintenance_work_mem.",
 						 limit / each)));
 }

@@ -204,7 +204,7 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	PreventCommandDuringRecovery("vecx_calibrate()");
+	VecxRefuseRecovery("vecx_calibrate()", "A standby gets what its primary has measured.");
 	PreventCommandIfReadOnly("vecx_calibrate()");
 	memset(&set, 0, sizeof(set));
 	set.k = VecxCurveRows[VECX_CURVE_KS - 1];

@@ -21,11 +21,7 @@ vecx_renew(PG_FUNCTION_ARGS)
 	VecxTarget	target;
 	VecxIndex  *index;
 
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("recovery is in progress"),
-				 errhint("A standby gets renewed sketches from its primary.")));
+	VecxRefuseRecovery("vecx_renew()", "A standby gets renewed sketches from its primary.");
 	PreventCommandIfReadOnly("vecx_renew()");
 	/* beside reads and writes, but not beside VACUUM, nor another of its kind */
 	VecxTargetOpen(&target, PG_GETARG_OID(0), ShareUpdateExclusiveLock);

@@ -22,6 +22,17 @@
 
 #include "verify/verify.h"
 
+/* Raises on a standby, where the function could not do its work; hint says what to do instead. */
+void
+VecxRefuseRecovery(const char *function, const char *hint)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", function),
+				 errhint("%s", hint)));
+}
+
 /* The value of an argument; raises if it is out of range. */
 int
 VecxCheckCount(int32 value, const char *name, int least, int most)

@@ -367,11 +367,7 @@ open_target(VecxTune *t, Oid index, const char *function)
 	Oid			op;
 	Relation	rel;
 
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("recovery is in progress"),
-				 errhint("A standby gets what its primary has tuned.")));
+	VecxRefuseRecovery(function, "A standby gets what its primary has tuned.");
 	PreventCommandIfReadOnly(function);
 	memset(t, 0, sizeof(*t));
 	t->cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx tuning", ALLOCSET_DEFAULT_SIZES);

@@ -19,6 +19,7 @@ typedef struct VecxTarget
 } VecxTarget;
 
 /* target.c */
+extern void VecxRefuseRecovery(const char *function, const char *hint);
 extern int	VecxCheckCount(int32 value, const char *name, int least, int most);
 extern Relation VecxTableOpen(Oid table);
 extern void VecxCheckReplayed(Relation rel);
@@ -122,6 +123,9 @@ typedef struct VecxSample
 	float	   *distances;		/* [nqueries][nrows]: the true ones */
 	float	   *reach;			/* [nqueries]: that of the k-th nearest */
 } VecxSample;
+
+/* Fewer samples tell nothing. */
+#define VECX_LEAST_SAMPLES	100
 
 extern void VecxSampleTake(VecxSample *sample, Relation table, const char *column, int nrows,
 						   Relation query_table, const char *query_column);

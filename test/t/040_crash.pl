@@ -42,6 +42,9 @@ foreach my $call (q{vecx_info('volatile_v_idx')}, q{vecx_estimate('volatile', 'v
 	like($err, qr/ERROR:  cannot access temporary or unlogged relations during recovery/, "refused on a standby: $call");
 }
 
+(undef, undef, my $err) = $standby->psql('postgres', q{SELECT vecx_check('items_v_idx')});
+like($err, qr/ERROR:  cannot execute vecx_check\(\) during recovery/, 'refused on a standby: vecx_check');
+
 # The standby takes over, and goes on where the primary stopped.
 take_over($pair);
 
