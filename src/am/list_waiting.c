@@ -155,6 +155,15 @@ bound_of(const VecxWaiting *w, int m)
 	return bound;
 }
 
+/* The first of the rows from at on that is within the bound, or n. */
+static inline int
+next_within(const VecxWaitingRow *rows, int at, int n, float bound)
+{
+	while (at < n && rows[at].lower > bound)
+		at++;
+	return at;
+}
+
 /* No near row is left: takes the nearest of the far ones, in one pass over them. */
 static void
 refill_near(VecxWaiting *w)
@@ -164,9 +173,9 @@ refill_near(VecxWaiting *w)
 	int			i = 0;
 
 	w->near_limit = bound;
-	while (i < w->nfar)
+	while ((i = next_within(w->far, i, w->nfar, bound)) < w->nfar)
 	{
-		if (w->far[i].lower > bound || (w->far[i].lower == bound && w->nnear >= m))
+		if (w->far[i].lower == bound && w->nnear >= m)
 		{
 			i++;
 			continue;
