@@ -12,14 +12,18 @@
 
 #include "am/vtree.h"
 
-/* Has the processor fetch the page that comes next, where it was last seen in memory: it
- * is far from the one at hand, whose entries take about as long to score. */
+/* Bytes of a page that are fetched early: its head and directory, and the first entries.  The
+ * others follow each other, and to ask for all of them took longer. */
+#define FETCHED_EARLY	1024
+
+/* Has the processor fetch the beginning of the page that comes next, where it was last seen in
+ * memory: it is far from the one at hand. */
 static void
 fetch_next_early(const VecxTreeWalk *walk)
 {
 	const char *page = VecxRecentPage(walk->index->rel, walk->next);
 
-	for (int i = 0; page && i < BLCKSZ; i += PG_CACHE_LINE_SIZE / 2)
+	for (int i = 0; page && i < FETCHED_EARLY; i += PG_CACHE_LINE_SIZE / 2)
 		__builtin_prefetch(page + i, 0, 2);
 }
 
