@@ -140,8 +140,8 @@ class Tables:
 
     def warm(self, kind):
         """Reads all there is: of a cluster that was kept nothing is in memory."""
-        self.client.sql('admin', 'CREATE EXTENSION IF NOT EXISTS pg_prewarm SCHEMA bench')
-        self.client.sql('admin', 'SELECT sum(bench.pg_prewarm(c.oid)) FROM pg_class t JOIN pg_class c ON c.oid IN (t.oid, t.reltoastrelid) '
+        self.client.sql('admin', 'CREATE EXTENSION IF NOT EXISTS pg_prewarm SCHEMA public')
+        self.client.sql('admin', 'SELECT sum(public.pg_prewarm(c.oid)) FROM pg_class t JOIN pg_class c ON c.oid IN (t.oid, t.reltoastrelid) '
                         'OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (t.oid, t.reltoastrelid)) '
                         f"WHERE t.oid = '{self.table(kind)}'::regclass")
 
