@@ -94,6 +94,20 @@ EXECUTE s(NULL, NULL, noise(-1));
 SELECT q.t, count(*), count(*) FILTER (WHERE s.tenant = q.t OR s.shared) FROM (VALUES (5), (NULL), (12), (-1)) q(t),
 	LATERAL (SELECT tenant, shared FROM f WHERE tenant = q.t OR (shared AND score < 900) ORDER BY v <-> noise(coalesce(q.t, 0)) LIMIT 30) s GROUP BY 1 ORDER BY 1;
 
+-- what an arm compares with is not computed before the arm's other conditions allow it
+PREPARE g(text, text) AS SELECT count(*) FROM (SELECT id FROM f WHERE ($1 = 'tenant' AND tenant = $2::int) OR ($1 = 'name' AND name = $2)
+	ORDER BY v <-> noise(-1) LIMIT 10) s;
+EXECUTE g('tenant', '7');
+EXECUTE g('name', 'name 3');
+PREPARE d(int) AS SELECT count(*) FROM (SELECT id FROM f WHERE ($1 > 0 AND tenant = 700 / $1) OR (shared AND score < 100) ORDER BY v <-> noise(-1) LIMIT 10) s;
+EXECUTE d(0);
+EXECUTE d(100);
+
+-- an arm that the value tree does not tell: as many rows are looked for as LIMIT wants, since all
+-- that leave meet the OR
+SELECT count(*) FROM (SELECT id FROM f WHERE tenant = 7 OR name < 'name 105' ORDER BY v <-> noise(-1) LIMIT 10) s;
+SELECT rows_wanted, records < 1500 AS few FROM vecx_last_scan();
+
 -- a cursor goes on to the last row that matches
 BEGIN;
 DECLARE c CURSOR FOR SELECT id FROM f WHERE tenant = 9 OR shared ORDER BY v <-> noise(-1);
@@ -126,6 +140,16 @@ SELECT tested > 0 OR by_tree AS tested FROM vecx_last_scan();
 SELECT count(*) FROM (SELECT id FROM f WHERE tenant = 7 OR n = 5 ORDER BY v <-> noise(-1) LIMIT 1000) s;
 SELECT tested > 0 OR by_tree AS tested FROM vecx_last_scan();
 RESET ROLE;
+ALTER TABLE f DISABLE ROW LEVEL SECURITY;
+-- a view that rows are changed through
+CREATE VIEW barred WITH (security_barrier) AS SELECT * FROM f WHERE id < 3000 AND v <-> '[0,0,0,0,0,0,0,0]' < 1.1;
+GRANT SELECT, UPDATE ON barred TO or_reader;
+SET ROLE or_reader;
+SELECT count(*) FROM (SELECT id FROM barred WHERE n = 5 OR score = 3) s;
+UPDATE barred SET id = id WHERE n = 5 OR score = 3;
+SELECT tested > 0 OR by_tree AS tested FROM vecx_last_scan();
+RESET ROLE;
+DROP VIEW barred;
 DROP TABLE f, p, conditions;
 DROP ROLE or_reader;
 DROP FUNCTION noise, or_test;

@@ -20,6 +20,7 @@
 #include "access/genam.h"
 #include "compat.h"
 #include "nodes/pathnodes.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
@@ -149,7 +150,7 @@ is_in_path(const IndexPath *path, const RestrictInfo *rinfo)
  * path.  One that a security barrier keeps back is not used.
  */
 static List *
-or_clauses(const IndexPath *path)
+or_clauses(PlannerInfo *root, const IndexPath *path)
 {
 	IndexOptInfo *info = path->indexinfo;
 	List	   *result = NIL;
@@ -160,7 +161,8 @@ or_clauses(const IndexPath *path)
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 
 		if (restriction_is_or_clause(rinfo) && restriction_is_securely_promotable(rinfo, info->rel) &&
-			!is_in_path(path, rinfo) && VecxMatchOr(info, (Node *) rinfo->clause) != NIL)
+			!is_in_path(path, rinfo) && VecxMatchOr(info, (Node *) rinfo->clause) != NIL &&
+			(root->qual_security_level == 0 || !contain_leaked_vars((Node *) rinfo->clause)))
 			result = lappend(result, rinfo);
 	}
 	return result;
@@ -445,7 +447,7 @@ cost_of_rows(const PlannerInfo *root, const IndexPath *path, const ScanCost *cos
 /* Whether a scan may change to reading the table (scan_table.c), and some condition beside
  * those of the index makes it impossible to tell whether it will. */
 static bool
-may_change(PlannerInfo *root, const IndexPath *path)
+may_change(PlannerInfo *root, const IndexPath *path, List *ors)
 {
 	const RelOptInfo *rel = path->indexinfo->rel;
 	ListCell   *lc;
@@ -455,7 +457,7 @@ may_change(PlannerInfo *root, const IndexPath *path)
 		return false;
 	foreach(lc, rel->baserestrictinfo)
 		if (!is_redundant_with_indexclauses(lfirst(lc), path->indexclauses) &&
-			VecxIsGuess(root, rel->relid, lfirst(lc)))
+			!list_member_ptr(ors, lfirst(lc)) && VecxIsGuess(root, rel->relid, lfirst(lc)))
 			return true;
 	return false;
 }
@@ -514,7 +516,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	QualCost	recheck;
 	List	   *quals;
 	List	   *clauses = NIL;
-	List	   *ors = or_clauses(path);
+	List	   *ors = or_clauses(root, path);
 	ListCell   *lc;
 
 	*selectivity = 1.0;
@@ -544,7 +546,7 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*startup = cost.startup;
 	rows = *selectivity * cost.tuples;
 	*total = *startup + cost_of_rows(root, path, &cost, rows) + rows * recheck.per_tuple;
-	if (!cost.by_lists && may_change(root, path))
+	if (!cost.by_lists && may_change(root, path, ors))
 		estimate_change(root, path, shares, recheck.per_tuple, rows, startup, total);
 }
 
@@ -557,7 +559,7 @@ VecxCostOfRows(PlannerInfo *root, IndexPath *path, double share, Cost *startup, 
 {
 	IndexOptInfo *info = path->indexinfo;
 	double		rows = share * Max(info->tuples, 1.0);
-	Shares		shares = filtered_shares(root, path, or_clauses(path));
+	Shares		shares = filtered_shares(root, path, or_clauses(root, path));
 	ScanCost	cost;
 
 	/* conditions of both are counted once; the value tree is not asked for a set */

@@ -461,23 +461,23 @@ static bool
 need_of_or(const VecxFilterQuery *query, const VecxFilterOr *any, VecxCountNeed count, void *arg,
 		   VecxFilterNeed *need)
 {
+	VecxFilterNeed *arms = palloc(sizeof(VecxFilterNeed) * Max(any->narms, 1));
+
 	need->nstretches = 0;
-	need->stretches = NULL;
 	for (int i = 0; i < any->narms; i++)
 	{
-		VecxFilterNeed arm;
-		VecxStretch *sum;
-
-		if (!need_of_arm(query, &any->arms[i], count, arg, &arm))
+		if (!need_of_arm(query, &any->arms[i], count, arg, &arms[i]))
 			return false;
-		sum = MemoryContextAllocHuge(CurrentMemoryContext,
-									 sizeof(VecxStretch) * Max(need->nstretches + arm.nstretches, 1));
-		if (need->nstretches > 0)
-			memcpy(sum, need->stretches, sizeof(VecxStretch) * need->nstretches);
-		memcpy(sum + need->nstretches, arm.stretches, sizeof(VecxStretch) * arm.nstretches);
-		need->nstretches += arm.nstretches;
-		need->stretches = sum;
+		need->nstretches += arms[i].nstretches;
 	}
+	need->stretches = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(VecxStretch) * Max(need->nstretches, 1));
+	need->nstretches = 0;
+	for (int i = 0; i < any->narms; i++)
+	{
+		memcpy(need->stretches + need->nstretches, arms[i].stretches, sizeof(VecxStretch) * arms[i].nstretches);
+		need->nstretches += arms[i].nstretches;
+	}
+	pfree(arms);
 	return true;
 }
 

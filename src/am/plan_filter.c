@@ -422,6 +422,52 @@ make_column_clause(int column, Expr *clause)
 	return result;
 }
 
+static bool
+is_param(Node *node, void *context)
+{
+	return node && (IsA(node, Param) || expression_tree_walker(node, is_param, context));
+}
+
+/*
+ * Whether what a condition compares with can be computed when a scan begins, though the
+ * executor might never come to it: the arm's other conditions may keep it from a
+ * division by zero.  What depends on no parameter does not fail now and then; and casts that
+ * nobody wrote are to types that have room.
+ */
+static bool
+is_harmless(Node *value)
+{
+	ListCell   *lc;
+
+	if (IsA(value, RelabelType))
+		return is_harmless((Node *) ((RelabelType *) value)->arg);
+	if (IsA(value, FuncExpr) && ((FuncExpr *) value)->funcformat == COERCE_IMPLICIT_CAST)
+		return is_harmless(linitial(((FuncExpr *) value)->args));
+	if (IsA(value, Const) || IsA(value, Param))
+		return true;
+	if (!IsA(value, ArrayExpr))
+		return !is_param(value, NULL);
+	foreach(lc, ((ArrayExpr *) value)->elements)
+		if (!is_harmless(lfirst(lc)))
+			return false;
+	return true;
+}
+
+/* The same of a condition whose column is on the left. */
+static bool
+compares_harmlessly(Expr *clause)
+{
+	return IsA(clause, NullTest) ||
+		is_harmless(lsecond(IsA(clause, OpExpr) ? ((OpExpr *) clause)->args : ((ScalarArrayOpExpr *) clause)->args));
+}
+
+/* Adds a condition, if it may be used. */
+static List *
+add_column_clause(List *result, int column, Expr *clause)
+{
+	return compares_harmlessly(clause) ? lappend(result, make_column_clause(column, clause)) : result;
+}
+
 /* Adds what an index can test of one condition; nothing, if it cannot. */
 static List *
 add_column_clauses(List *result, IndexOptInfo *index, Node *clause)
@@ -436,18 +482,21 @@ add_column_clauses(List *result, IndexOptInfo *index, Node *clause)
 		if (found == MATCH_NONE)
 			continue;
 		foreach(lc, derived)
-			result = lappend(result, make_column_clause(column, lfirst(lc)));
+			result = add_column_clause(result, column, lfirst(lc));
 		if (derived == NIL)
 		{
 			Expr	   *copy = copyObject((Expr *) clause);
 
 			if (OidIsValid(turned))
 				CommuteOpExpr((OpExpr *) copy);
-			result = lappend(result, make_column_clause(column, copy));
+			result = add_column_clause(result, column, copy);
 		}
 	}
 	return result;
 }
+
+/* Arms of an OR: more take longer to plan and to look up than they save. */
+#define MOST_ARMS	100
 
 /*
  * What an index can test of an OR: for each arm a list of VecxColumnClause, all of which a
@@ -460,7 +509,8 @@ VecxMatchOr(IndexOptInfo *index, Node *clause)
 	List	   *result = NIL;
 	ListCell   *lc;
 
-	if (!is_orclause(clause))
+	if (!is_orclause(clause) || list_length(((BoolExpr *) clause)->args) > MOST_ARMS ||
+		contain_subplans(clause) || contain_volatile_functions(clause))
 		return NIL;
 	for (int column = 1; column < index->nkeycolumns; column++)
 		if (derive_any(index, column, clause))

@@ -68,7 +68,7 @@ VecxScanSetLimit(IndexScanDesc scan, const LimitState *limit, double passing)
 	VecxScan   *so = scan->opaque;
 
 	so->limit = limit;
-	so->passing = passing;
+	so->passing = VecxOrsAreAll(so->ors) ? 1 : passing;
 }
 
 /* The same when the number is known; 0 if it is not. */

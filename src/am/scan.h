@@ -134,6 +134,7 @@ extern bool VecxScanChangeToTable(IndexScanDesc scan, VecxScan *so);
 
 /* scan_or.c */
 extern VecxOrs *VecxOrsMake(IndexScanState *node);
+extern bool VecxOrsAreAll(const VecxOrs *ors);
 extern const VecxOrKeys *VecxOrsKeys(VecxOrs *ors, int *n);
 
 /* scan_lists.c */

@@ -21,7 +21,6 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -40,6 +39,7 @@ typedef struct Or
 struct VecxOrs
 {
 	int			n;
+	bool		all;			/* the node has no other conditions */
 	Or		   *ors;
 	VecxOrKeys *keys;			/* of all */
 	ExprContext *econtext;		/* what values are computed in */
@@ -92,7 +92,9 @@ has_barrier(const EState *estate)
 	{
 		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (rte->security_barrier || (rte->rtekind == RTE_RELATION && has_row_security(rte->relid)))
+		/* a view that is updated through is there as a relation, whatever it is */
+		if (rte->security_barrier ||
+			(rte->rtekind == RTE_RELATION && (rte->relkind == RELKIND_VIEW || has_row_security(rte->relid))))
 			return true;
 	}
 	return false;
@@ -125,11 +127,8 @@ take_or(IndexScanState *node, IndexOptInfo *index, Node *clause, Or *result)
 	int			n;
 	ListCell   *lc;
 
-	if (!is_orclause(clause) || contain_subplans(clause) || contain_volatile_functions(clause) ||
-		(has_barrier(node->ss.ps.state) && contain_leaked_vars(clause)))
-		return false;
 	arms = VecxMatchOr(index, clause);
-	if (arms == NIL)
+	if (arms == NIL || (contain_leaked_vars(clause) && has_barrier(node->ss.ps.state)))
 		return false;
 	n = list_length(arms);
 	result->keys.narms = n;
@@ -181,9 +180,17 @@ VecxOrsMake(IndexScanState *node)
 	}
 	if (!ors || ors->n == 0)
 		return NULL;
+	ors->all = ors->n == list_length(quals);
 	ors->keys = palloc(sizeof(VecxOrKeys) * ors->n);
 	ors->econtext = CreateExprContext(node->ss.ps.state);
 	return ors;
+}
+
+/* Whether a scan tests all conditions of its node, so that what it returns meets them. */
+bool
+VecxOrsAreAll(const VecxOrs *ors)
+{
+	return ors && ors->all;
 }
 
 /* The keys of all ORs as a scan begins, by what parameters are now. */
