@@ -46,83 +46,78 @@ note_seen(VecxListScan *ls, int n)
 	ls->nseen += n;
 }
 
-/* A row of a block that waits, whose bounds are in est and sigma. */
-static inline void
-put_waiting(const VecxListScan *ls, VecxWaitingRow *waiting, const VecxRowEntry *row, int i, float lower,
-			float upper, uint32 sum, int first)
+/* What the rows of a block wait with. */
+typedef struct BlockBounds
 {
-	/* of numbers near the end of float: as one that was not scored, its distance is computed */
-	bool		unknown = isnan(lower) || isnan(upper);
-
-	waiting->lower = unknown ? -INFINITY : lower;
-	waiting->upper = unknown ? INFINITY : upper;
-	waiting->row = *row;
-	waiting->row.flags = 0;
-	waiting->reference = ls->reference > 0 ? ls->reference + first + i : 0;
-	waiting->product = ls->scored ? vecx_list_product(&ls->query, sum) : 0;
-}
-
-/*
- * What the rows of a scored block wait with, of all of them at once: loops without a branch,
- * of a number known beforehand, are done by lanes.  False if one is no number.
- */
-static bool
-bound_block(const VecxListScan *ls, const uint32 *sums, float *lower, float *upper, float *product)
-{
-	int			wrong = 0;
-
-	for (int i = 0; i < VECX_LIST_BLOCK; i++)
-	{
-		float		error = ls->sigmas * ls->sigma[i];
-
-		lower[i] = ls->est[i] - error;
-		upper[i] = ls->est[i] + error;
-		product[i] = vecx_list_product(&ls->query, sums[i]);
-	}
-	for (int i = 0; i < VECX_LIST_BLOCK; i++)
-		wrong |= !(lower[i] <= upper[i]);
-	return !wrong;
-}
-
-/* Takes up all rows of a block that was scored. */
-static void
-take_whole_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
-{
-	VecxWaitingRow *waiting = VecxWaitingRoom(&ls->waiting);
-	Size		row_size = ls->index->lists->row_size;
-	uint32		reference = ls->reference > 0 ? ls->reference + first : 0;
-	uint32		step = ls->reference > 0;
 	float		lower[VECX_LIST_BLOCK];
 	float		upper[VECX_LIST_BLOCK];
 	float		product[VECX_LIST_BLOCK];
-	bool		numbers = bound_block(ls, sums, lower, upper, product);
+} BlockBounds;
 
-	for (int i = 0; i < n && !numbers; i++)
-		put_waiting(ls, &waiting[i], VecxRowAt(rows, row_size, i), i, lower[i], upper[i], sums[i], first);
-	for (int i = 0; i < n && numbers; i++)
+/*
+ * Bounds the distances of all rows of a block together: loops without a branch, of a number
+ * known beforehand, are done by lanes.  What is not scored, or no number, as the sums of
+ * numbers near the end of float may be, may be anywhere: its distance is computed.
+ */
+static void
+bound_block(const VecxListScan *ls, const uint32 *sums, BlockBounds *bounds)
+{
+	int			wrong = !ls->scored;
+
+	for (int i = 0; i < VECX_LIST_BLOCK && ls->scored; i++)
 	{
-		waiting[i].lower = lower[i];
-		waiting[i].upper = upper[i];
-		waiting[i].row = *VecxRowAt(rows, row_size, i);
-		waiting[i].row.flags = 0;
-		waiting[i].reference = reference + step * i;
-		waiting[i].product = product[i];
+		float		error = ls->sigmas * ls->sigma[i];
+
+		bounds->lower[i] = ls->est[i] - error;
+		bounds->upper[i] = ls->est[i] + error;
+		bounds->product[i] = vecx_list_product(&ls->query, sums[i]);
 	}
+	for (int i = 0; i < VECX_LIST_BLOCK && ls->scored; i++)
+		wrong |= !(bounds->lower[i] <= bounds->upper[i]);
+	for (int i = 0; i < VECX_LIST_BLOCK && wrong; i++)
+	{
+		if (ls->scored && bounds->lower[i] <= bounds->upper[i])
+			continue;
+		bounds->lower[i] = -INFINITY;
+		bounds->upper[i] = INFINITY;
+		if (!ls->scored)
+			bounds->product[i] = 0;
+	}
+}
+
+/* Row i of a block, which is the first-th of its page. */
+static inline void
+put_waiting(const VecxListScan *ls, VecxWaitingRow *waiting, const BlockBounds *bounds, const void *rows,
+			int i, int first)
+{
+	waiting->lower = bounds->lower[i];
+	waiting->upper = bounds->upper[i];
+	waiting->row = *VecxRowAt(rows, ls->index->lists->row_size, i);
+	waiting->row.flags = 0;
+	waiting->reference = ls->reference > 0 ? ls->reference + first + i : 0;
+	waiting->product = bounds->product[i];
+}
+
+/* Takes up all rows of a block. */
+static void
+take_whole_block(VecxListScan *ls, const void *rows, int n, const BlockBounds *bounds, int first)
+{
+	VecxWaitingRow *waiting = VecxWaitingRoom(&ls->waiting);
+
+	for (int i = 0; i < n; i++)
+		put_waiting(ls, &waiting[i], bounds, rows, i, first);
 	VecxWaitingAdd(&ls->waiting, n);
 }
 
 /* Takes up the rows of a block that pass the filter. */
 static void
-take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int first)
+take_block(VecxListScan *ls, const void *rows, int n, const BlockBounds *bounds, int first)
 {
 	VecxWaitingRow *waiting = VecxWaitingRoom(&ls->waiting);
 	int			taken = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		float		error = ls->scored ? ls->sigmas * ls->sigma[i] : INFINITY;
-		float		lower = ls->scored ? ls->est[i] - error : -INFINITY;
-
 		/* also those that fail: they tell how far the scan has come */
 		ls->rows_within += ls->range->active && (!ls->scored || ls->est[i] <= ls->range->max_rank);
 		if (ls->filter && ls->pass[i] == VECX_PASS_NO)
@@ -130,8 +125,7 @@ take_block(VecxListScan *ls, const void *rows, int n, const uint32 *sums, int fi
 		/* for good: in the order it would only come late */
 		if (ls->range->active && ls->scored && ls->est[i] - VECX_LIST_STRICT_SIGMAS * ls->sigma[i] > ls->range->max_rank)
 			continue;
-		put_waiting(ls, &waiting[taken], VecxRowAt(rows, ls->index->lists->row_size, i), i,
-					lower, ls->scored ? ls->est[i] + error : INFINITY, sums[i], first);
+		put_waiting(ls, &waiting[taken], bounds, rows, i, first);
 		if (ls->filter && ls->pass[i] == VECX_PASS_MAYBE)
 			waiting[taken].row.flags = VECX_ROW_RECHECK;
 		taken++;
@@ -152,6 +146,7 @@ take_page(VecxListScan *ls, BlockNumber blkno, Page page, int nrows)
 	{
 		const uint8 *block = VecxListBlock(lists, page, first, &room);
 		uint32		sums[VECX_LIST_BLOCK];
+		BlockBounds bounds;
 		int			n = Min(nrows - first, VECX_LIST_BLOCK);
 		bool		any = !ls->filter || test_block(ls, block + lists->rows, n);
 
@@ -166,10 +161,13 @@ take_page(VecxListScan *ls, BlockNumber blkno, Page page, int nrows)
 			if (ls->seen)
 				note_seen(ls, n);
 		}
-		if (ls->scored && !ls->filter && !ls->range->active)
-			take_whole_block(ls, block + lists->rows, n, sums, first);
-		else if (any || ls->range->active)
-			take_block(ls, block + lists->rows, n, sums, first);
+		if (!any && !ls->range->active)
+			continue;
+		bound_block(ls, sums, &bounds);
+		if (ls->filter || ls->range->active)
+			take_block(ls, block + lists->rows, n, &bounds, first);
+		else
+			take_whole_block(ls, block + lists->rows, n, &bounds, first);
 	}
 }
 

@@ -186,7 +186,8 @@ VecxOrsMake(IndexScanState *node)
 	return ors;
 }
 
-/* Whether a scan tests all conditions of its node, so that what it returns meets them. */
+/* Whether all conditions of its node are ORs that the scan tests, as far as it can: most of
+ * what it returns meets them. */
 bool
 VecxOrsAreAll(const VecxOrs *ors)
 {

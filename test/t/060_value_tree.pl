@@ -143,12 +143,17 @@ my $counts = q{
 	SET enable_seqscan = off;
 	SELECT a, (SELECT count(*) FROM (SELECT 1 FROM rows WHERE n BETWEEN a * 10000 AND a * 10000 + 3000
 		ORDER BY v <-> (SELECT v FROM source WHERE id = 1)) s) FROM generate_series(0, 9) a ORDER BY 1};
+my $ors = q{
+	SET enable_seqscan = off;
+	SELECT a, (SELECT count(*) FROM (SELECT 1 FROM rows WHERE n BETWEEN low AND low + 1000 OR name = m OR tags && t
+		ORDER BY v <-> (SELECT v FROM source WHERE id = 1)) s)
+	FROM (SELECT a, a * 10000 AS low, md5(a::text) AS m, ARRAY[a + 100] AS t FROM generate_series(0, 9) a) x ORDER BY 1};
 
 foreach my $round (1 .. 3)
 {
 	crash_while($node, 700 + 100 * $round, $insert, $insert, $vacuum);
 	check_index($node, "${_}_idx", "$_, after crash $round") foreach qw(rows listed);
-	foreach my $sql ($counts, $counts =~ s/FROM rows/FROM listed/r)
+	foreach my $sql (map { ($_, s/FROM rows/FROM listed/r) } $counts, $ors)
 	{
 		is($node->safe_psql('postgres', $sql), $node->safe_psql('postgres', $sql =~ s/enable_seqscan = off/enable_indexscan = off/r),
 			"crash $round: the index returns every row that matches");
