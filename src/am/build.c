@@ -279,7 +279,7 @@ init_meta(Build *b, VecxMetaPageData *meta)
 	meta->side_head = meta->side_tail = InvalidBlockNumber;
 	meta->rows_tail = meta->upper_tail = InvalidBlockNumber;
 	meta->centre = InvalidBlockNumber;
-	meta->tree_root = InvalidBlockNumber;
+	meta->tree_root = meta->tree_cells = InvalidBlockNumber;
 	meta->list_code = InvalidBlockNumber;
 	meta->tune = InvalidBlockNumber;
 	if (meta->structure == VECX_STRUCTURE_LISTS)
@@ -385,6 +385,11 @@ start_index(Build *b, ForkNumber fork)
 	if (enough && (vecx_code_has_centre(kind, b->spec->metric) ||
 				   vecx_code_has_centre((VecxCodeKind) meta->tree_kind, b->spec->metric)))
 		write_centre(b, fork);
+	if (enough && meta->tree_root != InvalidBlockNumber && meta->structure == VECX_STRUCTURE_GRAPH)
+	{
+		VecxLoadCentre(index);
+		VecxTreeMakeCells(index, b->tuples, b->sample, b->sample_bytes, b->nsample);
+	}
 	VecxMetaWrite(b->rel, fork, VECX_WRITE_DIRECT, meta);
 }
 
@@ -427,6 +432,7 @@ VecxBuildCost(const VecxCoder *coder, Size point_bytes, Size filter_bytes, int m
 	bytes->linking = 80 * sizeof(uint64) + 14 * 12 + 2 * VecxLinkRecordSize(m);
 	bytes->fixed = sizeof(VecxGraphVertex) + sizeof(VecxGraphRow) + 3 * sizeof(uint32) +
 		VECX_LEAVES_OF_VERTEX * (sizeof(uint16) + sizeof(uint32)) + sizeof(uint16) +
+		(filter_bytes > 0 ? sizeof(uint16) : 0) +
 		VecxLevelsBytes(coder, m);
 	bytes->total = bytes->code + bytes->point + bytes->filters + bytes->linking;
 }

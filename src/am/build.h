@@ -284,7 +284,7 @@ typedef struct VecxRecipe
 {
 	VecxId		id;				/* where it is to be */
 	VecxId		down;
-	VecxId		base;
+	VecxId		base;			/* at the base the cell, as in a record */
 	uint32		vertex;
 	uint32		hash;
 	uint16		cap;			/* links that it has room for */

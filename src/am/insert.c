@@ -38,6 +38,7 @@ typedef struct NewVertex
 	VecxId		id;				/* once it is known */
 	uint8	   *code;
 	VecxProbe  *probe;
+	uint32		cell;			/* in the value tree */
 	int			level;			/* highest level it reaches */
 	int			nneighbours[VECX_MAX_LEVEL + 1];
 	VecxNeighbour *neighbours[VECX_MAX_LEVEL + 1];
@@ -288,7 +289,7 @@ write_vertex(NewVertex *v)
 		VecxProjectNeighbours(index, v->neighbours[level], v->nneighbours[level]);
 		ids[level] = write_record(v, level, generation,
 								  level > 0 ? ids[level - 1] : VECX_INVALID_ID,
-								  level > 0 ? ids[0] : VECX_INVALID_ID);
+								  level > 0 ? ids[0] : v->cell);
 	}
 	v->id = ids[0];
 	/* before anything leads to it: whoever copied the others before knows all that rows go to */
@@ -336,11 +337,24 @@ find_place(NewVertex *v)
 	return shared;
 }
 
+/* The cell of a vertex that there is. */
+static uint32
+read_cell(VecxIndex *index, VecxId id)
+{
+	Buffer		buf = VecxReadPage(index->rel, VecxIdBlock(id), BUFFER_LOCK_SHARE, VECX_PAGE_VERTEX);
+	Size		size;
+	VecxRecord	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
+	uint32		cell = rec && rec->level == 0 ? rec->cell : 0;
+
+	UnlockReleaseBuffer(buf);
+	return cell;
+}
+
 /* Enters the row's values in the value tree, for its vertex. */
 static void
 add_to_tree(NewVertex *v)
 {
-	VecxTreeKey key = {0, v->id, 0, 0};
+	VecxTreeKey key = {.id = v->id,.place = (uint16) v->cell};
 	uint8	   *sketch;
 
 	/* a list's centroid has no values */
@@ -395,6 +409,8 @@ add_vertex(NewVertex *v)
 	}
 	if (!shared)
 		write_vertex(v);
+	else if (index->meta.tree_ncells > 0)
+		v->cell = read_cell(index, v->id);
 	add_to_tree(v);
 	UnlockPage(index->rel, VECX_META_BLKNO, mode);
 }
@@ -412,6 +428,13 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Dat
 	v.hash = VecxInputHash(input);
 	v.values = values;
 	v.isnull = isnull;
+	if (index->meta.tree_ncells > 0)
+	{
+		VecxTreeCells cells;
+
+		VecxTreeCellsOpen(index, &cells);
+		v.cell = VecxTreeCellOf(&cells, v.probe->vec);
+	}
 	add_vertex(&v);
 }
 

@@ -176,7 +176,7 @@ add_keys(VecxLoader *l, uint32 vertex, const Datum *values, const bool *isnull)
 
 		for (int i = 0; i < n; i++)
 		{
-			VecxTreeKey key = {keys[i], vertex, (uint16) column, 0};
+			VecxTreeKey key = {.value = keys[i],.id = vertex,.column = (uint16) column};
 
 			VecxSpoolAppend(l->keys, &key);
 		}

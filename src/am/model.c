@@ -18,12 +18,14 @@
 #include "utils/memutils.h"
 
 #include "am/list.h"
+#include "am/vtree.h"
 
 #define VECX_MODEL_CACHE_SIZE	16	/* a model up to VECX_BASIS_MAX_BYTES, a quantizer up to 16 times that */
 
 /* What the cache knows others by than models, which have numbers from 1 to 255. */
 #define CENTRE_NUMBER		0
 #define LIST_CODE_NUMBER	256
+#define CELLS_NUMBER		257
 
 typedef struct CacheEntry
 {
@@ -36,6 +38,7 @@ typedef struct CacheEntry
 	uint8	   *bytes;			/* NULL: free entry */
 	VecxBasis	basis;			/* a model's, bound to bytes */
 	VecxListCode list_code;		/* a quantiser, the same */
+	VecxCells	cells;			/* the same */
 } CacheEntry;
 
 static CacheEntry cache[VECX_MODEL_CACHE_SIZE];
@@ -241,6 +244,40 @@ VecxLoadListCode(VecxIndex *index)
 	bind_list_code(index, entry->bytes, &entry->list_code);
 	pfree(bytes);
 	return entry->list_code;
+}
+
+static void
+bind_cells(VecxIndex *index, const uint8 *bytes, Size nbytes, VecxCells *cells)
+{
+	const char *wrong = vecx_cells_bind(cells, &index->tree_coder, bytes, nbytes);
+
+	if (wrong)
+		VecxCorrupted(index->rel, index->meta.tree_cells, wrong);
+}
+
+/* The cells of the value tree, which live as long as the index is open; there are some. */
+VecxCells
+VecxLoadCells(VecxIndex *index)
+{
+	CacheEntry *entry = find_entry(index, CELLS_NUMBER, index->meta.tree_cells);
+	Size		nbytes = vecx_cells_bytes(&index->tree_coder, index->meta.tree_ncells);
+	uint8	   *bytes;
+	VecxCells	cells;
+
+	if (entry)
+	{
+		pin(entry, index->cxt);
+		return entry->cells;
+	}
+	bytes = MemoryContextAlloc(index->cxt, nbytes);
+	VecxBlobRead(index->rel, index->meta.tree_cells, bytes, nbytes);
+	bind_cells(index, bytes, nbytes, &cells);
+	entry = keep(index, CELLS_NUMBER, index->meta.tree_cells, bytes, nbytes);
+	if (!entry)
+		return cells;
+	bind_cells(index, entry->bytes, nbytes, &entry->cells);
+	pfree(bytes);
+	return entry->cells;
 }
 
 /* Makes index->models those of index->meta, keeping the ones loaded already. */

@@ -14,7 +14,7 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#define VECX_FORMAT_VERSION		3
+#define VECX_FORMAT_VERSION		4
 #define VECX_MAGIC				0x56454358	/* "VECX" */
 #define VECX_PAGE_ID			0xFFB2	/* last two bytes of a page, for dump tools */
 #define VECX_META_BLKNO			0
@@ -112,7 +112,11 @@ typedef struct VecxRecordData
 	uint32		generation;		/* random stamp, another after reuse of the id */
 	uint32		hash;			/* of the vector as the user gave it */
 	VecxId		down;			/* record one level below, or 0 at level 0 */
-	VecxId		base;			/* level 0 record of the vertex, 0 at level 0 */
+	union
+	{
+		VecxId		base;		/* level 0 record of the vertex */
+		uint32		cell;		/* of the vertex in the value tree, at level 0 */
+	};
 	VecxId		chain_head;		/* first row segment, or 0 */
 	VecxId		chain_tail;		/* last row segment, or 0 */
 } VecxRecordData;
@@ -230,7 +234,7 @@ typedef struct VecxMetaPageData
 	VecxModelSlot models[VECX_MAX_MODELS];
 	uint8		current_model;	/* number that new records use */
 	uint8		entry_level;
-	uint16		unused;
+	uint16		tree_ncells;	/* cells of the value tree; 0: none */
 	VecxId		entry;			/* record where searches start, 0: empty graph */
 	BlockNumber side_head;		/* SIDE pages */
 	BlockNumber side_tail;
@@ -257,7 +261,7 @@ typedef struct VecxMetaPageData
 	uint32		lists_made;		/* of the rows of others, since all were made together */
 	uint32		lists_unsettled;	/* 1: rows were regrouped and are to be settled */
 	uint32		centroids_version;	/* changes when they do */
-	uint32		unused2;
+	BlockNumber tree_cells;		/* MODEL pages of the value tree's cells, if it has any */
 } VecxMetaPageData;
 
 #define VECX_STRUCTURE_GRAPH	1

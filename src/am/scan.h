@@ -42,6 +42,7 @@ typedef struct VecxScan
 	VecxOrs    *ors;			/* of the node's conditions; NULL: none */
 	VecxFilterQuery *filter;	/* conditions on filter columns, or NULL */
 	VecxTreeScan *tree;			/* who may meet them; NULL: the value tree does not tell */
+	double		tree_cost;		/* of asking it, in hops */
 	bool		recheck;		/* all rows, because of conditions on the vector */
 	bool		only_null;		/* rows without a vector are wanted, or */
 	bool		not_null;		/* are not */

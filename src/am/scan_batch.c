@@ -192,10 +192,34 @@ sweep_all(VecxScan *so)
 static void
 search_tree_batch(VecxScan *so)
 {
+	float		reach;
+	int			width;
+
 	if (so->counts.batches++ == 0)
 		so->width = so->counts.width = VecxTreeScanWidth(so->index, &so->effort);
-	VecxSearchRun(so->search, (int) Min(Max(so->returned, so->width),
-										Max(VecxWidestBatch(), so->width)));
+	width = (int) Min(Max(so->returned, so->width), Max(VecxWidestBatch(), so->width));
+	for (;;)
+	{
+		VecxSearchRun(so->search, width);
+		reach = VecxSearchThreshold(so->search);
+		if (VecxSearchPastLimit(so->search) || !VecxTreeScanMayHaveNearer(so->tree, reach))
+			break;
+		(void) VecxTreeScanOffer(so->tree, so->search, reach, width);
+	}
+}
+
+/* Offers what the search had no room for, or what was not near enough before. */
+static bool
+offer_again(VecxScan *so)
+{
+	float		any = get_float4_infinity();
+	bool		offered = false;
+
+	if (VecxSearchForgot(so->search))
+		return VecxTreeScanOffer(so->tree, so->search, any, so->width);
+	while (!offered && VecxTreeScanMayHaveNearer(so->tree, any))
+		offered = VecxTreeScanOffer(so->tree, so->search, any, so->width);
+	return offered;
 }
 
 /* Finds another batch of what the value tree says may match; false at the end. */
@@ -204,8 +228,7 @@ next_tree_batch(VecxScan *so)
 {
 	while (!so->counts.stopped && !VecxRangeIsDone(&so->range, so->returned))
 	{
-		if (VecxSearchExhausted(so->search) &&
-			!(VecxSearchForgot(so->search) && VecxTreeScanOffer(so->tree, so->search)))
+		if (VecxSearchExhausted(so->search) && !offer_again(so))
 			return false;
 		search_tree_batch(so);
 		if (VecxSearchPastLimit(so->search))

@@ -190,7 +190,8 @@ void
 VecxScanStartTree(VecxScan *so)
 {
 	VecxSearchClose(so->search);
-	VecxTreeScanOffer(so->tree, so->search);
+	(void) VecxTreeScanOffer(so->tree, so->search, get_float4_infinity(),
+							 VecxTreeScanWidth(so->index, &so->effort));
 	so->phase = VECX_PHASE_TREE;
 	so->counts.by_tree = true;
 }
@@ -215,7 +216,8 @@ start_by_tree(VecxScan *so, double otherwise, double share_of_graph)
 		return false;
 	VecxScanFilteredEffort(so, VecxTreeScanShare(so->tree));
 	otherwise = Max(otherwise, share_of_graph * so->effort.records);
-	if (VecxTreeScanCost(so->tree) >= Min(so->effort.records, otherwise))
+	so->tree_cost = VecxTreeScanCost(so->tree, so->effort.rows);
+	if (so->tree_cost >= Min(so->effort.records, otherwise))
 		return false;
 	begin_search(so, false);
 	VecxScanStartTree(so);
@@ -240,7 +242,7 @@ start_filtered(VecxScan *so)
 	if (start_by_tree(so, LEAST_BY_GRAPH, LEAST_OF_GRAPH))
 		return;
 	if (so->tree)
-		VecxSearchFilter(so->search, so->filter, VecxTreeScanCost(so->tree) / AFTER_WIDTH);
+		VecxSearchFilter(so->search, so->filter, so->tree_cost / AFTER_WIDTH);
 	so->phase = VECX_PHASE_GRAPH;
 	VecxScanStartGraph(so);
 }

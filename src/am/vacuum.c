@@ -119,6 +119,7 @@ vacuum_vertex(VecxVacuum *v, Buffer buf, OffsetNumber off)
 	rows = v->rows;
 	memcpy(rows, VecxRecordRows(&index->layout, rec), row_size * nrows);
 	v->dropped.id = id;
+	v->dropped.cell = (uint16) rec->cell;
 	kept = VecxRowsVacuum(index, rows, nrows, v->callback, v->arg, &v->dropped);
 	chain = rec->chain_head;
 	if (chain != VECX_INVALID_ID)

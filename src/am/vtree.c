@@ -210,6 +210,18 @@ VecxTreeDescend(VecxIndex *index, int level, const VecxTreeKey *key, int lockmod
 	return move_right(index, buf, key, lockmode);
 }
 
+/* The page above the leaves that leads to a key, share-locked; InvalidBuffer if the root is a
+ * leaf. */
+Buffer
+VecxTreeDescendAbove(VecxIndex *index, const VecxTreeKey *key)
+{
+	Buffer		root = VecxTreeReadPage(index, index->meta.tree_root, -1, BUFFER_LOCK_SHARE);
+	bool		is_leaf = VecxTreeGetHead(BufferGetPage(root))->level == 0;
+
+	UnlockReleaseBuffer(root);
+	return is_leaf ? InvalidBuffer : VecxTreeDescend(index, 1, key, BUFFER_LOCK_SHARE);
+}
+
 /* Whether the tree has an entry. */
 bool
 VecxTreeHas(VecxIndex *index, const VecxTreeKey *key)

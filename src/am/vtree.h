@@ -15,21 +15,24 @@
 #include "access/genam.h"
 
 #include "am/am.h"
+#include "code/code_cells.h"
 
-/* What entries are sorted by: column, then value, then id and offset. */
+/* What entries are sorted by: column, value, place, id. */
 typedef struct VecxTreeKey
 {
 	uint64		value;
-	VecxId		id;				/* the vertex's base record; of a row, the block of its TID */
+	VecxId		id;				/* the vertex's base record; of a row, the low half of its TID's
+								 * block, and its offset */
 	uint16		column;			/* in the index's filters */
-	uint16		offset;			/* of a row, that of its TID; else zero */
+	uint16		place;			/* the vertex's cell; of a row, the high half of its block */
 } VecxTreeKey;
 
 static inline VecxTreeKey
 VecxTreeKeyOfRow(int column, uint64 value, ItemPointer tid)
 {
-	VecxTreeKey key = {value, ItemPointerGetBlockNumberNoCheck(tid), (uint16) column,
-	ItemPointerGetOffsetNumberNoCheck(tid)};
+	BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(tid);
+	VecxTreeKey key = {value, blkno << 16 | ItemPointerGetOffsetNumberNoCheck(tid), (uint16) column,
+	(uint16) (blkno >> 16)};
 
 	return key;
 }
@@ -37,7 +40,7 @@ VecxTreeKeyOfRow(int column, uint64 value, ItemPointer tid)
 static inline void
 VecxTreeKeyTid(const VecxTreeKey *key, ItemPointer tid)
 {
-	ItemPointerSet(tid, key->id, key->offset);
+	ItemPointerSet(tid, (BlockNumber) key->place << 16 | key->id >> 16, (OffsetNumber) (key->id & 0xffff));
 }
 
 /* At PageGetContents, before the directory. */
@@ -162,9 +165,9 @@ VecxTreeCompare(const VecxTreeKey *a, const VecxTreeKey *b)
 		return a->column < b->column ? -1 : 1;
 	if (a->value != b->value)
 		return a->value < b->value ? -1 : 1;
-	if (a->id != b->id)
-		return a->id < b->id ? -1 : 1;
-	return (a->offset > b->offset) - (a->offset < b->offset);
+	if (a->place != b->place)
+		return a->place < b->place ? -1 : 1;
+	return (a->id > b->id) - (a->id < b->id);
 }
 
 /* vtree_page.c: one page */
@@ -184,6 +187,7 @@ extern void VecxTreeInsertRow(VecxIndex *index, VecxTreeKey key, const uint8 *sk
 							  const Datum *values, const bool *isnull);
 extern bool VecxTreeHas(VecxIndex *index, const VecxTreeKey *key);
 extern Buffer VecxTreeDescend(VecxIndex *index, int level, const VecxTreeKey *key, int lockmode);
+extern Buffer VecxTreeDescendAbove(VecxIndex *index, const VecxTreeKey *key);
 extern Buffer VecxTreeReadPage(VecxIndex *index, BlockNumber blkno, int level, int lockmode);
 extern Buffer VecxTreeReadNext(VecxIndex *index, BlockNumber blkno, int level,
 							   const VecxTreeKey *high, int lockmode);
@@ -192,7 +196,7 @@ extern Buffer VecxTreeReadNext(VecxIndex *index, BlockNumber blkno, int level,
 typedef struct VecxTreeWalk
 {
 	VecxIndex  *index;
-	VecxTreeKey last;			/* where the walk ends, inclusive */
+	VecxTreeKey end_key;		/* where the walk ends: no entry of it is as great */
 	bool		more;			/* pages behind the one at hand may be wanted */
 	BlockNumber next;			/* the first of them */
 	int			at;				/* entry to give next */
@@ -205,8 +209,11 @@ typedef struct VecxTreeWalk
 	PGAlignedBlock copy;
 } VecxTreeWalk;
 
+extern VecxTreeKey VecxTreeStretchKey(uint16 column, uint64 value, VecxId id);
 extern void VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column,
 							  uint64 low, uint64 high, bool in_place);
+extern void VecxTreeWalkLeaf(VecxTreeWalk *walk, VecxIndex *index, BlockNumber blkno,
+							 const VecxTreeKey *first, const VecxTreeKey *end);
 extern void VecxTreeWalkLetGo(VecxTreeWalk *walk);
 extern bool VecxTreeWalkPage(VecxTreeWalk *walk);
 extern double VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high);
@@ -226,6 +233,29 @@ extern VecxTreeNeed *VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filt
 extern void VecxTreeShares(VecxTreeNeed *needs, int n, double all);
 extern double VecxTreeCountAll(VecxIndex *index);
 
+/* vtree_cells.c: an order of the entries of one value */
+typedef struct VecxTreeCells
+{
+	VecxIndex  *index;
+	VecxCells	cells;			/* if there are any */
+	void	   *scratch;
+} VecxTreeCells;
+
+extern void VecxTreeMakeCells(VecxIndex *index, double rows, const char *sample, Size sample_bytes,
+							  int nsample);
+extern VecxCells VecxLoadCells(VecxIndex *index);	/* model.c */
+extern void VecxTreeCellsOpen(VecxIndex *index, VecxTreeCells *cells);
+extern uint16 VecxTreeCellOf(VecxTreeCells *cells, const void *vec);
+
+/* vtree_near.c: leaves by how near their entries may be */
+typedef struct VecxTreeNear VecxTreeNear;
+extern VecxTreeNear *VecxTreeNearMake(VecxIndex *index, const VecxTreeNeed *need, double passing,
+									  int wanted);
+extern double VecxTreeNearShare(const VecxTreeNear *near);
+extern bool VecxTreeNearNext(VecxTreeNear *near, const VecxCodeQuery *query, float reach,
+							 VecxTreeWalk *walk);
+extern bool VecxTreeNearHasMore(VecxTreeNear *near, float reach);
+
 /* vtree_scan.c: vertices that may match a scan's conditions */
 
 /* Entries whose sketches are scored in the time of a hop of a search, roughly. */
@@ -238,9 +268,10 @@ typedef struct VecxTreeScan VecxTreeScan;
 extern VecxTreeScan *VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter,
 									  const VecxProbe *probe);
 extern double VecxTreeScanShare(const VecxTreeScan *scan);
-extern double VecxTreeScanCost(const VecxTreeScan *scan);
+extern double VecxTreeScanCost(VecxTreeScan *scan, int rows);
 extern int	VecxTreeScanWidth(const VecxIndex *index, const VecxEffort *effort);
-extern bool VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search);
+extern bool VecxTreeScanMayHaveNearer(const VecxTreeScan *scan, float reach);
+extern bool VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted);
 
 /* vtree_rows.c: rows that may match, in an index with posting lists */
 typedef struct VecxTreeRows VecxTreeRows;
@@ -259,6 +290,7 @@ extern void VecxTreeBuildEnd(VecxTreeBuild *build);
 struct VecxTreeDropped
 {
 	VecxId		id;				/* of the vertex whose rows are at hand */
+	uint16		cell;			/* its */
 	int			n;
 	int			max;
 	VecxTreeKey *keys;

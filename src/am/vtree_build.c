@@ -44,8 +44,8 @@ typedef struct SortKey
 {
 	uint16		column;
 	uint16		value[4];		/* not aligned for a larger number */
+	uint16		place;
 	uint16		id[2];
-	uint16		offset;
 } SortKey;
 
 #define ITEM_SIZE(index)	(VARHDRSZ + sizeof(SortKey) + (index)->tree_coder.nbytes)
@@ -60,7 +60,7 @@ put_key(struct varlena *item, const VecxTreeKey *key)
 	sorted.column = pg_hton16(key->column);
 	memcpy(sorted.value, &value, sizeof(value));
 	memcpy(sorted.id, &id, sizeof(id));
-	sorted.offset = pg_hton16(key->offset);
+	sorted.place = pg_hton16(key->place);
 	memcpy(VARDATA(item), &sorted, sizeof(sorted));
 }
 
@@ -79,7 +79,7 @@ get_key(const char *data)
 	key.column = pg_ntoh16(sorted.column);
 	key.value = pg_ntoh64(value);
 	key.id = pg_ntoh32(id);
-	key.offset = pg_ntoh16(sorted.offset);
+	key.place = pg_ntoh16(sorted.place);
 	return key;
 }
 

@@ -45,12 +45,14 @@ struct VecxTreeScan
 	int			nneeds;
 	VecxTreeNeed *needs;		/* the one with the fewest entries first */
 	double		share;			/* of the vertices that meet all needs */
+	double		matching;		/* of those of the needs that are read */
 	double		cost;
 	bool		asks_opened;	/* whether vertices were opened before */
 	bool		at_hand;		/* all entries, on the page where the walk is */
 	VecxIdSet	allowed;		/* by the needs that narrow; if there are any */
 	bool		has_allowed;
 	VecxTreeWalk *walk;
+	VecxTreeNear *near;			/* the order of the leaves; NULL: all are read */
 };
 
 /* Vertices there are, as the curve or the tree tells. */
@@ -96,8 +98,8 @@ choose_needs(VecxTreeScan *scan, double vertices)
 		cost = reading + OPENED_ANYWAY * failing;
 	}
 	/* no more can be opened than there are */
-	cost = Min(cost, reading + scan->needs[0].count);
-	return cost + COST_OF_SCORING * scan->needs[0].count;
+	scan->matching = 1 / failing;
+	return Min(cost, reading + scan->needs[0].count);
 }
 
 /*
@@ -160,11 +162,21 @@ VecxTreeScanShare(const VecxTreeScan *scan)
 	return scan->share;
 }
 
-/* To find the first rows, in hops of a search of the graph. */
+/*
+ * To find so many rows, the first ones, in hops of a search of the graph; puts the leaves to be
+ * read in order, if that pays.
+ */
 double
-VecxTreeScanCost(const VecxTreeScan *scan)
+VecxTreeScanCost(VecxTreeScan *scan, int rows)
 {
-	return scan->cost;
+	double		read = scan->needs[0].count;
+
+	if (!scan->near && scan->scores)
+		scan->near = VecxTreeNearMake(scan->index, &scan->needs[0],
+									  scan->share / Max(scan->needs[0].share, 1e-9), rows);
+	if (scan->near)
+		read *= VecxTreeNearShare(scan->near);
+	return scan->cost + COST_OF_SCORING * read;
 }
 
 /*
@@ -278,26 +290,38 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 	return n > 0;
 }
 
+/* Entries to read before there is a distance to reach, for each row wanted. */
+#define ENTRIES_PER_ROW	32
+
 /*
- * Offers all vertices that may match to a search, which takes those that it has
- * not opened; false if there was none.  If the search has no room for all, the
- * rest will come by the next time.
+ * Offers the vertices of leaves that begin within reach; of an infinite one, of as many as
+ * are likely to have what is wanted.
  */
-bool
-VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
+static bool
+offer_near(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted)
+{
+	VecxTreeWalk *walk = scan->walk;
+	double		enough = reach < INFINITY ? INFINITY : wanted * ENTRIES_PER_ROW / Max(scan->matching, 1e-3);
+	double		read = 0;
+	bool		any = false;
+
+	while (read < enough && VecxTreeNearNext(scan->near, &scan->query, reach, walk))
+		do
+		{
+			read += walk->end - walk->at;
+			any |= offer_page(scan, search);
+		} while (VecxTreeWalkPage(walk));
+	return any;
+}
+
+/* Offers all vertices that may match. */
+static bool
+offer_all(VecxTreeScan *scan, VecxSearch *search)
 {
 	const VecxFilterNeed *need = scan->needs[0].need;
 	VecxTreeWalk *walk = scan->walk;
 	bool		any = false;
 
-	if (scan->has_allowed && scan->allowed.cxt == NULL)
-		find_allowed(scan);
-	if (scan->scores && !scan->offered)
-		vecx_code_query_init(&scan->index->tree_coder, &scan->query, scan->probe->vec,
-							 palloc(vecx_code_query_scratch(&scan->index->tree_coder)));
-	scan->asks_opened = scan->offered ||
-		(double) VecxSearchVisited(search) * OPENED_TO_ASK > scan->needs[0].count;
-	scan->offered = true;
 	if (scan->at_hand)
 		any = offer_page(scan, search);
 	for (int i = 0; i < need->nstretches && !scan->at_hand; i++)
@@ -311,4 +335,33 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search)
 	}
 	scan->at_hand = false;
 	return any;
+}
+
+/* Whether there is something as near as that which was not offered. */
+bool
+VecxTreeScanMayHaveNearer(const VecxTreeScan *scan, float reach)
+{
+	return scan->near && VecxTreeNearHasMore(scan->near, reach);
+}
+
+/*
+ * Offers vertices that may match and be as near as reach to a search that is to find so many,
+ * which takes those that it has not opened; false if there was none.  If the search has no room
+ * for all, the rest will come by the next time.
+ */
+bool
+VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted)
+{
+	if (scan->has_allowed && scan->allowed.cxt == NULL)
+		find_allowed(scan);
+	if (scan->scores && !scan->offered)
+		vecx_code_query_init(&scan->index->tree_coder, &scan->query, scan->probe->vec,
+							 palloc(vecx_code_query_scratch(&scan->index->tree_coder)));
+	scan->asks_opened = scan->offered ||
+		(double) VecxSearchVisited(search) * OPENED_TO_ASK > scan->needs[0].count;
+	scan->offered = true;
+	/* what was forgotten may be of leaves that were read */
+	if (scan->near && VecxSearchForgot(search))
+		scan->near = NULL;
+	return scan->near ? offer_near(scan, search, reach, wanted) : offer_all(scan, search);
 }

@@ -102,7 +102,7 @@ VecxTreeNoteDropped(const VecxIndex *index, VecxTreeDropped *dropped, const Vecx
 
 		for (int i = 0; i < n && dropped->n < dropped->max; i++)
 		{
-			VecxTreeKey key = {keys[i], dropped->id, (uint16) column, 0};
+			VecxTreeKey key = {keys[i], dropped->id, (uint16) column, dropped->cell};
 
 			dropped->keys[dropped->n++] = key;
 		}

@@ -44,21 +44,21 @@ take_page(VecxTreeWalk *walk, Buffer buf)
 	walk->high = VecxTreeGetHead(walk->page)->high;
 	walk->next = VecxPageGetOpaque(walk->page)->next;
 	walk->more = walk->next != InvalidBlockNumber &&
-		VecxTreeCompare(&walk->high, &walk->last) <= 0;
+		VecxTreeCompare(&walk->high, &walk->end_key) < 0;
 	walk->end = VecxTreeGetHead(walk->page)->count;
 	if (!walk->more)
 	{
 		bool		found;
 
-		walk->end = VecxTreePageFind(walk->page, &walk->last, &found);
+		walk->end = VecxTreePageFind(walk->page, &walk->end_key, &found);
 	}
 	else
 		fetch_next_early(walk);
 }
 
-/* The greatest id is none, so that the end of a stretch is no entry. */
-static VecxTreeKey
-make_key(uint16 column, uint64 value, VecxId id)
+/* Where a stretch begins, or with the greatest id, which is none, so that it is no entry, ends. */
+VecxTreeKey
+VecxTreeStretchKey(uint16 column, uint64 value, VecxId id)
 {
 	VecxTreeKey key;
 
@@ -67,7 +67,7 @@ make_key(uint16 column, uint64 value, VecxId id)
 	key.value = value;
 	key.id = id;
 	if (id == PG_UINT32_MAX)
-		key.offset = PG_UINT16_MAX;
+		key.place = PG_UINT16_MAX;
 	return key;
 }
 
@@ -81,15 +81,33 @@ void
 VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 low, uint64 high,
 				  bool in_place)
 {
-	VecxTreeKey first = make_key(column, low, VECX_INVALID_ID);
+	VecxTreeKey first = VecxTreeStretchKey(column, low, VECX_INVALID_ID);
 	bool		found;
 
 	walk->index = index;
-	walk->last = make_key(column, high, PG_UINT32_MAX);
+	walk->end_key = VecxTreeStretchKey(column, high, PG_UINT32_MAX);
 	walk->npages = 0;
 	walk->in_place = in_place;
 	take_page(walk, VecxTreeDescend(index, 0, &first, BUFFER_LOCK_SHARE));
 	walk->at = VecxTreePageFind(walk->page, &first, &found);
+}
+
+/*
+ * The same from a leaf on that has once begun with the first key, up to a key that is not
+ * included, in place.
+ */
+void
+VecxTreeWalkLeaf(VecxTreeWalk *walk, VecxIndex *index, BlockNumber blkno, const VecxTreeKey *first,
+				 const VecxTreeKey *end)
+{
+	bool		found;
+
+	walk->index = index;
+	walk->end_key = *end;
+	walk->npages = 0;
+	walk->in_place = true;
+	take_page(walk, VecxTreeReadPage(index, blkno, 0, BUFFER_LOCK_SHARE));
+	walk->at = VecxTreePageFind(walk->page, first, &found);
 }
 
 /* Lets go of a page that is shown in place, when what is wanted of it is known. */
@@ -161,8 +179,8 @@ find_position(VecxIndex *index, BlockNumber blkno, int level, const VecxTreeKey 
 double
 VecxTreeCount(VecxIndex *index, uint16 column, uint64 low, uint64 high)
 {
-	VecxTreeKey first = make_key(column, low, VECX_INVALID_ID);
-	VecxTreeKey last = make_key(column, high, PG_UINT32_MAX);
+	VecxTreeKey first = VecxTreeStretchKey(column, low, VECX_INVALID_ID);
+	VecxTreeKey last = VecxTreeStretchKey(column, high, PG_UINT32_MAX);
 	Position	from;
 	Position	to;
 

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "am/vtree.h"
 #include "verify/verify.h"
 
 typedef struct Check
@@ -118,6 +119,32 @@ check_centre(Check *c)
 		VecxDamage(c->target.rel, VECX_META_BLKNO, InvalidOffsetNumber,
 				   "the centre of the codes cannot be there", "centre=%u", centre);
 	pfree(VecxReadCentre(c->index));
+}
+
+/* The value tree's cells as they are on disk, if it has any. */
+static void
+check_cells(Check *c)
+{
+	VecxIndex  *index = c->index;
+	Size		nbytes;
+	uint8	   *bytes;
+	VecxCells	cells;
+	const char *wrong;
+
+	if ((index->meta.tree_ncells > 0) != (index->meta.tree_cells != InvalidBlockNumber) ||
+		(index->meta.tree_ncells > 0 && (index->lists || index->meta.tree_root == InvalidBlockNumber)))
+		VecxDamage(c->target.rel, VECX_META_BLKNO, InvalidOffsetNumber,
+				   "the value tree cannot have cells", "cells=%u", index->meta.tree_ncells);
+	if (index->meta.tree_ncells == 0)
+		return;
+	nbytes = vecx_cells_bytes(&index->tree_coder, index->meta.tree_ncells);
+	bytes = palloc(nbytes);
+	VecxBlobRead(c->target.rel, index->meta.tree_cells, bytes, nbytes);
+	wrong = vecx_cells_bind(&cells, &index->tree_coder, bytes, nbytes);
+	if (wrong)
+		VecxDamage(c->target.rel, index->meta.tree_cells, InvalidOffsetNumber, wrong, "cells=%u",
+				   index->meta.tree_ncells);
+	pfree(bytes);
 }
 
 /* What was tuned as it is on disk, and what before it. */
@@ -343,6 +370,7 @@ check_index(Check *c, bool heapallindexed)
 	check_meta(c);
 	check_models(c);
 	check_centre(c);
+	check_cells(c);
 	check_tune(c);
 	VecxGraphCheckEntry(c->graph);
 	for (BlockNumber blkno = VECX_META_BLKNO; blkno < c->nblocks; blkno++)

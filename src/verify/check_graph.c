@@ -191,8 +191,10 @@ check_fields(VecxGraphCheck *g, Size size)
 		damage(g, "a record names a model that does not exist", "model=%u", rec->model);
 	if (!vecx_code_check(&index->coder, VecxRecordCode(&index->layout, rec)))
 		damage(g, "a vector's code is not one", NULL);
+	if (rec->level == 0 && rec->cell > index->meta.tree_ncells)
+		damage(g, "a vertex is in a cell that does not exist", "cell=%u", rec->cell);
 	if ((rec->level == 0) != (rec->down == VECX_INVALID_ID) ||
-		(rec->level == 0) != (rec->base == VECX_INVALID_ID))
+		(rec->level > 0 && rec->base == VECX_INVALID_ID))
 		damage(g, "a record's level does not fit its way down", "level=%u down=%08x base=%08x",
 			   rec->level, rec->down, rec->base);
 }

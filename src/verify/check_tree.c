@@ -60,7 +60,7 @@ read_page(TreeCheck *c, BlockNumber blkno, int level, PGAlignedBlock *copy)
 	memcpy(copy->data, BufferGetPage(buf), BLCKSZ);
 	UnlockReleaseBuffer(buf);
 	head = VecxTreeGetHead(copy->data);
-	if (head->unused != 0 || (head->high.offset != 0 && !c->index->lists))
+	if (head->unused != 0)
 		damage(c, blkno, ON_PAGE, "a page of the value tree has bytes that should be zero", NULL);
 	for (int i = 0; i < head->count; i++)
 	{
@@ -86,8 +86,6 @@ check_keys(TreeCheck *c, const Level *level, const VecxTreeKey *low)
 		VecxTreeKey key = VecxTreeEntryKey(VecxTreeEntry(page, i));
 		int			order = VecxTreeCompare(&last, &key);
 
-		if (key.offset != 0 && !c->index->lists)
-			damage(c, level->blkno, i, "an entry of the value tree has bytes that should be zero", NULL);
 		if (order > 0 || (order == 0 && i > 0))
 			damage(c, level->blkno, i, "entries of the value tree are not in order",
 				   "column=%u value=" UINT64_FORMAT " id=%08x", key.column, key.value, key.id);
@@ -131,10 +129,15 @@ next_above(TreeCheck *c, Level *above)
 static void
 check_row_entry(TreeCheck *c, BlockNumber blkno, int at, const VecxTreeKey *key)
 {
-	if (key->id >= c->heap_blocks || key->offset < FirstOffsetNumber ||
-		key->offset > MaxHeapTuplesPerPage)
+	ItemPointerData tid;
+
+	VecxTreeKeyTid(key, &tid);
+	if (ItemPointerGetBlockNumberNoCheck(&tid) >= c->heap_blocks ||
+		ItemPointerGetOffsetNumberNoCheck(&tid) < FirstOffsetNumber ||
+		ItemPointerGetOffsetNumberNoCheck(&tid) > MaxHeapTuplesPerPage)
 		damage(c, blkno, at, "an entry of the value tree names a row beyond the table",
-			   "tid=(%u,%u)", key->id, key->offset);
+			   "tid=(%u,%u)", ItemPointerGetBlockNumberNoCheck(&tid),
+			   ItemPointerGetOffsetNumberNoCheck(&tid));
 }
 
 /* The record that a leaf's entry names, and its sketch. */
@@ -148,6 +151,7 @@ check_entry(TreeCheck *c, BlockNumber blkno, int at, const uint8 *entry)
 	Buffer		buf;
 	VecxRecord	rec;
 	Size		size;
+	uint32		cell;
 	float		own;
 	float		stored;
 
@@ -166,7 +170,11 @@ check_entry(TreeCheck *c, BlockNumber blkno, int at, const uint8 *entry)
 	if (!rec || rec->level != 0)
 		damage(c, blkno, at, "an entry of the value tree names no vertex", "id=%08x", key.id);
 	memcpy(c->code, VecxRecordCode(&index->layout, rec), index->coder.nbytes);
+	cell = rec->cell;
 	UnlockReleaseBuffer(buf);
+	if (cell != key.place)
+		damage(c, blkno, at, "an entry of the value tree is not at its vertex's cell",
+			   "id=%08x cell=%u expected=%u", key.id, key.place, cell);
 
 	vecx_code_decode(&index->coder, c->code, c->vec);
 	VecxTreeSketch(index, c->vec, c->sketch);
@@ -264,6 +272,19 @@ VecxTreeCheck(VecxIndex *index, BlockNumber nblocks, BlockNumber heap_blocks)
 	pfree(above);
 }
 
+/* The cell of a vertex, 0 if it is none. */
+static uint16
+cell_of(VecxIndex *index, VecxId id)
+{
+	Buffer		buf = VecxReadPage(index->rel, VecxIdBlock(id), BUFFER_LOCK_SHARE, VECX_PAGE_VERTEX);
+	Size		size;
+	VecxRecord	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
+	uint16		cell = rec && rec->level == 0 ? (uint16) rec->cell : 0;
+
+	UnlockReleaseBuffer(buf);
+	return cell;
+}
+
 /* Checks that the tree has a row's values, at the vertex of that id; with posting
  * lists id is where the row is. */
 void
@@ -271,6 +292,7 @@ VecxTreeCheckRow(VecxIndex *index, VecxId id, ItemPointer tid, const Datum *valu
 				 const bool *isnull)
 {
 	const VecxFilters *filters = index->filters;
+	uint16		cell = filters->ncolumns > 0 && !index->lists ? cell_of(index, id) : 0;
 
 	for (int column = 0; column < filters->ncolumns; column++)
 	{
@@ -280,7 +302,7 @@ VecxTreeCheckRow(VecxIndex *index, VecxId id, ItemPointer tid, const Datum *valu
 
 		for (int i = 0; i < n; i++)
 		{
-			VecxTreeKey key = {keys[i], id, (uint16) column, 0};
+			VecxTreeKey key = {keys[i], id, (uint16) column, cell};
 
 			if (index->lists)
 				key = VecxTreeKeyOfRow(column, keys[i], tid);

@@ -16,7 +16,7 @@ my $tree = 7;
 # Where fields are: see src/am/page.h and src/am/vtree.h.
 my $root_at = 24 + 728;
 my %head = (value => [ 0, 'Q' ], level => [ 16, 'S' ], count => [ 18, 'S' ], size => [ 20, 'S' ], zero => [ 22, 'S' ]);
-my %entry = (value => [ 0, 'Q' ], id => [ 8, 'L' ], column => [ 12, 'S' ], zero => [ 14, 'S' ], child => [ 16, 'L' ]);
+my %entry = (value => [ 0, 'Q' ], id => [ 8, 'L' ], column => [ 12, 'S' ], place => [ 14, 'S' ], child => [ 16, 'L' ]);
 
 # A page's head and its entry number i, and fields of them.
 sub head { return $_[0] * $page_size + 24; }
@@ -79,6 +79,9 @@ my @cases = (
 	[ 'vertex of another', qr/is not that of its vertex|is not in the value tree|not in order/, sub { e(leaf(1), 0, 'id', e(leaf(2), 0, 'id')) } ],
 	[ 'sketch', qr/a sketch in the value tree is not that of its vertex/, sub { my $at = entry(leaf(1), 3) + 40; put($at, 'L', get($at, 'L') ^ 0xffffffff) } ],
 	[ 'value lost', qr/a row's value is not in the value tree/, sub { my $l = leaf(1); e($l, 3, 'value', e($l, 4, 'value') ); e($l, 3, 'id', e($l, 4, 'id') - 1) if e($l, 3, 'id') >= e($l, 4, 'id') } ],
+	[ 'cell', qr/not at its vertex's cell/, sub { e(leaf(1), 3, 'place', e(leaf(1), 3, 'place') ^ 1) } ],
+	[ 'no cells', qr/the value tree cannot have cells/, sub { put($root_at + 52, 'L', 0xffffffff) } ],
+	[ 'fewer cells', qr/cells are not as long as they should be/, sub { put($root_at - 598, 'S', get($root_at - 598, 'S') - 1) } ],
 
 	# no damage
 	[ 'page unknown above', undef, \&forget_last ],
@@ -86,19 +89,21 @@ my @cases = (
 	# posting lists
 	map { [ @$_, 'WITH (structure = lists)' ] } (
 		[ 'lists: sketches', qr/the metapage has no sketches of this size/, sub { put($root_at + 6, 'S', 13) } ],
-		[ 'lists: block', qr/names a row beyond the table|not in order|beyond/, sub { e(leaf(1), 3, 'id', 1 << 20) } ],
-		[ 'lists: offset', qr/names a row beyond the table/, sub { e(leaf(1), 3, 'zero', 3000) } ],
+		[ 'lists: block', qr/names a row beyond the table|not in order|beyond/, sub { e(leaf(1), 3, 'id', 4000 << 16 | 1) } ],
+		[ 'lists: high block', qr/names a row beyond the table/, sub { e(leaf(1), 3, 'place', 3000) } ],
+		[ 'lists: offset', qr/names a row beyond the table/, sub { e(leaf(1), 3, 'id', e(leaf(1), 3, 'id') & ~0xffff | 3000) } ],
+		[ 'lists: cells', qr/the value tree cannot have cells/, sub { put($root_at + 52, 'L', 1) } ],
 		[ 'lists: order', qr/entries of the value tree are not in order/, sub { e(leaf(1), 3, 'value', 0) } ],
 		[ 'lists: slot', qr/a page of the value tree has an entry outside its slots/, sub { put(slot_at(leaf(1), 0), slot_letter(leaf(1)), 600) } ],
-		[ 'lists: other row', qr/a row's value is not in the value tree|not in order/, sub { e(leaf(1), 3, 'zero', e(leaf(1), 3, 'zero') + 1) } ],
+		[ 'lists: other row', qr/a row's value is not in the value tree|not in order/, sub { e(leaf(1), 3, 'id', e(leaf(1), 3, 'id') + 1) } ],
 		[ 'lists: page unknown above', undef, \&forget_last ]));
 
 my $node = new_node('tree', allows_streaming => 1, wal_keep_size => '1GB');
 without_checksums($node);
-make_table($node, 'source', rows => 2000, dim => 24, clusters => 10);
+make_table($node, 'source', rows => 3400, dim => 24, clusters => 10);
 $node->safe_psql(
 	'postgres', q{
-	CREATE TABLE items AS SELECT v, id * 1000 AS n FROM source WHERE id < 800;
+	CREATE TABLE items AS SELECT v, id * 1000 AS n FROM source WHERE id < 3300;
 	ALTER TABLE items ALTER v TYPE vector(24);
 	CREATE FUNCTION make_index(t text, options text) RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
@@ -130,12 +135,14 @@ $node->safe_psql(
 	'postgres', q{
 	CREATE SEQUENCE ids;
 	CREATE TABLE rows (id bigint, v vector(24), n int, name text, tags int[]);
-	CREATE INDEX rows_idx ON rows USING vecx (v, n, id, name, tags);
 	CREATE TABLE listed (LIKE rows);
 	CREATE INDEX listed_idx ON listed USING vecx (v, n, id, name, tags) WITH (structure = lists, list_rows = 32);
 	CREATE FUNCTION some_rows(n int) RETURNS SETOF rows LANGUAGE sql AS
 		'SELECT nextval(''ids''), v, (random() * 100000)::int, md5((random() * 100)::int::text),
-			ARRAY[id % 7, (random() * 1000)::int] FROM source ORDER BY random() LIMIT n'});
+			ARRAY[id % 7, (random() * 1000)::int] FROM source ORDER BY random() LIMIT n';
+	-- enough for cells, and for values whose leaves are put in order
+	INSERT INTO rows SELECT r.* FROM generate_series(1, 3) i, LATERAL some_rows(3000 + 0 * i) r;
+	CREATE INDEX rows_idx ON rows USING vecx (v, n, id, name, tags)});
 my $standby = new_standby($node, 'standby');
 my $insert = join '', map { "INSERT INTO $_ SELECT * FROM some_rows(20);\n" } qw(rows listed);
 my $vacuum = join '', map { "DELETE FROM $_ WHERE n % 10 = 3; VACUUM $_; UPDATE $_ SET n = n + 1 WHERE n % 50 = 4;\n" } qw(rows listed);
@@ -149,11 +156,16 @@ my $ors = q{
 		ORDER BY v <-> (SELECT v FROM source WHERE id = 1)) s)
 	FROM (SELECT a, a * 10000 AS low, md5(a::text) AS m, ARRAY[a + 100] AS t FROM generate_series(0, 9) a) x ORDER BY 1};
 
+my $values = q{
+	SET enable_seqscan = off;
+	SELECT a, (SELECT count(*) FROM (SELECT 1 FROM rows WHERE tags && ARRAY[a] ORDER BY v <-> (SELECT v FROM source WHERE id = 1)) s)
+	FROM generate_series(0, 6) a ORDER BY 1};
+
 foreach my $round (1 .. 3)
 {
 	crash_while($node, 700 + 100 * $round, $insert, $insert, $vacuum);
 	check_index($node, "${_}_idx", "$_, after crash $round") foreach qw(rows listed);
-	foreach my $sql (map { ($_, s/FROM rows/FROM listed/r) } $counts, $ors)
+	foreach my $sql (map { ($_, s/FROM rows/FROM listed/r) } $counts, $ors, $values)
 	{
 		is($node->safe_psql('postgres', $sql), $node->safe_psql('postgres', $sql =~ s/enable_seqscan = off/enable_indexscan = off/r),
 			"crash $round: the index returns every row that matches");

@@ -1,0 +1,88 @@
+-- Entries of one value lie by cells of near vectors: a search reads those that may have
+-- something near, finds what it should, and in the end everything.
+
+-- vectors around 60 places
+CREATE FUNCTION around(place int, n int, spread float8) RETURNS vector IMMUTABLE LANGUAGE sql AS
+	'SELECT array_agg(3.0 * hashint8(place::bigint * 65536 + d) / 2147483648.0 +
+		spread * hashint8((n + 1000003)::bigint * 65536 + d) / 2147483648.0 ORDER BY d)::vector
+	FROM generate_series(1, 32) d';
+CREATE TABLE t (id int PRIMARY KEY, tag int, tags int[], v vector(32)) WITH (autovacuum_enabled = off);
+-- half of them have the tag 1
+INSERT INTO t SELECT i, CASE i % 4 WHEN 0 THEN 0 WHEN 2 THEN 2 ELSE 1 END, ARRAY[i % 3, 10 + i % 2], around(i % 60, i, 1)
+FROM generate_series(1, 18000) i;
+CREATE INDEX t_v ON t USING vecx (v vector_l2_ops, tag, tags);
+VACUUM ANALYZE t;
+SELECT vecx_check('t_v', true);
+SET enable_seqscan = off;
+SET enable_sort = off;
+SET vecx.enable_bitmap_filter = off;
+
+-- the share of the ten nearest that is found, in per cent, of queries near and far from all
+CREATE FUNCTION found(condition text, operator text DEFAULT '<->', place int DEFAULT NULL) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE
+	sum numeric := 0;
+	hits int;
+BEGIN
+	FOR q IN 1 .. 40 LOOP
+		EXECUTE format('WITH near AS MATERIALIZED (SELECT id FROM t WHERE %1$s ORDER BY v %2$s around($1, $2, $3) LIMIT 10),
+			exact AS MATERIALIZED (SELECT id FROM t WHERE %1$s ORDER BY (v %2$s around($1, $2, $3)) + 0 LIMIT 10)
+			SELECT count(*) FROM near JOIN exact USING (id)', condition, operator)
+			INTO hits USING coalesce(place, q % 70), -q, CASE WHEN q % 4 = 0 THEN 4 ELSE 1 END;
+		sum := sum + hits;
+	END LOOP;
+	RETURN sum / 4;
+END $$;
+-- blocks of the index and the table that a query reads
+CREATE FUNCTION blocks(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, FORMAT json) ' || query INTO plan;
+	RETURN (plan->0->'Plan'->>'Shared Hit Blocks')::int + (plan->0->'Plan'->>'Shared Read Blocks')::int;
+END $$;
+
+SELECT found('tag = 1') >= 93 AS value, found('tag IN (0, 2)') >= 93 AS values,
+	found('tag >= 1') >= 93 AS range, found('tags && ''{10}''') >= 93 AS elements,
+	found('tag = 1 AND tags @> ''{11}''') >= 93 AS both, found('tag = 1 OR tags && ''{2}''') >= 93 AS either;
+-- 85 leaves have the value, of 106 entries each: with the pages of vertices and rows fewer are read
+SELECT blocks($$SELECT id FROM t WHERE tag = 1 ORDER BY v <-> around(5, -1, 1) LIMIT 10$$) < 85 AS few;
+SELECT by_tree FROM vecx_last_scan();
+-- everything, once, without a LIMIT and with a great one
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE tag = 1 ORDER BY v <-> around(5, -1, 1)) s;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE tag = 1 ORDER BY v <-> around(5, -1, 1) LIMIT 2000) s;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE tag IN (0, 1) ORDER BY v <-> around(5, -1, 1)) s;
+
+-- what comes later may lie where nothing was, about as far from several cells
+INSERT INTO t SELECT 20000 + i, i % 2 * 2, ARRAY[i % 2], around(100, i, 3) FROM generate_series(1, 600) i;
+SELECT found('tag = 2') >= 93 AS value, found('tag = 2', '<->', 100) >= 93 AS there;
+SELECT by_tree FROM vecx_last_scan();
+-- rows of one vertex, in one cell, with values of their own; rows that go, and change their values
+INSERT INTO t SELECT 30000 + i, 1 + i % 2, '{}', around(7, 7 + 60, 1) FROM generate_series(1, 20) i;
+UPDATE t SET tag = 2 - tag WHERE id % 5 = 0;
+DELETE FROM t WHERE id % 7 = 0;
+SELECT vecx_check('t_v', true);
+VACUUM t;
+SELECT vecx_check('t_v', true);
+SELECT found('tag = 1') >= 93 AS value, found('tag >= 1') >= 93 AS range;
+SELECT count(*) = (SELECT count(*) FROM t WHERE tag + 0 = 2) AS all_of_them
+FROM (SELECT id FROM t WHERE tag = 2 ORDER BY v <-> around(5, -1, 1)) s;
+
+-- the other metrics, and other types
+DROP INDEX t_v;
+CREATE INDEX t_v ON t USING vecx (v vector_ip_ops, tag);
+SELECT found('tag = 1', '<#>') >= 93 AS product;
+DROP INDEX t_v;
+CREATE INDEX t_v ON t USING vecx (v vector_cosine_ops, tag);
+SELECT found('tag = 1', '<=>') >= 93 AS cosine;
+DROP INDEX t_v;
+CREATE INDEX t_v ON t USING vecx (v vector_l1_ops, tag);
+SELECT found('tag = 1', '<+>') >= 93 AS l1;
+SELECT vecx_check('t_v', true);
+
+-- equal rows have nothing to tell apart
+CREATE TABLE same AS SELECT i AS id, i % 2 AS tag, around(1, 1, 1)::vector(32) AS v FROM generate_series(1, 6000) i;
+CREATE INDEX same_v ON same USING vecx (v vector_l2_ops, tag);
+SELECT count(*) FROM (SELECT id FROM same WHERE tag = 1 ORDER BY v <-> around(1, 2, 1)) s;
+SELECT vecx_check('same_v', true);
+DROP TABLE t, same;
+DROP FUNCTION around, found, blocks;
