@@ -432,7 +432,6 @@ VecxBuildCost(const VecxCoder *coder, Size point_bytes, Size filter_bytes, int m
 	bytes->linking = 80 * sizeof(uint64) + 14 * 12 + 2 * VecxLinkRecordSize(m);
 	bytes->fixed = sizeof(VecxGraphVertex) + sizeof(VecxGraphRow) + 3 * sizeof(uint32) +
 		VECX_LEAVES_OF_VERTEX * (sizeof(uint16) + sizeof(uint32)) + sizeof(uint16) +
-		(filter_bytes > 0 ? sizeof(uint16) : 0) +
 		VecxLevelsBytes(coder, m);
 	bytes->total = bytes->code + bytes->point + bytes->filters + bytes->linking;
 }

@@ -98,6 +98,7 @@ typedef struct VecxGraphVertex
 	uint8		level;
 	bool		findable;		/* by its hash and code */
 	bool		gone;			/* its rows are another vertex's now */
+	uint16		cell;			/* in the value tree */
 } VecxGraphVertex;
 
 /* The links of a vertex at the base: a record of graph->links. */

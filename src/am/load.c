@@ -1,7 +1,7 @@
 /*
  * load.c
  *    Reads rows into a graph under construction: a vertex for each vector, its
- *    code and its point, and the leaves it belongs to.
+ *    code and its point, and the leaves and the cell it belongs to.
  */
 #include "postgres.h"
 
@@ -10,7 +10,6 @@
 
 #include "am/list.h"
 #include "am/load.h"
-#include "am/vtree.h"
 
 /* Vertices of one hash and code that are asked for their value, at most. */
 #define MAX_VERTICES_ASKED	16
@@ -43,11 +42,12 @@ VecxLoaderInit(VecxLoader *l, VecxIndex *index, Relation heap, VecxGraph *graph,
 	l->batch_scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
 	l->batch_points.nbytes = pivots->points.nbytes;
 	l->point = palloc(vecx_point_bytes(&index->coder, basis));
+	VecxTreeCellsOpen(index, &l->cells);
 	l->batch_points.heads = palloc(sizeof(VecxPointHead) * VECX_LOAD_BATCH);
 	l->batch_points.points = palloc(l->batch_points.nbytes * VECX_LOAD_BATCH);
 }
 
-/* Computes and keeps the points and the leaves of the waiting vertices. */
+/* Computes and keeps the points, the leaves and the cells of the waiting vertices. */
 static void
 flush_batch(VecxLoader *l)
 {
@@ -67,6 +67,7 @@ flush_batch(VecxLoader *l)
 		const uint8 *code = l->batch_codes + (Size) i * coder->nbytes;
 		char	   *y = l->batch_y + i * proj_bytes;
 
+		l->graph->vertices[first + i].cell = VecxTreeCellOf(&l->cells, l->batch_vecs + i * VecxVectorBytes(l->index));
 		vecx_point_make(coder, basis, y, code, l->point);
 		VecxSpoolAppend(l->points, l->point);
 		if (basis->positions)

@@ -6,6 +6,7 @@
 #define VECX_LOAD_H
 
 #include "am/build.h"
+#include "am/vtree.h"
 #include "code/code_cluster.h"
 
 /* Values that were proved to be those of a vertex, lately. */
@@ -33,6 +34,7 @@ typedef struct VecxLoader
 	VecxSpool  *points;
 	VecxSpool  *keys;			/* of the value tree, ids being vertices; NULL: there is none */
 	VecxPivots *pivots;
+	VecxTreeCells cells;
 	VecxExact  *exact;
 	double		rows;			/* seen, in the index */
 	VecxKnownValue known[VECX_KNOWN_VALUES];

@@ -93,6 +93,7 @@ typedef struct VertexRecord
 {
 	uint32		hash;
 	uint16		leaves[VECX_LEAVES_OF_VERTEX];
+	uint16		cell;
 	bool		findable;
 } VertexRecord;
 
@@ -326,7 +327,7 @@ hand_over(Shared *shared, VecxWork *w)
 
 	for (uint32 v = 0; v < graph->nvertices; v++)
 	{
-		VertexRecord vertex = {graph->vertices[v].hash, {0}, graph->vertices[v].findable};
+		VertexRecord vertex = {graph->vertices[v].hash, {0}, graph->vertices[v].cell, graph->vertices[v].findable};
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(vertex.leaves, w->loader.leaves + (Size) v * VECX_LEAVES_OF_VERTEX,
@@ -423,11 +424,13 @@ take_over(VecxParallel *p, VecxWork *w, uint32 first, int participant, uint32 *a
 	for (uint32 v = 0; v < count; v++)
 	{
 		const VertexRecord *rec = VecxSpoolGet(p->vertices, first + v);
+		uint32		vertex;
 
 		if (v % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 		memcpy(w->loader.leaves + (Size) (first + v) * VECX_LEAVES_OF_VERTEX, rec->leaves, sizeof(rec->leaves));
-		VecxGraphKnownVertex(graph, rec->hash, rec->findable);
+		vertex = VecxGraphKnownVertex(graph, rec->hash, rec->findable);
+		graph->vertices[vertex].cell = rec->cell;
 	}
 	for (; *at_row < last_row; (*at_row)++)
 	{

@@ -54,6 +54,7 @@ VecxTreeMakeCells(VecxIndex *index, double rows, const char *sample, Size sample
 void
 VecxTreeCellsOpen(VecxIndex *index, VecxTreeCells *cells)
 {
+	memset(cells, 0, sizeof(VecxTreeCells));
 	cells->index = index;
 	if (index->meta.tree_ncells == 0)
 		return;

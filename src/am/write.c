@@ -35,7 +35,6 @@ typedef struct Writer
 	uint16	   *on_page;		/* vertices on each base page */
 	BlockNumber nbase;			/* base pages */
 	VecxId	   *uppers;			/* ids of upper records, vertex by vertex */
-	uint16	   *cells;			/* of the vertices, in the value tree; NULL: all 0 */
 
 	VecxRecordMaker maker;
 	VecxRecipe *recipe;			/* of the record at hand */
@@ -237,7 +236,7 @@ make_recipe(Writer *w, uint32 vertex, int level, int cap)
 
 	recipe->id = id_of(w, vertex, level);
 	recipe->down = level > 0 ? id_of(w, vertex, level - 1) : VECX_INVALID_ID;
-	recipe->base = level > 0 ? id_of(w, vertex, 0) : w->cells ? w->cells[vertex] : 0;
+	recipe->base = level > 0 ? id_of(w, vertex, 0) : v->cell;
 	recipe->vertex = vertex;
 	recipe->hash = v->hash;
 	recipe->cap = (uint16) cap;
@@ -417,26 +416,6 @@ owner_of_rows(const VecxGraph *graph, uint32 vertex)
 	return vertex;
 }
 
-/* Each vertex's cell in the value tree. */
-static void
-find_cells(Writer *w)
-{
-	VecxGraph  *graph = w->graph;
-	void	   *vec = palloc(VecxVectorBytes(w->index));
-	VecxTreeCells cells;
-
-	VecxTreeCellsOpen(w->index, &cells);
-	w->cells = MemoryContextAllocHuge(w->cxt, sizeof(uint16) * Max(graph->nvertices, 1));
-	for (uint32 v = 0; v < graph->nvertices; v++)
-	{
-		if (v % 64 == 0)
-			CHECK_FOR_INTERRUPTS();
-		vecx_code_decode(graph->coder, VecxGraphCode(graph, v), vec);
-		w->cells[v] = VecxTreeCellOf(&cells, vec);
-	}
-	pfree(vec);
-}
-
 /* Share of maintenance_work_mem that sorting takes: codes lie in memory beside. */
 #define TREE_SORT_SHARE	4
 
@@ -464,7 +443,7 @@ write_tree(Writer *w, VecxSpool *keys)
 			sketched = vertex;
 		}
 		key.id = w->placed[vertex].id;
-		key.place = w->cells ? w->cells[vertex] : 0;
+		key.place = w->graph->vertices[vertex].cell;
 		VecxTreeBuildAdd(build, &key, sketch);
 	}
 	VecxTreeBuildEnd(build);
@@ -508,8 +487,6 @@ VecxGraphWrite(VecxIndex *index, VecxTeam *team, VecxGraph *graph, VecxSpool *po
 	VecxRecordMakerInit(&w.maker, index, graph->codes, points);
 	w.recipe = palloc0(VecxRecipeSize(index));
 
-	if (keys && index->meta.tree_ncells > 0)
-		find_cells(&w);
 	first_base = place_uppers(&w, first);
 	place_base(&w, first_base);
 	write_uppers(&w);
