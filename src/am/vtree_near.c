@@ -179,7 +179,7 @@ leaf_begins(const VecxTreeNear *near, const Leaf *leaf)
 static void
 order_leaves(VecxTreeNear *near, float reach)
 {
-	float		cosine = vecx_cells_cosine(&near->cells, near->recall, reach);
+	float		cosine = vecx_cells_cosine(&near->cells, &near->index->tree_coder, near->recall, reach);
 	int			nleaves = near->nqueue;
 
 	for (uint32 cell = 0; cell < near->cells.head.count; cell++)

@@ -184,10 +184,16 @@ vecx_cells_expect(const VecxCells *cells, double recall, double rows, double pas
 }
 
 float
-vecx_cells_cosine(const VecxCells *cells, double recall, float reach)
+vecx_cells_cosine(const VecxCells *cells, const VecxCoder *coder, double recall, float reach)
 {
-	return interpolate(cells->head.cosine, VECX_CELLS_REACHES,
-					   place_among(cells->head.reach, VECX_CELLS_REACHES, reach), recall);
+	float		cosine = interpolate(cells->head.cosine, VECX_CELLS_REACHES,
+									 place_among(cells->head.reach, VECX_CELLS_REACHES, reach), recall);
+	float		nearest = cells->head.reach[0];
+
+	/* nearer than any two of the sample: a member at no distance has the query's own angle */
+	if (coder->metric != VECX_METRIC_IP && reach < nearest && cosine < 1.0f)
+		cosine += (1.0f - cosine) * (1.0f - fmaxf(reach, 0.0f) / nearest);
+	return cosine;
 }
 
 /* ---- training ---- */
@@ -438,7 +444,7 @@ measure_rank(const Training *t, const Measured *m, int r, VecxCellsHead *head)
 		distance += (double) reach;
 		for (int i = 0; i < VECX_CELLS_RECALLS; i++)
 			share[i] += share_before(t, &m->queries[q], m->dist + q * t->cells.head.count,
-									 vecx_cells_cosine(&t->cells, (double) recalls[i], reach), reach);
+									 vecx_cells_cosine(&t->cells, t->coder, (double) recalls[i], reach), reach);
 		n++;
 	}
 	/* a sample with fewer vectors is read as a whole */

@@ -71,7 +71,7 @@ extern void vecx_cells_expect(const VecxCells *cells, double recall, double rows
 							  float *reach, float *share);
 
 /* How far members with such a reach may be from the mean of their cell, as a cosine. */
-extern float vecx_cells_cosine(const VecxCells *cells, double recall, float reach);
+extern float vecx_cells_cosine(const VecxCells *cells, const VecxCoder *coder, double recall, float reach);
 
 /* mean[count]: navigation distances of cells' members, on average, and deviation[count], what a
  * cosine of 1 takes from it. */

@@ -61,7 +61,7 @@ search(const VecxCells *cells, const VecxCoder *coder, const float *rows, const 
 		reach = (float) near[NEAREST - 1].dist;
 		vecx_code_query_init(coder, &query, x, scratch);
 		vecx_cells_distances(cells, coder, &query, mean, deviation);
-		cosine = vecx_cells_cosine(cells, recall, reach);
+		cosine = vecx_cells_cosine(cells, coder, recall, reach);
 		for (size_t r = 0; r < NROWS / 2; r++)
 		{
 			uint32_t	cell = cell_of[near[r].row];
@@ -156,6 +156,9 @@ test_cells(VecxMetric metric, uint32_t dim, uint32_t bits)
 				   metric_names[metric], dim, read, share_expected);
 		UNIT_CHECK(read < 0.7, "%s, %u dims: %.3f of the rows are not all", metric_names[metric], dim, read);
 	}
+	if (metric != VECX_METRIC_IP)
+		UNIT_CHECK(vecx_cells_cosine(&cells, &coder, 0.8, 0.0f) >= 1.0f && vecx_cells_cosine(&cells, &coder, 0.8, cells.head.reach[0]) < 1.0f,
+				   "%s, %u dims: what is as good as the query itself may lie where that does", metric_names[metric], dim);
 	test_broken(&coder, bytes, nbytes);
 	free(rows);
 	free(far);
