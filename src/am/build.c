@@ -385,11 +385,6 @@ start_index(Build *b, ForkNumber fork)
 	if (enough && (vecx_code_has_centre(kind, b->spec->metric) ||
 				   vecx_code_has_centre((VecxCodeKind) meta->tree_kind, b->spec->metric)))
 		write_centre(b, fork);
-	if (enough && meta->tree_root != InvalidBlockNumber && meta->structure == VECX_STRUCTURE_GRAPH)
-	{
-		VecxLoadCentre(index);
-		VecxTreeMakeCells(index, b->tuples, b->sample, b->sample_bytes, b->nsample);
-	}
 	VecxMetaWrite(b->rel, fork, VECX_WRITE_DIRECT, meta);
 }
 
@@ -660,6 +655,8 @@ vecxbuild(Relation heap, Relation rel, IndexInfo *info)
 	start_index(&b, MAIN_FORKNUM);
 	VecxLayoutFromMeta(rel, &b.index->meta, b.spec, &b.index->layout, &b.index->coder);
 	VecxLoadCentre(b.index);
+	if (b.index->meta.tree_root != InvalidBlockNumber && b.index->meta.structure == VECX_STRUCTURE_GRAPH)
+		VecxTreeMakeCells(b.index, b.tuples, b.sample, b.sample_bytes, b.nsample);
 	VecxLoadModels(b.index);
 	VecxPivotsMake(&pivots, &b.index->coder, &VecxCurrentModel(b.index)->basis, b.sample,
 				   b.sample_bytes, b.nsample, b.npivots);

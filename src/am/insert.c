@@ -337,6 +337,16 @@ find_place(NewVertex *v)
 	return shared;
 }
 
+/* The cell of a new vertex. */
+static uint32
+find_cell(NewVertex *v)
+{
+	VecxTreeCells cells;
+
+	VecxTreeCellsOpen(v->index, &cells);
+	return VecxTreeCellOf(&cells, v->probe->vec);
+}
+
 /* The cell of a vertex that there is. */
 static uint32
 read_cell(VecxIndex *index, VecxId id)
@@ -407,10 +417,13 @@ add_vertex(NewVertex *v)
 		UnlockPage(index->rel, VECX_META_BLKNO, mode);
 		mode = ExclusiveLock;
 	}
-	if (!shared)
-		write_vertex(v);
-	else if (index->meta.tree_ncells > 0)
+	if (shared)
 		v->cell = read_cell(index, v->id);
+	else
+	{
+		v->cell = find_cell(v);
+		write_vertex(v);
+	}
 	add_to_tree(v);
 	UnlockPage(index->rel, VECX_META_BLKNO, mode);
 }
@@ -428,13 +441,6 @@ insert_vector(VecxIndex *index, Relation heap, const VecxInput *input, const Dat
 	v.hash = VecxInputHash(input);
 	v.values = values;
 	v.isnull = isnull;
-	if (index->meta.tree_ncells > 0)
-	{
-		VecxTreeCells cells;
-
-		VecxTreeCellsOpen(index, &cells);
-		v.cell = VecxTreeCellOf(&cells, v.probe->vec);
-	}
 	add_vertex(&v);
 }
 

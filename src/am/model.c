@@ -1,7 +1,7 @@
 /*
  * model.c
- *    Bases, the codes' centre and the quantiser of posting lists, loaded from an
- *    index and kept for a backend's life in a small cache; and the environment that
+ *    Bases, the codes' centre, the value tree's cells and the quantiser of posting
+ *    lists, loaded from an index and kept for a backend's life in a small cache; and the environment that
  *    training runs in.
  *
  * None of them ever changes once written, and its place in the cache is found by
@@ -20,7 +20,7 @@
 #include "am/list.h"
 #include "am/vtree.h"
 
-#define VECX_MODEL_CACHE_SIZE	16	/* a model up to VECX_BASIS_MAX_BYTES, a quantizer up to 16 times that */
+#define VECX_MODEL_CACHE_SIZE	32	/* a model up to VECX_BASIS_MAX_BYTES, a quantizer up to 16 times that */
 
 /* What the cache knows others by than models, which have numbers from 1 to 255. */
 #define CENTRE_NUMBER		0

@@ -216,8 +216,9 @@ start_by_tree(VecxScan *so, double otherwise, double share_of_graph)
 		return false;
 	VecxScanFilteredEffort(so, VecxTreeScanShare(so->tree));
 	otherwise = Max(otherwise, share_of_graph * so->effort.records);
-	so->tree_cost = VecxTreeScanCost(so->tree, so->effort.rows);
-	if (so->tree_cost >= Min(so->effort.records, otherwise))
+	otherwise = Min(so->effort.records, otherwise);
+	so->tree_cost = VecxTreeScanCost(so->tree, so->effort.rows, otherwise);
+	if (so->tree_cost >= otherwise)
 		return false;
 	begin_search(so, false);
 	VecxScanStartTree(so);

@@ -223,6 +223,7 @@ typedef struct VecxTreeNeed
 {
 	const VecxFilterNeed *need;
 	double		count;			/* of entries */
+	bool		mixed;			/* most pages that were looked at have several values */
 	bool		exact;			/* it was counted, not estimated */
 	double		share;			/* of all that have entries */
 	bool		narrows;		/* read as well, for what the first need finds */
@@ -252,9 +253,11 @@ typedef struct VecxTreeNear VecxTreeNear;
 extern VecxTreeNear *VecxTreeNearMake(VecxIndex *index, const VecxTreeNeed *need, double passing,
 									  int wanted);
 extern double VecxTreeNearShare(const VecxTreeNear *near);
+extern bool VecxTreeNearList(VecxTreeNear *near);
+extern void VecxTreeNearFree(VecxTreeNear *near);
 extern bool VecxTreeNearNext(VecxTreeNear *near, const VecxCodeQuery *query, float reach,
 							 VecxTreeWalk *walk);
-extern bool VecxTreeNearHasMore(VecxTreeNear *near, float reach);
+extern bool VecxTreeNearHasMore(VecxTreeNear *near, const VecxCodeQuery *query, float reach);
 
 /* vtree_scan.c: vertices that may match a scan's conditions */
 
@@ -268,9 +271,9 @@ typedef struct VecxTreeScan VecxTreeScan;
 extern VecxTreeScan *VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter,
 									  const VecxProbe *probe);
 extern double VecxTreeScanShare(const VecxTreeScan *scan);
-extern double VecxTreeScanCost(VecxTreeScan *scan, int rows);
+extern double VecxTreeScanCost(VecxTreeScan *scan, int rows, double most);
 extern int	VecxTreeScanWidth(const VecxIndex *index, const VecxEffort *effort);
-extern bool VecxTreeScanMayHaveNearer(const VecxTreeScan *scan, float reach);
+extern bool VecxTreeScanMayHaveNearer(VecxTreeScan *scan, float reach);
 extern bool VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted);
 
 /* vtree_rows.c: rows that may match, in an index with posting lists */

@@ -8,45 +8,84 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "am/vtree.h"
 
-/* Rows of a cell, so that those of a value that many rows have fill some pages. */
+/* Rows of a cell, at least, so that those of a value that many rows have fill some pages. */
 #define ROWS_PER_CELL		400
 /* Sample vectors that a centre is the mean of, about. */
 #define SAMPLE_PER_CELL		16
 /* With fewer there is no order. */
 #define LEAST_CELLS			8
 
+/* Of the sample, more than that in no cell: then they are of no use. */
+#define MOST_OUTSIDE		0.05f
+/* Share of maintenance_work_mem that the sample may take once more. */
+#define SAMPLE_SHARE		4
+
+/* Vectors of a sample as the index will know them. */
+static char *
+decode_sample(const VecxIndex *index, const char *sample, Size sample_bytes, int nsample)
+{
+	Size		bytes = VecxVectorBytes(index);
+	char	   *decoded = MemoryContextAllocHuge(CurrentMemoryContext, bytes * Max(nsample, 1));
+	uint8	   *code = palloc0(index->coder.nbytes);
+
+	for (int i = 0; i < nsample; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		vecx_code_encode(&index->coder, sample + i * sample_bytes, code);
+		vecx_code_decode(&index->coder, code, decoded + i * bytes);
+	}
+	return decoded;
+}
+
+static void
+set_cells(VecxMetaPageData *meta, void *arg)
+{
+	const VecxMetaPageData *with_cells = arg;
+
+	meta->tree_cells = with_cells->tree_cells;
+	meta->tree_ncells = with_cells->tree_ncells;
+}
+
 /*
  * Makes the cells of an index that is to have so many rows, from a sample of its
- * vectors, and notes them in its metapage as it is in memory.  The coder of sketches has its
- * centre.
+ * vectors, if they are of use.  The index's coders are ready.
  */
 void
 VecxTreeMakeCells(VecxIndex *index, double rows, const char *sample, Size sample_bytes, int nsample)
 {
-	VecxMetaPageData *meta = &index->meta;
-	double		wanted = Min(Min(rows / ROWS_PER_CELL, (double) nsample / SAMPLE_PER_CELL), VECX_CELLS_MOST);
+	double		wanted;
+	VecxMetaPageData meta = index->meta;
 	VecxTrainEnv env;
 	MemoryContext cxt;
+	MemoryContext old;
 	VecxCells	cells;
 	uint8	   *bytes;
 	size_t		nbytes;
 
-	if (wanted < LEAST_CELLS || !vecx_cells_fit(&index->tree_coder))
+	if (!vecx_cells_fit(&index->tree_coder))
+		return;
+	nsample = (int) Min((Size) nsample, (Size) maintenance_work_mem * 1024 / SAMPLE_SHARE / VecxVectorBytes(index));
+	wanted = Min(Min(rows / ROWS_PER_CELL, (double) nsample / SAMPLE_PER_CELL), VECX_CELLS_MOST);
+	if (wanted < LEAST_CELLS)
 		return;
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx cells", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
 	VecxTrainEnvInit(&env, cxt);
-	bytes = vecx_cells_train(&env, &index->tree_coder, sample, sample_bytes, nsample, (uint32) wanted,
-							 meta->seed, &nbytes);
+	bytes = vecx_cells_train(&env, &index->tree_coder, decode_sample(index, sample, sample_bytes, nsample),
+							 VecxVectorBytes(index), nsample, (uint32) wanted, meta.seed, &nbytes);
 	/* numbers at the end of float may not do */
-	if (vecx_cells_bind(&cells, &index->tree_coder, bytes, nbytes) == NULL)
+	if (vecx_cells_bind(&cells, &index->tree_coder, bytes, nbytes) == NULL && cells.head.outside <= MOST_OUTSIDE)
 	{
-		meta->tree_cells = VecxBlobWrite(index->rel, MAIN_FORKNUM, VECX_WRITE_DIRECT, bytes, nbytes);
-		meta->tree_ncells = (uint16) cells.head.count;
+		meta.tree_cells = VecxBlobWrite(index->rel, MAIN_FORKNUM, VECX_WRITE_DIRECT, bytes, nbytes);
+		meta.tree_ncells = (uint16) cells.head.count;
+		VecxMetaEdit(index, set_cells, &meta);
 	}
+	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 }
 

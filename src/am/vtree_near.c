@@ -10,9 +10,11 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "am/heap.h"
 #include "am/vtree.h"
@@ -37,15 +39,23 @@ struct VecxTreeNear
 {
 	VecxIndex  *index;
 	VecxCells	cells;
-	double		recall;
-	float		reach;			/* that is expected, or was asked for last */
+	const VecxFilterNeed *need;
+	double		count;			/* of its entries, */
+	double		passing;		/* of which so many may match, */
+	double		recall;			/* and such a share is to be found */
+	int			wanted;			/* of so many */
 	double		share;			/* of the entries that are likely to be read */
+
+	/* NULL until they are wanted */
+	Leaf	   *leaves;
 	int			nleaves;
 	int			most;
-	Leaf	   *leaves;
 	int			nborders;		/* leaves with several values */
+	int			noutside;		/* others that may have what is in no cell */
 
 	/* NULL until there is a query */
+	float		reach;			/* that was asked for last; NaN: none was */
+	bool		unlike;			/* cells tell nothing of the query */
 	float	   *mean;			/* of cells' members' distances, [ncells] */
 	float	   *deviation;
 	float	   *begin;			/* [ncells + 1]: where cells begin, and what is in none */
@@ -57,7 +67,10 @@ static void
 add_leaf(VecxTreeNear *near, const VecxTreeKey *first, const VecxTreeKey *end, BlockNumber blkno)
 {
 	near->leaves[near->nleaves++] = (Leaf) {*first, *end, blkno};
-	near->nborders += first->value != end->value;
+	if (first->value != end->value)
+		near->nborders++;
+	else if (end->place >= near->cells.head.count)
+		near->noutside++;
 }
 
 /* Adds the leaves between two keys that a page of the level above them knows; false if there are
@@ -118,40 +131,30 @@ add_leaves(VecxTreeNear *near, const VecxTreeKey *first, const VecxTreeKey *end)
 }
 
 /*
- * Looks at the leaves of a need that has so many entries, of which a share is likely to meet the
- * other conditions, and so many of these are wanted; NULL if it does not pay to put
- * them in order.  Allocates in the current context.
+ * An order of the leaves of a need, of whose entries a share is likely to meet the other
+ * conditions, and so many of these are wanted; NULL if it is not likely to pay.  Allocates in the
+ * current context.
  */
 VecxTreeNear *
 VecxTreeNearMake(VecxIndex *index, const VecxTreeNeed *need, double passing, int wanted)
 {
 	VecxTreeNear *near;
-	float		share;
 
-	if (index->meta.tree_ncells == 0 || need->count < LEAST_ENTRIES)
+	if (index->meta.tree_ncells == 0 || need->count < LEAST_ENTRIES || need->mixed)
 		return NULL;
 	near = palloc0(sizeof(VecxTreeNear));
 	near->index = index;
+	near->need = need->need;
+	near->count = need->count;
+	near->passing = need->count * passing;
+	near->wanted = wanted;
 	near->cells = VecxLoadCells(index);
 	near->recall = VecxTargetRecall(index->rel);
-	vecx_cells_expect(&near->cells, near->recall, wanted, need->count * passing, &near->reach, &share);
-	near->share = share;
-	if (share > MOST_SHARE)
-		return NULL;
-	near->most = (int) Min((double) work_mem * 1024 / 4 / sizeof(Leaf), need->count / LEAST_IN_LEAF + 2);
-	near->leaves = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Leaf) * near->most);
-	for (int i = 0; i < need->need->nstretches; i++)
-	{
-		const VecxStretch *stretch = &need->need->stretches[i];
-		VecxTreeKey first = VecxTreeStretchKey((uint16) stretch->column, stretch->lo, VECX_INVALID_ID);
-		VecxTreeKey end = VecxTreeStretchKey((uint16) stretch->column, stretch->hi, PG_UINT32_MAX);
-
-		if (!add_leaves(near, &first, &end))
-			return NULL;
-	}
-	if (near->nborders * LEAVES_PER_BORDER > near->nleaves)
-		return NULL;
-	return near;
+	near->share = vecx_cells_share(&near->cells, near->recall, wanted, near->passing);
+	if (near->share <= MOST_SHARE)
+		return near;
+	pfree(near);
+	return NULL;
 }
 
 /* The share of the entries that is likely to be read. */
@@ -161,37 +164,90 @@ VecxTreeNearShare(const VecxTreeNear *near)
 	return near->share;
 }
 
-/* Where a leaf begins: with the nearest of its cells. */
-static float
-leaf_begins(const VecxTreeNear *near, const Leaf *leaf)
+/*
+ * Looks at the leaves, once; false if there are too many, or most would be read: those with
+ * several values, and with what is in no cell, are in any case.
+ */
+bool
+VecxTreeNearList(VecxTreeNear *near)
 {
-	float		least = INFINITY;
+	bool		fits = true;
 
-	if (leaf->first.value != leaf->end.value)
+	if (near->leaves)
+		return true;
+	near->most = (int) Min((double) work_mem * 1024 / 4 / sizeof(Leaf), near->count / LEAST_IN_LEAF + 2);
+	near->leaves = MemoryContextAllocHuge(GetMemoryChunkContext(near), sizeof(Leaf) * near->most);
+	for (int i = 0; i < near->need->nstretches && fits; i++)
+	{
+		const VecxStretch *stretch = &near->need->stretches[i];
+		VecxTreeKey first = VecxTreeStretchKey((uint16) stretch->column, stretch->lo, VECX_INVALID_ID);
+		VecxTreeKey end = VecxTreeStretchKey((uint16) stretch->column, stretch->hi, PG_UINT32_MAX);
+
+		fits = add_leaves(near, &first, &end);
+	}
+	if (near->nleaves > 0)
+		near->share = Max(near->share, (double) (near->nborders + near->noutside) / near->nleaves);
+	return fits && near->share <= MOST_SHARE;
+}
+
+void
+VecxTreeNearFree(VecxTreeNear *near)
+{
+	if (near->leaves)
+		pfree(near->leaves);
+	if (near->queue)
+	{
+		pfree(near->queue);
+		pfree(near->mean);
+	}
+	pfree(near);
+}
+
+/*
+ * Where a leaf begins: with the nearest of its cells.  What may be anywhere comes first, but
+ * last as long as it is not known how far the search reaches, since most of it is far.
+ */
+static float
+leaf_begins(const VecxTreeNear *near, const Leaf *leaf, bool known)
+{
+	uint32		ncells = near->cells.head.count;
+	float		least = known ? -INFINITY : FLT_MAX;
+
+	if (near->unlike)
 		return -INFINITY;
-	for (uint32 cell = leaf->first.place; cell <= Min(leaf->end.place, near->cells.head.count); cell++)
+	if (leaf->first.value != leaf->end.value || leaf->first.place >= ncells)
+		return least;
+	if (!known || leaf->end.place < ncells)
+		least = INFINITY;
+	for (uint32 cell = leaf->first.place; cell <= leaf->end.place && cell < ncells; cell++)
 		least = Min(least, near->begin[cell]);
 	return least;
 }
 
-/* Puts the leaves that were not read in order, for a reach: the nearer that is, the more of a
- * cell's members may be nearer than on average. */
+/*
+ * Puts the leaves that were not read in order, for a reach, known or expected: the nearer that is,
+ * the more of a cell's members may be nearer than on average.
+ */
 static void
-order_leaves(VecxTreeNear *near, float reach)
+order_leaves(VecxTreeNear *near, const VecxCodeQuery *query, float reach, bool known)
 {
-	float		cosine = vecx_cells_cosine(&near->cells, &near->index->tree_coder, near->recall, reach);
+	float		cosine = vecx_cells_cosine(&near->cells, &near->index->tree_coder, query, near->recall, reach);
 	int			nleaves = near->nqueue;
 
 	for (uint32 cell = 0; cell < near->cells.head.count; cell++)
+	{
 		near->begin[cell] = near->mean[cell] - cosine * near->deviation[cell];
-	near->begin[near->cells.head.count] = -INFINITY;
+		/* beyond what float can hold */
+		if (!isfinite(near->begin[cell]))
+			near->begin[cell] = -INFINITY;
+	}
 	near->reach = reach;
 	near->nqueue = 0;
 	for (int i = 0; i < nleaves; i++)
 	{
 		VecxCandidate cand = near->queue[i];
 
-		cand.est = leaf_begins(near, &near->leaves[cand.id]);
+		cand.est = leaf_begins(near, &near->leaves[cand.id], known);
 		VecxHeapPush(near->queue, &near->nqueue, cand);
 	}
 }
@@ -200,21 +256,24 @@ order_leaves(VecxTreeNear *near, float reach)
 static void
 make_queue(VecxTreeNear *near, const VecxCodeQuery *query)
 {
+	MemoryContext cxt = GetMemoryChunkContext(near);
+	const VecxCoder *coder = &near->index->tree_coder;
 	Size		ncells = near->cells.head.count;
 
-	near->mean = palloc(sizeof(float) * (3 * ncells + 1));
+	near->mean = MemoryContextAlloc(cxt, sizeof(float) * 3 * ncells);
 	near->deviation = near->mean + ncells;
 	near->begin = near->deviation + ncells;
-	vecx_cells_distances(&near->cells, &near->index->tree_coder, query, near->mean, near->deviation);
-	near->queue = palloc(sizeof(VecxCandidate) * Max(near->nleaves, 1));
+	near->unlike = !vecx_cells_distances(&near->cells, coder, query, near->mean, near->deviation);
+	near->queue = MemoryContextAllocHuge(cxt, sizeof(VecxCandidate) * Max(near->nleaves, 1));
 	for (near->nqueue = 0; near->nqueue < near->nleaves; near->nqueue++)
 		near->queue[near->nqueue].id = near->nqueue;
-	order_leaves(near, near->reach);
+	order_leaves(near, query, vecx_cells_reach(&near->cells, coder, query, near->wanted, near->passing), false);
+	near->reach = NAN;
 }
 
 /*
  * Starts a walk over the next leaf, unless it begins beyond the reach; false if it does, or
- * there is none.
+ * there is none.  The leaves were listed.
  */
 bool
 VecxTreeNearNext(VecxTreeNear *near, const VecxCodeQuery *query, float reach, VecxTreeWalk *walk)
@@ -223,7 +282,7 @@ VecxTreeNearNext(VecxTreeNear *near, const VecxCodeQuery *query, float reach, Ve
 
 	if (near->queue == NULL)
 		make_queue(near, query);
-	if (!VecxTreeNearHasMore(near, reach))
+	if (!VecxTreeNearHasMore(near, query, reach))
 		return false;
 	CHECK_FOR_INTERRUPTS();
 	leaf = &near->leaves[VecxHeapPop(near->queue, &near->nqueue).id];
@@ -233,11 +292,11 @@ VecxTreeNearNext(VecxTreeNear *near, const VecxCodeQuery *query, float reach, Ve
 
 /* Whether a leaf that was not read may have something within that reach. */
 bool
-VecxTreeNearHasMore(VecxTreeNear *near, float reach)
+VecxTreeNearHasMore(VecxTreeNear *near, const VecxCodeQuery *query, float reach)
 {
 	if (near->queue == NULL)
 		return true;
 	if (reach < INFINITY && reach != near->reach)
-		order_leaves(near, reach);
+		order_leaves(near, query, reach, true);
 	return near->nqueue > 0 && !(near->queue[0].est > reach);
 }

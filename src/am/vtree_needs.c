@@ -37,11 +37,22 @@ estimate_need(const VecxFilterNeed *need, void *index)
 	return count * need->nstretches / Max(counted, 1);
 }
 
-/* The same, exactly if they are on a few pages; *few tells. */
+/* Whether the walk's page has entries of several values. */
+static bool
+has_several_values(const VecxTreeWalk *walk)
+{
+	return walk->end > walk->at + 1 &&
+		VecxTreeEntryKey(VecxTreeEntry(walk->page, walk->at)).value !=
+		VecxTreeEntryKey(VecxTreeEntry(walk->page, walk->end - 1)).value;
+}
+
+/* The same, exactly if they are on a few pages; *few tells, and *mixed whether most of those
+ * that were looked at have entries of several values. */
 static double
-count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, bool *few)
+count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, bool *few, bool *mixed)
 {
 	int64		npages = 0;
+	int64		nmixed = 0;
 	double		count = 0;
 
 	*few = true;
@@ -52,9 +63,11 @@ count_need(VecxTreeWalk *walk, VecxIndex *index, const VecxFilterNeed *need, boo
 		do
 		{
 			count += walk->end - walk->at;
+			nmixed += has_several_values(walk);
 			*few = ++npages < PAGES_TO_TRY || (!walk->more && i == need->nstretches - 1);
 		} while (*few && VecxTreeWalkPage(walk));
 	}
+	*mixed = 2 * nmixed > npages;
 	return *few ? count : estimate_need(need, index);
 }
 
@@ -86,7 +99,7 @@ VecxTreeNeeds(VecxIndex *index, const VecxFilterQuery *filter, VecxTreeWalk *wal
 	for (int i = 0; i < *n; i++)
 	{
 		result[i].need = &needs[i];
-		result[i].count = count_need(walk, index, &needs[i], &result[i].exact);
+		result[i].count = count_need(walk, index, &needs[i], &result[i].exact, &result[i].mixed);
 		if (!result[i].exact || result[i].count > FEW_ENTRIES)
 			continue;
 		result[0] = result[i];

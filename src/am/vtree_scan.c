@@ -45,7 +45,7 @@ struct VecxTreeScan
 	int			nneeds;
 	VecxTreeNeed *needs;		/* the one with the fewest entries first */
 	double		share;			/* of the vertices that meet all needs */
-	double		matching;		/* of those of the needs that are read */
+	double		matching;		/* of those of the first need */
 	double		cost;
 	bool		asks_opened;	/* whether vertices were opened before */
 	bool		at_hand;		/* all entries, on the page where the walk is */
@@ -98,7 +98,6 @@ choose_needs(VecxTreeScan *scan, double vertices)
 		cost = reading + OPENED_ANYWAY * failing;
 	}
 	/* no more can be opened than there are */
-	scan->matching = 1 / failing;
 	return Min(cost, reading + scan->needs[0].count);
 }
 
@@ -150,6 +149,7 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	scan->share = 1;
 	scan->scores = !scan->needs[0].exact || scan->needs[0].count > VECX_TREE_TOO_FEW_TO_SCORE;
 	scan->cost = choose_needs(scan, vertices);
+	scan->matching = scan->share / Max(scan->needs[0].share, 1 / vertices);
 	scan->errors = errors_to_allow(VecxTargetRecall(index->rel)) *
 		(expected_entries(scan) > FEW_TO_OPEN ? SHARE_OF_ERRORS : 1);
 	return scan;
@@ -162,21 +162,37 @@ VecxTreeScanShare(const VecxTreeScan *scan)
 	return scan->share;
 }
 
+/* Whether the leaves to be read are put in order; if they are, they are listed. */
+static bool
+reads_near(VecxTreeScan *scan)
+{
+	if (scan->near && !VecxTreeNearList(scan->near))
+	{
+		VecxTreeNearFree(scan->near);
+		scan->near = NULL;
+	}
+	return scan->near != NULL;
+}
+
+static double
+cost_of_reading(const VecxTreeScan *scan)
+{
+	return scan->cost + COST_OF_SCORING * scan->needs[0].count *
+		(scan->near ? VecxTreeNearShare(scan->near) : 1);
+}
+
 /*
- * To find so many rows, the first ones, in hops of a search of the graph; puts the leaves to be
- * read in order, if that pays.
+ * To find so many rows, the first ones, in hops of a search of the graph: closely where it is
+ * not more than most.
  */
 double
-VecxTreeScanCost(VecxTreeScan *scan, int rows)
+VecxTreeScanCost(VecxTreeScan *scan, int rows, double most)
 {
-	double		read = scan->needs[0].count;
-
 	if (!scan->near && scan->scores)
-		scan->near = VecxTreeNearMake(scan->index, &scan->needs[0],
-									  scan->share / Max(scan->needs[0].share, 1e-9), rows);
-	if (scan->near)
-		read *= VecxTreeNearShare(scan->near);
-	return scan->cost + COST_OF_SCORING * read;
+		scan->near = VecxTreeNearMake(scan->index, &scan->needs[0], scan->matching, rows);
+	if (cost_of_reading(scan) < most)
+		(void) reads_near(scan);
+	return cost_of_reading(scan);
 }
 
 /*
@@ -301,7 +317,7 @@ static bool
 offer_near(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted)
 {
 	VecxTreeWalk *walk = scan->walk;
-	double		enough = reach < INFINITY ? INFINITY : wanted * ENTRIES_PER_ROW / Max(scan->matching, 1e-3);
+	double		enough = reach < INFINITY ? INFINITY : wanted * ENTRIES_PER_ROW / Max(scan->matching, 1e-6);
 	double		read = 0;
 	bool		any = false;
 
@@ -339,9 +355,9 @@ offer_all(VecxTreeScan *scan, VecxSearch *search)
 
 /* Whether there is something as near as that which was not offered. */
 bool
-VecxTreeScanMayHaveNearer(const VecxTreeScan *scan, float reach)
+VecxTreeScanMayHaveNearer(VecxTreeScan *scan, float reach)
 {
-	return scan->near && VecxTreeNearHasMore(scan->near, reach);
+	return scan->near && VecxTreeNearHasMore(scan->near, &scan->query, reach);
 }
 
 /*
@@ -362,6 +378,9 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wante
 	scan->offered = true;
 	/* what was forgotten may be of leaves that were read */
 	if (scan->near && VecxSearchForgot(search))
+	{
+		VecxTreeNearFree(scan->near);
 		scan->near = NULL;
-	return scan->near ? offer_near(scan, search, reach, wanted) : offer_all(scan, search);
+	}
+	return reads_near(scan) ? offer_near(scan, search, reach, wanted) : offer_all(scan, search);
 }

@@ -22,8 +22,10 @@
 #define PICKED			8
 
 static const float recalls[VECX_CELLS_RECALLS] = {0.80f, 0.90f, 0.95f, 0.97f, 0.99f};
-/* What is missed is missed in three ways, by cells, sketches and codes: half of it by cells. */
+/* What is missed is missed in three ways, by cells, sketches and codes: a fifth of it by cells. */
 #define MISSED_BY_CELLS	0.2f
+/* What share of the sample is farther from its centre than what is like it. */
+#define UNLIKE			0.01
 
 bool
 vecx_cells_fit(const VecxCoder *coder)
@@ -41,6 +43,8 @@ vecx_cells_bytes(const VecxCoder *coder, uint32_t count)
 static bool
 figures_fit(const VecxCellsHead *head)
 {
+	if (!isfinite(head->outside) || !(head->unlike > 0.0f) || !isfinite(head->unlike))
+		return false;
 	for (int i = 0; i < VECX_CELLS_RECALLS; i++)
 	{
 		for (int r = 0; r < VECX_CELLS_REACHES; r++)
@@ -85,24 +89,36 @@ distances_to(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery
 	vecx_code_least(coder, query, codes, cells->head.count, 0.0f, dist);
 }
 
-/* The cell with the nearest centre, and the squared distance to that. */
+/* The cell with the nearest centre, by the distances to all, and its squared distance. */
+static uint32_t
+nearest_of(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query, const float *dist,
+		   float *dist2)
+{
+	uint32_t	best = 0;
+
+	*dist2 = INFINITY;
+	for (uint32_t c = 0; c < cells->head.count; c++)
+	{
+		float		d = dist[c];
+
+		if (coder->metric == VECX_METRIC_IP)
+			d = query->norm2 + 2.0f * d + vecx_code_norm2(coder, cells->codes + (size_t) c * coder->nbytes);
+		if (d < *dist2)
+		{
+			*dist2 = d;
+			best = c;
+		}
+	}
+	return best;
+}
+
 static uint32_t
 nearest(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query, float *dist2)
 {
 	float		dist[VECX_CELLS_MOST];
-	uint32_t	best = 0;
 
 	distances_to(cells, coder, query, dist);
-	for (uint32_t c = 0; c < cells->head.count; c++)
-	{
-		if (coder->metric == VECX_METRIC_IP)
-			dist[c] = query->norm2 + 2.0f * dist[c] +
-				vecx_code_norm2(coder, cells->codes + (size_t) c * coder->nbytes);
-		if (dist[c] < dist[best])
-			best = c;
-	}
-	*dist2 = dist[best];
-	return best;
+	return nearest_of(cells, coder, query, dist, dist2);
 }
 
 uint32_t
@@ -123,20 +139,36 @@ reach_of(const VecxCoder *coder, const VecxCodeQuery *query, float dist, float r
 	if (coder->metric == VECX_METRIC_IP)
 	{
 		*mean = dist;
-		*deviation = sqrtf(query->norm2 * radius2);
+		*deviation = sqrtf(query->norm2) * sqrtf(radius2);
 		return;
 	}
 	*mean = dist + radius2;
-	*deviation = 2.0f * sqrtf((dist > 0.0f ? dist : 0.0f) * radius2);
+	/* the roots' product: that of the squares might be beyond what float can hold */
+	*deviation = 2.0f * sqrtf(dist > 0.0f ? dist : 0.0f) * sqrtf(radius2);
 }
 
-void
+/* What distances are divided by, so that those of one query are as those of another. */
+static float
+unit_of(const VecxCoder *coder, const VecxCodeQuery *query)
+{
+	float		unit = coder->metric == VECX_METRIC_IP ? sqrtf(query->norm2) : 1.0f;
+
+	return unit > 0.0f ? unit : 1.0f;
+}
+
+bool
 vecx_cells_distances(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query,
 					 float *mean, float *deviation)
 {
+	float		dist2;
+	uint32_t	cell;
+
 	distances_to(cells, coder, query, mean);
+	cell = nearest_of(cells, coder, query, mean, &dist2);
 	for (uint32_t c = 0; c < cells->head.count; c++)
 		reach_of(coder, query, mean[c], cells->radius2[c], &mean[c], &deviation[c]);
+	/* products follow directions, whatever a query's length */
+	return coder->metric == VECX_METRIC_IP || dist2 <= cells->head.unlike * cells->radius2[cell];
 }
 
 /* Where x is among ascending numbers: between 0 and count - 1. */
@@ -169,27 +201,43 @@ interpolate(const float (*table)[VECX_CELLS_RECALLS], int nrows, float row, doub
 		row * ((1.0f - y) * table[r + 1][i] + y * table[r + 1][i + 1]);
 }
 
-void
-vecx_cells_expect(const VecxCells *cells, double recall, double rows, double passing, float *reach,
-				  float *share)
+/* The rank, as a power of two, of the neighbour in the sample that is as near as the last of
+ * the rows among those that pass, if these lie as all do. */
+static float
+rank_of(const VecxCells *cells, double rows, double passing)
 {
-	/* as far as that neighbour in the sample, if those that pass lie as all do */
 	double		rank = log2(fmax(rows, 1.0) * (double) cells->head.sample / fmax(passing, 1.0));
-	float		x = (float) fmin(fmax(rank, 0.0), VECX_CELLS_RANKS - 1);
-	int			r = x < VECX_CELLS_RANKS - 1 ? (int) x : VECX_CELLS_RANKS - 2;
 
-	*share = interpolate(cells->head.share, VECX_CELLS_RANKS, x, recall);
-	x -= (float) r;
-	*reach = (1.0f - x) * cells->head.distance[r] + x * cells->head.distance[r + 1];
+	return (float) fmin(fmax(rank, 0.0), VECX_CELLS_RANKS - 1);
 }
 
 float
-vecx_cells_cosine(const VecxCells *cells, const VecxCoder *coder, double recall, float reach)
+vecx_cells_share(const VecxCells *cells, double recall, double rows, double passing)
 {
-	float		cosine = interpolate(cells->head.cosine, VECX_CELLS_REACHES,
-									 place_among(cells->head.reach, VECX_CELLS_REACHES, reach), recall);
-	float		nearest = cells->head.reach[0];
+	return interpolate(cells->head.share, VECX_CELLS_RANKS, rank_of(cells, rows, passing), recall);
+}
 
+float
+vecx_cells_reach(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query, double rows,
+				 double passing)
+{
+	float		rank = rank_of(cells, rows, passing);
+	int			r = rank < VECX_CELLS_RANKS - 1 ? (int) rank : VECX_CELLS_RANKS - 2;
+
+	rank -= (float) r;
+	return unit_of(coder, query) * ((1.0f - rank) * cells->head.distance[r] + rank * cells->head.distance[r + 1]);
+}
+
+float
+vecx_cells_cosine(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query, double recall,
+				  float reach)
+{
+	float		nearest = cells->head.reach[0];
+	float		cosine;
+
+	reach /= unit_of(coder, query);
+	cosine = interpolate(cells->head.cosine, VECX_CELLS_REACHES,
+						 place_among(cells->head.reach, VECX_CELLS_REACHES, reach), recall);
 	/* nearer than any two of the sample: a member at no distance has the query's own angle */
 	if (coder->metric != VECX_METRIC_IP && reach < nearest && cosine < 1.0f)
 		cosine += (1.0f - cosine) * (1.0f - fmaxf(reach, 0.0f) / nearest);
@@ -210,6 +258,7 @@ typedef struct Training
 	VecxCells	cells;
 	float	   *radius2;		/* the cells' */
 	uint32_t   *cell_of;		/* [n] */
+	float	   *dist2;			/* [n], from their centres */
 	uint32_t   *members;		/* [count] */
 	void	   *scratch;
 	size_t		nqueries;
@@ -277,6 +326,15 @@ make_centres(Training *t, uint32_t k, uint64_t seed, size_t *nbytes)
 	return bytes;
 }
 
+/* By how much farther from the mean of a cell's other members one is than from that of all. */
+static double
+stretch(const Training *t, uint32_t cell)
+{
+	double		m = t->members[cell];
+
+	return m > 1.0 ? m / (m - 1.0) : 1.0;
+}
+
 /* Which cells the sample's vectors belong to, and how far from their centres they are. */
 static void
 assign(Training *t)
@@ -287,14 +345,14 @@ assign(Training *t)
 	for (size_t i = 0; i < t->n; i++)
 	{
 		VecxCodeQuery query;
-		float		dist2;
 
 		t->env->poll(t->env->arg);
 		vecx_code_query_init(t->coder, &query, row_of(t, i), t->scratch);
-		t->cell_of[i] = nearest(&t->cells, t->coder, &query, &dist2);
+		t->cell_of[i] = nearest(&t->cells, t->coder, &query, &t->dist2[i]);
+		if (!(t->dist2[i] > 0.0f))
+			t->dist2[i] = 0.0f;
 		t->members[t->cell_of[i]]++;
-		if (dist2 > 0.0f)
-			t->radius2[t->cell_of[i]] += dist2;
+		t->radius2[t->cell_of[i]] += t->dist2[i];
 	}
 	for (uint32_t c = 0; c < t->cells.head.count; c++)
 		total += (double) t->radius2[c];
@@ -304,8 +362,32 @@ assign(Training *t)
 		double		least = LEAST_RADIUS2 * total / (double) t->n;
 
 		/* the centre is the mean of the members themselves, and so nearer to them than to others */
-		t->radius2[c] = (float) fmax(m > 1.0 ? (double) t->radius2[c] / m * pow(m / (m - 1.0), 2.0) : 0.0, least);
+		t->radius2[c] = (float) fmax(m > 1.0 ? (double) t->radius2[c] / m * pow(stretch(t, c), 2.0) : 0.0, least);
 	}
+}
+
+/* How far the sample is from its centres, in radii. */
+static void
+measure_radii(Training *t)
+{
+	float	   *ratios = t->env->alloc(t->env->arg, sizeof(float) * t->n);
+	size_t		outside = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+	{
+		uint32_t	cell = t->cell_of[i];
+
+		ratios[i] = t->cells.radius2[cell] > 0.0f ?
+			t->dist2[i] / t->cells.radius2[cell] * (float) pow(stretch(t, cell), 2.0) : 0.0f;
+		outside += !(ratios[i] <= OUTSIDE);
+	}
+	qsort(ratios, t->n, sizeof(float), vecx_compare_floats);
+	t->cells.head.outside = (float) outside / (float) t->n;
+	t->cells.head.unlike = ratios[(size_t) ((double) (t->n - 1) * (1.0 - UNLIKE))];
+	/* all rows equal */
+	if (!(t->cells.head.unlike > 1.0f))
+		t->cells.head.unlike = 1.0f;
+	t->env->release(t->env->arg, ratios);
 }
 
 /* Neighbours of a vector of the sample. */
@@ -352,8 +434,29 @@ typedef struct Measured
 	size_t		nmembers;
 } Measured;
 
-/* Of a query's neighbours up to a rank, the cosines that they need, to lie in cells that begin
- * within reach of the last. */
+/*
+ * The distance of a query to the centre that a cell would have without one of its members,
+ * where the distances of all three are known.
+ */
+static float
+distance_without(const Training *t, uint32_t row, float to_centre, float to_row)
+{
+	double		others = (double) t->members[t->cell_of[row]] - 1.0;
+	double		across;
+
+	if (others < 1.0)
+		return to_centre;
+	if (t->coder->metric == VECX_METRIC_IP)
+		return (float) ((double) to_centre + ((double) to_centre - (double) to_row) / others);
+	/* <q - c, c - x> */
+	across = ((double) to_row - (double) to_centre - (double) t->dist2[row]) / 2.0;
+	return (float) fmax((double) to_centre - 2.0 * across / others + (double) t->dist2[row] / (others * others), 0.0);
+}
+
+/*
+ * Of a query's neighbours up to a rank, the cosines that they need, to lie in cells that begin
+ * within reach of the last: as if they had not been there when the cells were made.
+ */
 static void
 add_members(const Training *t, Measured *m, size_t q, uint32_t rank)
 {
@@ -364,13 +467,16 @@ add_members(const Training *t, Measured *m, size_t q, uint32_t rank)
 	{
 		uint32_t	cell = t->cell_of[near->row[i]];
 		Member		member = {near->dist[rank - 1], 0.0f};
+		float		dist = distance_without(t, near->row[i], m->dist[q * t->cells.head.count + cell], near->dist[i]);
 		float		mean;
 		float		deviation;
 
-		reach_of(t->coder, &m->queries[q], m->dist[q * t->cells.head.count + cell], t->cells.radius2[cell],
-				 &mean, &deviation);
+		if (cell == t->cell_of[q] && t->coder->metric != VECX_METRIC_IP)
+			dist *= (float) pow(stretch(t, cell), 2.0);
+		reach_of(t->coder, &m->queries[q], dist, t->cells.radius2[cell], &mean, &deviation);
 		if (deviation > 0.0f)
 			member.cosine = (mean - member.reach) / deviation;
+		member.reach /= unit_of(t->coder, &m->queries[q]);
 		if (isfinite(member.reach) && isfinite(member.cosine))
 			m->members[m->nmembers++] = member;
 	}
@@ -441,10 +547,11 @@ measure_rank(const Training *t, const Measured *m, int r, VecxCellsHead *head)
 		if (m->near[q].n < 1u << r)
 			continue;
 		reach = m->near[q].dist[(1u << r) - 1];
-		distance += (double) reach;
+		distance += (double) (reach / unit_of(t->coder, &m->queries[q]));
 		for (int i = 0; i < VECX_CELLS_RECALLS; i++)
 			share[i] += share_before(t, &m->queries[q], m->dist + q * t->cells.head.count,
-									 vecx_cells_cosine(&t->cells, t->coder, (double) recalls[i], reach), reach);
+									 vecx_cells_cosine(&t->cells, t->coder, &m->queries[q], (double) recalls[i], reach),
+									 reach);
 		n++;
 	}
 	/* a sample with fewer vectors is read as a whole */
@@ -510,14 +617,17 @@ vecx_cells_train(const VecxTrainEnv *env, const VecxCoder *coder, const void *sa
 	make_points(&t);
 	bytes = make_centres(&t, k < VECX_CELLS_MOST ? k : VECX_CELLS_MOST, seed, nbytes);
 	t.cell_of = env->alloc(env->arg, sizeof(uint32_t) * n);
+	t.dist2 = env->alloc(env->arg, sizeof(float) * n);
 	t.members = env->alloc(env->arg, sizeof(uint32_t) * t.cells.head.count);
 	t.scratch = env->alloc(env->arg, vecx_code_query_scratch(coder));
 	assign(&t);
+	measure_radii(&t);
 	measure(&t);
 	memcpy(bytes, &t.cells.head, sizeof(VecxCellsHead));
 	release_points(env, &t.points);
 	env->release(env->arg, t.mean);
 	env->release(env->arg, t.cell_of);
+	env->release(env->arg, t.dist2);
 	env->release(env->arg, t.members);
 	env->release(env->arg, t.scratch);
 	return bytes;

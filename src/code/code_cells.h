@@ -31,9 +31,11 @@ typedef struct VecxCellsHead
 	uint32_t	magic;
 	uint32_t	count;
 	uint32_t	sample;			/* vectors it came of */
-	float		reach[VECX_CELLS_REACHES];	/* navigation distances, ascending */
+	float		outside;		/* share of them that is in no cell */
+	float		unlike;			/* as many squared radii as one in a hundred of them is from its centre */
+	float		reach[VECX_CELLS_REACHES];	/* navigation distances, ascending; of a unit query under IP */
 	float		cosine[VECX_CELLS_REACHES][VECX_CELLS_RECALLS];
-	float		distance[VECX_CELLS_RANKS];	/* of neighbours, on average */
+	float		distance[VECX_CELLS_RANKS];	/* of neighbours, on average; the same */
 	float		share[VECX_CELLS_RANKS][VECX_CELLS_RECALLS];	/* of the sample, in cells that
 																 * begin before them */
 } VecxCellsHead;
@@ -64,18 +66,23 @@ extern uint32_t vecx_cells_nearest(const VecxCells *cells, const VecxCoder *code
 								   const VecxCodeQuery *query);
 
 /*
- * What to expect of a search for some rows among a number that pass: how far they reach, and
- * in cells of which share of those that pass they are, but for what the recall allows to miss.
+ * What to expect of a search for some rows among a number that pass: in cells of which share of
+ * those that pass they are, but for what the recall allows to miss; and how far they reach.
  */
-extern void vecx_cells_expect(const VecxCells *cells, double recall, double rows, double passing,
-							  float *reach, float *share);
+extern float vecx_cells_share(const VecxCells *cells, double recall, double rows, double passing);
+extern float vecx_cells_reach(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query,
+							  double rows, double passing);
 
 /* How far members with such a reach may be from the mean of their cell, as a cosine. */
-extern float vecx_cells_cosine(const VecxCells *cells, const VecxCoder *coder, double recall, float reach);
+extern float vecx_cells_cosine(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query,
+							   double recall, float reach);
 
-/* mean[count]: navigation distances of cells' members, on average, and deviation[count], what a
- * cosine of 1 takes from it. */
-extern void vecx_cells_distances(const VecxCells *cells, const VecxCoder *coder,
+/*
+ * mean[count]: navigation distances of cells' members, on average, and deviation[count], what a
+ * cosine of 1 takes from it.  False if the query is so unlike the sample that it told nothing
+ * about such.
+ */
+extern bool vecx_cells_distances(const VecxCells *cells, const VecxCoder *coder,
 								 const VecxCodeQuery *query, float *mean, float *deviation);
 
 #endif							/* VECX_CODE_CELLS_H */

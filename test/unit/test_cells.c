@@ -45,6 +45,8 @@ search(const VecxCells *cells, const VecxCoder *coder, const float *rows, const 
 	float	   *deviation = get(sizeof(float) * cells->head.count);
 	Distance   *near = get(sizeof(Distance) * NROWS);
 
+	int			alike = 0;
+
 	*found = *read = 0.0;
 	for (size_t q = 0; q < NQUERIES; q++)
 	{
@@ -60,8 +62,8 @@ search(const VecxCells *cells, const VecxCoder *coder, const float *rows, const 
 		qsort(near, NROWS / 2, sizeof(Distance), compare);
 		reach = (float) near[NEAREST - 1].dist;
 		vecx_code_query_init(coder, &query, x, scratch);
-		vecx_cells_distances(cells, coder, &query, mean, deviation);
-		cosine = vecx_cells_cosine(cells, coder, recall, reach);
+		alike += vecx_cells_distances(cells, coder, &query, mean, deviation);
+		cosine = vecx_cells_cosine(cells, coder, &query, recall, reach);
 		for (size_t r = 0; r < NROWS / 2; r++)
 		{
 			uint32_t	cell = cell_of[near[r].row];
@@ -72,6 +74,7 @@ search(const VecxCells *cells, const VecxCoder *coder, const float *rows, const 
 			*read += 2.0 / NROWS / NQUERIES;
 		}
 	}
+	UNIT_CHECK(alike >= 0.9 * NQUERIES, "%d of %d queries are like the sample", alike, NQUERIES);
 	free(mean);
 	free(deviation);
 	free(near);
@@ -105,6 +108,34 @@ test_broken(const VecxCoder *coder, uint8_t *bytes, size_t nbytes)
 	UNIT_CHECK(vecx_cells_bind(&cells, coder, bytes, nbytes) != NULL, "nor such with a radius that is no number");
 }
 
+/* Queries of other lengths, and such as none of the rows is like. */
+static void
+test_scales(const VecxCoder *coder, const VecxCells *cells, const float *row, const float *far, void *scratch)
+{
+	float	   *mean = get(sizeof(float) * cells->head.count);
+	float	   *deviation = get(sizeof(float) * cells->head.count);
+	float	   *x = get(sizeof(float) * coder->dim);
+	VecxCodeQuery query;
+	float		cosine;
+
+	vecx_code_query_init(coder, &query, far, scratch);
+	UNIT_CHECK(vecx_cells_distances(cells, coder, &query, mean, deviation) == (coder->metric == VECX_METRIC_IP),
+			   "a query far from all is unlike the sample, but for its products");
+	if (coder->metric == VECX_METRIC_IP)
+	{
+		vecx_code_query_init(coder, &query, row, scratch);
+		cosine = vecx_cells_cosine(cells, coder, &query, 0.9, -10.0f);
+		for (uint32_t i = 0; i < coder->dim; i++)
+			x[i] = 0.01f * row[i];
+		vecx_code_query_init(coder, &query, x, scratch);
+		UNIT_CHECK(fabsf(vecx_cells_cosine(cells, coder, &query, 0.9, -0.1f) - cosine) < 1e-3f,
+				   "a query's length does not matter to products");
+	}
+	free(mean);
+	free(deviation);
+	free(x);
+}
+
 static void
 test_cells(VecxMetric metric, uint32_t dim, uint32_t bits)
 {
@@ -121,8 +152,6 @@ test_cells(VecxMetric metric, uint32_t dim, uint32_t bits)
 	double		found;
 	double		read;
 	double		share_expected;
-	float		reach;
-	float		share;
 
 	vecx_coder_init(&coder, bits > 0 ? vecx_code_rabitq(bits) : VECX_CODE_NONE, metric, dim, 0);
 	scratch = get(vecx_code_query_scratch(&coder));
@@ -148,17 +177,19 @@ test_cells(VecxMetric metric, uint32_t dim, uint32_t bits)
 	for (double recall = 0.8; recall < 1.0; recall += 0.15)
 	{
 		search(&cells, &coder, rows, cell_of, recall, scratch, &found, &read);
-		vecx_cells_expect(&cells, recall, NEAREST, NROWS / 2, &reach, &share);
-		share_expected = (double) share;
+		share_expected = (double) vecx_cells_share(&cells, recall, NEAREST, NROWS / 2);
 		UNIT_CHECK(found >= recall - 0.02, "%s, %u dims: %.3f of the nearest are found for %.2f",
 				   metric_names[metric], dim, found, recall);
 		UNIT_CHECK(fabs(read - share_expected) < 0.15, "%s, %u dims: %.3f of the rows are read, %.3f expected",
 				   metric_names[metric], dim, read, share_expected);
 		UNIT_CHECK(read < 0.7, "%s, %u dims: %.3f of the rows are not all", metric_names[metric], dim, read);
 	}
+	vecx_code_query_init(&coder, &query, rows, scratch);
 	if (metric != VECX_METRIC_IP)
-		UNIT_CHECK(vecx_cells_cosine(&cells, &coder, 0.8, 0.0f) >= 1.0f && vecx_cells_cosine(&cells, &coder, 0.8, cells.head.reach[0]) < 1.0f,
+		UNIT_CHECK(vecx_cells_cosine(&cells, &coder, &query, 0.8, 0.0f) >= 1.0f &&
+				   vecx_cells_cosine(&cells, &coder, &query, 0.8, cells.head.reach[0]) < 1.0f,
 				   "%s, %u dims: what is as good as the query itself may lie where that does", metric_names[metric], dim);
+	test_scales(&coder, &cells, rows, far, scratch);
 	test_broken(&coder, bytes, nbytes);
 	free(rows);
 	free(far);
