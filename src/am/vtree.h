@@ -257,6 +257,7 @@ extern bool VecxTreeNearList(VecxTreeNear *near);
 extern void VecxTreeNearFree(VecxTreeNear *near);
 extern bool VecxTreeNearNext(VecxTreeNear *near, const VecxCodeQuery *query, float reach,
 							 VecxTreeWalk *walk);
+extern void VecxTreeNearSee(VecxTreeNear *near, const uint16 *cells, const float *dist, int n);
 extern bool VecxTreeNearHasMore(VecxTreeNear *near, const VecxCodeQuery *query, float reach);
 
 /* vtree_scan.c: vertices that may match a scan's conditions */

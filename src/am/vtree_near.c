@@ -25,8 +25,8 @@
 #define LEAST_IN_LEAF		8
 /* Nor does it pay if more of them than that are likely to be read in the end. */
 #define MOST_SHARE			0.6
-/* One in so many leaves may have entries of several values, at most, or cells tell nothing. */
-#define LEAVES_PER_BORDER	4
+/* Entries whose cosines tell something. */
+#define LEAST_SEEN			50
 
 typedef struct Leaf
 {
@@ -54,13 +54,18 @@ struct VecxTreeNear
 	int			noutside;		/* others that may have what is in no cell */
 
 	/* NULL until there is a query */
-	float		reach;			/* that was asked for last; NaN: none was */
 	bool		unlike;			/* cells tell nothing of the query */
+	bool		known;			/* how far the search reaches, so far */
 	float	   *mean;			/* of cells' members' distances, [ncells] */
 	float	   *deviation;
-	float	   *begin;			/* [ncells + 1]: where cells begin, and what is in none */
-	VecxCandidate *queue;		/* of leaves not read, the one that begins nearest first */
+	float	   *needed;			/* the least cosine of a member within reach */
+	float		cosine;			/* that the sample's neighbours have */
+	VecxCandidate *queue;		/* of these, the one that needs the least cosine first */
 	int			nqueue;
+
+	/* of the entries that were read */
+	double		nseen;
+	double		cosines;		/* their sum */
 };
 
 static void
@@ -204,11 +209,12 @@ VecxTreeNearFree(VecxTreeNear *near)
 }
 
 /*
- * Where a leaf begins: with the nearest of its cells.  What may be anywhere comes first, but
- * last as long as it is not known how far the search reaches, since most of it is far.
+ * The cosine that a leaf's entries need, the least of its cells'.  What may be anywhere comes
+ * first, but last as long as it is not known how far the search reaches, since most of it is
+ * far.
  */
 static float
-leaf_begins(const VecxTreeNear *near, const Leaf *leaf, bool known)
+leaf_needs(const VecxTreeNear *near, const Leaf *leaf, bool known)
 {
 	uint32		ncells = near->cells.head.count;
 	float		least = known ? -INFINITY : FLT_MAX;
@@ -220,34 +226,33 @@ leaf_begins(const VecxTreeNear *near, const Leaf *leaf, bool known)
 	if (!known || leaf->end.place < ncells)
 		least = INFINITY;
 	for (uint32 cell = leaf->first.place; cell <= leaf->end.place && cell < ncells; cell++)
-		least = Min(least, near->begin[cell]);
+		least = Min(least, near->needed[cell]);
 	return least;
 }
 
 /*
  * Puts the leaves that were not read in order, for a reach, known or expected: the nearer that is,
- * the more of a cell's members may be nearer than on average.
+ * the greater cosines have members that are near.
  */
 static void
-order_leaves(VecxTreeNear *near, const VecxCodeQuery *query, float reach, bool known)
+order_leaves(VecxTreeNear *near, const VecxCodeQuery *query, float reach)
 {
-	float		cosine = vecx_cells_cosine(&near->cells, &near->index->tree_coder, query, near->recall, reach);
 	int			nleaves = near->nqueue;
 
+	near->cosine = vecx_cells_cosine(&near->cells, &near->index->tree_coder, query, near->recall, reach);
 	for (uint32 cell = 0; cell < near->cells.head.count; cell++)
 	{
-		near->begin[cell] = near->mean[cell] - cosine * near->deviation[cell];
-		/* beyond what float can hold */
-		if (!isfinite(near->begin[cell]))
-			near->begin[cell] = -INFINITY;
+		near->needed[cell] = (near->mean[cell] - reach) / near->deviation[cell];
+		/* beyond what float can hold, or with the query at the centre */
+		if (isnan(near->needed[cell]))
+			near->needed[cell] = -INFINITY;
 	}
-	near->reach = reach;
 	near->nqueue = 0;
 	for (int i = 0; i < nleaves; i++)
 	{
 		VecxCandidate cand = near->queue[i];
 
-		cand.est = leaf_begins(near, &near->leaves[cand.id], known);
+		cand.est = leaf_needs(near, &near->leaves[cand.id], near->known);
 		VecxHeapPush(near->queue, &near->nqueue, cand);
 	}
 }
@@ -262,41 +267,80 @@ make_queue(VecxTreeNear *near, const VecxCodeQuery *query)
 
 	near->mean = MemoryContextAlloc(cxt, sizeof(float) * 3 * ncells);
 	near->deviation = near->mean + ncells;
-	near->begin = near->deviation + ncells;
+	near->needed = near->deviation + ncells;
 	near->unlike = !vecx_cells_distances(&near->cells, coder, query, near->mean, near->deviation);
 	near->queue = MemoryContextAllocHuge(cxt, sizeof(VecxCandidate) * Max(near->nleaves, 1));
 	for (near->nqueue = 0; near->nqueue < near->nleaves; near->nqueue++)
 		near->queue[near->nqueue].id = near->nqueue;
-	order_leaves(near, query, vecx_cells_reach(&near->cells, coder, query, near->wanted, near->passing), false);
-	near->reach = NAN;
+	order_leaves(near, query, vecx_cells_reach(&near->cells, coder, query, near->wanted, near->passing));
+}
+
+/* Takes note of entries that were read: of their cells and distances. */
+void
+VecxTreeNearSee(VecxTreeNear *near, const uint16 *cells, const float *dist, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		double		cosine;
+
+		if (cells[i] >= near->cells.head.count)
+			continue;
+		cosine = ((double) near->mean[cells[i]] - dist[i]) / near->deviation[cells[i]];
+		if (!isfinite(cosine))
+			continue;
+		near->nseen++;
+		near->cosines += cosine;
+	}
 }
 
 /*
- * Starts a walk over the next leaf, unless it begins beyond the reach; false if it does, or
- * there is none.  The leaves were listed.
+ * Whether the next leaf may have something within reach.  The cosines of a cell's members have
+ * the mean zero; where those of the entries that were read have another, the filter goes with a
+ * direction, as the sample cannot show, and so do the others.
+ */
+static bool
+has_more(const VecxTreeNear *near, float reach)
+{
+	double		cosine = near->cosine;
+
+	if (near->nqueue == 0 || reach == INFINITY)
+		return near->nqueue > 0;
+	if (near->nseen >= LEAST_SEEN)
+		cosine += Max(near->cosines / near->nseen, 0);
+	return !(near->queue[0].est > cosine);
+}
+
+/*
+ * Starts a walk over the next leaf, unless there is none within the reach that was asked for last;
+ * an infinite one need not have been.  The leaves were listed.
  */
 bool
 VecxTreeNearNext(VecxTreeNear *near, const VecxCodeQuery *query, float reach, VecxTreeWalk *walk)
 {
+	VecxCandidate next;
 	const Leaf *leaf;
 
 	if (near->queue == NULL)
 		make_queue(near, query);
-	if (!VecxTreeNearHasMore(near, query, reach))
+	if (!has_more(near, reach))
 		return false;
 	CHECK_FOR_INTERRUPTS();
-	leaf = &near->leaves[VecxHeapPop(near->queue, &near->nqueue).id];
+	next = VecxHeapPop(near->queue, &near->nqueue);
+	leaf = &near->leaves[next.id];
 	VecxTreeWalkLeaf(walk, near->index, leaf->blkno, &leaf->first, &leaf->end);
 	return true;
 }
 
-/* Whether a leaf that was not read may have something within that reach. */
+/* Whether a leaf that was not read may have something within that reach; knows what was read. */
 bool
 VecxTreeNearHasMore(VecxTreeNear *near, const VecxCodeQuery *query, float reach)
 {
 	if (near->queue == NULL)
 		return true;
-	if (reach < INFINITY && reach != near->reach)
-		order_leaves(near, query, reach, true);
-	return near->nqueue > 0 && !(near->queue[0].est > reach);
+	if (reach < INFINITY)
+	{
+		near->known = true;
+		order_leaves(near, query, reach);
+	}
+	return has_more(near, reach);
 }

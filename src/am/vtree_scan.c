@@ -260,7 +260,8 @@ find_allowed(VecxTreeScan *scan)
  * which they are scored faster.
  */
 static int
-take_entries(const VecxTreeScan *scan, const VecxSearch *search, VecxId *ids, const uint8 **sketches)
+take_entries(const VecxTreeScan *scan, const VecxSearch *search, VecxId *ids, uint16 *cells,
+			 const uint8 **sketches)
 {
 	const VecxTreeWalk *walk = scan->walk;
 	VecxTreeEntries entries = VecxTreePageEntries(walk->page);
@@ -272,12 +273,13 @@ take_entries(const VecxTreeScan *scan, const VecxSearch *search, VecxId *ids, co
 	{
 		const uint8 *entry = whole ? VecxTreeEntryInSlot(&entries, count - 1 - at) :
 			VecxTreeEntryAt(&entries, at);
-		VecxId		id = VecxTreeEntryKey(entry).id;
+		VecxTreeKey key = VecxTreeEntryKey(entry);
 
-		if ((scan->has_allowed && !VecxIdSetContains(&scan->allowed, id)) ||
-			(scan->asks_opened && VecxSearchHasVisited(search, id)))
+		if ((scan->has_allowed && !VecxIdSetContains(&scan->allowed, key.id)) ||
+			(scan->asks_opened && VecxSearchHasVisited(search, key.id)))
 			continue;
-		ids[n] = id;
+		ids[n] = key.id;
+		cells[n] = key.place;
 		sketches[n++] = VecxTreeEntrySketch(entry);
 	}
 	return n;
@@ -292,16 +294,20 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 {
 	VecxId		ids[VECX_TREE_MAX_ENTRIES];
 	const uint8 *sketches[VECX_TREE_MAX_ENTRIES];
+	uint16		cells[VECX_TREE_MAX_ENTRIES];
+	float		dist[VECX_TREE_MAX_ENTRIES];
 	float		least[VECX_TREE_MAX_ENTRIES];
-	int			n = take_entries(scan, search, ids, sketches);
+	int			n = take_entries(scan, search, ids, cells, sketches);
 
 	if (scan->scores)
-		vecx_code_least(&scan->index->tree_coder, &scan->query, sketches, n, scan->errors, least);
+		vecx_code_least(&scan->index->tree_coder, &scan->query, sketches, n, scan->errors, dist, least);
 	else
 		for (int i = 0; i < n; i++)
 			least[i] = -INFINITY;
 	if (!scan->at_hand)
 		VecxTreeWalkLetGo(scan->walk);
+	if (scan->near)
+		VecxTreeNearSee(scan->near, cells, dist, n);
 	VecxSearchOfferMany(search, ids, least, n);
 	return n > 0;
 }

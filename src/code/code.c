@@ -620,22 +620,24 @@ vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_
 
 void
 vecx_code_least(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes,
-				size_t n, float errors, float *out)
+				size_t n, float errors, float *dist, float *out)
 {
 	bool		quick = coder->kind >= VECX_CODE_RABITQ1 && coder->metric != VECX_METRIC_L1 &&
 		query->code == NULL;
 
 	if (quick)
-		vecx_rabitq_least(coder, query, codes, n, errors, out);
+		vecx_rabitq_least(coder, query, codes, n, errors, dist, out);
 	for (size_t i = 0; i < n; i++)
 	{
-		float		dist;
+		float		d;
 
 		/* lengths near the end of float may have left it on the quick way */
 		if (quick && isfinite(out[i]))
 			continue;
-		dist = vecx_code_distance(coder, query, codes[i]);
-		out[i] = dist - errors * vecx_code_error(coder, query, codes[i], dist);
+		d = vecx_code_distance(coder, query, codes[i]);
+		if (dist)
+			dist[i] = d;
+		out[i] = d - errors * vecx_code_error(coder, query, codes[i], d);
 	}
 }
 

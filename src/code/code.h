@@ -208,11 +208,12 @@ extern float vecx_code_rank(const VecxCoder *coder, const VecxCodeQuery *query,
 extern float vecx_code_error(const VecxCoder *coder, const VecxCodeQuery *query,
 							 const uint8_t *code, float rank);
 /*
- * Of n codes: their navigation distances less so many times
+ * Of n codes: their navigation distances, unless dist is NULL, and the same less so many times
  * vecx_code_error, up to rounding in float; faster than one by one.
  */
 extern void vecx_code_least(const VecxCoder *coder, const VecxCodeQuery *query,
-							const uint8_t *const *codes, size_t n, float errors, float *out);
+							const uint8_t *const *codes, size_t n, float errors, float *dist,
+							float *out);
 /* |x|^2 of what a float code stands for; number of bits set for BITS kinds. */
 extern float vecx_code_norm2(const VecxCoder *coder, const uint8_t *code);
 

@@ -86,7 +86,7 @@ distances_to(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery
 
 	for (uint32_t c = 0; c < cells->head.count; c++)
 		codes[c] = cells->codes + (size_t) c * coder->nbytes;
-	vecx_code_least(coder, query, codes, cells->head.count, 0.0f, dist);
+	vecx_code_least(coder, query, codes, cells->head.count, 0.0f, NULL, dist);
 }
 
 /* The cell with the nearest centre, by the distances to all, and its squared distance. */
@@ -236,6 +236,9 @@ vecx_cells_cosine(const VecxCells *cells, const VecxCoder *coder, const VecxCode
 	float		cosine;
 
 	reach /= unit_of(coder, query);
+	/* farther than half of the sample is from its vectors: nothing is known of that */
+	if (reach > cells->head.reach[VECX_CELLS_REACHES - 1])
+		return INFINITY;
 	cosine = interpolate(cells->head.cosine, VECX_CELLS_REACHES,
 						 place_among(cells->head.reach, VECX_CELLS_REACHES, reach), recall);
 	/* nearer than any two of the sample: a member at no distance has the query's own angle */

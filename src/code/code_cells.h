@@ -22,7 +22,7 @@
 
 /* Reaches, and ranks of a neighbour in the sample, and recalls, that figures are known of. */
 #define VECX_CELLS_REACHES	8
-#define VECX_CELLS_RANKS	9	/* 1, 2, 4, .. 256 */
+#define VECX_CELLS_RANKS	11	/* 1, 2, 4, .. 1,024 */
 #define VECX_CELLS_RECALLS	5	/* .8, .9, .95, .97, .99 */
 
 /* The beginning of the serialised form; radii and codes follow. */
@@ -73,7 +73,8 @@ extern float vecx_cells_share(const VecxCells *cells, double recall, double rows
 extern float vecx_cells_reach(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query,
 							  double rows, double passing);
 
-/* How far members with such a reach may be from the mean of their cell, as a cosine. */
+/* How far members with such a reach may be from the mean of their cell, as a cosine; infinity:
+ * nothing is known of so far a reach. */
 extern float vecx_cells_cosine(const VecxCells *cells, const VecxCoder *coder, const VecxCodeQuery *query,
 							   double recall, float reach);
 

@@ -205,7 +205,8 @@ extern double vecx_rabitq_err2(const VecxCoder *coder, const uint8_t *code);
 extern double vecx_rabitq_error(const VecxCoder *coder, const VecxCodeQuery *query,
 								const uint8_t *code, float rank);
 extern void vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query,
-							  const uint8_t *const *codes, size_t n, float errors, float *out);
+							  const uint8_t *const *codes, size_t n, float errors, float *dist,
+							  float *out);
 
 /* code_rotate.c: seeded orthogonal transforms; vecx_rotate's of n floats, a multiple of 64, in
  * place.  Rows are [nrows][n]: random orthonormal ones, or those given turned among themselves;

@@ -645,7 +645,7 @@ read_parts(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *co
  */
 void
 vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *const *codes,
-				  size_t n, float errors, float *out)
+				  size_t n, float errors, float *dist, float *out)
 {
 	bool		is_ip = coder->metric == VECX_METRIC_IP;
 	bool		fine = rabitq_bits(coder) >= RABITQ_FINE_BITS;
@@ -667,6 +667,7 @@ vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query, const uint
 	{
 		size_t		count = n - done < LEAST_AT_A_TIME ? n - done : LEAST_AT_A_TIME;
 		float		result[LEAST_AT_A_TIME];
+		float		nav[LEAST_AT_A_TIME];
 
 		read_parts(coder, query, codes + done, count, &parts);
 		for (size_t i = 0; i < LEAST_AT_A_TIME; i++)
@@ -680,11 +681,14 @@ vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query, const uint
 			float		noise = err2 * per_dim;
 			float		along = fabsf(ip) - sqrtf(dev2 * noise);
 			float		across = dev2 - along * along / (r2 > 0.0f ? r2 : 1.0f);
-			float		dist = lengths * (dev2 + r2) - ips * ip;
+			float		d = lengths * (dev2 + r2) - ips * ip;
 
-			dist = dist > least ? dist : least;
-			result[i] = dist - allowance * sqrtf(at_least_zero(across * noise) + rounding * (r2 + err2));
+			d = d > least ? d : least;
+			nav[i] = d;
+			result[i] = d - allowance * sqrtf(at_least_zero(across * noise) + rounding * (r2 + err2));
 		}
 		memcpy(out + done, result, count * sizeof(float));
+		if (dist)
+			memcpy(dist + done, nav, count * sizeof(float));
 	}
 }

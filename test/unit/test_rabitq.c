@@ -79,6 +79,7 @@ least_agree(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *c
 {
 	const uint8_t *order[NROWS];
 	float		least[NROWS];
+	float		dist[NROWS];
 	bool		same = true;
 
 	for (int way = 0; way < 3; way++)
@@ -87,13 +88,14 @@ least_agree(const VecxCoder *coder, const VecxCodeQuery *query, const uint8_t *c
 			order[i] = codes + (way == 1 ? n - 1 - i : i) * coder->nbytes;
 		if (way == 2)
 			order[n / 2] = codes;
-		vecx_code_least(coder, query, order, n, 0.5f, least);
+		vecx_code_least(coder, query, order, n, 0.5f, dist, least);
 		for (size_t i = 0; i < n; i++)
 		{
 			float		one;
+			float		nav;
 
-			vecx_code_least(coder, query, &order[i], 1, 0.5f, &one);
-			same = same && one == least[i];
+			vecx_code_least(coder, query, &order[i], 1, 0.5f, &nav, &one);
+			same = same && one == least[i] && nav == dist[i];
 		}
 	}
 	return same;
@@ -180,7 +182,7 @@ test_coder(uint32_t bits, VecxMetric metric, uint32_t dim, bool centred)
 				ranks = ranks && rank == nav;
 			within += fabs((double) rank - truth) <= (double) error;
 			total++;
-			vecx_code_least(&coder, &query, &code, 1, 0.5f, &least);
+			vecx_code_least(&coder, &query, &code, 1, 0.5f, NULL, &least);
 			error = vecx_code_error(&coder, &query, code, nav);
 			leasts = leasts && fabs((double) (nav - 0.5f * error - least)) <=
 				0.1 * (double) error + 1e-5 * fabs((double) nav);
