@@ -72,7 +72,7 @@ SELECT count(*) FROM (SELECT id FROM far_t WHERE far = 2 ORDER BY v <-> (SELECT 
 -- conditions alone, with a range, with other orders of rows
 SET enable_sort = on;
 SELECT (SELECT count(*) FROM lists_t WHERE v <-> (SELECT v FROM lists_t WHERE id = 77) < 3.5 AND share < 500) >= 0.95 *
-	(SELECT count(*) FROM lists_t WHERE (v <-> (SELECT v FROM lists_t WHERE id = 77)) + 0 < 3.5 AND share < 500) AS nearly_all;
+	(SELECT count(*) FROM lists_t WHERE (v <-> (SELECT v FROM lists_t WHERE id = 77)) + 0 * random() < 3.5 AND share < 500) AS nearly_all;
 SET enable_sort = off;
 SET vecx.scan_order = strict;
 SELECT bool_and(d >= before) AS in_order, count(*) FROM

@@ -42,7 +42,7 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM tuned ORDER BY v <-> (S
 SET vecx.probes = 1000;
 SELECT count(*) >= 90 AS the_same FROM
 	(SELECT id FROM tuned ORDER BY v <-> (SELECT q FROM asked WHERE id = 3) LIMIT 100) a JOIN
-	(SELECT id FROM tuned ORDER BY (v <-> (SELECT q FROM asked WHERE id = 3)) + 0 LIMIT 100) b USING (id);
+	(SELECT id FROM tuned ORDER BY (v <-> (SELECT q FROM asked WHERE id = 3)) + 0 * random() LIMIT 100) b USING (id);
 RESET vecx.probes;
 -- inserts, splits, filters' own tests and VACUUM go on
 INSERT INTO tuned SELECT i, made_vector(i) FROM generate_series(6001, 7000) i;

@@ -37,7 +37,7 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM coded ORDER BY v <-> (S
 SET vecx.probes = 1000;
 SELECT count(*) >= 90 AS the_same FROM
 	(SELECT id FROM coded ORDER BY v <-> (SELECT q FROM asked WHERE id = 3) LIMIT 100) a JOIN
-	(SELECT id FROM coded ORDER BY (v <-> (SELECT q FROM asked WHERE id = 3)) + 0 LIMIT 100) b USING (id);
+	(SELECT id FROM coded ORDER BY (v <-> (SELECT q FROM asked WHERE id = 3)) + 0 * random() LIMIT 100) b USING (id);
 RESET vecx.probes;
 
 -- another version must do better than this one, by queries that it has learned from in part

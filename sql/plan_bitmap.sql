@@ -116,19 +116,21 @@ $$;
 SET work_mem = '64kB';
 SELECT explain('SELECT id FROM wide WHERE cat = 1 ORDER BY v <-> (SELECT noise(-1)) LIMIT 5');
 SELECT array_agg(id ORDER BY id) = (SELECT array_agg(id ORDER BY id) FROM
-	(SELECT id FROM wide WHERE cat = 1 ORDER BY (v <-> noise(-1)) + 0 LIMIT 5) s) AS same
+	(SELECT id FROM wide WHERE cat = 1 ORDER BY (v <-> noise(-1)) + 0 * random() LIMIT 5) s) AS same
 FROM (SELECT id FROM wide WHERE cat = 1 ORDER BY v <-> noise(-1) LIMIT 5) s;
 RESET work_mem;
 
 -- in a loop: the bitmap is made anew only if its own parameters change
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
 SELECT q.i, n.id FROM q, LATERAL (SELECT id FROM t WHERE cat = 7 ORDER BY t.v <-> q.v LIMIT 3) n;
-SELECT q.i, array_agg(n.id = o.id) FROM q,
-	LATERAL (SELECT row_number() OVER () AS r, id FROM (SELECT id FROM t WHERE cat = q.i ORDER BY t.v <-> q.v LIMIT 3) s) n
-	JOIN LATERAL (SELECT row_number() OVER () AS r, id FROM (SELECT id FROM t WHERE cat = q.i ORDER BY (t.v <-> q.v) + 0 LIMIT 3) s) o
+SET vecx.ef_search = 500;
+SELECT q.i, array_agg(n.d = o.d) FROM q,
+	LATERAL (SELECT row_number() OVER () AS r, d FROM (SELECT t.v <-> q.v AS d FROM t WHERE cat = q.i ORDER BY t.v <-> q.v LIMIT 3) s) n
+	JOIN LATERAL (SELECT row_number() OVER () AS r, d FROM (SELECT t.v <-> q.v AS d FROM t WHERE cat = q.i ORDER BY (t.v <-> q.v) + 0 * random() LIMIT 3) s) o
 	USING (r)
 GROUP BY q.i ORDER BY q.i;
 
+RESET vecx.ef_search;
 -- a subplan among the columns hears of the loop's parameters
 EXPLAIN (COSTS OFF) SELECT q.i, n.* FROM q, LATERAL (SELECT t.id IN (SELECT o.id FROM t o WHERE o.year = 2002 + q.i OFFSET 0) AS hit
 	FROM t WHERE cat = 7 ORDER BY t.v <-> q.v LIMIT 30) n;
@@ -168,7 +170,7 @@ CREATE INDEX p_cat ON p (cat);
 ANALYZE p;
 EXPLAIN (COSTS OFF) SELECT id FROM p WHERE cat = 7 ORDER BY v <-> (SELECT v FROM q WHERE i = 1) LIMIT 3;
 SELECT array_agg(id) = (SELECT array_agg(id) FROM
-	(SELECT id FROM p WHERE cat = 7 ORDER BY (v <-> noise(-1)) + 0 LIMIT 3) s) AS same
+	(SELECT id FROM p WHERE cat = 7 ORDER BY (v <-> noise(-1)) + 0 * random() LIMIT 3) s) AS same
 FROM (SELECT id FROM p WHERE cat = 7 ORDER BY v <-> noise(-1) LIMIT 3) s;
 SELECT t.id, o.id FROM t JOIN q ON q.i = t.cat, LATERAL (SELECT p.id FROM p WHERE p.cat = t.cat ORDER BY p.v <-> t.v LIMIT 1) o
 WHERE t.id < 4;

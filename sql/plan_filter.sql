@@ -31,8 +31,10 @@ BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || sql LOOP
 		IF line ~ 'Cond:|Filter:' THEN result := result || regexp_replace(line, '^ *', '') || '; '; END IF;
 	END LOOP;
+	SET LOCAL vecx.ef_search = 500;
 	EXECUTE sql INTO found;
-	EXECUTE format('SELECT array_agg(id) FROM (SELECT id FROM t WHERE %s ORDER BY (v %s noise(-1)) + 0 LIMIT 10) s', condition, op) INTO truth;
+	RESET vecx.ef_search;
+	EXECUTE format('SELECT array_agg(id) FROM (SELECT id FROM t WHERE %s ORDER BY (v %s noise(-1)) + 0 * random() LIMIT 10) s', condition, op) INTO truth;
 	RETURN result || CASE WHEN found @> truth AND truth @> found OR truth IS NULL AND found IS NULL THEN 'same' ELSE format('%s, not %s', found, truth) END;
 END
 $$;
