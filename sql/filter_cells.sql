@@ -6,12 +6,11 @@ CREATE FUNCTION around(place int, n int, spread float8) RETURNS vector IMMUTABLE
 	'SELECT array_agg(3.0 * hashint8(place::bigint * 65536 + d) / 2147483648.0 +
 		spread * hashint8((n + 1000003)::bigint * 65536 + d) / 2147483648.0 ORDER BY d)::vector
 	FROM generate_series(1, 32) d';
-CREATE TABLE t (id int PRIMARY KEY, tag int, tags int[], v vector(32), side int) WITH (autovacuum_enabled = off);
+CREATE TABLE t (id int PRIMARY KEY, tag int, tags int[], v vector(32)) WITH (autovacuum_enabled = off);
 -- half of them have the tag 1
 INSERT INTO t SELECT i, CASE i % 4 WHEN 0 THEN 0 WHEN 2 THEN 2 ELSE 1 END, ARRAY[i % 3, 10 + i % 2], around(i % 60, i, 1)
 FROM generate_series(1, 18000) i;
-UPDATE t SET side = s.side FROM (SELECT id, ntile(8) OVER (ORDER BY (v::real[])[1]) AS side FROM t) s WHERE s.id = t.id;
-CREATE INDEX t_v ON t USING vecx (v vector_l2_ops, tag, tags, side);
+CREATE INDEX t_v ON t USING vecx (v vector_l2_ops, tag, tags);
 VACUUM ANALYZE t;
 SELECT vecx_check('t_v', true);
 SET enable_seqscan = off;
@@ -19,9 +18,10 @@ SET enable_sort = off;
 SET vecx.enable_bitmap_filter = off;
 
 -- the share of the ten nearest that is found, in per cent, of queries near and far from all
-CREATE FUNCTION found(condition text, operator text DEFAULT '<->', place int DEFAULT NULL) RETURNS numeric LANGUAGE plpgsql AS $$
+CREATE FUNCTION found(condition text, operator text DEFAULT '<->', name text DEFAULT 't',
+	query text DEFAULT 'around($1 % 70, -$1, CASE WHEN $1 % 4 = 0 THEN 4 ELSE 1 END)') RETURNS numeric LANGUAGE plpgsql AS $$
 DECLARE
-	search text := format('ARRAY(SELECT id FROM t WHERE %s ORDER BY v %s around($1, $2, $3) LIMIT 10)', condition, operator);
+	search text := format('SELECT ARRAY(SELECT id FROM %s WHERE %s ORDER BY v %s (%s) LIMIT 10)', name, condition, operator, query);
 	sum numeric := 0;
 	truth int[];
 	ids int[];
@@ -30,11 +30,11 @@ BEGIN
 		SET LOCAL enable_indexscan = off;
 		SET LOCAL enable_seqscan = on;
 		SET LOCAL enable_sort = on;
-		EXECUTE 'SELECT ' || search INTO truth USING coalesce(place, q % 70), -q, CASE WHEN q % 4 = 0 THEN 4 ELSE 1 END;
+		EXECUTE search INTO truth USING q;
 		SET LOCAL enable_indexscan = on;
 		SET LOCAL enable_seqscan = off;
 		SET LOCAL enable_sort = off;
-		EXECUTE 'SELECT ' || search INTO ids USING coalesce(place, q % 70), -q, CASE WHEN q % 4 = 0 THEN 4 ELSE 1 END;
+		EXECUTE search INTO ids USING q;
 		sum := sum + cardinality(ARRAY(SELECT unnest(ids) INTERSECT SELECT unnest(truth)));
 	END LOOP;
 	RETURN sum / 4;
@@ -48,11 +48,20 @@ BEGIN
 	RETURN (plan->0->'Plan'->>'Shared Hit Blocks')::int + (plan->0->'Plan'->>'Shared Read Blocks')::int;
 END $$;
 
-SELECT found('tag = 1') >= 93 AS value, found('tag IN (0, 2)') >= 93 AS values,
-	found('tag >= 1') >= 93 AS range, found('tags && ''{10}''') >= 93 AS elements,
-	found('tag = 1 AND tags @> ''{11}''') >= 93 AS both, found('tag = 1 OR tags && ''{2}''') >= 93 AS either;
--- what goes with a direction, and is far from most queries
-SELECT found('side = 1') >= 93 AS low, found('side = 8') >= 93 AS high;
+SELECT found('tag = 1') >= 90 AS value, found('tag IN (0, 2)') >= 90 AS values,
+	found('tag >= 1') >= 90 AS range, found('tags && ''{10}''') >= 90 AS elements,
+	found('tag = 1 AND tags @> ''{11}''') >= 90 AS both, found('tag = 1 OR tags && ''{2}''') >= 90 AS either;
+-- a condition that goes with a direction, from every place's own: towards the middle of all
+CREATE TABLE shells (id int, v vector(32), shell int);
+INSERT INTO shells SELECT i, v, ntile(12) OVER (ORDER BY v <-> m) FROM
+	(SELECT i, around(1 + (12 * (i / 18000.0) ^ 2)::int, i, 0.8) AS v,
+		(SELECT avg(around(1 + (12 * (j / 1000.0) ^ 2)::int, j, 0.8)) FROM generate_series(0, 999) j) AS m
+	FROM generate_series(1, 17999) i) s;
+CREATE INDEX shells_v ON shells USING vecx (v vector_l2_ops, shell);
+ANALYZE shells;
+SELECT found('shell = 1', '<->', 'shells', 'around(1 + $1 % 12, -$1, 0.8)') >= 95 AS innermost,
+	found('shell = 12', '<->', 'shells', 'around(1 + $1 % 12, -$1, 0.8)') >= 95 AS outermost;
+DROP TABLE shells;
 -- 85 leaves have the value, of 106 entries each: with the pages of vertices and rows fewer are read
 SELECT blocks($$SELECT id FROM t WHERE tag = 1 ORDER BY v <-> around(5, -1, 1) LIMIT 10$$) < 85 AS few;
 SELECT by_tree FROM vecx_last_scan();
@@ -63,7 +72,7 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE tag IN (0, 1) O
 
 -- what comes later may lie where nothing was, about as far from several cells
 INSERT INTO t SELECT 20000 + i, i % 2 * 2, ARRAY[i % 2], around(100, i, 3) FROM generate_series(1, 600) i;
-SELECT found('tag = 2') >= 93 AS value, found('tag = 2', '<->', 100) >= 93 AS there;
+SELECT found('tag = 2') >= 90 AS value, found('tag = 2', '<->', 't', 'around(100, -$1, 1)') >= 90 AS there;
 SELECT by_tree FROM vecx_last_scan();
 -- rows of one vertex, in one cell, with values of their own; rows that go, and change their values
 INSERT INTO t SELECT 30000 + i, 1 + i % 2, '{}', around(7, 7 + 60, 1) FROM generate_series(1, 20) i;
@@ -72,17 +81,17 @@ DELETE FROM t WHERE id % 7 = 0;
 SELECT vecx_check('t_v', true);
 VACUUM t;
 SELECT vecx_check('t_v', true);
-SELECT found('tag = 1') >= 93 AS value, found('tag >= 1') >= 93 AS range;
+SELECT found('tag = 1') >= 90 AS value, found('tag >= 1') >= 90 AS range;
 SELECT count(*) = (SELECT count(*) FROM t WHERE tag + 0 = 2) AS all_of_them
 FROM (SELECT id FROM t WHERE tag = 2 ORDER BY v <-> around(5, -1, 1)) s;
 
 -- the other metrics; L1 has no cells
 DROP INDEX t_v;
 CREATE INDEX t_v ON t USING vecx (v vector_ip_ops, tag);
-SELECT found('tag = 1', '<#>') >= 93 AS product;
+SELECT found('tag = 1', '<#>') >= 90 AS product;
 DROP INDEX t_v;
 CREATE INDEX t_v ON t USING vecx (v vector_cosine_ops, tag);
-SELECT found('tag = 1', '<=>') >= 93 AS cosine;
+SELECT found('tag = 1', '<=>') >= 90 AS cosine;
 DROP INDEX t_v;
 CREATE INDEX t_v ON t USING vecx (v vector_l1_ops, tag);
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE tag = 1 ORDER BY v <+> around(5, -1, 1)) s;
