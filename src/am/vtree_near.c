@@ -23,8 +23,9 @@
 #define LEAST_ENTRIES		1000
 /* Entries of a leaf, on average: with fewer most were removed. */
 #define LEAST_IN_LEAF		8
-/* Nor does it pay if more of them than that are likely to be read in the end. */
-#define MOST_SHARE			0.6
+/* Nor does it pay if more of them than that are likely to be read in the end: each stretch of leaves
+ * is a way down memory of its own. */
+#define MOST_SHARE			0.3
 /* Entries whose cosines tell something. */
 #define LEAST_SEEN			50
 
