@@ -93,7 +93,7 @@ VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 lo
 }
 
 /*
- * The same from a leaf on that has once begun with the first key, up to a key that is not
+ * The same from a leaf on that the first key has once been on, up to a key that is not
  * included, in place.
  */
 void
