@@ -27,18 +27,25 @@
 #define LIST_CODE_NUMBER	256
 #define CELLS_NUMBER		257
 
+/* Bytes made usable in place: what they are of, their number tells. */
+typedef union Bound
+{
+	VecxBasis	basis;			/* of a model */
+	const float *centre;		/* of codes, [dim] */
+	VecxListCode list_code;
+	VecxCells	cells;
+} Bound;
+
 typedef struct CacheEntry
 {
 	uint64		seed;
 	RelFileLocator locator;
-	int			number;			/* given again after 255 others, */
+	int			number;			/* of a model: given again after 255 others, */
 	BlockNumber first;			/* from other pages */
 	int			pins;
 	uint64		used;			/* tick of the last use */
 	uint8	   *bytes;			/* NULL: free entry */
-	VecxBasis	basis;			/* a model's, bound to bytes */
-	VecxListCode list_code;		/* a quantiser, the same */
-	VecxCells	cells;			/* the same */
+	Bound		bound;
 } CacheEntry;
 
 static CacheEntry cache[VECX_MODEL_CACHE_SIZE];
@@ -114,45 +121,78 @@ keep(VecxIndex *index, int number, BlockNumber first, const uint8 *bytes, Size n
 	return entry;
 }
 
-static void
-bind_model(VecxIndex *index, const VecxModelSlot *slot, const uint8 *bytes, VecxBasis *basis)
-{
-	const char *wrong = vecx_basis_bind(basis, bytes, slot->nbytes);
+/* Makes bytes from a chain of pages usable, or raises that they are damaged. */
+typedef void (*Binder) (VecxIndex *index, BlockNumber first, const uint8 *bytes, Size nbytes,
+						Bound *bound);
 
-	if (wrong)
-		VecxCorrupted(index->rel, slot->first, wrong);
-	if (basis->dim != index->meta.dim ||
-		basis->metric != (VecxMetric) index->meta.metric ||
-		vecx_sketch_size(basis) > index->meta.sketch_size)
-		VecxCorrupted(index->rel, slot->first, "a model does not fit its index");
-}
-
-/* The model's basis, from the cache or from the index. */
-static VecxBasis
-load_model(VecxIndex *index, const VecxModelSlot *slot)
+/* What is in the cache under a number, or on pages from first on: good as long as the index is
+ * open. */
+static Bound
+load(VecxIndex *index, int number, BlockNumber first, Size nbytes, Binder bind)
 {
-	CacheEntry *entry = find_entry(index, slot->number, slot->first);
+	CacheEntry *entry = find_entry(index, number, first);
 	uint8	   *bytes;
-	VecxBasis	basis;
+	Bound		bound;
 
 	if (entry)
 	{
 		pin(entry, index->cxt);
-		return entry->basis;
+		return entry->bound;
 	}
-	if (slot->nbytes > VECX_BASIS_MAX_BYTES)
-		VecxCorrupted(index->rel, VECX_META_BLKNO, "a model is larger than models can be");
-
 	/* read first, cache then: an error on the way leaves nothing behind */
-	bytes = MemoryContextAlloc(index->cxt, slot->nbytes);
-	VecxBlobRead(index->rel, slot->first, bytes, slot->nbytes);
-	bind_model(index, slot, bytes, &basis);
-	entry = keep(index, slot->number, slot->first, bytes, slot->nbytes);
+	bytes = MemoryContextAlloc(index->cxt, nbytes);
+	VecxBlobRead(index->rel, first, bytes, nbytes);
+	bind(index, first, bytes, nbytes, &bound);
+	entry = keep(index, number, first, bytes, nbytes);
 	if (!entry)
-		return basis;
-	bind_model(index, slot, entry->bytes, &entry->basis);
+		return bound;
+	bind(index, first, entry->bytes, nbytes, &entry->bound);
 	pfree(bytes);
-	return entry->basis;
+	return entry->bound;
+}
+
+static void
+bind_model(VecxIndex *index, BlockNumber first, const uint8 *bytes, Size nbytes, Bound *bound)
+{
+	VecxBasis  *basis = &bound->basis;
+	const char *wrong = vecx_basis_bind(basis, bytes, nbytes);
+
+	if (wrong)
+		VecxCorrupted(index->rel, first, wrong);
+	if (basis->dim != index->meta.dim ||
+		basis->metric != (VecxMetric) index->meta.metric ||
+		vecx_sketch_size(basis) > index->meta.sketch_size)
+		VecxCorrupted(index->rel, first, "a model does not fit its index");
+}
+
+static void
+bind_centre(VecxIndex *index, BlockNumber first, const uint8 *bytes, Size nbytes, Bound *bound)
+{
+	bound->centre = (const float *) bytes;
+	for (uint32 i = 0; i < index->meta.dim; i++)
+		if (!isfinite(bound->centre[i]))
+			VecxCorrupted(index->rel, first, "the centre of the codes is not finite");
+}
+
+static void
+bind_list_code(VecxIndex *index, BlockNumber first, const uint8 *bytes, Size nbytes, Bound *bound)
+{
+	VecxListCode *code = &bound->list_code;
+	const char *wrong = vecx_list_code_bind(code, bytes, nbytes);
+
+	if (wrong)
+		VecxCorrupted(index->rel, first, wrong);
+	if (code->dim != index->meta.dim || code->metric != (VecxMetric) index->meta.metric)
+		VecxCorrupted(index->rel, first, "the lists' quantizer does not fit its index");
+}
+
+static void
+bind_cells(VecxIndex *index, BlockNumber first, const uint8 *bytes, Size nbytes, Bound *bound)
+{
+	const char *wrong = vecx_cells_bind(&bound->cells, &index->tree_coder, bytes, nbytes);
+
+	if (wrong)
+		VecxCorrupted(index->rel, first, wrong);
 }
 
 /* The centre of the codes as it is on disk, float[dim], in the current context. */
@@ -161,11 +201,10 @@ VecxReadCentre(VecxIndex *index)
 {
 	Size		nbytes = index->meta.dim * sizeof(float);
 	float	   *centre = palloc(nbytes);
+	Bound		bound;
 
 	VecxBlobRead(index->rel, index->meta.centre, (uint8 *) centre, nbytes);
-	for (uint32 i = 0; i < index->meta.dim; i++)
-		if (!isfinite(centre[i]))
-			VecxCorrupted(index->rel, index->meta.centre, "the centre of the codes is not finite");
+	bind_centre(index, index->meta.centre, (uint8 *) centre, nbytes, &bound);
 	return centre;
 }
 
@@ -185,99 +224,34 @@ set_centre(VecxIndex *index, const float *centre)
 void
 VecxLoadCentre(VecxIndex *index)
 {
-	CacheEntry *entry;
-	float	   *centre;
-
-	if (index->meta.centre == InvalidBlockNumber)
-		return;
-	entry = find_entry(index, CENTRE_NUMBER, index->meta.centre);
-	if (entry)
-		pin(entry, index->cxt);
-	else
-	{
-		MemoryContext old = MemoryContextSwitchTo(index->cxt);
-
-		centre = VecxReadCentre(index);
-		MemoryContextSwitchTo(old);
-		entry = keep(index, CENTRE_NUMBER, index->meta.centre, (uint8 *) centre, index->meta.dim * sizeof(float));
-		if (!entry)
-		{
-			set_centre(index, centre);
-			return;
-		}
-		pfree(centre);
-	}
-	set_centre(index, (float *) entry->bytes);
-}
-
-static void
-bind_list_code(VecxIndex *index, const uint8 *bytes, VecxListCode *code)
-{
-	const char *wrong = vecx_list_code_bind(code, bytes, index->meta.list_code_bytes);
-
-	if (wrong)
-		VecxCorrupted(index->rel, index->meta.list_code, wrong);
-	if (code->dim != index->meta.dim || code->metric != (VecxMetric) index->meta.metric)
-		VecxCorrupted(index->rel, index->meta.list_code, "the lists' quantizer does not fit its index");
+	if (index->meta.centre != InvalidBlockNumber)
+		set_centre(index, load(index, CENTRE_NUMBER, index->meta.centre, index->meta.dim * sizeof(float),
+							   bind_centre).centre);
 }
 
 /* The quantiser of posting lists, which lives as long as the index is open. */
 VecxListCode
 VecxLoadListCode(VecxIndex *index)
 {
-	CacheEntry *entry = find_entry(index, LIST_CODE_NUMBER, index->meta.list_code);
-	Size		nbytes = index->meta.list_code_bytes;
-	uint8	   *bytes;
-	VecxListCode code;
-
-	if (entry)
-	{
-		pin(entry, index->cxt);
-		return entry->list_code;
-	}
-	bytes = MemoryContextAlloc(index->cxt, nbytes);
-	VecxBlobRead(index->rel, index->meta.list_code, bytes, nbytes);
-	bind_list_code(index, bytes, &code);
-	entry = keep(index, LIST_CODE_NUMBER, index->meta.list_code, bytes, nbytes);
-	if (!entry)
-		return code;
-	bind_list_code(index, entry->bytes, &entry->list_code);
-	pfree(bytes);
-	return entry->list_code;
-}
-
-static void
-bind_cells(VecxIndex *index, const uint8 *bytes, Size nbytes, VecxCells *cells)
-{
-	const char *wrong = vecx_cells_bind(cells, &index->tree_coder, bytes, nbytes);
-
-	if (wrong)
-		VecxCorrupted(index->rel, index->meta.tree_cells, wrong);
+	return load(index, LIST_CODE_NUMBER, index->meta.list_code, index->meta.list_code_bytes,
+				bind_list_code).list_code;
 }
 
 /* The cells of the value tree, which live as long as the index is open; there are some. */
 VecxCells
 VecxLoadCells(VecxIndex *index)
 {
-	CacheEntry *entry = find_entry(index, CELLS_NUMBER, index->meta.tree_cells);
-	Size		nbytes = vecx_cells_bytes(&index->tree_coder, index->meta.tree_ncells);
-	uint8	   *bytes;
-	VecxCells	cells;
+	return load(index, CELLS_NUMBER, index->meta.tree_cells,
+				vecx_cells_bytes(&index->tree_coder, index->meta.tree_ncells), bind_cells).cells;
+}
 
-	if (entry)
-	{
-		pin(entry, index->cxt);
-		return entry->cells;
-	}
-	bytes = MemoryContextAlloc(index->cxt, nbytes);
-	VecxBlobRead(index->rel, index->meta.tree_cells, bytes, nbytes);
-	bind_cells(index, bytes, nbytes, &cells);
-	entry = keep(index, CELLS_NUMBER, index->meta.tree_cells, bytes, nbytes);
-	if (!entry)
-		return cells;
-	bind_cells(index, entry->bytes, nbytes, &entry->cells);
-	pfree(bytes);
-	return entry->cells;
+/* The model's basis. */
+static VecxBasis
+load_model(VecxIndex *index, const VecxModelSlot *slot)
+{
+	if (slot->nbytes > VECX_BASIS_MAX_BYTES)
+		VecxCorrupted(index->rel, VECX_META_BLKNO, "a model is larger than models can be");
+	return load(index, slot->number, slot->first, slot->nbytes, bind_model).basis;
 }
 
 /* Makes index->models those of index->meta, keeping the ones loaded already. */
