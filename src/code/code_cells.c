@@ -292,13 +292,6 @@ make_points(Training *t)
 	t->env->release(t->env->arg, work);
 }
 
-static void
-release_points(const VecxTrainEnv *env, VecxPoints *points)
-{
-	env->release(env->arg, points->heads);
-	env->release(env->arg, points->points);
-}
-
 /* Centres by clusters of the sample, as codes, into bytes that are allocated for them. */
 static uint8_t *
 make_centres(Training *t, uint32_t k, uint64_t seed, size_t *nbytes)
@@ -322,8 +315,8 @@ make_centres(Training *t, uint32_t k, uint64_t seed, size_t *nbytes)
 	t->cells.head = head;
 	t->cells.radius2 = t->radius2;
 	t->cells.codes = codes;
-	release_points(env, &clusters.tops);
-	release_points(env, &clusters.leaves);
+	vecx_cluster_release(env, &clusters.tops);
+	vecx_cluster_release(env, &clusters.leaves);
 	env->release(env->arg, clusters.first);
 	env->release(env->arg, clusters.centres);
 	return bytes;
@@ -627,7 +620,7 @@ vecx_cells_train(const VecxTrainEnv *env, const VecxCoder *coder, const void *sa
 	measure_radii(&t);
 	measure(&t);
 	memcpy(bytes, &t.cells.head, sizeof(VecxCellsHead));
-	release_points(env, &t.points);
+	vecx_cluster_release(env, &t.points);
 	env->release(env->arg, t.mean);
 	env->release(env->arg, t.cell_of);
 	env->release(env->arg, t.dist2);

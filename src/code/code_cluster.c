@@ -35,8 +35,8 @@ vecx_cluster_alloc(const VecxTrainEnv *env, uint32_t dim, size_t count, VecxPoin
 	points->points = env->alloc(env->arg, points->nbytes * (count + 1));
 }
 
-static void
-release_points(const VecxTrainEnv *env, VecxPoints *points)
+void
+vecx_cluster_release(const VecxTrainEnv *env, VecxPoints *points)
 {
 	env->release(env->arg, points->heads);
 	env->release(env->arg, points->points);
@@ -253,7 +253,7 @@ vecx_kmeans(const VecxTrainEnv *env, const VecxPoints *points, uint32_t k, uint6
 	for (uint32_t i = 0; i < n; i++)
 		of[i] = place[of[i]];
 
-	release_points(env, &run.centres);
+	vecx_cluster_release(env, &run.centres);
 	env->release(env->arg, run.sums);
 	env->release(env->arg, run.counts);
 	env->release(env->arg, run.penalty);
@@ -300,7 +300,7 @@ make_leaves(const VecxTrainEnv *env, const VecxPoints *sample, const uint32_t *m
 				(clusters->mean ? clusters->mean[i] : 0.0f);
 		clusters->nleaves++;
 	}
-	release_points(env, &own);
+	vecx_cluster_release(env, &own);
 }
 
 /* Moves leaves to the means of the sample's vectors that they are nearest to, across
@@ -444,7 +444,7 @@ vecx_clusters_take(const VecxTrainEnv *env, const float *centres, uint32_t n, ui
 		memcpy(clusters->centres + (size_t) leaf * dim, centres + (size_t) which[leaf] * dim, sizeof(float) * dim);
 		copy_point(&all, which[leaf], &clusters->leaves, leaf);
 	}
-	release_points(env, &all);
+	vecx_cluster_release(env, &all);
 	env->release(env->arg, of);
 	env->release(env->arg, tops);
 	env->release(env->arg, work);

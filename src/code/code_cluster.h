@@ -34,6 +34,7 @@ extern uint32_t vecx_cluster_point_bytes(uint32_t dim);
 
 /* Room for a set of points of vectors of dim dimensions. */
 extern void vecx_cluster_alloc(const VecxTrainEnv *env, uint32_t dim, size_t count, VecxPoints *points);
+extern void vecx_cluster_release(const VecxTrainEnv *env, VecxPoints *points);
 /* Makes x, less the mean, the point at a place; work is float[point_bytes]. */
 extern void vecx_cluster_put(VecxPoints *points, size_t at, uint32_t dim, const float *mean,
 							 const float *x, float *work);
