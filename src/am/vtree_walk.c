@@ -71,6 +71,21 @@ VecxTreeStretchKey(uint16 column, uint64 value, VecxId id)
 	return key;
 }
 
+/* Starts a walk on a locked leaf, from a key up to one that is not included. */
+static void
+start_on_leaf(VecxTreeWalk *walk, VecxIndex *index, Buffer leaf, const VecxTreeKey *first,
+			  const VecxTreeKey *end, bool in_place)
+{
+	bool		found;
+
+	walk->index = index;
+	walk->end_key = *end;
+	walk->npages = 0;
+	walk->in_place = in_place;
+	take_page(walk, leaf);
+	walk->at = VecxTreePageFind(walk->page, first, &found);
+}
+
 /*
  * Starts a walk over the entries of a column from low to high, both included:
  * those of the first page are the ones from walk->at to walk->end.  In place, the page
@@ -82,14 +97,9 @@ VecxTreeWalkStart(VecxTreeWalk *walk, VecxIndex *index, uint16 column, uint64 lo
 				  bool in_place)
 {
 	VecxTreeKey first = VecxTreeStretchKey(column, low, VECX_INVALID_ID);
-	bool		found;
+	VecxTreeKey end = VecxTreeStretchKey(column, high, PG_UINT32_MAX);
 
-	walk->index = index;
-	walk->end_key = VecxTreeStretchKey(column, high, PG_UINT32_MAX);
-	walk->npages = 0;
-	walk->in_place = in_place;
-	take_page(walk, VecxTreeDescend(index, 0, &first, BUFFER_LOCK_SHARE));
-	walk->at = VecxTreePageFind(walk->page, &first, &found);
+	start_on_leaf(walk, index, VecxTreeDescend(index, 0, &first, BUFFER_LOCK_SHARE), &first, &end, in_place);
 }
 
 /*
@@ -100,14 +110,7 @@ void
 VecxTreeWalkLeaf(VecxTreeWalk *walk, VecxIndex *index, BlockNumber blkno, const VecxTreeKey *first,
 				 const VecxTreeKey *end)
 {
-	bool		found;
-
-	walk->index = index;
-	walk->end_key = *end;
-	walk->npages = 0;
-	walk->in_place = true;
-	take_page(walk, VecxTreeReadPage(index, blkno, 0, BUFFER_LOCK_SHARE));
-	walk->at = VecxTreePageFind(walk->page, first, &found);
+	start_on_leaf(walk, index, VecxTreeReadPage(index, blkno, 0, BUFFER_LOCK_SHARE), first, end, true);
 }
 
 /* Lets go of a page that is shown in place, when what is wanted of it is known. */
