@@ -40,6 +40,13 @@ BEGIN
 	RETURN sum / 4;
 END $$;
 
+-- entries of the value tree that a query reads
+CREATE FUNCTION entries_read(q int) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM id FROM shells WHERE shell = 12 ORDER BY v <-> around(1 + q % 12, -q, 0.8) LIMIT 10;
+	RETURN (SELECT entries FROM vecx_last_scan());
+END $$;
+
 SELECT found('tag = 1') >= 90 AS value, found('tag IN (0, 2)') >= 90 AS values,
 	found('tag >= 1') >= 90 AS range, found('tags && ''{10}''') >= 90 AS elements,
 	found('tag = 1 AND tags @> ''{11}''') >= 90 AS both, found('tag = 1 OR tags && ''{2}''') >= 90 AS either;
@@ -53,6 +60,8 @@ CREATE INDEX shells_v ON shells USING vecx (v vector_l2_ops, shell);
 ANALYZE shells;
 SELECT found('shell = 1', '<->', 'shells', 'around(1 + $1 % 12, -$1, 0.8)') >= 90 AS innermost,
 	found('shell = 12', '<->', 'shells', 'around(1 + $1 % 12, -$1, 0.8)') >= 90 AS outermost;
+-- of 1,500 entries of a shell
+SELECT min(few.entries) BETWEEN 100 AND 1000 AS a_part, max(few.entries) <= 1500 AS all_at_most FROM generate_series(1, 12) q, LATERAL entries_read(q) few(entries);
 DROP TABLE shells;
 SELECT by_tree FROM vecx_last_scan();
 -- everything, once, without a LIMIT and with a great one
@@ -93,4 +102,4 @@ CREATE INDEX same_v ON same USING vecx (v vector_l2_ops, tag);
 SELECT count(*) FROM (SELECT id FROM same WHERE tag = 1 ORDER BY v <-> around(1, 2, 1)) s;
 SELECT vecx_check('same_v', true);
 DROP TABLE t, same;
-DROP FUNCTION around, found;
+DROP FUNCTION around, found, entries_read;

@@ -107,6 +107,7 @@ CREATE FUNCTION vecx_last_scan(
 		OUT records bigint,
 		OUT tested bigint,
 		OUT matching bigint,
+		OUT entries bigint,
 		OUT heap_fetches bigint,
 		OUT dropped bigint,
 		OUT stopped boolean,

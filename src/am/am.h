@@ -310,6 +310,7 @@ typedef struct VecxScanCounts
 	int64		records;
 	int64		tested;			/* of them, by the index's filter columns */
 	int64		matching;		/* and have a row that passes */
+	int64		entries;		/* of the value tree that were read */
 	int64		heap_fetches;	/* for exact distances */
 	int64		dropped;		/* rows, or groups of equal ones, that came too late */
 	bool		stopped;		/* by vecx.max_scan_tuples */

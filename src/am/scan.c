@@ -114,6 +114,8 @@ end_query(VecxScan *so)
 			counts.hops = so->counts.hops;
 			so->counts = counts;
 		}
+		if (so->tree)
+			so->counts.entries = VecxTreeScanRead(so->tree);
 		last_scan = so->counts;
 		VecxSearchRelease(so->search);
 	}

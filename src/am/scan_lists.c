@@ -94,6 +94,7 @@ look_up(IndexScanDesc scan, VecxScan *so)
 	{
 		const VecxTidSet *set = VecxTreeRowsFind(so->tree_rows, RelationGetNumberOfBlocks(scan->heapRelation));
 
+		so->counts.entries = VecxTreeRowsRead(so->tree_rows);
 		so->tree_rows = NULL;
 		so->may_look_up = false;
 		if (!set || VecxTidSetCount(set) > Min(VecxSetRowsMost(), so->most_tuples))

@@ -273,6 +273,7 @@ extern VecxTreeScan *VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *f
 									  const VecxProbe *probe);
 extern double VecxTreeScanShare(const VecxTreeScan *scan);
 extern double VecxTreeScanCost(VecxTreeScan *scan, int rows, double most);
+extern int64 VecxTreeScanRead(const VecxTreeScan *scan);
 extern int	VecxTreeScanWidth(const VecxIndex *index, const VecxEffort *effort);
 extern bool VecxTreeScanMayHaveNearer(VecxTreeScan *scan, float reach);
 extern bool VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted);
@@ -282,6 +283,7 @@ typedef struct VecxTreeRows VecxTreeRows;
 extern VecxTreeRows *VecxTreeRowsMake(VecxIndex *index, const VecxFilterQuery *filter, double lookup);
 extern double VecxTreeRowsShare(const VecxTreeRows *rows);
 extern double VecxTreeRowsCost(const VecxTreeRows *rows);
+extern int64 VecxTreeRowsRead(const VecxTreeRows *rows);
 extern struct VecxTidSet *VecxTreeRowsFind(VecxTreeRows *rows, BlockNumber table_blocks);
 
 /* vtree_build.c: a tree from all its entries, within so many kilobytes */

@@ -28,6 +28,7 @@ struct VecxTreeRows
 	double		share;			/* of all rows, those that meet all needs */
 	double		cost;
 	VecxTreeWalk *walk;
+	int64		nread;			/* entries */
 };
 
 static double
@@ -95,6 +96,13 @@ VecxTreeRowsCost(const VecxTreeRows *rows)
 	return rows->cost;
 }
 
+/* Entries that were read so far. */
+int64
+VecxTreeRowsRead(const VecxTreeRows *rows)
+{
+	return rows->nread;
+}
+
 /* The rows of a need, as far as work_mem goes one by one. */
 static TIDBitmap *
 read_need(VecxTreeRows *rows, const VecxFilterNeed *need)
@@ -120,6 +128,7 @@ read_need(VecxTreeRows *rows, const VecxFilterNeed *need)
 			}
 			VecxTreeWalkLetGo(walk);
 			tbm_add_tuples(bitmap, tids, n, false);
+			rows->nread += n;
 		} while (VecxTreeWalkPage(walk));
 	}
 	pfree(tids);

@@ -53,6 +53,7 @@ struct VecxTreeScan
 	bool		has_allowed;
 	VecxTreeWalk *walk;
 	VecxTreeNear *near;			/* the order of the leaves; NULL: all are read */
+	int64		nread;			/* entries */
 };
 
 /* Vertices there are, as the curve or the tree tells. */
@@ -195,6 +196,13 @@ VecxTreeScanCost(VecxTreeScan *scan, int rows, double most)
 	return cost_of_reading(scan);
 }
 
+/* Entries that were read so far. */
+int64
+VecxTreeScanRead(const VecxTreeScan *scan)
+{
+	return scan->nread;
+}
+
 /*
  * How many vertices to find by their codes for the rows wanted: some more, since codes
  * err; where they tell little of the operator's distance, as many as in the graph.
@@ -231,6 +239,7 @@ allow(VecxTreeScan *scan, const VecxFilterNeed *need, const VecxIdSet *before, V
 			for (int at = walk->at; at < walk->end; at++)
 				ids[n++] = VecxTreeEntryKey(VecxTreeEntry(walk->page, at)).id;
 			VecxTreeWalkLetGo(walk);
+			scan->nread += n;
 			for (int at = 0; at < n; at++)
 				if (!before || VecxIdSetContains(before, ids[at]))
 					VecxIdSetAdd(set, ids[at]);
@@ -299,6 +308,7 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 	float		least[VECX_TREE_MAX_ENTRIES];
 	int			n = take_entries(scan, search, ids, cells, sketches);
 
+	scan->nread += scan->walk->end - scan->walk->at;
 	if (scan->scores)
 		vecx_code_least(&scan->index->tree_coder, &scan->query, sketches, n, scan->errors, dist, least);
 	else
@@ -324,15 +334,13 @@ offer_near(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted)
 {
 	VecxTreeWalk *walk = scan->walk;
 	double		enough = reach < INFINITY ? INFINITY : wanted * ENTRIES_PER_ROW / Max(scan->matching, 1e-6);
-	double		read = 0;
+	int64		before = scan->nread;
 	bool		any = false;
 
-	while (read < enough && VecxTreeNearNext(scan->near, &scan->query, reach, walk))
+	while (scan->nread - before < enough && VecxTreeNearNext(scan->near, &scan->query, reach, walk))
 		do
-		{
-			read += walk->end - walk->at;
 			any |= offer_page(scan, search);
-		} while (VecxTreeWalkPage(walk));
+		while (VecxTreeWalkPage(walk));
 	return any;
 }
 

@@ -295,8 +295,8 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 {
 	const VecxScanCounts *counts = VecxLastScan();
 	TupleDesc	desc;
-	Datum		values[13];
-	bool		nulls[13] = {false};
+	Datum		values[14];
+	bool		nulls[14] = {false};
 	int			n = 0;
 
 	if (!OidIsValid(counts->index))
@@ -312,6 +312,7 @@ vecx_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(counts->records);
 	values[n++] = Int64GetDatum(counts->tested);
 	values[n++] = Int64GetDatum(counts->matching);
+	values[n++] = Int64GetDatum(counts->entries);
 	values[n++] = Int64GetDatum(counts->heap_fetches);
 	values[n++] = Int64GetDatum(counts->dropped);
 	values[n++] = BoolGetDatum(counts->stopped);
