@@ -159,6 +159,7 @@ my @cases = (
 	[ 'level of a vertex', $damaged, sub { rec(vertex(), 'level', 1) } ],
 	[ 'level too high', qr/a record is of a level that does not exist/, sub { rec(upper(), 'level', 200) } ],
 	[ 'flags', qr/a record has flags that do not exist/, sub { rec(vertex(), 'flags', 0x40) } ],
+	[ 'cell', qr/a vertex is in a cell that does not exist/, sub { rec(vertex(), 'base', 1) } ],
 	[ 'dead with rows', qr/a record has rows that should have none/, sub { rec(vertex(), 'flags', 1) } ],
 	[ 'model of a record', qr/a record names a model that does not exist/, sub { rec(vertex(), 'model', 9) } ],
 	[ 'generation', qr/another vector than its vertex/, sub { rec(upper(), 'generation', rec(upper(), 'generation') ^ 1) } ],
