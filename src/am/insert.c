@@ -347,19 +347,6 @@ find_cell(NewVertex *v)
 	return VecxTreeCellOf(&cells, v->probe->vec);
 }
 
-/* The cell of a vertex that there is. */
-static uint32
-read_cell(VecxIndex *index, VecxId id)
-{
-	Buffer		buf = VecxReadPage(index->rel, VecxIdBlock(id), BUFFER_LOCK_SHARE, VECX_PAGE_VERTEX);
-	Size		size;
-	VecxRecord	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
-	uint32		cell = rec && rec->level == 0 ? rec->cell : 0;
-
-	UnlockReleaseBuffer(buf);
-	return cell;
-}
-
 /* Enters the row's values in the value tree, for its vertex. */
 static void
 add_to_tree(NewVertex *v)
@@ -418,7 +405,7 @@ add_vertex(NewVertex *v)
 		mode = ExclusiveLock;
 	}
 	if (shared)
-		v->cell = read_cell(index, v->id);
+		v->cell = VecxTreeReadCell(index, v->id);
 	else
 	{
 		v->cell = find_cell(v);

@@ -247,6 +247,7 @@ extern void VecxTreeMakeCells(VecxIndex *index, double rows, const char *sample,
 extern VecxCells VecxLoadCells(VecxIndex *index);	/* model.c */
 extern void VecxTreeCellsOpen(VecxIndex *index, VecxTreeCells *cells);
 extern uint16 VecxTreeCellOf(VecxTreeCells *cells, const void *vec);
+extern uint16 VecxTreeReadCell(VecxIndex *index, VecxId id);
 
 /* vtree_near.c: leaves by how near their entries may be */
 typedef struct VecxTreeNear VecxTreeNear;

@@ -1,7 +1,7 @@
 /*
  * vtree_cells.c
- *    The cells of the value tree: made when an index is built, and what cell a vertex
- *    belongs to.
+ *    The cells of the value tree: made when an index is built, and which cell a vector or
+ *    a vertex belongs to.
  *
  * Entries of one value are in the order of their vertices' cells (code_cells.h).  A vertex
  * keeps its cell in its record: what another processor would compute does not matter.
@@ -112,4 +112,23 @@ VecxTreeCellOf(VecxTreeCells *cells, const void *vec)
 		return 0;
 	vecx_code_query_init(coder, &query, vec, cells->scratch);
 	return (uint16) vecx_cells_nearest(&cells->cells, coder, &query);
+}
+
+/* The cell of a vertex that there is, by its record; 0 if there are no cells, or no such vertex. */
+uint16
+VecxTreeReadCell(VecxIndex *index, VecxId id)
+{
+	Buffer		buf;
+	VecxRecord	rec;
+	Size		size;
+	uint16		cell = 0;
+
+	if (index->meta.tree_ncells == 0)
+		return 0;
+	buf = VecxReadPage(index->rel, VecxIdBlock(id), BUFFER_LOCK_SHARE, VECX_PAGE_VERTEX);
+	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
+	if (rec && rec->level == 0)
+		cell = (uint16) rec->cell;
+	UnlockReleaseBuffer(buf);
+	return cell;
 }

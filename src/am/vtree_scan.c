@@ -326,8 +326,8 @@ offer_page(VecxTreeScan *scan, VecxSearch *search)
 #define ENTRIES_PER_ROW	32
 
 /*
- * Offers the vertices of leaves that begin within reach; of an infinite one, of as many as
- * are likely to have what is wanted.
+ * Offers the vertices of leaves that may have something within reach; of an infinite one, of as
+ * many as are likely to have what is wanted.
  */
 static bool
 offer_near(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted)

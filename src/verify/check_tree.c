@@ -272,19 +272,6 @@ VecxTreeCheck(VecxIndex *index, BlockNumber nblocks, BlockNumber heap_blocks)
 	pfree(above);
 }
 
-/* The cell of a vertex, 0 if it is none. */
-static uint16
-cell_of(VecxIndex *index, VecxId id)
-{
-	Buffer		buf = VecxReadPage(index->rel, VecxIdBlock(id), BUFFER_LOCK_SHARE, VECX_PAGE_VERTEX);
-	Size		size;
-	VecxRecord	rec = VecxGetRecord(index, BufferGetPage(buf), id, &size);
-	uint16		cell = rec && rec->level == 0 ? (uint16) rec->cell : 0;
-
-	UnlockReleaseBuffer(buf);
-	return cell;
-}
-
 /* Checks that the tree has a row's values, at the vertex of that id; with posting
  * lists id is where the row is. */
 void
@@ -292,7 +279,7 @@ VecxTreeCheckRow(VecxIndex *index, VecxId id, ItemPointer tid, const Datum *valu
 				 const bool *isnull)
 {
 	const VecxFilters *filters = index->filters;
-	uint16		cell = filters->ncolumns > 0 && !index->lists ? cell_of(index, id) : 0;
+	uint16		cell = VecxTreeReadCell(index, id);
 
 	for (int column = 0; column < filters->ncolumns; column++)
 	{
