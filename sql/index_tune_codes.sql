@@ -35,9 +35,10 @@ SELECT vecx_check('coded_v', true);
 -- all rows still, in the operator's order
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM coded ORDER BY v <-> (SELECT q FROM asked WHERE id = 3)) s;
 SET vecx.probes = 1000;
-SELECT count(*) >= 90 AS the_same FROM
-	(SELECT id FROM coded ORDER BY v <-> (SELECT q FROM asked WHERE id = 3) LIMIT 100) a JOIN
-	(SELECT id FROM coded ORDER BY (v <-> (SELECT q FROM asked WHERE id = 3)) + 0 * random() LIMIT 100) b USING (id);
+-- how many of the nearest 100 are found goes with the books that chance gave, for one query from 82 to 98
+SELECT avg(found) >= 85 AS nearly_all FROM asked a, LATERAL (SELECT count(*) AS found FROM
+	(SELECT id FROM coded ORDER BY v <-> a.q LIMIT 100) s JOIN
+	(SELECT id FROM coded ORDER BY (v <-> a.q) + 0 * random() LIMIT 100) e USING (id)) f WHERE a.id > 1180;
 RESET vecx.probes;
 
 -- another version must do better than this one, by queries that it has learned from in part
