@@ -467,6 +467,11 @@ bench_matrices(const VecxKernels *const *tables, size_t ntables)
 			printf("  %s gemv %.1f", tables[t]->name, flops / ns);
 			TIME(ns, tables[t]->gemm_f16(m, nrows, n, x, nvecs, y));
 			printf(" gemm %.1f", flops * (double) nvecs / ns);
+			for (int parts = 2; parts >= 1; parts--)
+			{
+				TIME(ns, tables[t]->gemm_rough(m, nrows, n, x, nvecs, parts, y));
+				printf(" %s %.1f", parts == 2 ? "rough" : "rougher", flops * (double) nvecs / ns);
+			}
 		}
 		printf("  GFLOP/s\n");
 	}

@@ -156,6 +156,12 @@ typedef struct VecxKernels
 	 */
 	void		(*gemm_f16) (const uint16_t *m, size_t nrows, size_t n,
 							 const float *x, size_t nvecs, float *y);
+	/*
+	 * The same of finite numbers: each term may be wrong besides by 2^-7 of itself, or
+	 * 2^-15 if parts is 2, or by 2^-126 where it is smaller.
+	 */
+	void		(*gemm_rough) (const uint16_t *m, size_t nrows, size_t n,
+							   const float *x, size_t nvecs, int parts, float *y);
 
 	/* The fast Hadamard transform in place, not normalised; n a power of two, at least 2. */
 	void		(*fht_f32) (float *x, size_t n);

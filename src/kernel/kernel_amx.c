@@ -1,7 +1,7 @@
 /*
  * kernel_amx.c
- *    Products of matrices of bytes by Intel's tile registers (AMX): 16 rows of
- *    64 bytes each.
+ *    Products of matrices by Intel's tile registers (AMX), 16 rows of 64 bytes
+ *    each: of bytes, and of floats in two parts of 8 bits' precision (bfloat16).
  *
  * A system gives a process the tiles only when it asks, for they make its saved
  * state larger; so it is asked when there is something to multiply.
@@ -12,7 +12,7 @@
 
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw,amx-tile,amx-int8")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,f16c,avx512bf16,amx-tile,amx-int8,amx-bf16")))
 
 /* arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) */
 #define ARCH_PRCTL		158
@@ -201,6 +201,249 @@ vecx_products_u8u8_amx(const uint8_t *a, size_t na, const uint8_t *b, size_t nb,
 				block_products(packed_a, from, tiles, out + i * stride + j, stride);
 		}
 	}
+	_tile_release();
+}
+
+/* Floats of a row that a tile takes, and those of a row that are multiplied at once. */
+#define TILE_FLOATS		32
+#define CHUNK_FLOATS	512
+#define CHUNK_TILES		(CHUNK_FLOATS / TILE_FLOATS)
+/* Tiles of such a chunk of a block's rows, of the first parts and of the second. */
+#define CHUNK_BLOCK		(2 * 2 * CHUNK_TILES * TILE_SIZE)
+/* Rows of the matrix, which wait in the second-level cache. */
+#define CHUNK_ROWS		256
+
+/* A row's floats, as many as a tile takes, in two parts: what the first rounds off is the
+ * second, but for 2^-16 of it. */
+typedef struct Parts
+{
+	__m512i		first;
+	__m512i		second;
+} Parts;
+
+VECX_KERNEL_INLINE TARGET Parts
+parts_of(__m512 low, __m512 high)
+{
+	Parts		parts;
+	__m512		first_low;
+	__m512		first_high;
+
+	parts.first = (__m512i) _mm512_cvtne2ps_pbh(high, low);
+	first_low = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(parts.first)), 16));
+	first_high = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(parts.first, 1)), 16));
+	parts.second = (__m512i) _mm512_cvtne2ps_pbh(_mm512_sub_ps(high, first_high), _mm512_sub_ps(low, first_low));
+	return parts;
+}
+
+VECX_KERNEL_INLINE TARGET __mmask16
+mask16_of_rest(size_t n)
+{
+	return n >= 16 ? 0xffff : (__mmask16) ((1u << n) - 1);
+}
+
+/* From n floats, and from n halves: beyond them are zeros. */
+VECX_KERNEL_INLINE TARGET Parts
+parts_of_floats(const float *x, size_t n)
+{
+	return parts_of(_mm512_maskz_loadu_ps(mask16_of_rest(n), x),
+					n <= 16 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask16_of_rest(n - 16), x + 16));
+}
+
+VECX_KERNEL_INLINE TARGET Parts
+parts_of_halves(const uint16_t *x, size_t n)
+{
+	__m512i		halves = _mm512_maskz_loadu_epi16(n >= TILE_FLOATS ? 0xffffffff : (1u << n) - 1, x);
+
+	return parts_of(_mm512_cvtph_ps(_mm512_castsi512_si256(halves)),
+					_mm512_cvtph_ps(_mm512_extracti64x4_epi64(halves, 1)));
+}
+
+/* A chunk of rows of x, stride floats from one to the next, tile by tile: all first parts, then
+ * all second ones if there are to be two.  What a block lacks of its rows is zero. */
+VECX_KERNEL_INLINE TARGET void
+pack_float_rows(const float *x, size_t nrows, size_t n, size_t stride, int nparts, uint8_t *packed)
+{
+	for (size_t row = 0; row < BLOCK_ROWS; row++)
+	{
+		uint8_t    *to = packed + row / TILE_ROWS * CHUNK_TILES * TILE_SIZE + row % TILE_ROWS * TILE_BYTES;
+
+		for (size_t at = 0; at < n; at += TILE_FLOATS, to += TILE_SIZE)
+		{
+			Parts		parts = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+
+			if (row < nrows)
+				parts = parts_of_floats(x + row * stride + at, n - at);
+			_mm512_store_si512(to, parts.first);
+			if (nparts == 2)
+				_mm512_store_si512(to + CHUNK_BLOCK / 2, parts.second);
+		}
+	}
+}
+
+VECX_KERNEL_INLINE TARGET void
+store_columns(__m512i *row, uint8_t *to)
+{
+	transpose(row);
+	VECX_KERNEL_UNROLL
+	for (size_t i = 0; i < TILE_ROWS; i++)
+		_mm512_store_si512(to + i * TILE_BYTES, row[i]);
+}
+
+/* The same of rows of a matrix, two floats of each of 16 rows side by side. */
+VECX_KERNEL_INLINE TARGET void
+pack_half_columns(const uint16_t *m, size_t nrows, size_t n, size_t stride, int nparts, uint8_t *packed)
+{
+	for (size_t first = 0; first < BLOCK_ROWS; first += TILE_ROWS)
+	{
+		uint8_t    *to = packed + first / TILE_ROWS * CHUNK_TILES * TILE_SIZE;
+
+		for (size_t at = 0; at < n; at += TILE_FLOATS, to += TILE_SIZE)
+		{
+			__m512i		firsts[TILE_ROWS];
+			__m512i		seconds[TILE_ROWS];
+
+			VECX_KERNEL_UNROLL
+			for (size_t i = 0; i < TILE_ROWS; i++)
+			{
+				Parts		parts = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+
+				if (first + i < nrows)
+					parts = parts_of_halves(m + (first + i) * stride + at, n - at);
+				firsts[i] = parts.first;
+				seconds[i] = parts.second;
+			}
+			store_columns(firsts, to);
+			if (nparts == 2)
+				store_columns(seconds, to + CHUNK_BLOCK / 2);
+		}
+	}
+}
+
+/* Four tiles of products. */
+VECX_KERNEL_INLINE TARGET void
+add_products(void)
+{
+	_tile_dpbf16ps(0, 4, 6);
+	_tile_dpbf16ps(1, 4, 7);
+	_tile_dpbf16ps(2, 5, 6);
+	_tile_dpbf16ps(3, 5, 7);
+}
+
+/* The products of two packed chunks, but for those of both second parts. */
+VECX_KERNEL_INLINE TARGET void
+chunk_products(const uint8_t *x, const uint8_t *m, size_t tiles, int nparts, float *sums)
+{
+	const size_t rest = CHUNK_TILES * TILE_SIZE;	/* of the block's rows */
+	const size_t second = CHUNK_BLOCK / 2;
+
+	_tile_zero(0);
+	_tile_zero(1);
+	_tile_zero(2);
+	_tile_zero(3);
+	for (const uint8_t *end = x + tiles * TILE_SIZE; x < end; x += TILE_SIZE, m += TILE_SIZE)
+	{
+		_tile_loadd(4, x, TILE_BYTES);
+		_tile_loadd(5, x + rest, TILE_BYTES);
+		if (nparts == 2)
+		{
+			_tile_loadd(6, m + second, TILE_BYTES);
+			_tile_loadd(7, m + second + rest, TILE_BYTES);
+			add_products();
+		}
+		_tile_loadd(6, m, TILE_BYTES);
+		_tile_loadd(7, m + rest, TILE_BYTES);
+		add_products();
+		if (nparts == 2)
+		{
+			_tile_loadd(4, x + second, TILE_BYTES);
+			_tile_loadd(5, x + second + rest, TILE_BYTES);
+			add_products();
+		}
+	}
+	_tile_stored(0, sums, BLOCK_ROWS * sizeof(float));
+	_tile_stored(1, sums + TILE_ROWS, BLOCK_ROWS * sizeof(float));
+	_tile_stored(2, sums + TILE_ROWS * BLOCK_ROWS, BLOCK_ROWS * sizeof(float));
+	_tile_stored(3, sums + TILE_ROWS * BLOCK_ROWS + TILE_ROWS, BLOCK_ROWS * sizeof(float));
+}
+
+/* Sums of a block into y, or to those that are there from the chunks before. */
+static TARGET void
+add_sums(const float *sums, float *y, size_t nvecs, size_t nrows, size_t stride, int before)
+{
+	for (size_t v = 0; v < nvecs; v++)
+		for (size_t at = 0; at < nrows; at += 16)
+		{
+			__mmask16	mask = mask16_of_rest(nrows - at);
+			__m512		sum = _mm512_load_ps(sums + v * BLOCK_ROWS + at);
+
+			if (before)
+				sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, y + v * stride + at));
+			_mm512_mask_storeu_ps(y + v * stride + at, mask, sum);
+		}
+}
+
+static uint8_t packed_x[CHUNK_BLOCK] __attribute__((aligned(64)));
+static uint8_t packed_m[CHUNK_ROWS / BLOCK_ROWS * CHUNK_BLOCK] __attribute__((aligned(64)));
+
+VECX_KERNEL_INLINE size_t
+least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Some rows of the matrix, and of each as many floats as a chunk has. */
+VECX_KERNEL_INLINE TARGET void
+chunk_of_rows(const uint16_t *m, size_t nrows, size_t all_rows, size_t n, size_t at,
+			  const float *x, size_t nvecs, int nparts, float *y)
+{
+	float		sums[BLOCK_ROWS * BLOCK_ROWS] __attribute__((aligned(64)));
+	size_t		floats = least(n - at, CHUNK_FLOATS);
+	size_t		tiles = (floats + TILE_FLOATS - 1) / TILE_FLOATS;
+
+	for (size_t row = 0; row < nrows; row += BLOCK_ROWS)
+		pack_half_columns(m + row * n + at, least(nrows - row, BLOCK_ROWS), floats, n, nparts,
+						  packed_m + row / BLOCK_ROWS * CHUNK_BLOCK);
+	for (size_t v = 0; v < nvecs; v += BLOCK_ROWS)
+	{
+		size_t		count = least(nvecs - v, BLOCK_ROWS);
+
+		pack_float_rows(x + v * n + at, count, floats, n, nparts, packed_x);
+		for (size_t row = 0; row < nrows; row += BLOCK_ROWS)
+		{
+			chunk_products(packed_x, packed_m + row / BLOCK_ROWS * CHUNK_BLOCK, tiles, nparts, sums);
+			add_sums(sums, y + v * all_rows + row, count, least(nrows - row, BLOCK_ROWS), all_rows, at > 0);
+		}
+	}
+}
+
+static TARGET void
+one_part(const uint16_t *m, size_t nrows, size_t all_rows, size_t n, size_t at,
+		 const float *x, size_t nvecs, float *y)
+{
+	chunk_of_rows(m, nrows, all_rows, n, at, x, nvecs, 1, y);
+}
+
+static TARGET void
+two_parts(const uint16_t *m, size_t nrows, size_t all_rows, size_t n, size_t at,
+		  const float *x, size_t nvecs, float *y)
+{
+	chunk_of_rows(m, nrows, all_rows, n, at, x, nvecs, 2, y);
+}
+
+TARGET void
+vecx_gemm_rough_amx(const uint16_t *m, size_t nrows, size_t n, const float *x, size_t nvecs,
+					int parts, float *y)
+{
+	if (nrows < TILE_ROWS || nvecs < TILE_ROWS || n == 0 || !may_use_tiles())
+	{
+		vecx_kernels_avx512.gemm_f16(m, nrows, n, x, nvecs, y);
+		return;
+	}
+	_tile_loadconfig(&whole_tiles);
+	for (size_t row = 0; row < nrows; row += CHUNK_ROWS)
+		for (size_t at = 0; at < n; at += CHUNK_FLOATS)
+			(parts == 2 ? two_parts : one_part) (m + row * n, least(nrows - row, CHUNK_ROWS), nrows, n, at,
+												 x, nvecs, y + row);
 	_tile_release();
 }
 

@@ -644,6 +644,13 @@ gemm_f16(const uint16_t *m, size_t nrows, size_t n,
 		gemv_f16(m, nrows, n, x + v * n, y + v * nrows);
 }
 
+static void
+gemm_rough(const uint16_t *m, size_t nrows, size_t n, const float *x, size_t nvecs, int parts, float *y)
+{
+	(void) parts;
+	gemm_f16(m, nrows, n, x, nvecs, y);
+}
+
 const VecxKernels vecx_kernels_avx512 = {
 	.name = "avx512",
 	.l2sq_f32 = l2sq_f32,
@@ -678,6 +685,7 @@ const VecxKernels vecx_kernels_avx512 = {
 	.turn4 = vecx_turn4_avx2,
 	.gemv_f16 = gemv_f16,
 	.gemm_f16 = gemm_f16,
+	.gemm_rough = gemm_rough,
 	.fht_f32 = vecx_fht_f32_avx512,
 };
 

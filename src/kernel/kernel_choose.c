@@ -23,8 +23,11 @@ const VecxKernels *vecx_kernels = &vecx_kernels_scalar;
 #define XCR0_AVX512 0xe6		/* and masks, both halves of the zmm file */
 #define XCR0_AMX	0x60000		/* tiles and their configuration */
 
-/* Of CPUID's leaf 7, edx: tiles, and their products of bytes. */
-#define LEAF7_AMX	(1u << 24 | 1u << 25)
+/* Of CPUID's leaf 7, edx: tiles, their products of bytes, and those of bfloat16, to which
+ * leaf 7.1, eax converts. */
+#define LEAF7_AMX		(1u << 24 | 1u << 25)
+#define LEAF7_AMX_BF16	(1u << 22)
+#define LEAF71_BF16		(1u << 5)
 
 /* The avx512 table less what this processor lacks of the later extensions. */
 static VecxKernels avx512;
@@ -77,7 +80,12 @@ find_tables(void)
 #ifdef VECX_KERNEL_AMX
 		if ((ecx & bit_AVX512VNNI) && (edx & LEAF7_AMX) == LEAF7_AMX &&
 			(state & XCR0_AMX) == XCR0_AMX)
+		{
 			avx512.products_u8u8 = vecx_products_u8u8_amx;
+			if ((edx & LEAF7_AMX_BF16) && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) &&
+				(eax & LEAF71_BF16))
+				avx512.gemm_rough = vecx_gemm_rough_amx;
+		}
 #endif
 		tables[ntables++] = &avx512;
 	}

@@ -61,6 +61,8 @@ VECX_KERNEL_SKETCH(neon);
 #ifdef VECX_KERNEL_AMX
 extern void vecx_products_u8u8_amx(const uint8_t *a, size_t na, const uint8_t *b, size_t nb,
 								   size_t n, uint32_t *out, size_t stride);
+extern void vecx_gemm_rough_amx(const uint16_t *m, size_t nrows, size_t n,
+								const float *x, size_t nvecs, int parts, float *y);
 #endif
 
 /* kernel_encode.c */

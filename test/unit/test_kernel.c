@@ -463,6 +463,56 @@ products_agree(const VecxKernels *k, size_t nrows, size_t n, size_t nvecs, bool 
 	return good;
 }
 
+/* The rough products, of which each term may be wrong by 2^-7 or 2^-15 besides. */
+static bool
+rough_agrees(const VecxKernels *k, size_t nrows, size_t n, size_t nvecs, int parts, bool at_end)
+{
+	uint16_t   *m = place(ARENA_A, nrows * n * sizeof(*m), at_end);
+	float	   *x = place(ARENA_B, nvecs * n * sizeof(*x), at_end);
+	float	   *y = place(ARENA_OUT, nvecs * nrows * sizeof(*y), at_end);
+	bool		good = true;
+
+	for (size_t i = 0; i < nrows * n; i++)
+		m[i] = nearest_half(random_signed());
+	for (size_t i = 0; i < nvecs * n; i++)
+		x[i] = random_signed();
+	memset(y, 0xff, nvecs * nrows * sizeof(*y));
+	k->gemm_rough(m, nrows, n, x, nvecs, parts, y);
+	for (size_t v = 0; v < nvecs; v++)
+		for (size_t r = 0; r < nrows; r++)
+		{
+			double		magnitude;
+			double		exact = naive(IP_F16, x + v * n, m + r * n, n, 0, 0, &magnitude);
+			double		bound = ((4 + (double) n / 16) * (double) FLT_EPSILON + (parts == 2 ? 0x1p-15 : 0x1p-7)) * magnitude;
+
+			good = good && fabs((double) y[v * nrows + r] - exact) <= bound;
+		}
+	if (!good)
+		NOTE("# %s: gemm_rough, %zu x %zu, %zu vectors, %d parts\n", k->name, nrows, n, nvecs, parts);
+	return good;
+}
+
+static void
+test_rough(const VecxKernels *k)
+{
+	static const size_t few[] = {0, 1, 15, 16, 17, 31, 32, 33, 47, 64, 65};
+	static const size_t many[] = {100, 255, 256, 257, 300};
+	static const size_t floats[] = {511, 512, 513, 1024, 1041};
+	bool		good = true;
+
+	for (int parts = 1; parts <= 2; parts++)
+	{
+		for (size_t n = 0; n <= 70; n++)
+			for (size_t i = 0; i < LENGTH(few); i++)
+				good = rough_agrees(k, few[i], n, few[(i + n) % LENGTH(few)], parts, (n + i) % 2) && good;
+		for (size_t i = 0; i < LENGTH(many); i++)
+			for (size_t j = 0; j < LENGTH(floats); j++)
+				good = rough_agrees(k, many[i], floats[j], few[(2 * i + j) % LENGTH(few)], parts, (i + j) % 2) && good;
+		good = rough_agrees(k, 33, 16000, 34, parts, true) && good;
+	}
+	UNIT_CHECK(good, "%s: gemm_rough", k->name);
+}
+
 static void
 test_matrices(const VecxKernels *k)
 {
@@ -543,6 +593,7 @@ test_table(const VecxKernels *k)
 	test_halfs(k);
 	test_rounding(k);
 	test_matrices(k);
+	test_rough(k);
 	test_transform(k);
 }
 
