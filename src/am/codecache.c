@@ -47,7 +47,7 @@ VecxCodeCacheMake(VecxIndex *index, MemoryContext cxt, Size limit)
 		cache->slots[i].code = (uint8 *) (space + (code_bytes + proj_bytes) * i);
 		cache->slots[i].proj = cache->slots[i].code + code_bytes;
 	}
-	cache->scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
+	cache->scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis, 1) + 1);
 	cache->vec = palloc(VecxVectorBytes(index));
 	MemoryContextSwitchTo(old);
 	return cache;

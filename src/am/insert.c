@@ -198,7 +198,7 @@ VecxProjectNeighbours(VecxIndex *index, VecxNeighbour *neighbours, int n)
 	Size		proj_bytes = vecx_basis_proj_bytes(basis);
 	char	   *vecs = palloc(vec_bytes * Max(n, 1));
 	char	   *projs = palloc(proj_bytes * Max(n, 1));
-	float	   *scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
+	float	   *scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis, n) + 1);
 
 	for (int i = 0; i < n; i++)
 	{

@@ -26,7 +26,7 @@
 #define SAMPLE_PER_LIST		32
 
 /* Rows that are assigned and projected together. */
-#define ROW_BATCH			64
+#define ROW_BATCH			128
 
 struct VecxListsBuild
 {
@@ -228,7 +228,7 @@ make_centroids(VecxListsBuild *b)
 	code = &index->lists->code;
 	b->projected = MemoryContextAllocHuge(b->cxt, sizeof(float) * code->proj_floats * Max(n, 1));
 	b->heads = MemoryContextAllocHuge(b->cxt, sizeof(BlockNumber) * Max(n, 1));
-	b->scratch = palloc(vecx_list_scratch(code));
+	b->scratch = palloc(vecx_list_scratch(code, ROW_BATCH));
 	for (uint32 i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -399,7 +399,7 @@ VecxListEncoderInit(VecxListEncoder *e, VecxIndex *index)
 	e->c = palloc(sizeof(float) * code->dim);
 	e->cy = palloc(sizeof(float) * code->proj_floats);
 	e->y = palloc(sizeof(float) * code->proj_floats);
-	e->scratch = palloc(vecx_list_scratch(code));
+	e->scratch = palloc(vecx_list_scratch(code, 1));
 	e->centre.c = e->c;
 	e->centre.y = e->cy;
 }

@@ -39,7 +39,7 @@ VecxLoaderInit(VecxLoader *l, VecxIndex *index, Relation heap, VecxGraph *graph,
 	l->batch_codes = palloc((Size) index->coder.nbytes * VECX_LOAD_BATCH);
 	l->batch_vecs = palloc(VecxVectorBytes(index) * VECX_LOAD_BATCH);
 	l->batch_y = palloc0(vecx_basis_proj_bytes(basis) * VECX_LOAD_BATCH);
-	l->batch_scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
+	l->batch_scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis, VECX_LOAD_BATCH) + 1);
 	l->batch_points.nbytes = pivots->points.nbytes;
 	l->point = palloc(vecx_point_bytes(&index->coder, basis));
 	VecxTreeCellsOpen(index, &l->cells);

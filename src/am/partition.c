@@ -49,7 +49,7 @@ make_points(const VecxCoder *coder, const VecxBasis *basis, const char *vecs, Si
 {
 	char	   *batch = MemoryContextAllocHuge(CurrentMemoryContext, vec_bytes * PIVOT_BATCH);
 	uint8	   *code = palloc0(coder->nbytes);
-	float	   *scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
+	float	   *scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis, PIVOT_BATCH) + 1);
 
 	for (Size first = 0; first < points->count; first += PIVOT_BATCH)
 	{

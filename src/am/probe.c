@@ -77,7 +77,7 @@ VecxProbeForModel(VecxProbe *probe, uint8 number)
 	basis = &slot->basis;
 	slot->proj = palloc(vecx_basis_proj_bytes(basis));
 	slot->codes = palloc(basis->pdims);
-	scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis) + 1);
+	scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis, 1) + 1);
 	vecx_basis_project(basis, probe->vec, slot->proj, scratch);
 	pfree(scratch);
 	vecx_sketch_query_init(basis, slot->proj, VecxProbePopcount(probe), slot->codes, &slot->query);

@@ -302,11 +302,12 @@ extern uint8_t *vecx_basis_train_rotation(const VecxTrainEnv *env, VecxMetric me
 extern const char *vecx_basis_bind(VecxBasis *basis, const uint8_t *bytes, size_t nbytes);
 
 /* y = float32[pdims], or bytes [pdims / 8] for bit vectors.  scratch: float32
- * [vecx_basis_scratch_floats()] (may be 0). */
-extern size_t vecx_basis_scratch_floats(const VecxBasis *basis);
+ * [vecx_basis_scratch_floats()] for as many vectors as there are (may be 0). */
+extern size_t vecx_basis_scratch_floats(const VecxBasis *basis, size_t nvecs);
 extern size_t vecx_basis_proj_bytes(const VecxBasis *basis);	/* of one y */
 extern void vecx_basis_project(const VecxBasis *basis, const void *vec, void *y, float *scratch);
-/* The same for nvecs vectors at once (row-major, dims of the basis); faster. */
+/* The same for nvecs vectors at once (row-major, dims of the basis): faster, and rough
+ * (kernel.h) where that is faster still. */
 extern void vecx_basis_project_many(const VecxBasis *basis, const void *vecs, size_t nvecs,
 									void *y, float *scratch);
 

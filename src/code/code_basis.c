@@ -14,7 +14,7 @@
 #define BASIS_TRAINED	1
 #define BASIS_MAX_DIM	65536
 /* Vectors projected at once: what a block of the matrix is read for. */
-#define BASIS_BATCH		8
+#define BASIS_BATCH		64
 /* Links that a vertex has, about, and bytes of a sketch with which as many as it may have fit a
  * page: the largest that is chosen by trying. */
 #define LINKS_OF_VERTEX	24
@@ -332,11 +332,12 @@ vecx_hadamard(uint32_t dim, uint64_t seed, const float *x, float *out, float *wo
 }
 
 size_t
-vecx_basis_scratch_floats(const VecxBasis *basis)
+vecx_basis_scratch_floats(const VecxBasis *basis, size_t nvecs)
 {
 	if (basis->positions != NULL)
 		return 0;
-	return vecx_hadamard_floats(basis->dim) + BASIS_BATCH * ((size_t) basis->hdim + basis->ndims);
+	return vecx_hadamard_floats(basis->dim) +
+		(nvecs < BASIS_BATCH ? nvecs : BASIS_BATCH) * ((size_t) basis->hdim + basis->ndims);
 }
 
 size_t
@@ -397,16 +398,28 @@ vecx_basis_project(const VecxBasis *basis, const void *vec, void *y, float *scra
 		out[i] = 0.0f;
 }
 
+void
+vecx_project_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, size_t nvecs, float *y)
+{
+	bool		finite = true;
+
+	vecx_kernels->gemm_rough(m, nrows, n, x, nvecs, 2, y);
+	for (size_t i = 0; i < nvecs * nrows; i++)
+		finite &= fabsf(y[i]) <= FLT_MAX;
+	if (!finite)
+		vecx_kernels->gemm_f16(m, nrows, n, x, nvecs, y);
+}
+
 /* At most BASIS_BATCH vectors. */
 static void
 project_batch(const VecxBasis *basis, const float *vecs, size_t nvecs, float *y, float *scratch)
 {
 	float	   *centred = scratch + vecx_hadamard_floats(basis->dim);
-	float	   *packed = centred + BASIS_BATCH * (size_t) basis->hdim;
+	float	   *packed = centred + nvecs * (size_t) basis->hdim;
 
 	for (size_t v = 0; v < nvecs; v++)
 		project_centre(basis, vecs + v * basis->dim, centred + v * basis->hdim, scratch);
-	vecx_kernels->gemm_f16(basis->matrix, basis->ndims, basis->hdim, centred, nvecs, packed);
+	vecx_project_rows(basis->matrix, basis->ndims, basis->hdim, centred, nvecs, packed);
 	for (size_t v = 0; v < nvecs; v++)
 	{
 		memcpy(y + v * basis->pdims, packed + v * basis->ndims, basis->ndims * sizeof(float));

@@ -59,6 +59,10 @@ vecx_bf16_to_float(uint16_t half)
 	return f;
 }
 
+/* gemm_rough (kernel.h) of vectors whose elements may be as large as any float. */
+extern void vecx_project_rows(const uint16_t *m, size_t nrows, size_t n, const float *x,
+							  size_t nvecs, float *y);
+
 /* splitmix64: one 64-bit state, every seed good. */
 static inline uint64_t
 vecx_random(uint64_t *state)
@@ -214,8 +218,7 @@ extern void vecx_rabitq_least(const VecxCoder *coder, const VecxCodeQuery *query
 extern void vecx_rotate(float *x, uint32_t n);
 extern void vecx_rotate_back(float *x, uint32_t n);
 extern void vecx_random_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows);
-extern void vecx_rotate_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows,
-							 float *scratch);
+extern void vecx_rotate_vectors(uint64_t *rng, size_t count, uint32_t n, float *x);
 
 /* code_basis.c */
 #define VECX_BASIS_MATRIX_MAX	(1024 * 1024)

@@ -15,7 +15,7 @@
 #define LIST_TWO_MATRICES	1
 #define LIST_TWO_BOOKS	2
 #define LIST_MAX_DIM	16384
-#define LIST_BATCH		8		/* vectors projected at once */
+#define LIST_BATCH		128		/* vectors projected at once */
 #define LIST_DEFAULT_BYTES	5120	/* of a block's codes, unless the user says */
 
 /* One in so many of PQ's columns may have entries of two bytes; no more once the rest is so much
@@ -323,14 +323,14 @@ vecx_list_code_train(const VecxTrainEnv *env, const VecxListOptions *options, Ve
 
 /* ---- projections ---- */
 
-/* Room for LIST_BATCH vectors of hdim and their projections, or for a rotated
- * vector and its levels, and for a Hadamard transform. */
+/* Room for vectors of hdim and their projections, or for a rotated vector and its
+ * levels, and for a Hadamard transform. */
 size_t
-vecx_list_scratch(const VecxListCode *code)
+vecx_list_scratch(const VecxListCode *code, size_t nvecs)
 {
 	size_t		each = (size_t) code->hdim + 2 * (size_t) code->pdims + 512;
 
-	return (LIST_BATCH * each + vecx_hadamard_floats(code->dim)) * sizeof(float);
+	return ((nvecs < LIST_BATCH ? nvecs : LIST_BATCH) * each + vecx_hadamard_floats(code->dim)) * sizeof(float);
 }
 
 void
@@ -347,7 +347,7 @@ static void
 project_batch(const VecxListCode *code, const float *x, size_t n, float *y, float *scratch)
 {
 	float	   *rows = scratch + vecx_hadamard_floats(code->dim);
-	float	   *packed = rows + LIST_BATCH * (size_t) code->hdim;
+	float	   *packed = rows + n * (size_t) code->hdim;
 
 	if (code->hdim != code->dim)
 	{
@@ -357,13 +357,13 @@ project_batch(const VecxListCode *code, const float *x, size_t n, float *y, floa
 	}
 	if (code->proj_floats == code->pdims)
 	{
-		vecx_kernels->gemm_f16(code->encode_matrix, code->pdims, code->hdim, x, n, y);
+		vecx_project_rows(code->encode_matrix, code->pdims, code->hdim, x, n, y);
 		return;
 	}
 	for (int part = 0; part < 2; part++)
 	{
-		vecx_kernels->gemm_f16(part == 0 ? code->encode_matrix : code->query_matrix,
-							   code->pdims, code->hdim, x, n, packed);
+		vecx_project_rows(part == 0 ? code->encode_matrix : code->query_matrix,
+						  code->pdims, code->hdim, x, n, packed);
 		for (size_t i = 0; i < n; i++)
 			memcpy(y + i * code->proj_floats + part * code->pdims, packed + i * code->pdims,
 				   code->pdims * sizeof(float));
@@ -461,7 +461,7 @@ query_floats(const VecxListCode *code)
 size_t
 vecx_list_query_bytes(const VecxListCode *code)
 {
-	return query_integers(code) + query_floats(code) * sizeof(float) + vecx_list_scratch(code);
+	return query_integers(code) + query_floats(code) * sizeof(float) + vecx_list_scratch(code, 1);
 }
 
 /* Returns the rest of the scratch. */

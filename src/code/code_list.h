@@ -167,10 +167,11 @@ extern void vecx_list_code_plan_rows(VecxListCode *code, size_t nrows);
 extern size_t vecx_list_code_nbytes(const VecxListCode *code);
 
 /*
- * 2. Projections.  y is float32[proj_floats].  scratch for everything below:
- * vecx_list_scratch() bytes, 8-aligned.
+ * 2. Projections, rough where many are projected at once (kernel.h).  y is
+ * float32[proj_floats].  scratch for everything below: vecx_list_scratch() bytes for
+ * as many vectors as there are at once, 8-aligned.
  */
-extern size_t vecx_list_scratch(const VecxListCode *code);
+extern size_t vecx_list_scratch(const VecxListCode *code, size_t nvecs);
 extern void vecx_list_project(const VecxListCode *code, const float *x, float *y, void *scratch);
 extern void vecx_list_project_many(const VecxListCode *code, const float *x, size_t n, float *y,
 								   void *scratch);

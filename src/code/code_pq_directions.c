@@ -16,7 +16,7 @@ add_gram(VecxPqTrainer *t, const float *rows, size_t n, float *turned, float *pr
 	size_t		h = t->code->hdim;
 
 	vecx_train_transpose(rows, n, h, turned);
-	vecx_train_gemm(t->env, h, h, n, turned, turned, product, half);
+	vecx_train_gemm_coarse(t->env, h, h, n, turned, turned, product, half);
 	for (size_t i = 0; i < h * h; i++)
 		m[i] += product[i];
 }
@@ -97,7 +97,7 @@ vecx_pq_find_directions(VecxPqTrainer *t)
 		dirs[i] = (float) vecx_random_normal(&t->rng);
 	for (int round = 0; round < PQ_DIRECTION_ROUNDS; round++)
 	{
-		vecx_train_gemm(env, p, h, h, dirs, m, product, half);
+		vecx_train_gemm_coarse(env, p, h, h, dirs, m, product, half);
 		memcpy(dirs, product, p * h * sizeof(float));
 		vecx_train_orthonormalise(env, &t->rng, dirs, p, h,
 								  round == PQ_DIRECTION_ROUNDS - 1 ? 2 : 1);

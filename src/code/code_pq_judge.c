@@ -14,7 +14,7 @@
 #define NEAREST			10
 #define MISSED			40		/* one of so many may be nearer than its bound */
 #define LEAST_SPREAD	0.5f	/* of independent errors: what is measured is rough */
-#define BATCH			8		/* rows projected at once, and compared, while caches have them */
+#define BATCH			128		/* rows projected at once, and compared, while caches have them */
 
 struct VecxPqJudge
 {
@@ -212,7 +212,7 @@ vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListS
 	VecxPqJudge *j = vecx_train_alloc(env, 1, sizeof(VecxPqJudge));
 	size_t		all = sample->queries != NULL ? sample->nqueries : sample->nrows;
 	size_t		pairs;
-	void	   *scratch = vecx_train_alloc(env, vecx_list_scratch(code), 1);
+	void	   *scratch = vecx_train_alloc(env, vecx_list_scratch(code, BATCH), 1);
 
 	memset(j, 0, sizeof(*j));
 	j->env = env;

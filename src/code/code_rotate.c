@@ -1,7 +1,7 @@
 /*
  * code_rotate.c
- *    Seeded orthogonal transforms: random rotation of a vector, of a set of
- *    rows among themselves, random orthonormal rows.
+ *    Seeded orthogonal transforms: random rotations of vectors, random
+ *    orthonormal rows.
  *
  * A random rotation of n coordinates is some rounds of random signs and a fast
  * Hadamard transform of a power-of-two window, at the front and at the back in
@@ -13,27 +13,6 @@
 
 #define ROTATE_ROUNDS	4
 #define ROTATE_DENSE_MAX 64
-
-static void
-negate_row(float *row, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		row[i] = -row[i];
-}
-
-/* The fast Hadamard transform of rows instead of numbers, normalised. */
-static void
-fht_rows(float *rows, uint32_t nrows, uint32_t n)
-{
-	float		scale = 1.0f / sqrtf((float) nrows);
-
-	for (uint32_t half = 1; half < nrows; half *= 2)
-		for (uint32_t start = 0; start < nrows; start += 2 * half)
-			vecx_butterfly(rows + (size_t) start * n, rows + (size_t) (start + half) * n,
-						   (size_t) half * n);
-	for (size_t i = 0; i < (size_t) nrows * n; i++)
-		rows[i] *= scale;
-}
 
 /* m[n][n], orthonormal: Gram-Schmidt, twice over, on normal deviates. */
 static void
@@ -69,64 +48,86 @@ dense_rotation(uint64_t *rng, uint32_t n, float *m)
 	}
 }
 
-/*
- * Replaces nrows rows of n by a random rotation of them among themselves.
- * scratch: nrows floats.
- */
-void
-vecx_rotate_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows, float *scratch)
+/* A random rotation of vectors of n numbers. */
+typedef struct Rotation
 {
-	uint32_t	window = 1;
+	uint32_t	n;
+	uint32_t	window;			/* 0: by the matrix */
+	float		m[ROTATE_DENSE_MAX * ROTATE_DENSE_MAX];
+	float		signs[ROTATE_ROUNDS * VECX_BASIS_DIRECT_DIM];	/* [][n] */
+} Rotation;
 
-	if (nrows <= ROTATE_DENSE_MAX)
+static void
+draw_rotation(Rotation *rotation, uint64_t *rng, uint32_t n)
+{
+	rotation->n = n;
+	rotation->window = 0;
+	if (n <= ROTATE_DENSE_MAX)
 	{
-		float		m[ROTATE_DENSE_MAX * ROTATE_DENSE_MAX];
-
-		dense_rotation(rng, nrows, m);
-		for (uint32_t col = 0; col < n; col++)
-		{
-			for (uint32_t r = 0; r < nrows; r++)
-			{
-				scratch[r] = 0.0f;
-				for (uint32_t p = 0; p < nrows; p++)
-					scratch[r] += m[r * nrows + p] * rows[(size_t) p * n + col];
-			}
-			for (uint32_t r = 0; r < nrows; r++)
-				rows[(size_t) r * n + col] = scratch[r];
-		}
+		dense_rotation(rng, n, rotation->m);
 		return;
 	}
-	while (window * 2 <= nrows)
-		window *= 2;
-	for (uint32_t round = 0; round < ROTATE_ROUNDS; round++)
+	for (rotation->window = 1; rotation->window * 2 <= n;)
+		rotation->window *= 2;
+	for (uint32_t i = 0; i < ROTATE_ROUNDS * n; i += 64)
 	{
-		uint32_t	first = round % 2 == 0 ? 0 : nrows - window;
+		uint64_t	bits = vecx_random(rng);
 
-		for (uint32_t r = 0; r < nrows; r++)
-			if (vecx_random(rng) >> 63)
-				negate_row(rows + (size_t) r * n, n);
-		fht_rows(rows + (size_t) first * n, window, n);
+		for (uint32_t k = i; k < i + 64 && k < ROTATE_ROUNDS * n; k++, bits >>= 1)
+			rotation->signs[k] = (bits & 1) != 0 ? -1.0f : 1.0f;
 	}
 }
 
-/* The transform of the file's head, of one vector. */
+/* By the matrix; few numbers. */
 static void
-rotate_vector(const uint64_t *signs, uint32_t n, uint32_t window, float *x)
+rotate_few(const Rotation *rotation, float *x)
 {
-	float		scale = 1.0f / sqrtf((float) window);
-	uint32_t	words = (n + 63) / 64;
+	uint32_t	n = rotation->n;
+	float		old[ROTATE_DENSE_MAX];
 
+	memcpy(old, x, n * sizeof(float));
+	for (uint32_t r = 0; r < n; r++)
+	{
+		x[r] = 0.0f;
+		for (uint32_t i = 0; i < n; i++)
+			x[r] += rotation->m[r * n + i] * old[i];
+	}
+}
+
+/* The transform of the file's head. */
+static void
+rotate(const Rotation *rotation, float *x)
+{
+	uint32_t	n = rotation->n;
+	float		scale = 1.0f / sqrtf((float) rotation->window);
+
+	if (rotation->window == 0)
+	{
+		rotate_few(rotation, x);
+		return;
+	}
 	for (uint32_t round = 0; round < ROTATE_ROUNDS; round++)
 	{
-		float	   *part = x + (round % 2 == 0 ? 0 : n - window);
+		const float *signs = rotation->signs + round * n;
+		float	   *part = x + (round % 2 == 0 ? 0 : n - rotation->window);
 
 		for (uint32_t i = 0; i < n; i++)
-			if (signs[round * words + i / 64] >> (i % 64) & 1)
-				x[i] = -x[i];
-		vecx_kernels->fht_f32(part, window);
-		for (uint32_t i = 0; i < window; i++)
+			x[i] *= signs[i];
+		vecx_kernels->fht_f32(part, rotation->window);
+		for (uint32_t i = 0; i < rotation->window; i++)
 			part[i] *= scale;
 	}
+}
+
+/* Rotates vectors x[count][n], all in the same random way. */
+void
+vecx_rotate_vectors(uint64_t *rng, size_t count, uint32_t n, float *x)
+{
+	Rotation	rotation;
+
+	draw_rotation(&rotation, rng, n);
+	for (size_t i = 0; i < count; i++)
+		rotate(&rotation, x + i * n);
 }
 
 /*
@@ -220,29 +221,16 @@ vecx_rotate_back(float *x, uint32_t n)
 void
 vecx_random_rows(uint64_t *rng, uint32_t nrows, uint32_t n, float *rows)
 {
-	uint64_t	signs[ROTATE_ROUNDS * (VECX_BASIS_DIRECT_DIM / 64)];
-	uint32_t	window = 1;
-	uint32_t	step;
+	Rotation	rotation;
+	uint32_t	step = n / nrows;
 
-	if (n <= ROTATE_DENSE_MAX)
-	{
-		float		m[ROTATE_DENSE_MAX * ROTATE_DENSE_MAX];
-
-		dense_rotation(rng, n, m);
-		memcpy(rows, m, (size_t) nrows * n * sizeof(float));
-		return;
-	}
-	while (window * 2 <= n)
-		window *= 2;
-	for (uint32_t i = 0; i < ROTATE_ROUNDS * ((n + 63) / 64); i++)
-		signs[i] = vecx_random(rng);
-	step = n / nrows;
+	draw_rotation(&rotation, rng, n);
 	for (uint32_t r = 0; r < nrows; r++)
 	{
 		float	   *row = rows + (size_t) r * n;
 
 		memset(row, 0, n * sizeof(float));
 		row[r * step] = 1.0f;
-		rotate_vector(signs, n, window, row);
+		rotate(&rotation, row);
 	}
 }

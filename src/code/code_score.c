@@ -263,7 +263,7 @@ static void
 prepare_queries(Lesson *l)
 {
 	const VecxListCode *code = l->s->code;
-	void	   *scratch = l->env->alloc(l->env->arg, vecx_list_scratch(code));
+	void	   *scratch = l->env->alloc(l->env->arg, vecx_list_scratch(code, 1));
 	float	   *y = l->env->alloc(l->env->arg, sizeof(float) * code->proj_floats);
 	double		table_squares = 0.0;
 

@@ -19,7 +19,7 @@
  * the start for the one that is kept: its energy stays what it was. */
 #define TRAIN_ROUNDS		3
 #define TRAIN_MORE_ROUNDS	2
-#define TRAIN_POLL_FLOPS	((size_t) 20 * 1000 * 1000)
+#define TRAIN_POLL_FLOPS	((size_t) 100 * 1000 * 1000)
 
 void *
 vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size)
@@ -34,13 +34,9 @@ vecx_train_free(const VecxTrainEnv *env, void *ptr)
 		env->release(env->arg, ptr);
 }
 
-/*
- * B passes through half precision, for which there is a fast kernel; the directions
- * are good to some percent at best anyway.
- */
-void
-vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
-		   const float *a, const float *b, float *c, uint16_t *half)
+static void
+train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+		   const float *a, const float *b, int parts, float *c, uint16_t *half)
 {
 	/* Rows of A at once: bounds the time between two polls. */
 	size_t		rows = TRAIN_POLL_FLOPS / (n * k + 1) / 4 * 4 + 4;
@@ -51,23 +47,38 @@ vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 		size_t		count = m - i < rows ? m - i : rows;
 
 		env->poll(env->arg);
-		vecx_kernels->gemm_f16(half, n, k, a + i * k, count, c + i * n);
+		vecx_kernels->gemm_rough(half, n, k, a + i * k, count, parts, c + i * n);
 	}
+}
+
+/* B passes through half precision, for which there are fast kernels. */
+void
+vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+				const float *a, const float *b, float *c, uint16_t *half)
+{
+	train_gemm(env, m, n, k, a, b, 2, c, half);
+}
+
+/* Principal directions are good to some percent at best anyway. */
+void
+vecx_train_gemm_coarse(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+					   const float *a, const float *b, float *c, uint16_t *half)
+{
+	train_gemm(env, m, n, k, a, b, 1, c, half);
 }
 
 /* to[ncols][nrows] = from[nrows][ncols]^T, by blocks that fit the cache. */
 void
 vecx_train_transpose(const float *from, size_t nrows, size_t ncols, float *to)
 {
-	for (size_t r0 = 0; r0 < nrows; r0 += 16)
-		for (size_t c0 = 0; c0 < ncols; c0 += 16)
-			for (size_t r = r0; r < r0 + 16 && r < nrows; r++)
-				for (size_t c = c0; c < c0 + 16 && c < ncols; c++)
+	/* a line of each row, and no more lines than a set of the cache has ways: rows are often
+	 * so many bytes apart that all come into one */
+	for (size_t r0 = 0; r0 < nrows; r0 += 8)
+		for (size_t c0 = 0; c0 < ncols; c0 += 8)
+			for (size_t c = c0; c < c0 + 8 && c < ncols; c++)
+				for (size_t r = r0; r < r0 + 8 && r < nrows; r++)
 					to[c * nrows + r] = from[r * ncols + c];
 }
-
-/* Rows that are made orthogonal to those before them together: what fits the cache. */
-#define TRAIN_BLOCK		4
 
 /* Length 1 for a row, unless it is zero.  First, it keeps tiny and huge rows within range. */
 static bool
@@ -93,6 +104,79 @@ train_take_off(float *row, const float *others, size_t nothers, size_t n)
 									   -vecx_kernels->ip_f32(row, others + p * n, n), n);
 }
 
+/* Rows that are made orthogonal to those before them together, and of these so many at once. */
+#define TRAIN_BLOCK		32
+#define TRAIN_BEFORE	256
+
+/* What a block is made orthogonal to: the rows before it, in half precision. */
+typedef struct TrainBefore
+{
+	size_t		nrows;			/* of all */
+	size_t		n;
+	uint16_t   *rows;			/* [nrows][n], zeros beyond those that are ready */
+	uint16_t   *turned;			/* by TRAIN_BEFORE rows: [n][so many rows] */
+	float	   *products;		/* [TRAIN_BLOCK][TRAIN_BEFORE] */
+	float	   *parts;			/* [TRAIN_BLOCK][n] */
+} TrainBefore;
+
+static size_t
+rows_of_part(const TrainBefore *b, size_t first)
+{
+	return b->nrows - first < TRAIN_BEFORE ? b->nrows - first : TRAIN_BEFORE;
+}
+
+static void
+before_init(TrainBefore *b, const VecxTrainEnv *env, size_t nrows, size_t n)
+{
+	b->nrows = nrows;
+	b->n = n;
+	b->rows = vecx_train_alloc(env, nrows * n, sizeof(uint16_t));
+	b->turned = vecx_train_alloc(env, nrows * n, sizeof(uint16_t));
+	b->products = vecx_train_alloc(env, TRAIN_BLOCK * TRAIN_BEFORE, sizeof(float));
+	b->parts = vecx_train_alloc(env, TRAIN_BLOCK * n, sizeof(float));
+	memset(b->rows, 0, nrows * n * sizeof(uint16_t));
+	memset(b->turned, 0, nrows * n * sizeof(uint16_t));
+}
+
+static void
+before_free(const TrainBefore *b, const VecxTrainEnv *env)
+{
+	vecx_train_free(env, b->rows);
+	vecx_train_free(env, b->turned);
+	vecx_train_free(env, b->products);
+	vecx_train_free(env, b->parts);
+}
+
+/* A block is ready. */
+static void
+before_add(TrainBefore *b, const float *rows, size_t first, size_t count)
+{
+	vecx_kernels->f32_to_f16(rows + first * b->n, b->rows + first * b->n, count * b->n);
+	for (size_t r = first; r < first + count; r++)
+	{
+		size_t		part = r / TRAIN_BEFORE * TRAIN_BEFORE;
+		uint16_t   *to = b->turned + part * b->n + (r - part);
+
+		for (size_t i = 0; i < b->n; i++)
+			to[i * rows_of_part(b, part)] = b->rows[r * b->n + i];
+	}
+}
+
+/* Takes the parts of a block along the first so many rows off. */
+static void
+before_take_off(const TrainBefore *b, size_t first, float *block, size_t count, int parts)
+{
+	for (size_t part = 0; part < first; part += TRAIN_BEFORE)
+	{
+		size_t		nrows = rows_of_part(b, part);
+
+		vecx_kernels->gemm_rough(b->rows + part * b->n, nrows, b->n, block, count, parts, b->products);
+		vecx_kernels->gemm_rough(b->turned + part * b->n, b->n, nrows, b->products, count, parts, b->parts);
+		for (size_t i = 0; i < count * b->n; i++)
+			block[i] -= b->parts[i];
+	}
+}
+
 /*
  * Gram-Schmidt, twice over when passes is 2, which makes it exact.  A row that turns
  * out to depend on those before it (constant columns, fewer sample rows than
@@ -100,8 +184,11 @@ train_take_off(float *row, const float *others, size_t nothers, size_t n)
  */
 void
 vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t nrows,
-					 size_t n, int passes)
+						  size_t n, int passes)
 {
+	TrainBefore before;
+
+	before_init(&before, env, nrows, n);
 	for (size_t first = 0; first < nrows; first += TRAIN_BLOCK)
 	{
 		size_t		end = nrows - first < TRAIN_BLOCK ? nrows : first + TRAIN_BLOCK;
@@ -110,9 +197,7 @@ vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, s
 		for (size_t r = first; r < end; r++)
 			(void) train_normalise(rows + r * n, n, 0.0f);
 		for (int pass = 0; pass < passes; pass++)
-			for (size_t p = 0; p < first; p++)
-				for (size_t r = first; r < end; r++)
-					train_take_off(rows + r * n, rows + p * n, 1, n);
+			before_take_off(&before, first, rows + first * n, end - first, passes);
 		for (size_t r = first; r < end; r++)
 		{
 			float	   *row = rows + r * n;
@@ -128,7 +213,9 @@ vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, s
 					train_take_off(row, rows, r, n);
 			}
 		}
+		before_add(&before, rows, first, end - first);
 	}
+	before_free(&before, env);
 }
 
 /* Copies every step-th row, fewer if there are very many, through H. */
@@ -225,9 +312,9 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 	{
 		bool		last = round == rounds - 1;
 
-		vecx_train_gemm(env, t->nrows, found, n, t->rows, dirs, proj, half);
+		vecx_train_gemm_coarse(env, t->nrows, found, n, t->rows, dirs, proj, half);
 		vecx_train_transpose(proj, t->nrows, found, turned);
-		vecx_train_gemm(env, found, n, t->nrows, turned, t->columns, dirs, half);
+		vecx_train_gemm_coarse(env, found, n, t->nrows, turned, t->columns, dirs, half);
 		vecx_train_orthonormalise(env, &t->rng, dirs, last ? ndims : found, n,
 								  last && !t->tries ? 2 : 1);
 	}
@@ -239,27 +326,36 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 	t->ndirs = t->nsettled = ndims;
 }
 
-/* Share of the sample's variance within the rows of m, from some 100 rows. */
+/* Rows that the share of the variance is taken from, about. */
+#define ENERGY_ROWS		100
+
+/* Share of the sample's variance along the directions. */
 static float
-train_energy(const VecxTrainer *t, const float *m, uint32_t ndims)
+train_energy(const VecxTrainer *t, uint32_t ndims)
 {
-	size_t		step = t->nrows / 100 + 1;
+	const VecxTrainEnv *env = t->env;
+	size_t		n = t->hdim;
+	size_t		step = t->nrows / ENERGY_ROWS + 1;
+	size_t		nrows = (t->nrows + step - 1) / step;
+	float	   *rows = vecx_train_alloc(env, nrows * n, sizeof(float));
+	float	   *proj = vecx_train_alloc(env, nrows * ndims, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(env, ndims * n, sizeof(uint16_t));
 	double		total = 0.0;
 	double		kept = 0.0;
 
-	for (size_t r = 0; r < t->nrows; r += step)
+	for (size_t r = 0; r < nrows; r++)
 	{
-		const float *row = t->rows + r * t->hdim;
+		const float *row = t->rows + r * step * n;
 
-		t->env->poll(t->env->arg);
-		total += (double) vecx_kernels->ip_f32(row, row, t->hdim);
-		for (uint32_t i = 0; i < ndims; i++)
-		{
-			double		p = (double) vecx_kernels->ip_f32(row, m + (size_t) i * t->hdim, t->hdim);
-
-			kept += p * p;
-		}
+		memcpy(rows + r * n, row, n * sizeof(float));
+		total += (double) vecx_kernels->ip_f32(row, row, n);
 	}
+	vecx_train_gemm(env, nrows, ndims, n, rows, t->dirs, proj, half);
+	for (size_t r = 0; r < nrows; r++)
+		kept += (double) vecx_kernels->ip_f32(proj + r * ndims, proj + r * ndims, ndims);
+	vecx_train_free(env, rows);
+	vecx_train_free(env, proj);
+	vecx_train_free(env, half);
 	return total > 0.0 ? (float) fmin(kept / total, 1.0) : 1.0f;
 }
 
@@ -275,14 +371,16 @@ train_rows(VecxTrainer *t, uint32_t ndims, float *energy)
 	*energy = (float) ndims / (float) n;
 	if (t->varied && ndims < n)
 	{
-		float	   *scratch = vecx_train_alloc(env, ndims, sizeof(float));
+		/* as vectors of ndims numbers, one for each dimension */
+		float	   *turned = vecx_train_alloc(env, (size_t) ndims * n, sizeof(float));
 
 		if (t->nsettled < ndims)
 			train_directions(t, ndims);
-		memcpy(m, t->dirs, (size_t) ndims * n * sizeof(float));
-		*energy = train_energy(t, m, ndims);
-		vecx_rotate_rows(&rng, ndims, (uint32_t) n, m, scratch);
-		vecx_train_free(env, scratch);
+		*energy = train_energy(t, ndims);
+		vecx_train_transpose(t->dirs, ndims, n, turned);
+		vecx_rotate_vectors(&rng, n, ndims, turned);
+		vecx_train_transpose(turned, n, ndims, m);
+		vecx_train_free(env, turned);
 	}
 	else
 		vecx_random_rows(&rng, ndims, (uint32_t) n, m);

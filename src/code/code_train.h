@@ -28,7 +28,9 @@ typedef struct VecxTrainer
 
 extern void *vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size);
 extern void vecx_train_free(const VecxTrainEnv *env, void *ptr);
-/* c[m][n] = a[m][k] b[n][k]^T; half is room for n * k. */
+/* c[m][n] = a[m][k] b[n][k]^T; half is room for n * k.  Coarse: terms to 2^-7 of themselves. */
+extern void vecx_train_gemm_coarse(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+								   const float *a, const float *b, float *c, uint16_t *half);
 extern void vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 							const float *a, const float *b, float *c, uint16_t *half);
 /* to[ncols][nrows] */

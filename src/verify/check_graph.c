@@ -91,7 +91,7 @@ VecxGraphCheckMake(VecxIndex *index, BlockNumber nblocks, VecxRowCheck *rows, Ve
 		const VecxBasis *basis = &index->models[i].basis;
 
 		proj_bytes = Max(proj_bytes, MAXALIGN(vecx_basis_proj_bytes(basis)));
-		scratch_floats = Max(scratch_floats, vecx_basis_scratch_floats(basis));
+		scratch_floats = Max(scratch_floats, vecx_basis_scratch_floats(basis, 1));
 	}
 	make_slots(g, proj_bytes);
 	g->pv = palloc(proj_bytes);

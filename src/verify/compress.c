@@ -229,7 +229,7 @@ encode_blocks(Report *report, Blocks *blocks)
 	Size		nblocks = (sample->nrows + VECX_LIST_BLOCK - 1) / VECX_LIST_BLOCK;
 	float	   *y = palloc(sizeof(float) * code->proj_floats * (VECX_LIST_BLOCK + 1));
 	VecxListCentre centre = {report->mean, y + VECX_LIST_BLOCK * code->proj_floats};
-	void	   *scratch = palloc(vecx_list_scratch(code));
+	void	   *scratch = palloc(vecx_list_scratch(code, VECX_LIST_BLOCK));
 	VecxListEntry entry = {.codes = palloc(code->ncolumns)};
 
 	blocks->columns = MemoryContextAllocExtended(report->cxt, nblocks * code->code_bytes,

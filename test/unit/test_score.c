@@ -63,7 +63,7 @@ static void
 encode_rows(const VecxListCode *code)
 {
 	VecxListCentre c = {centre, centre_y};
-	void	   *scratch = get(vecx_list_scratch(code));
+	void	   *scratch = get(vecx_list_scratch(code, 64));
 	float	   *y = get(sizeof(float) * code->proj_floats);
 
 	for (int i = 0; i < ROWS; i++)
