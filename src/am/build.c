@@ -567,7 +567,7 @@ link_and_write(Build *b, VecxWork *w, VecxParallel *parallel)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, w->graph->nvertices);
 	VecxPlanMake(&plan, w->graph->nvertices, (int) w->pivots->points.count, w->loader.leaves,
-				 w->graph->vertices);
+				 w->graph->vertices, w->team->nparticipants);
 	pfree(w->loader.leaves);
 	if (parallel)
 		VecxParallelPlan(parallel, &plan);

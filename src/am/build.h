@@ -232,6 +232,7 @@ typedef struct VecxPlan
 } VecxPlan;
 
 extern int	VecxOneLeafMost(void);
+extern int	VecxOneLeafParts(uint32 count, int nparticipants);
 extern int	VecxPivotsWanted(double nvertices);
 extern void VecxPivotsAlloc(VecxPivots *pivots, const VecxCoder *coder, Size nbytes, int n);
 extern void VecxPivotsMake(VecxPivots *pivots, const VecxCoder *coder, const VecxBasis *basis,
@@ -239,7 +240,7 @@ extern void VecxPivotsMake(VecxPivots *pivots, const VecxCoder *coder, const Vec
 extern void VecxPivotsAssign(VecxPivots *pivots, VecxMetric metric, const VecxPoints *batch,
 							 uint16 *leaves);
 extern void VecxPlanMake(VecxPlan *plan, uint32 nvertices, int nleaves, const uint16 *leaves,
-						 const VecxGraphVertex *vertices);
+						 const VecxGraphVertex *vertices, int nparticipants);
 
 /* leaf.c, prune.c: the links at the base */
 typedef struct VecxEdge

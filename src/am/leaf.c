@@ -63,6 +63,8 @@ typedef struct Leaf
 	/* for a leaf of any size: memory that is new each time costs more than what
 	 * is done with it */
 	VecxPoints	points;
+	int			part;			/* this process' members, of nparts */
+	int			nparts;
 	float	   *block;			/* [LEAF_ROWS][count]: distances of some members */
 	int16	   *dist;			/* [count][count]: of all, rounded */
 	uint32		most;			/* members it has room for */
@@ -224,12 +226,21 @@ scale_points(Leaf *leaf)
 	}
 }
 
-/* All distances, and the nearest of each member. */
+/* Where a part of some members begins; that of the next one is its end. */
+static uint32
+part_first(const Leaf *leaf, uint32 count, int part)
+{
+	return (uint32) ((uint64) count * part / leaf->nparts);
+}
+
+/* All distances, and the nearest of each member of this process' part. */
 static void
 compare_members(Leaf *leaf)
 {
 	VecxLinker *l = leaf->l;
 	uint32		count = (uint32) leaf->points.count;
+	uint32		own_first = part_first(leaf, count, leaf->part);
+	uint32		own_end = part_first(leaf, count, leaf->part + 1);
 
 	scale_points(leaf);
 	for (uint32 first = 0; first < count; first += LEAF_ROWS)
@@ -238,13 +249,13 @@ compare_members(Leaf *leaf)
 
 		CHECK_FOR_INTERRUPTS();
 		vecx_point_distances(l->coder->metric, l->how, &leaf->points, first, n, &leaf->points, leaf->block);
-		for (uint32 i = 0; i < n; i++)
+		for (uint32 i = Max(first, own_first); i < Min(first + n, own_end); i++)
 		{
-			const float *row = leaf->block + (Size) i * count;
-			uint16	   *near = leaf->near + (Size) (first + i) * leaf->near_cap;
-			int			nnear = nearest_of_row(leaf, row, first + i, l->nearest, near);
+			const float *row = leaf->block + (Size) (i - first) * count;
+			uint16	   *near = leaf->near + (Size) i * leaf->near_cap;
+			int			nnear = nearest_of_row(leaf, row, i, l->nearest, near);
 
-			leaf->nnear[first + i] = (uint16) add_far(leaf, row, first + i, near, nnear);
+			leaf->nnear[i] = (uint16) add_far(leaf, row, i, near, nnear);
 		}
 		vecx_points_round(l->how, leaf->block, (Size) n * count, leaf->dist + (Size) first * count);
 	}
@@ -293,11 +304,13 @@ compare_all(Leaf *leaf, const uint32 *members, uint32 count)
 {
 	VecxLinker *l = leaf->l;
 	uint16		chosen[ONE_LEAF_MAX_LINKS];
+	uint32		first = part_first(leaf, count, leaf->part);
+	uint32		end = part_first(leaf, count, leaf->part + 1);
 
 	leaf->points.count = count;
 	load_points(leaf, &leaf->points, members, find_centre(leaf, members, count));
 	compare_members(leaf);
-	for (uint32 i = 0; i < count; i++)
+	for (uint32 i = first; i < end; i++)
 	{
 		int			n = choose(leaf, i, chosen);
 
@@ -375,6 +388,7 @@ leaf_init(Leaf *leaf, VecxLinker *l)
 	memset(leaf, 0, sizeof(Leaf));
 	leaf->l = l;
 	leaf->most = (uint32) most;
+	leaf->nparts = alone ? VecxOneLeafParts(leaf->most, l->team->nparticipants) : 1;
 	leaf->max_links = alone ? ONE_LEAF_MAX_LINKS : LEAF_MAX_LINKS;
 	leaf->min_links = alone ? ONE_LEAF_MIN_LINKS : LEAF_MIN_LINKS;
 	leaf->cxt = AllocSetContextCreate(all, "vecx leaf", ALLOCSET_DEFAULT_SIZES);
@@ -391,26 +405,34 @@ leaf_init(Leaf *leaf, VecxLinker *l)
 	MemoryContextSwitchTo(old);
 }
 
-/* Works on leaves until none is left: fills linker->edges. */
+static void
+work_on_leaf(Leaf *leaf, uint32 i)
+{
+	VecxPlan   *plan = &leaf->l->plan;
+	uint32		count = plan->leaf_first[i + 1] - plan->leaf_first[i];
+
+	pg_prng_seed(&leaf->prng, i);
+	process_leaf(leaf, plan->members + plan->leaf_first[i], count);
+	VecxReportLinked(leaf->l, part_first(leaf, count, leaf->part + 1) - part_first(leaf, count, leaf->part));
+}
+
+/* Works on leaves until none is left, or on a part of the only one: fills linker->edges. */
 void
 VecxFindCandidates(VecxLinker *l)
 {
-	VecxPlan   *plan = &l->plan;
-	VecxTeamShared *shared = l->team->shared;
+	uint32		nleaves = (uint32) l->plan.nleaves;
+	uint32		i;
 	Leaf		leaf;
 
 	leaf_init(&leaf, l);
-	for (;;)
+	if (nleaves == 1)
 	{
-		uint32		i = pg_atomic_fetch_add_u32(&shared->next[0], 1);
-		uint32		count;
-
-		if (i >= (uint32) plan->nleaves)
-			break;
-		count = plan->leaf_first[i + 1] - plan->leaf_first[i];
-		pg_prng_seed(&leaf.prng, i);
-		process_leaf(&leaf, plan->members + plan->leaf_first[i], count);
-		VecxReportLinked(l, count);
+		leaf.part = l->team->me;
+		if (leaf.part < leaf.nparts)
+			work_on_leaf(&leaf, 0);
 	}
+	else
+		while ((i = pg_atomic_fetch_add_u32(&l->team->shared->next[0], 1)) < nleaves)
+			work_on_leaf(&leaf, i);
 	MemoryContextDelete(MemoryContextGetParent(leaf.cxt));
 }

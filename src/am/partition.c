@@ -20,17 +20,31 @@
 #define PIVOT_ROUNDS	2
 #define PIVOT_BATCH		64
 
+/* Distances between all members of a leaf that there may be in memory: for half of it. */
+static double
+distances_in_memory(void)
+{
+	return (double) maintenance_work_mem * 1024 / 2 / sizeof(int16);
+}
+
 /*
  * Vertices that one leaf has room for: each in four leaves of a thousand is compared with as
- * many others as all of four thousand are.  Their distances, two bytes each, may take half of
+ * many others as all of four thousand are.  Their distances may take half of
  * maintenance_work_mem; those of one and a half thousand are taken for little.
  */
 int
 VecxOneLeafMost(void)
 {
-	double		room = sqrt((double) maintenance_work_mem * 1024 / 2 / sizeof(int16));
+	double		room = sqrt(distances_in_memory());
 
 	return (int) Max(Min(room, VECX_LEAVES_OF_VERTEX * VECX_LEAF_VERTICES), 1.5 * VECX_LEAF_VERTICES);
+}
+
+/* How many participants may look at parts of one leaf, each with all its distances. */
+int
+VecxOneLeafParts(uint32 count, int nparticipants)
+{
+	return (int) Max(Min(distances_in_memory() / Max((double) count * count, 1), nparticipants), 1);
 }
 
 /* Pivots for so many vertices: as many as give leaves of the usual size. */
@@ -209,18 +223,30 @@ VecxPivotsAssign(VecxPivots *pivots, VecxMetric metric, const VecxPoints *batch,
 	}
 }
 
-/* Buckets of whole leaves: a vertex is in the one of its first leaf. */
+/*
+ * Buckets of whole leaves: a vertex is in the one of its first leaf.  Those of one leaf are
+ * parts of it, one for each participant at least.
+ */
 static void
-assign_buckets(VecxPlan *plan, const uint16 *leaves)
+assign_buckets(VecxPlan *plan, const uint16 *leaves, int nparticipants)
 {
 	uint32		nvertices = plan->nvertices;
-	uint32	   *in_leaf = palloc0(sizeof(uint32) * (plan->nleaves + 1));
-	uint16	   *bucket_of_leaf = palloc0(sizeof(uint16) * (plan->nleaves + 1));
+	uint32	   *in_leaf;
+	uint16	   *bucket_of_leaf;
 	uint64		seen = 0;
 
 	plan->nbuckets = (int) Max(1, Min(nvertices / VECX_BUCKET_VERTICES, VECX_MAX_BUCKETS));
 	plan->bucket_of = MemoryContextAllocHuge(CurrentMemoryContext,
 											 sizeof(uint16) * Max(nvertices, 1));
+	if (plan->nleaves == 1)
+	{
+		plan->nbuckets = Max(plan->nbuckets, nparticipants);
+		for (uint32 v = 0; v < nvertices; v++)
+			plan->bucket_of[v] = (uint16) ((uint64) v * plan->nbuckets / nvertices);
+		return;
+	}
+	in_leaf = palloc0(sizeof(uint32) * (plan->nleaves + 1));
+	bucket_of_leaf = palloc0(sizeof(uint16) * (plan->nleaves + 1));
 	for (uint32 v = 0; v < nvertices; v++)
 		in_leaf[leaves[(Size) v * VECX_LEAVES_OF_VERTEX]]++;
 	for (int leaf = 0; leaf < plan->nleaves; leaf++)
@@ -237,7 +263,7 @@ assign_buckets(VecxPlan *plan, const uint16 *leaves)
 /* The members of each leaf, by vertex number: a counting sort. */
 void
 VecxPlanMake(VecxPlan *plan, uint32 nvertices, int nleaves, const uint16 *leaves,
-			 const VecxGraphVertex *vertices)
+			 const VecxGraphVertex *vertices, int nparticipants)
 {
 	Size		nassigned = (Size) nvertices * VECX_LEAVES_OF_VERTEX;
 	uint32	   *next = palloc0(sizeof(uint32) * (nleaves + 1));
@@ -258,5 +284,5 @@ VecxPlanMake(VecxPlan *plan, uint32 nvertices, int nleaves, const uint16 *leaves
 		if (leaves[i] != PG_UINT16_MAX && !vertices[i / VECX_LEAVES_OF_VERTEX].gone)
 			plan->members[next[leaves[i]]++] = (uint32) (i / VECX_LEAVES_OF_VERTEX);
 	pfree(next);
-	assign_buckets(plan, leaves);
+	assign_buckets(plan, leaves, nparticipants);
 }
