@@ -68,7 +68,7 @@ typedef struct VecxJudge
 	const VecxTrainer *t;
 	const float *sample;
 	uint32_t	step;			/* between the rows judged by */
-	uint32_t	nrows;			/* how many there are */
+	uint32_t	nrows;			/* how many there are; the next are numbers of them */
 	uint32_t	nqueries;
 	uint32_t	query[JUDGE_QUERIES];
 	uint32_t	vertex[JUDGE_QUERIES];
@@ -89,7 +89,7 @@ typedef struct VecxJudgeRoom
 static const float *
 judge_row(const VecxJudge *j, uint32_t row)
 {
-	return j->sample + (size_t) row * j->t->dim;
+	return j->sample + (size_t) row * j->step * j->t->dim;
 }
 
 static float
@@ -100,127 +100,13 @@ judge_distance(const VecxJudge *j, uint32_t a, uint32_t b)
 	return vecx_finite((double) vecx_kernels->l2sq_f32(judge_row(j, a), judge_row(j, b), j->t->dim));
 }
 
-/* Some of the rows and all of them, for a look at their distances by products. */
-typedef struct VecxJudgeProducts
-{
-	float	   *rows;			/* [nrows][dim], less their mean */
-	float	   *norm2;			/* [nrows] */
-	float	   *some;			/* [JUDGE_QUERIES][dim] */
-	float	   *products;		/* [JUDGE_QUERIES][nrows] */
-	uint16_t   *half;
-} VecxJudgeProducts;
-
-/* The mean of the rows; of inner products zero, where it counts where that is. */
-static double *
-judge_mean(const VecxJudge *j)
-{
-	size_t		dim = j->t->dim;
-	double	   *mean = vecx_train_alloc(j->t->env, dim, sizeof(double));
-
-	memset(mean, 0, dim * sizeof(double));
-	for (uint32_t r = 0; r < j->nrows && j->t->metric != VECX_METRIC_IP; r++)
-		for (size_t i = 0; i < dim; i++)
-			mean[i] += (double) judge_row(j, r * j->step)[i] / j->nrows;
-	return mean;
-}
-
-static void
-products_init(VecxJudgeProducts *p, const VecxJudge *j)
-{
-	const VecxTrainEnv *env = j->t->env;
-	size_t		dim = j->t->dim;
-	double	   *mean = judge_mean(j);
-	float		most = FLT_MIN;
-
-	p->rows = vecx_train_alloc(env, j->nrows * dim, sizeof(float));
-	p->norm2 = vecx_train_alloc(env, j->nrows, sizeof(float));
-	p->some = vecx_train_alloc(env, JUDGE_QUERIES * dim, sizeof(float));
-	p->products = vecx_train_alloc(env, JUDGE_QUERIES * (size_t) j->nrows, sizeof(float));
-	p->half = vecx_train_alloc(env, j->nrows * dim, sizeof(uint16_t));
-	for (uint32_t r = 0; r < j->nrows; r++)
-		for (size_t i = 0; i < dim; i++)
-		{
-			float		x = vecx_finite((double) judge_row(j, r * j->step)[i] - mean[i]);
-
-			p->rows[r * dim + i] = x;
-			most = fabsf(x) > most ? fabsf(x) : most;
-		}
-	/* within the range of half precision */
-	for (uint32_t r = 0; r < j->nrows; r++)
-	{
-		float	   *row = p->rows + r * dim;
-
-		for (size_t i = 0; i < dim; i++)
-			row[i] /= most;
-		p->norm2[r] = vecx_kernels->ip_f32(row, row, dim);
-	}
-	vecx_train_free(env, mean);
-}
-
-static void
-products_done(const VecxJudgeProducts *p, const VecxTrainEnv *env)
-{
-	vecx_train_free(env, p->rows);
-	vecx_train_free(env, p->norm2);
-	vecx_train_free(env, p->some);
-	vecx_train_free(env, p->products);
-	vecx_train_free(env, p->half);
-}
-
-/* Compares the rows at ids with all. */
-static void
-products_of(VecxJudgeProducts *p, const VecxJudge *j, const uint32_t *ids)
-{
-	size_t		dim = j->t->dim;
-
-	for (uint32_t k = 0; k < j->nqueries; k++)
-		memcpy(p->some + k * dim, p->rows + ids[k] / j->step * dim, dim * sizeof(float));
-	vecx_train_gemm(j->t->env, j->nqueries, j->nrows, dim, p->some, p->rows, p->products, p->half);
-}
-
-/* Puts a row among the n nearest, of which *found are there. */
-static void
-put_nearest(uint32_t id, float d, size_t n, size_t *found, uint32_t *ids, float *dists)
-{
-	size_t		at;
-
-	if (*found == n && !(d < dists[n - 1]))
-		return;
-	for (at = *found < n ? (*found)++ : n - 1; at > 0 && dists[at - 1] > d; at--)
-	{
-		dists[at] = dists[at - 1];
-		ids[at] = ids[at - 1];
-	}
-	dists[at] = d;
-	ids[at] = id;
-}
-
-/* The n rows nearest to row by its products, but for itself and other: nearest first, and
- * their distances. */
-static void
-judge_nearest(const VecxJudge *j, const VecxJudgeProducts *p, size_t k, uint32_t row, uint32_t other,
-			  size_t n, uint32_t *ids, float *dists)
-{
-	const float *products = p->products + k * j->nrows;
-	bool		ip = j->t->metric == VECX_METRIC_IP;
-	uint32_t	near[JUDGE_NEIGHBOURS];
-	float		by_product[JUDGE_NEIGHBOURS];
-	size_t		nnear = 0;
-	size_t		found = 0;
-
-	for (uint32_t r = 0; r < j->nrows; r++)
-		if (r * j->step != row && r * j->step != other)
-			put_nearest(r * j->step, ip ? -products[r] : p->norm2[r] - 2.0f * products[r], n,
-						&nnear, near, by_product);
-	for (size_t i = 0; i < nnear; i++)
-		put_nearest(near[i], judge_distance(j, row, near[i]), n, &found, ids, dists);
-}
-
 static void
 judge_init(VecxJudge *j, const VecxTrainer *t, const float *sample, size_t nrows)
 {
 	uint64_t	rng = t->seed ^ UINT64_C(0x4A75646765);
-	VecxJudgeProducts p;
+	const float *some[JUDGE_QUERIES];
+	const float *all[JUDGE_MAX_ROWS];
+	VecxPairs	pairs = {t->metric, t->dim, 0, 0, some, all, NULL};
 
 	j->t = t;
 	j->sample = sample;
@@ -228,22 +114,32 @@ judge_init(VecxJudge *j, const VecxTrainer *t, const float *sample, size_t nrows
 	j->step = (uint32_t) (nrows / 2 / JUDGE_MAX_ROWS + 1) * 2;
 	j->nrows = (uint32_t) (nrows / j->step);
 	j->nqueries = t->hdim < t->dim ? JUDGE_QUERIES_WIDE : JUDGE_QUERIES;
-	products_init(&p, j);
+	pairs.nqueries = j->nqueries;
+	pairs.nrows = j->nrows;
+	for (uint32_t r = 0; r < j->nrows; r++)
+		all[r] = judge_row(j, r);
 	for (size_t k = 0; k < j->nqueries; k++)
-		j->query[k] = vecx_random_below(&rng, j->nrows) * j->step;
-	products_of(&p, j, j->query);
+	{
+		j->query[k] = vecx_random_below(&rng, j->nrows);
+		some[k] = all[j->query[k]];
+	}
+	vecx_pairs_init(&pairs, t->env);
 	for (size_t k = 0; k < j->nqueries; k++)
 	{
 		uint32_t	near[JUDGE_FARTHER];
 		float		dists[JUDGE_FARTHER];
 
-		judge_nearest(j, &p, k, j->query[k], j->query[k], JUDGE_FARTHER, near, dists);
+		(void) vecx_pairs_nearest(&pairs, k, j->query[k], j->query[k], JUDGE_FARTHER, near, dists);
 		j->vertex[k] = near[k % 2 == 0 ? 0 : JUDGE_FARTHER - 1];
 	}
-	products_of(&p, j, j->vertex);
+	vecx_pairs_free(&pairs, t->env);
 	for (size_t k = 0; k < j->nqueries; k++)
-		judge_nearest(j, &p, k, j->vertex[k], j->query[k], JUDGE_NEIGHBOURS, j->neighbour[k], j->dist_vn[k]);
-	products_done(&p, t->env);
+		some[k] = all[j->vertex[k]];
+	vecx_pairs_init(&pairs, t->env);
+	for (size_t k = 0; k < j->nqueries; k++)
+		(void) vecx_pairs_nearest(&pairs, k, j->vertex[k], j->query[k], JUDGE_NEIGHBOURS, j->neighbour[k],
+								  j->dist_vn[k]);
+	vecx_pairs_free(&pairs, t->env);
 }
 
 /* Correlation of a and b; 1 if a does not vary, for then there is nothing to rank. */
@@ -287,7 +183,7 @@ judge_project(const VecxJudge *j, const VecxBasis *basis, const VecxJudgeRoom *r
 
 		j->t->env->poll(j->t->env->arg);
 		for (uint32_t i = 0; i < n; i++)
-			memcpy(room->vecs + (size_t) i * dim, judge_row(j, (first + i) * j->step), dim * sizeof(float));
+			memcpy(room->vecs + (size_t) i * dim, judge_row(j, first + i), dim * sizeof(float));
 		vecx_basis_project_many(basis, room->vecs, n, room->proj + (size_t) first * basis->pdims,
 								room->scratch);
 	}
@@ -306,7 +202,7 @@ judge_query(const VecxJudge *j, const VecxBasis *basis, size_t k, const VecxJudg
 	float		est[JUDGE_NEIGHBOURS];
 	int32_t		counts[JUDGE_NEIGHBOURS];
 
-#define PROJECTION(row)	(room->proj + (size_t) ((row) / j->step) * basis->pdims)
+#define PROJECTION(row)	(room->proj + (size_t) (row) * basis->pdims)
 	j->t->env->poll(j->t->env->arg);
 	for (size_t n = 0; n < JUDGE_NEIGHBOURS; n++)
 	{

@@ -57,19 +57,7 @@ vecx_cluster_put(VecxPoints *points, size_t at, uint32_t dim, const float *mean,
 static void
 add_point(const VecxPoints *points, size_t at, float *y)
 {
-	const uint8_t *u = points->points + at * points->nbytes;
-	float		scale = points->heads[at].scale;
-	VecxFour   *to = (VecxFour *) (void *) y;
-
-	for (size_t i = 0; i < points->nbytes; i += 8)
-	{
-		VecxFourWords low;
-		VecxFourWords high;
-
-		vecx_widen_bytes(u + i, &low, &high);
-		to[i / 4] += (__builtin_convertvector((VecxFourInts) low, VecxFour) - 128.0f) * scale;
-		to[i / 4 + 1] += (__builtin_convertvector((VecxFourInts) high, VecxFour) - 128.0f) * scale;
-	}
+	vecx_kernels->add_levels_u8(y, points->points + at * points->nbytes, points->heads[at].scale, points->nbytes);
 }
 
 static void

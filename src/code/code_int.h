@@ -113,22 +113,6 @@ typedef float VecxFour __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t VecxFourInts __attribute__((vector_size(16), aligned(4), may_alias));
 typedef uint32_t VecxFourWords __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* Eight bytes as numbers, by halves: compilers take them apart one by one else. */
-static inline void
-vecx_widen_bytes(const uint8_t *bytes, VecxFourWords *low, VecxFourWords *high)
-{
-	typedef uint8_t Bytes __attribute__((vector_size(8)));
-	typedef uint16_t Halves __attribute__((vector_size(16)));
-	typedef uint32_t Words __attribute__((vector_size(32)));
-	Bytes		eight;
-	Words		words;
-
-	memcpy(&eight, bytes, sizeof(eight));
-	words = __builtin_convertvector(__builtin_convertvector(eight, Halves), Words);
-	memcpy(low, &words, sizeof(*low));
-	memcpy(high, (const char *) &words + sizeof(*low), sizeof(*high));
-}
-
 /* (lo, hi) = (lo + hi, lo - hi) */
 static inline void
 vecx_butterfly(float *restrict lo, float *restrict hi, size_t n)

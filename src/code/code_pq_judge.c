@@ -32,8 +32,11 @@ struct VecxPqJudge
 	float	   *centre_y;		/* [ncentres][proj_floats] */
 	float	   *centre_norms;	/* [ncentres]: |c|^2 */
 	float	   *query_y;		/* [nqueries][proj_floats] */
-	float	   *products;		/* [nqueries][nrows]: with what codes stand for */
-	float	   *distances;		/* [nqueries][nrows]: of rows; FLT_MAX: the query itself */
+	VecxPairs	coded_pairs;	/* of these with what codes stand for: products */
+	size_t	   *own;			/* [nqueries]: the row that the query is, or nrows */
+	size_t	   *nnearest;		/* [nqueries] */
+	uint32_t   *nearest;		/* [nqueries][NEAREST] rows, the nearest first */
+	float	   *distances;		/* [nqueries][NEAREST]: their own */
 	float	   *to_centres;		/* [nqueries][ncentres] */
 	float	   *norms;			/* [nqueries] */
 	float	   *estimates;		/* [nrows], of one query, as the next */
@@ -187,22 +190,55 @@ project_queries(VecxPqJudge *j, void *scratch)
 	}
 }
 
-/* Some rows with one query. */
+/* Products of the queries with what codes stand for. */
 static void
-compare_rows(VecxPqJudge *j, size_t q, size_t first, size_t count)
+compare_codes(VecxPqJudge *j)
 {
 	const VecxListCode *code = j->code;
-	const float *x = query_of(j, q);
-	const float *y = j->query_y + (q + 1) * code->proj_floats - code->pdims;
+	const float **queries = vecx_train_alloc(j->env, j->nqueries + j->nrows, sizeof(float *));
+	const float **rows = queries + j->nqueries;
 
-	for (size_t i = first; i < first + count; i++)
+	for (size_t q = 0; q < j->nqueries; q++)
+		queries[q] = j->query_y + (q + 1) * code->proj_floats - code->pdims;
+	for (size_t i = 0; i < j->nrows; i++)
+		rows[i] = j->coded + i * code->pdims;
+	j->coded_pairs = (VecxPairs) {VECX_METRIC_IP, code->pdims, j->nqueries, j->nrows, queries, rows, NULL};
+	vecx_pairs_init(&j->coded_pairs, j->env);
+	vecx_train_free(j->env, queries);
+}
+
+/* The row that a query is, or the number of rows. */
+static size_t
+own_row(const VecxPqJudge *j, size_t q)
+{
+	for (size_t i = 0; i < j->nrows; i++)
+		if (vecx_pq_row_number(j->sample, j->nrows, i) == query_row(j, q))
+			return i;
+	return j->nrows;
+}
+
+/* The nearest rows of each query, but for itself. */
+static void
+find_nearest(VecxPqJudge *j)
+{
+	const VecxListCode *code = j->code;
+	const float **queries = vecx_train_alloc(j->env, j->nqueries + j->nrows, sizeof(float *));
+	const float **rows = queries + j->nqueries;
+	VecxPairs	pairs = {code->metric, code->dim, j->nqueries, j->nrows, queries, rows, NULL};
+
+	for (size_t q = 0; q < j->nqueries; q++)
+		queries[q] = query_of(j, q);
+	for (size_t i = 0; i < j->nrows; i++)
+		rows[i] = row_of(j, i);
+	vecx_pairs_init(&pairs, j->env);
+	for (size_t q = 0; q < j->nqueries; q++)
 	{
-		size_t		at = q * j->nrows + i;
-
-		j->products[at] = vecx_kernels->ip_f32(y, j->coded + i * code->pdims, code->pdims);
-		j->distances[at] = vecx_pq_row_number(j->sample, j->nrows, i) == query_row(j, q) ? FLT_MAX :
-			distance(code, x, row_of(j, i));
+		j->own[q] = own_row(j, q);
+		j->nnearest[q] = vecx_pairs_nearest(&pairs, q, j->own[q], j->own[q], NEAREST,
+											j->nearest + q * NEAREST, j->distances + q * NEAREST);
 	}
+	vecx_pairs_free(&pairs, j->env);
+	vecx_train_free(j->env, queries);
 }
 
 /* Encodes rows by the code, whose estimate and spread may change later on. */
@@ -211,7 +247,6 @@ vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListS
 {
 	VecxPqJudge *j = vecx_train_alloc(env, 1, sizeof(VecxPqJudge));
 	size_t		all = sample->queries != NULL ? sample->nqueries : sample->nrows;
-	size_t		pairs;
 	void	   *scratch = vecx_train_alloc(env, vecx_list_scratch(code, BATCH), 1);
 
 	memset(j, 0, sizeof(*j));
@@ -220,13 +255,14 @@ vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListS
 	j->sample = sample;
 	j->nrows = sample->nrows < JUDGED_ROWS ? sample->nrows : JUDGED_ROWS;
 	j->nqueries = all < JUDGED_QUERIES ? all : JUDGED_QUERIES;
-	pairs = j->nrows * j->nqueries;
 	j->mean = vecx_train_alloc(env, code->dim, sizeof(float));
 	j->coded = vecx_train_alloc(env, j->nrows * code->pdims, sizeof(float));
 	j->shapes = vecx_train_alloc(env, j->nrows, sizeof(VecxListShape));
 	j->query_y = vecx_train_alloc(env, j->nqueries * code->proj_floats, sizeof(float));
-	j->products = vecx_train_alloc(env, 2 * pairs, sizeof(float));
-	j->distances = j->products + pairs;
+	j->own = vecx_train_alloc(env, 2 * j->nqueries, sizeof(size_t));
+	j->nnearest = j->own + j->nqueries;
+	j->nearest = vecx_train_alloc(env, j->nqueries * NEAREST, sizeof(uint32_t));
+	j->distances = vecx_train_alloc(env, j->nqueries * NEAREST, sizeof(float));
 	j->norms = vecx_train_alloc(env, j->nqueries, sizeof(float));
 	j->estimates = vecx_train_alloc(env, 2 * j->nrows, sizeof(float));
 	j->sigmas = j->estimates + j->nrows;
@@ -237,12 +273,8 @@ vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListS
 	j->to_centres = vecx_train_alloc(env, j->nqueries * j->ncentres, sizeof(float));
 	encode_rows(j, scratch);
 	project_queries(j, scratch);
-	for (size_t i = 0; i < j->nrows; i += BATCH)
-	{
-		env->poll(env->arg);
-		for (size_t q = 0; q < j->nqueries; q++)
-			compare_rows(j, q, i, j->nrows - i < BATCH ? j->nrows - i : BATCH);
-	}
+	compare_codes(j);
+	find_nearest(j);
 	vecx_train_free(env, scratch);
 	return j;
 }
@@ -261,7 +293,10 @@ vecx_pq_judge_end(VecxPqJudge *j)
 	vecx_train_free(env, j->centre_norms);
 	vecx_train_free(env, j->to_centres);
 	vecx_train_free(env, j->query_y);
-	vecx_train_free(env, j->products);
+	vecx_pairs_free(&j->coded_pairs, env);
+	vecx_train_free(env, j->own);
+	vecx_train_free(env, j->nearest);
+	vecx_train_free(env, j->distances);
 	vecx_train_free(env, j->norms);
 	vecx_train_free(env, j->estimates);
 	vecx_train_free(env, j);
@@ -283,33 +318,12 @@ estimate_rows(VecxPqJudge *j, size_t q)
 
 		vecx_list_probe_init(j->code, &query, j->to_centres[q * j->ncentres + c], j->centre_norms[c], &probe);
 		vecx_list_terms(j->code, &j->shapes[i], &terms);
-		j->estimates[i] = j->distances[at] == FLT_MAX ? FLT_MAX :
-			vecx_finite((double) probe.add + (double) probe.scale * terms.add +
-						terms.rescale * (double) j->products[at]);
+		j->estimates[i] = vecx_finite((double) probe.add + (double) probe.scale * terms.add -
+									  terms.rescale * (double) j->coded_pairs.rough[at]);
 		j->sigmas[i] = vecx_finite((double) probe.spread * terms.sigma);
 	}
-}
-
-/* The nearest rows of a query: returns how many, NEAREST at most. */
-static size_t
-find_nearest(const VecxPqJudge *j, size_t q, size_t *nearest)
-{
-	const float *distances = j->distances + q * j->nrows;
-	size_t		n = 0;
-
-	for (size_t i = 0; i < j->nrows; i++)
-	{
-		size_t		at = n < NEAREST ? n : NEAREST;
-
-		if (distances[i] == FLT_MAX || (n == NEAREST && !(distances[i] < distances[nearest[n - 1]])))
-			continue;
-		for (; at > 0 && distances[nearest[at - 1]] > distances[i]; at--)
-			if (at < NEAREST)
-				nearest[at] = nearest[at - 1];
-		nearest[at] = i;
-		n += n < NEAREST;
-	}
-	return n;
+	if (j->own[q] < j->nrows)
+		j->estimates[j->own[q]] = FLT_MAX;
 }
 
 /*
@@ -327,14 +341,12 @@ vecx_pq_judge_spread(VecxPqJudge *j, VecxListCode *code)
 	code->spread = 1.0f;
 	for (size_t q = 0; q < j->nqueries; q++)
 	{
-		size_t		nearest[NEAREST];
-		size_t		count = find_nearest(j, q, nearest);
+		const uint32_t *nearest = j->nearest + q * NEAREST;
 
 		estimate_rows(j, q);
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < j->nnearest[q]; i++)
 			if (j->sigmas[nearest[i]] > 0.0f)
-				excess[n++] = (j->estimates[nearest[i]] - j->distances[q * j->nrows + nearest[i]]) /
-					j->sigmas[nearest[i]];
+				excess[n++] = (j->estimates[nearest[i]] - j->distances[q * NEAREST + i]) / j->sigmas[nearest[i]];
 	}
 	qsort(excess, n, sizeof(float), vecx_compare_floats);
 	/* that of a stretched estimate has no unit, the others' that of a squared distance */
@@ -353,8 +365,7 @@ vecx_pq_judge_depth(VecxPqJudge *j)
 
 	for (size_t q = 0; q < j->nqueries; q++)
 	{
-		size_t		nearest[NEAREST];
-		size_t		count = find_nearest(j, q, nearest);
+		size_t		count = j->nnearest[q];
 		size_t		rows = 1;
 
 		if (count == 0)
@@ -362,7 +373,7 @@ vecx_pq_judge_depth(VecxPqJudge *j)
 		estimate_rows(j, q);
 		for (size_t i = 0; i < j->nrows; i++)
 			rows += j->estimates[i] - VECX_LIST_SIGMAS * j->sigmas[i] <=
-				j->distances[q * j->nrows + nearest[count - 1]];
+				j->distances[q * NEAREST + count - 1];
 		sum += log((double) rows);
 	}
 	return j->nqueries > 0 ? sum / (double) j->nqueries : 0.0;

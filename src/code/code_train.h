@@ -39,6 +39,29 @@ extern void vecx_train_transpose(const float *from, size_t nrows, size_t ncols, 
 extern void vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows,
 									  size_t nrows, size_t n, int passes);
 
+/* Some vectors and others: code_pairs.c. */
+typedef struct VecxPairs
+{
+	VecxMetric	metric;			/* IP: negative products, else squared distances */
+	uint32_t	dim;
+	size_t		nqueries;
+	size_t		nrows;
+	const float *const *queries;	/* [nqueries] */
+	const float *const *rows;	/* [nrows] */
+	float	   *rough;			/* [nqueries][nrows]: about their distances */
+} VecxPairs;
+
+/* Computes what is rough; the rest is set. */
+extern void vecx_pairs_init(VecxPairs *pairs, const VecxTrainEnv *env);
+extern void vecx_pairs_free(VecxPairs *pairs, const VecxTrainEnv *env);
+/*
+ * The n (at most 48) rows nearest to a query, nearest first, and their distances; not
+ * row one, nor the other.  Returns how many there are.  One that seems farther than 16
+ * that are not is left out.
+ */
+extern size_t vecx_pairs_nearest(const VecxPairs *pairs, size_t query, size_t one, size_t other,
+								 size_t n, uint32_t *nearest, float *dists);
+
 /* The serialised basis of ndims directions. */
 extern uint8_t *vecx_train_basis(VecxTrainer *t, uint32_t ndims, uint32_t nplanes, size_t *nbytes);
 

@@ -77,6 +77,9 @@ typedef struct VecxKernels
 	uint32_t	(*levels_u8) (const float *x, const float *centre, size_t n, float inverse,
 							  uint8_t *u);
 
+	/* y[i] += scale * (u[i] - 128) */
+	void		(*add_levels_u8) (float *y, const uint8_t *u, float scale, size_t n);
+
 	/* bit strings of nbytes bytes */
 	uint64_t	(*hamming) (const uint8_t *a, const uint8_t *b, size_t nbytes);
 	/* population counts of a & b and of a | b */

@@ -606,6 +606,7 @@ const VecxKernels vecx_kernels_avx2 = {
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.levels_u8 = vecx_levels_u8_avx2,
+	.add_levels_u8 = vecx_add_levels_u8_avx2,
 	.hamming = vecx_hamming_avx2,
 	.jaccard = vecx_jaccard_avx2,
 	.packed_dot = packed_dot,

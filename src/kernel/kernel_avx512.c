@@ -673,6 +673,7 @@ const VecxKernels vecx_kernels_avx512 = {
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.levels_u8 = vecx_levels_u8_avx512,
+	.add_levels_u8 = vecx_add_levels_u8_avx512,
 	.hamming = vecx_hamming_avx512,
 	.jaccard = vecx_jaccard_avx512,
 	.packed_dot = packed_dot,

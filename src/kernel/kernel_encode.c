@@ -83,6 +83,22 @@ vecx_l2sq_max_f32_avx512(const float *a, const float *b, size_t n, float *max)
 	return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
 }
 
+TARGET_AVX512 void
+vecx_add_levels_u8_avx512(float *y, const uint8_t *u, float scale, size_t n)
+{
+	const __m512 scales = _mm512_set1_ps(scale);
+	const __m512i bias = _mm512_set1_epi32(128);
+
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__mmask16	mask = mask16(n - i);
+		__m512i		level = _mm512_sub_epi32(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, u + i)), bias);
+
+		_mm512_mask_storeu_ps(y + i, mask, _mm512_fmadd_ps(scales, _mm512_cvtepi32_ps(level),
+														   _mm512_maskz_loadu_ps(mask, y + i)));
+	}
+}
+
 TARGET_AVX512 uint32_t
 vecx_levels_u8_avx512(const float *x, const float *centre, size_t n, float inverse, uint8_t *u)
 {
@@ -256,6 +272,23 @@ vecx_l2sq_max_f32_avx2(const float *a, const float *b, size_t n, float *max)
 	return rest + reduce_ps(_mm256_add_ps(sum[0], sum[1]));
 }
 
+TARGET_AVX2 void
+vecx_add_levels_u8_avx2(float *y, const uint8_t *u, float scale, size_t n)
+{
+	const __m256 scales = _mm256_set1_ps(scale);
+	const __m256i bias = _mm256_set1_epi32(128);
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		__m256i		level = _mm256_sub_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *) (u + i))), bias);
+
+		_mm256_storeu_ps(y + i, _mm256_fmadd_ps(scales, _mm256_cvtepi32_ps(level), _mm256_loadu_ps(y + i)));
+	}
+	for (; i < n; i++)
+		y[i] += scale * (float) (u[i] - 128);
+}
+
 TARGET_AVX2 uint32_t
 vecx_levels_u8_avx2(const float *x, const float *centre, size_t n, float inverse, uint8_t *u)
 {
@@ -424,6 +457,23 @@ vecx_l2sq_max_f32_neon(const float *a, const float *b, size_t n, float *max)
 		*max = r > *max ? r : *max;
 	}
 	return rest + vaddvq_f32(vaddq_f32(sum[0], sum[1]));
+}
+
+void
+vecx_add_levels_u8_neon(float *y, const uint8_t *u, float scale, size_t n)
+{
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		int16x8_t	level = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(u + i))), vdupq_n_s16(128));
+
+		vst1q_f32(y + i, vfmaq_n_f32(vld1q_f32(y + i), vcvtq_f32_s32(vmovl_s16(vget_low_s16(level))), scale));
+		vst1q_f32(y + i + 4, vfmaq_n_f32(vld1q_f32(y + i + 4), vcvtq_f32_s32(vmovl_s16(vget_high_s16(level))),
+										 scale));
+	}
+	for (; i < n; i++)
+		y[i] += scale * (float) (u[i] - 128);
 }
 
 uint32_t

@@ -71,6 +71,7 @@ extern void vecx_gemm_rough_amx(const uint16_t *m, size_t nrows, size_t n,
 	extern float vecx_l2sq_max_f32_##set(const float *a, const float *b, size_t n, float *max); \
 	extern uint32_t vecx_levels_u8_##set(const float *x, const float *centre, size_t n, \
 										 float inverse, uint8_t *u); \
+	extern void vecx_add_levels_u8_##set(float *y, const uint8_t *u, float scale, size_t n); \
 	extern void vecx_sketch_encode_##set(const float *v, const float *x, size_t n, \
 										 size_t nplanes, size_t plane_bytes, float inverse, \
 										 uint8_t *planes, float sums[2]); \

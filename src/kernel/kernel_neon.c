@@ -517,6 +517,7 @@ const VecxKernels vecx_kernels_neon = {
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.levels_u8 = vecx_levels_u8_neon,
+	.add_levels_u8 = vecx_add_levels_u8_neon,
 	.hamming = vecx_hamming_neon,
 	.jaccard = vecx_jaccard_neon,
 	.packed_dot = packed_dot,

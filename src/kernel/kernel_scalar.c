@@ -97,6 +97,13 @@ add_multiple_f32(float *y, const float *x, float factor, size_t n)
 }
 
 static void
+add_levels_u8(float *y, const uint8_t *u, float scale, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] += scale * (float) (u[i] - 128);
+}
+
+static void
 nearest16(const float *books, const float *halves, const float *y, size_t n, size_t m, uint8_t *codes)
 {
 	size_t		i = 0;
@@ -404,6 +411,7 @@ const VecxKernels vecx_kernels_scalar = {
 	.ip_f32u8 = ip_f32u8,
 	.l1_f32u8 = l1_f32u8,
 	.levels_u8 = levels_u8,
+	.add_levels_u8 = add_levels_u8,
 	.hamming = hamming,
 	.jaccard = jaccard,
 	.packed_dot = packed_dot,

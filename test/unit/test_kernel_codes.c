@@ -414,6 +414,30 @@ test_multiples(const VecxKernels *k)
 }
 
 static void
+test_add_levels(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t n = 0; n <= 200; n++)
+	{
+		uint8_t    *u = place(ARENA_A, n, n % 2 == 0);
+		float	   *y = place(ARENA_OUT, n * sizeof(float), true);
+		float	   *want = place(ARENA_OUT2, n * sizeof(float), true);
+
+		random_elements(y, NULL, n, false);
+		for (size_t i = 0; i < n; i++)
+		{
+			u[i] = (uint8_t) (random64() % 256);
+			want[i] = (float) ((double) y[i] + 0.3 * ((double) u[i] - 128.0));
+		}
+		k->add_levels_u8(y, u, 0.3f, n);
+		for (size_t i = 0; i < n; i++)
+			good = good && fabsf(y[i] - want[i]) <= 1e-6f * (40.0f + fabsf(want[i]));
+	}
+	UNIT_CHECK(good, "%s: add_levels_u8", k->name);
+}
+
+static void
 test_levels(const VecxKernels *k)
 {
 	const VecxKernels *scalar = vecx_kernels_named("scalar");
@@ -590,6 +614,7 @@ test_table(const VecxKernels *k)
 	test_differences(k);
 	test_multiples(k);
 	test_levels(k);
+	test_add_levels(k);
 	test_nearest16(k);
 	test_planes(k);
 }

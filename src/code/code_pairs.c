@@ -1,0 +1,146 @@
+/*
+ * code_pairs.c
+ *    Distances of all pairs of some vectors and others by a product of matrices, and
+ *    which are nearest.
+ *
+ * What two vectors less the mean have in common is their product; it is rough, but not
+ * as rough as it would be where the mean is far from zero.
+ */
+#include "code_train.h"
+
+/* Rows multiplied at once, and those that the mean is taken of, about. */
+#define PAIRS_BATCH		128
+#define PAIRS_MEAN		256
+/* Rows that seem near are compared exactly: these besides those that are wanted. */
+#define PAIRS_MORE		16
+#define PAIRS_MOST		64
+
+static void
+find_mean(const VecxPairs *pairs, double *mean)
+{
+	size_t		step = pairs->nrows / PAIRS_MEAN + 1;
+
+	memset(mean, 0, pairs->dim * sizeof(double));
+	/* where distances depend on where zero is, it stays there */
+	for (size_t r = 0; r < pairs->nrows && pairs->metric != VECX_METRIC_IP; r += step)
+		for (size_t i = 0; i < pairs->dim; i++)
+			mean[i] += (double) pairs->rows[r][i] * (double) step / (double) pairs->nrows;
+}
+
+/* The vector less the mean; returns the square of its length. */
+static float
+take_mean_off(const VecxPairs *pairs, const double *mean, const float *x, float *to)
+{
+	for (size_t i = 0; i < pairs->dim; i++)
+		to[i] = vecx_finite((double) x[i] - mean[i]);
+	return vecx_kernels->ip_f32(to, to, pairs->dim);
+}
+
+/* The queries less the mean, by a factor that gives them the range of half precision;
+ * returns what products are to be multiplied with. */
+static float
+load_queries(const VecxPairs *pairs, const double *mean, float *x, uint16_t *half, float *norm2)
+{
+	size_t		n = pairs->nqueries * pairs->dim;
+	float		most = FLT_MIN;
+
+	for (size_t q = 0; q < pairs->nqueries; q++)
+		norm2[q] = take_mean_off(pairs, mean, pairs->queries[q], x + q * pairs->dim);
+	for (size_t i = 0; i < n; i++)
+		most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+	for (size_t i = 0; i < n; i++)
+		x[i] /= most;
+	vecx_kernels->f32_to_f16(x, half, n);
+	return most;
+}
+
+void
+vecx_pairs_init(VecxPairs *pairs, const VecxTrainEnv *env)
+{
+	size_t		dim = pairs->dim;
+	size_t		nqueries = pairs->nqueries;
+	size_t		most_rows = nqueries > PAIRS_BATCH ? nqueries : PAIRS_BATCH;
+	double	   *mean = vecx_train_alloc(env, dim, sizeof(double));
+	float	   *x = vecx_train_alloc(env, most_rows * dim, sizeof(float));
+	uint16_t   *half = vecx_train_alloc(env, nqueries * dim, sizeof(uint16_t));
+	float	   *norm2 = vecx_train_alloc(env, nqueries, sizeof(float));
+	float	   *products = vecx_train_alloc(env, PAIRS_BATCH * nqueries, sizeof(float));
+	float		row_norm2[PAIRS_BATCH];
+	float		unit;
+
+	pairs->rough = vecx_train_alloc(env, nqueries * pairs->nrows, sizeof(float));
+	find_mean(pairs, mean);
+	unit = load_queries(pairs, mean, x, half, norm2);
+	for (size_t first = 0; first < pairs->nrows; first += PAIRS_BATCH)
+	{
+		size_t		count = pairs->nrows - first < PAIRS_BATCH ? pairs->nrows - first : PAIRS_BATCH;
+
+		env->poll(env->arg);
+		for (size_t i = 0; i < count; i++)
+			row_norm2[i] = take_mean_off(pairs, mean, pairs->rows[first + i], x + i * dim);
+		vecx_kernels->gemm_rough(half, nqueries, dim, x, count, 2, products);
+		for (size_t q = 0; q < nqueries; q++)
+			for (size_t i = 0; i < count; i++)
+			{
+				double		product = (double) unit * (double) products[i * nqueries + q];
+
+				pairs->rough[q * pairs->nrows + first + i] =
+					vecx_finite(pairs->metric == VECX_METRIC_IP ? -product :
+								(double) norm2[q] + (double) row_norm2[i] - 2.0 * product);
+			}
+	}
+	vecx_train_free(env, mean);
+	vecx_train_free(env, x);
+	vecx_train_free(env, half);
+	vecx_train_free(env, norm2);
+	vecx_train_free(env, products);
+}
+
+void
+vecx_pairs_free(VecxPairs *pairs, const VecxTrainEnv *env)
+{
+	vecx_train_free(env, pairs->rough);
+}
+
+/* Puts a row among the n nearest, of which *found are there. */
+static void
+put_nearest(uint32_t row, float dist, size_t n, size_t *found, uint32_t *nearest, float *dists)
+{
+	size_t		at;
+
+	if (*found == n && !(dist < dists[n - 1]))
+		return;
+	for (at = *found < n ? (*found)++ : n - 1; at > 0 && dists[at - 1] > dist; at--)
+	{
+		dists[at] = dists[at - 1];
+		nearest[at] = nearest[at - 1];
+	}
+	dists[at] = dist;
+	nearest[at] = row;
+}
+
+size_t
+vecx_pairs_nearest(const VecxPairs *pairs, size_t query, size_t one, size_t other, size_t n,
+				   uint32_t *nearest, float *dists)
+{
+	const float *rough = pairs->rough + query * pairs->nrows;
+	const float *x = pairs->queries[query];
+	size_t		looks = n + PAIRS_MORE < PAIRS_MOST ? n + PAIRS_MORE : PAIRS_MOST;
+	uint32_t	near[PAIRS_MOST];
+	float		seem[PAIRS_MOST];
+	size_t		nnear = 0;
+	size_t		found = 0;
+
+	for (size_t r = 0; r < pairs->nrows; r++)
+		if (r != one && r != other)
+			put_nearest((uint32_t) r, rough[r], looks, &nnear, near, seem);
+	for (size_t i = 0; i < nnear; i++)
+	{
+		const float *y = pairs->rows[near[i]];
+		double		dist = pairs->metric == VECX_METRIC_IP ? -(double) vecx_kernels->ip_f32(x, y, pairs->dim) :
+			(double) vecx_kernels->l2sq_f32(x, y, pairs->dim);
+
+		put_nearest(near[i], vecx_finite(dist), n, &found, nearest, dists);
+	}
+	return found;
+}
