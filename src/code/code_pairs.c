@@ -16,30 +16,30 @@
 #define PAIRS_MOST		64
 
 static void
-find_mean(const VecxPairs *pairs, double *mean)
+find_mean(const VecxPairs *pairs, float *mean)
 {
 	size_t		step = pairs->nrows / PAIRS_MEAN + 1;
+	float		share = (float) step / (float) pairs->nrows;
 
-	memset(mean, 0, pairs->dim * sizeof(double));
+	memset(mean, 0, pairs->dim * sizeof(float));
 	/* where distances depend on where zero is, it stays there */
 	for (size_t r = 0; r < pairs->nrows && pairs->metric != VECX_METRIC_IP; r += step)
-		for (size_t i = 0; i < pairs->dim; i++)
-			mean[i] += (double) pairs->rows[r][i] * (double) step / (double) pairs->nrows;
+		vecx_kernels->add_multiple_f32(mean, pairs->rows[r], share, pairs->dim);
 }
 
 /* The vector less the mean; returns the square of its length. */
 static float
-take_mean_off(const VecxPairs *pairs, const double *mean, const float *x, float *to)
+take_mean_off(const VecxPairs *pairs, const float *mean, const float *x, float *to)
 {
-	for (size_t i = 0; i < pairs->dim; i++)
-		to[i] = vecx_finite((double) x[i] - mean[i]);
+	memcpy(to, x, pairs->dim * sizeof(float));
+	vecx_kernels->add_multiple_f32(to, mean, -1.0f, pairs->dim);
 	return vecx_kernels->ip_f32(to, to, pairs->dim);
 }
 
 /* The queries less the mean, by a factor that gives them the range of half precision;
  * returns what products are to be multiplied with. */
 static float
-load_queries(const VecxPairs *pairs, const double *mean, float *x, uint16_t *half, float *norm2)
+load_queries(const VecxPairs *pairs, const float *mean, float *x, uint16_t *half, float *norm2)
 {
 	size_t		n = pairs->nqueries * pairs->dim;
 	float		most = FLT_MIN;
@@ -47,7 +47,7 @@ load_queries(const VecxPairs *pairs, const double *mean, float *x, uint16_t *hal
 	for (size_t q = 0; q < pairs->nqueries; q++)
 		norm2[q] = take_mean_off(pairs, mean, pairs->queries[q], x + q * pairs->dim);
 	for (size_t i = 0; i < n; i++)
-		most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+		most = fabsf(x[i]) > most ? fminf(fabsf(x[i]), FLT_MAX) : most;
 	for (size_t i = 0; i < n; i++)
 		x[i] /= most;
 	vecx_kernels->f32_to_f16(x, half, n);
@@ -60,7 +60,7 @@ vecx_pairs_init(VecxPairs *pairs, const VecxTrainEnv *env)
 	size_t		dim = pairs->dim;
 	size_t		nqueries = pairs->nqueries;
 	size_t		most_rows = nqueries > PAIRS_BATCH ? nqueries : PAIRS_BATCH;
-	double	   *mean = vecx_train_alloc(env, dim, sizeof(double));
+	float	   *mean = vecx_train_alloc(env, dim, sizeof(float));
 	float	   *x = vecx_train_alloc(env, most_rows * dim, sizeof(float));
 	uint16_t   *half = vecx_train_alloc(env, nqueries * dim, sizeof(uint16_t));
 	float	   *norm2 = vecx_train_alloc(env, nqueries, sizeof(float));
