@@ -377,18 +377,40 @@ process_leaf(Leaf *leaf, uint32 *members, uint32 count)
 	}
 }
 
+/* Members of the only leaf that are compared at once. */
+static uint32
+one_leaf_size(const VecxLinker *l)
+{
+	return Max(Min((uint32) VecxOneLeafMost(), l->plan.leaf_first[1]), 1);
+}
+
+/* Parts of the only leaf, and which is this process'.  If there is one, it is not the leader's,
+ * who has the upper levels to do. */
+static int
+leaf_parts(const VecxLinker *l)
+{
+	return VecxOneLeafParts(one_leaf_size(l), l->team->nparticipants);
+}
+
+static int
+part_of_leaf(const VecxLinker *l)
+{
+	return l->team->nparticipants - 1 - l->team->me;
+}
+
 static void
 leaf_init(Leaf *leaf, VecxLinker *l)
 {
 	MemoryContext all = AllocSetContextCreate(l->cxt, "vecx leaves", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(all);
 	bool		alone = l->plan.nleaves == 1;
-	Size		most = alone ? Max(Min(VecxOneLeafMost(), l->plan.leaf_first[1]), 1) : LEAF_MAX_VERTICES;
+	Size		most = alone ? one_leaf_size(l) : LEAF_MAX_VERTICES;
 
 	memset(leaf, 0, sizeof(Leaf));
 	leaf->l = l;
 	leaf->most = (uint32) most;
-	leaf->nparts = alone ? VecxOneLeafParts(leaf->most, l->team->nparticipants) : 1;
+	leaf->part = alone ? part_of_leaf(l) : 0;
+	leaf->nparts = alone ? leaf_parts(l) : 1;
 	leaf->max_links = alone ? ONE_LEAF_MAX_LINKS : LEAF_MAX_LINKS;
 	leaf->min_links = alone ? ONE_LEAF_MIN_LINKS : LEAF_MIN_LINKS;
 	leaf->cxt = AllocSetContextCreate(all, "vecx leaf", ALLOCSET_DEFAULT_SIZES);
@@ -424,13 +446,11 @@ VecxFindCandidates(VecxLinker *l)
 	uint32		i;
 	Leaf		leaf;
 
+	if (nleaves == 1 && part_of_leaf(l) >= leaf_parts(l))
+		return;
 	leaf_init(&leaf, l);
 	if (nleaves == 1)
-	{
-		leaf.part = l->team->me;
-		if (leaf.part < leaf.nparts)
-			work_on_leaf(&leaf, 0);
-	}
+		work_on_leaf(&leaf, 0);
 	else
 		while ((i = pg_atomic_fetch_add_u32(&l->team->shared->next[0], 1)) < nleaves)
 			work_on_leaf(&leaf, i);

@@ -50,6 +50,7 @@
  * 57,000 LSA vectors .9705 instead of .966, for half as many fetches more.
  */
 #define VECX_LIST_SIGMAS	2.0f
+#define VECX_LIST_MISSED	40		/* one of so many */
 
 /* The same where the recall that is asked for is so great that this would be felt. */
 #define VECX_LIST_FINE_TARGET	0.99

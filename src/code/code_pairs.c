@@ -6,25 +6,43 @@
  * What two vectors less the mean have in common is their product; it is rough, but not
  * as rough as it would be where the mean is far from zero.
  */
+#include <stdlib.h>
+
 #include "code_train.h"
 
 /* Rows multiplied at once, and those that the mean is taken of, about. */
 #define PAIRS_BATCH		128
 #define PAIRS_MEAN		256
+/* Rows so many times as long as the median are far beyond the others. */
+#define PAIRS_FAR		10.0f
 /* Rows that seem near are compared exactly: these besides those that are wanted. */
 #define PAIRS_MORE		16
 #define PAIRS_MOST		64
 
+/* The mean of some rows, but for those so far beyond the others that it would be theirs. */
 static void
 find_mean(const VecxPairs *pairs, float *mean)
 {
 	size_t		step = pairs->nrows / PAIRS_MEAN + 1;
-	float		share = (float) step / (float) pairs->nrows;
+	float		norm2[PAIRS_MEAN];
+	float		sorted[PAIRS_MEAN];
+	float		limit;
+	size_t		n = 0;
+	size_t		kept = 0;
 
 	memset(mean, 0, pairs->dim * sizeof(float));
 	/* where distances depend on where zero is, it stays there */
-	for (size_t r = 0; r < pairs->nrows && pairs->metric != VECX_METRIC_IP; r += step)
-		vecx_kernels->add_multiple_f32(mean, pairs->rows[r], share, pairs->dim);
+	if (pairs->metric == VECX_METRIC_IP || pairs->nrows == 0)
+		return;
+	for (size_t r = 0; r < pairs->nrows; r += step, n++)
+		sorted[n] = norm2[n] = vecx_kernels->ip_f32(pairs->rows[r], pairs->rows[r], pairs->dim);
+	qsort(sorted, n, sizeof(float), vecx_compare_floats);
+	limit = sorted[n / 2] * PAIRS_FAR * PAIRS_FAR;
+	for (size_t i = 0; i < n; i++)
+		kept += norm2[i] <= limit;
+	for (size_t i = 0; i < n && kept > 0; i++)
+		if (norm2[i] <= limit)
+			vecx_kernels->add_multiple_f32(mean, pairs->rows[i * step], 1.0f / (float) kept, pairs->dim);
 }
 
 /* The vector less the mean; returns the square of its length. */
@@ -36,22 +54,23 @@ take_mean_off(const VecxPairs *pairs, const float *mean, const float *x, float *
 	return vecx_kernels->ip_f32(to, to, pairs->dim);
 }
 
-/* The queries less the mean, by a factor that gives them the range of half precision;
- * returns what products are to be multiplied with. */
-static float
-load_queries(const VecxPairs *pairs, const float *mean, float *x, uint16_t *half, float *norm2)
+/* The queries less the mean in half precision, each in a unit of its own that gives it the range. */
+static void
+load_queries(const VecxPairs *pairs, const float *mean, float *x, uint16_t *half, float *norm2,
+			 float *unit)
 {
-	size_t		n = pairs->nqueries * pairs->dim;
-	float		most = FLT_MIN;
+	size_t		dim = pairs->dim;
 
 	for (size_t q = 0; q < pairs->nqueries; q++)
-		norm2[q] = take_mean_off(pairs, mean, pairs->queries[q], x + q * pairs->dim);
-	for (size_t i = 0; i < n; i++)
-		most = fabsf(x[i]) > most ? fminf(fabsf(x[i]), FLT_MAX) : most;
-	for (size_t i = 0; i < n; i++)
-		x[i] /= most;
-	vecx_kernels->f32_to_f16(x, half, n);
-	return most;
+	{
+		norm2[q] = take_mean_off(pairs, mean, pairs->queries[q], x);
+		unit[q] = FLT_MIN;
+		for (size_t i = 0; i < dim; i++)
+			unit[q] = fabsf(x[i]) > unit[q] ? fminf(fabsf(x[i]), FLT_MAX) : unit[q];
+		for (size_t i = 0; i < dim; i++)
+			x[i] /= unit[q];
+		vecx_kernels->f32_to_f16(x, half + q * dim, dim);
+	}
 }
 
 void
@@ -59,18 +78,17 @@ vecx_pairs_init(VecxPairs *pairs, const VecxTrainEnv *env)
 {
 	size_t		dim = pairs->dim;
 	size_t		nqueries = pairs->nqueries;
-	size_t		most_rows = nqueries > PAIRS_BATCH ? nqueries : PAIRS_BATCH;
 	float	   *mean = vecx_train_alloc(env, dim, sizeof(float));
-	float	   *x = vecx_train_alloc(env, most_rows * dim, sizeof(float));
+	float	   *x = vecx_train_alloc(env, PAIRS_BATCH * dim, sizeof(float));
 	uint16_t   *half = vecx_train_alloc(env, nqueries * dim, sizeof(uint16_t));
-	float	   *norm2 = vecx_train_alloc(env, nqueries, sizeof(float));
+	float	   *norm2 = vecx_train_alloc(env, 2 * nqueries, sizeof(float));
+	float	   *unit = norm2 + nqueries;
 	float	   *products = vecx_train_alloc(env, PAIRS_BATCH * nqueries, sizeof(float));
 	float		row_norm2[PAIRS_BATCH];
-	float		unit;
 
 	pairs->rough = vecx_train_alloc(env, nqueries * pairs->nrows, sizeof(float));
 	find_mean(pairs, mean);
-	unit = load_queries(pairs, mean, x, half, norm2);
+	load_queries(pairs, mean, x, half, norm2, unit);
 	for (size_t first = 0; first < pairs->nrows; first += PAIRS_BATCH)
 	{
 		size_t		count = pairs->nrows - first < PAIRS_BATCH ? pairs->nrows - first : PAIRS_BATCH;
@@ -82,7 +100,7 @@ vecx_pairs_init(VecxPairs *pairs, const VecxTrainEnv *env)
 		for (size_t q = 0; q < nqueries; q++)
 			for (size_t i = 0; i < count; i++)
 			{
-				double		product = (double) unit * (double) products[i * nqueries + q];
+				double		product = (double) unit[q] * (double) products[i * nqueries + q];
 
 				pairs->rough[q * pairs->nrows + first + i] =
 					vecx_finite(pairs->metric == VECX_METRIC_IP ? -product :

@@ -99,8 +99,7 @@ vecx_pq_find_directions(VecxPqTrainer *t)
 	{
 		vecx_train_gemm_coarse(env, p, h, h, dirs, m, product, half);
 		memcpy(dirs, product, p * h * sizeof(float));
-		vecx_train_orthonormalise(env, &t->rng, dirs, p, h,
-								  round == PQ_DIRECTION_ROUNDS - 1 ? 2 : 1);
+		vecx_train_orthonormalise(env, &t->rng, dirs, p, h);
 	}
 	vecx_train_gemm(env, p, h, h, dirs, m, product, half);
 	for (size_t i = 0; i < p; i++)

@@ -12,7 +12,6 @@
 #define JUDGED_ROWS		8192
 #define JUDGED_QUERIES	64
 #define NEAREST			10
-#define MISSED			40		/* one of so many may be nearer than its bound */
 #define LEAST_SPREAD	0.5f	/* of independent errors: what is measured is rough */
 #define BATCH			128		/* rows projected at once, and compared, while caches have them */
 
@@ -32,7 +31,7 @@ struct VecxPqJudge
 	float	   *centre_y;		/* [ncentres][proj_floats] */
 	float	   *centre_norms;	/* [ncentres]: |c|^2 */
 	float	   *query_y;		/* [nqueries][proj_floats] */
-	VecxPairs	coded_pairs;	/* of these with what codes stand for: products */
+	float	   *products;		/* [nqueries][nrows]: with what codes stand for */
 	size_t	   *own;			/* [nqueries]: the row that the query is, or nrows */
 	size_t	   *nnearest;		/* [nqueries] */
 	uint32_t   *nearest;		/* [nqueries][NEAREST] rows, the nearest first */
@@ -190,21 +189,23 @@ project_queries(VecxPqJudge *j, void *scratch)
 	}
 }
 
-/* Products of the queries with what codes stand for. */
+/* Products of the queries with what codes stand for: they are judged by them, so no rough ones. */
 static void
 compare_codes(VecxPqJudge *j)
 {
 	const VecxListCode *code = j->code;
-	const float **queries = vecx_train_alloc(j->env, j->nqueries + j->nrows, sizeof(float *));
-	const float **rows = queries + j->nqueries;
 
-	for (size_t q = 0; q < j->nqueries; q++)
-		queries[q] = j->query_y + (q + 1) * code->proj_floats - code->pdims;
-	for (size_t i = 0; i < j->nrows; i++)
-		rows[i] = j->coded + i * code->pdims;
-	j->coded_pairs = (VecxPairs) {VECX_METRIC_IP, code->pdims, j->nqueries, j->nrows, queries, rows, NULL};
-	vecx_pairs_init(&j->coded_pairs, j->env);
-	vecx_train_free(j->env, queries);
+	for (size_t first = 0; first < j->nrows; first += BATCH)
+	{
+		size_t		end = j->nrows - first < BATCH ? j->nrows : first + BATCH;
+
+		j->env->poll(j->env->arg);
+		for (size_t q = 0; q < j->nqueries; q++)
+			for (size_t i = first; i < end; i++)
+				j->products[q * j->nrows + i] =
+					vecx_kernels->ip_f32(j->query_y + (q + 1) * code->proj_floats - code->pdims,
+										 j->coded + i * code->pdims, code->pdims);
+	}
 }
 
 /* The row that a query is, or the number of rows. */
@@ -259,6 +260,7 @@ vecx_pq_judge(const VecxTrainEnv *env, const VecxListCode *code, const VecxListS
 	j->coded = vecx_train_alloc(env, j->nrows * code->pdims, sizeof(float));
 	j->shapes = vecx_train_alloc(env, j->nrows, sizeof(VecxListShape));
 	j->query_y = vecx_train_alloc(env, j->nqueries * code->proj_floats, sizeof(float));
+	j->products = vecx_train_alloc(env, j->nqueries * j->nrows, sizeof(float));
 	j->own = vecx_train_alloc(env, 2 * j->nqueries, sizeof(size_t));
 	j->nnearest = j->own + j->nqueries;
 	j->nearest = vecx_train_alloc(env, j->nqueries * NEAREST, sizeof(uint32_t));
@@ -293,7 +295,7 @@ vecx_pq_judge_end(VecxPqJudge *j)
 	vecx_train_free(env, j->centre_norms);
 	vecx_train_free(env, j->to_centres);
 	vecx_train_free(env, j->query_y);
-	vecx_pairs_free(&j->coded_pairs, env);
+	vecx_train_free(env, j->products);
 	vecx_train_free(env, j->own);
 	vecx_train_free(env, j->nearest);
 	vecx_train_free(env, j->distances);
@@ -318,8 +320,8 @@ estimate_rows(VecxPqJudge *j, size_t q)
 
 		vecx_list_probe_init(j->code, &query, j->to_centres[q * j->ncentres + c], j->centre_norms[c], &probe);
 		vecx_list_terms(j->code, &j->shapes[i], &terms);
-		j->estimates[i] = vecx_finite((double) probe.add + (double) probe.scale * terms.add -
-									  terms.rescale * (double) j->coded_pairs.rough[at]);
+		j->estimates[i] = vecx_finite((double) probe.add + (double) probe.scale * terms.add +
+									  terms.rescale * (double) j->products[at]);
 		j->sigmas[i] = vecx_finite((double) probe.spread * terms.sigma);
 	}
 	if (j->own[q] < j->nrows)
@@ -351,7 +353,7 @@ vecx_pq_judge_spread(VecxPqJudge *j, VecxListCode *code)
 	qsort(excess, n, sizeof(float), vecx_compare_floats);
 	/* that of a stretched estimate has no unit, the others' that of a squared distance */
 	if (n > 0)
-		code->spread = fminf(excess[n - 1 - n / MISSED] / VECX_LIST_SIGMAS, stretched ? 1e6f : 1e36f);
+		code->spread = fminf(excess[n - 1 - n / VECX_LIST_MISSED] / VECX_LIST_SIGMAS, stretched ? 1e6f : 1e36f);
 	code->spread = fmaxf(code->spread, stretched ? LEAST_SPREAD : FLT_MIN);
 	vecx_train_free(j->env, excess);
 }

@@ -57,7 +57,7 @@ vecx_polar(const VecxTrainEnv *env, uint64_t *rng, float *m, size_t n)
 			multiply_add(env, m, 1.5f, gram, n, turned, product, half);
 		}
 	}
-	vecx_train_orthonormalise(env, rng, m, n, n, 2);
+	vecx_train_orthonormalise(env, rng, m, n, n);
 	vecx_train_free(env, gram);
 	vecx_train_free(env, turned);
 	vecx_train_free(env, product);
@@ -72,12 +72,12 @@ static void
 multiply_fully(const VecxTrainEnv *env, const float *a, const float *b, size_t n, float *rest,
 			   float *c, float *more, uint16_t *half)
 {
-	vecx_train_gemm(env, n, n, n, a, b, c, half);
+	vecx_train_gemm_fine(env, n, n, n, a, b, c, half);
 	vecx_kernels->f32_to_f16(b, half, n * n);
 	vecx_kernels->f16_to_f32(half, rest, n * n);
 	for (size_t i = 0; i < n * n; i++)
 		rest[i] = b[i] - rest[i];
-	vecx_train_gemm(env, n, n, n, a, rest, more, half);
+	vecx_train_gemm_fine(env, n, n, n, a, rest, more, half);
 	for (size_t i = 0; i < n * n; i++)
 		c[i] += more[i];
 }
@@ -91,11 +91,15 @@ make_symmetric(float *m, size_t n)
 			m[i * n + j] = m[j * n + i] = (m[i * n + j] + m[j * n + i]) / 2.0f;
 }
 
+/* Elements of a root times its inverse may be so far from those of the identity. */
+#define ROOT_ERROR	0.01f
+
 /*
- * The symmetric root of m, and its inverse, of a positive definite m whose
- * eigenvalues are not spread too far: the coupled Newton-Schulz iteration.
+ * The symmetric root of m, and its inverse, of a positive definite m: the coupled
+ * Newton-Schulz iteration.  False if they are not each other's inverse, because m's
+ * eigenvalues are spread too far.
  */
-void
+bool
 vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root, float *inverse)
 {
 	float	   *both = vecx_train_alloc(env, n * n, sizeof(float));
@@ -105,6 +109,7 @@ vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root
 	uint16_t   *half = vecx_train_alloc(env, n * n, sizeof(uint16_t));
 	float		norm = sqrtf(vecx_kernels->ip_f32(m, m, n * n));
 	float		scale = sqrtf(norm);
+	bool		good = true;
 
 	for (size_t i = 0; i < n * n; i++)
 	{
@@ -125,8 +130,10 @@ vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root
 		memcpy(inverse, product, n * n * sizeof(float));
 		make_symmetric(inverse, n);
 	}
+	multiply_fully(env, inverse, root, n, rest, both, more, half);
 	for (size_t i = 0; i < n * n; i++)
 	{
+		good &= fabsf(both[i] - (i % (n + 1) == 0 ? 1.0f : 0.0f)) <= ROOT_ERROR;
 		root[i] *= scale;
 		inverse[i] /= scale > 0.0f ? scale : 1.0f;
 	}
@@ -135,4 +142,5 @@ vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root
 	vecx_train_free(env, more);
 	vecx_train_free(env, product);
 	vecx_train_free(env, half);
+	return good;
 }

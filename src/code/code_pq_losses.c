@@ -361,6 +361,9 @@ vecx_pq_query_transform(VecxPqTrainer *t)
 
 	t->transform = vecx_train_alloc(t->env, h * h, sizeof(float));
 	t->inverse = vecx_train_alloc(t->env, h * h, sizeof(float));
-	vecx_square_roots(t->env, m, h, t->transform, t->inverse);
+	/* nearer to the identity until there are roots */
+	while (!vecx_square_roots(t->env, m, h, t->transform, t->inverse))
+		for (size_t i = 0; i < h * h; i++)
+			m[i] = m[i] / 2.0f + (i % (h + 1) == 0 ? 0.5f : 0.0f);
 	vecx_train_free(t->env, m);
 }

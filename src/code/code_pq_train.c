@@ -186,7 +186,8 @@ choose_rows(VecxPqTrainer *t)
 	size_t		h = t->code->hdim;
 	size_t		p = t->code->pdims;
 	size_t		matrices = t->code->training == VECX_PQ_QUERY_AWARE ? 8 : 4;
-	size_t		fixed = matrices * h * h * sizeof(float) + 5 * p * p * sizeof(float);
+	/* those of directions or of rotations, and what making them orthonormal takes */
+	size_t		fixed = matrices * h * h * sizeof(float) + 5 * p * p * sizeof(float) + 2 * p * h * sizeof(uint16_t);
 	size_t		each = 2 * p * sizeof(float) + t->code->ncolumns;
 	size_t		most = memory > fixed ? (memory - fixed) / each : 0;
 
@@ -565,7 +566,7 @@ make_random(VecxPqTrainer *t)
 	{
 		for (size_t i = 0; i < code->pdims * h; i++)
 			t->matrix[i] = (float) vecx_random_normal(&t->rng);
-		vecx_train_orthonormalise(t->env, &t->rng, t->matrix, code->pdims, h, 2);
+		vecx_train_orthonormalise(t->env, &t->rng, t->matrix, code->pdims, h);
 	}
 	else
 		take_first_dims(t);

@@ -92,9 +92,10 @@ extern double vecx_pq_judge_depth(VecxPqJudge *judge);
 extern void vecx_pq_judge_end(VecxPqJudge *judge);
 
 /* code_pq_linear.c: matrices n x n, row-major.  vecx_polar makes m the nearest orthogonal one;
- * vecx_square_roots takes a symmetric positive definite m. */
+ * vecx_square_roots takes a symmetric positive definite m; false if its eigenvalues are
+ * spread too far. */
 extern void vecx_polar(const VecxTrainEnv *env, uint64_t *rng, float *m, size_t n);
-extern void vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root,
+extern bool vecx_square_roots(const VecxTrainEnv *env, const float *m, size_t n, float *root,
 							  float *inverse);
 
 /* code_pq_losses.c, code_pq_distill.c: codebooks, once the projection is there */

@@ -211,8 +211,8 @@ static const VecxLesson lesson = {
 	.unit = unit_of
 };
 
-/* One row in so many may be nearer than its bound says. */
-#define MISSED	40
+/* ... in a query's typical error: with less of it bounds had not needed to be as wide as they are. */
+#define LEAST_EXCESS	0.5f
 
 /*
  * By how much rows of queries held out seem farther than they are, all but one in forty of
@@ -241,7 +241,8 @@ excess_of_errors(Lesson *l)
 				excess[n++] = sqrtf(l->weights[q]) * error_of(&l->s->rows[i], estimate(l, i));
 	}
 	qsort(excess, n, sizeof(float), vecx_compare_floats);
-	result = n > 0 ? excess[n - 1 - n / MISSED] : 0.0f;
+	/* of fewer rows one says nothing */
+	result = n >= VECX_LIST_MISSED ? fmaxf(excess[n - 1 - n / VECX_LIST_MISSED], LEAST_EXCESS) : LEAST_EXCESS;
 	l->env->release(l->env->arg, excess);
 	return result;
 }
@@ -323,8 +324,7 @@ vecx_score_train(const VecxTrainEnv *env, const VecxScoreSample *s, uint64_t see
 	prepare_queries(&l);
 	before = excess_of_errors(&l);
 	vecx_learn(&l.learner, l.learner.nvalues, learned, &seed);
-	if (before > FLT_MIN)
-		head.spread = fminf(fmaxf(excess_of_errors(&l) / before, 1.0f), MOST_SPREAD);
+	head.spread = fminf(fmaxf(excess_of_errors(&l) / before, 1.0f), MOST_SPREAD);
 	memcpy(bytes, &head, sizeof(head));
 	env->release(env->arg, l.pull);
 	env->release(env->arg, l.weights);

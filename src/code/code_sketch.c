@@ -309,7 +309,8 @@ vecx_sketch_estimate(const VecxBasis *basis, const VecxSketchQuery *query,
 /*
  * What different summation orders may leave of |v| and |n| in an element of
  * their projections: 16 units in the last place, where 2,048 products summed
- * in eight lanes leave about as many at worst.
+ * in eight lanes leave about as many at worst, and as rough ones leave of as many
+ * products on average.
  */
 #define SKETCH_NOISE	(1.0 / 1048576.0)
 

@@ -20,6 +20,7 @@
 #define TRAIN_ROUNDS		3
 #define TRAIN_MORE_ROUNDS	2
 #define TRAIN_POLL_FLOPS	((size_t) 100 * 1000 * 1000)
+#define TRAIN_LEAST_ROWS	128
 
 void *
 vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size)
@@ -34,20 +35,25 @@ vecx_train_free(const VecxTrainEnv *env, void *ptr)
 		env->release(env->arg, ptr);
 }
 
+/* By so many parts of A's floats, or, if that is 0, by these. */
 static void
 train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 		   const float *a, const float *b, int parts, float *c, uint16_t *half)
 {
-	/* Rows of A at once: bounds the time between two polls. */
-	size_t		rows = TRAIN_POLL_FLOPS / (n * k + 1) / 4 * 4 + 4;
+	/* Rows of A at once: bounds the time between two polls, but B is read for each time. */
+	size_t		rows = TRAIN_POLL_FLOPS / (n * k + 1) / 32 * 32;
 
+	rows = rows < TRAIN_LEAST_ROWS ? TRAIN_LEAST_ROWS : rows;
 	vecx_kernels->f32_to_f16(b, half, n * k);
 	for (size_t i = 0; i < m; i += rows)
 	{
 		size_t		count = m - i < rows ? m - i : rows;
 
 		env->poll(env->arg);
-		vecx_kernels->gemm_rough(half, n, k, a + i * k, count, parts, c + i * n);
+		if (parts == 0)
+			vecx_kernels->gemm_f16(half, n, k, a + i * k, count, c + i * n);
+		else
+			vecx_kernels->gemm_rough(half, n, k, a + i * k, count, parts, c + i * n);
 	}
 }
 
@@ -57,6 +63,13 @@ vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 				const float *a, const float *b, float *c, uint16_t *half)
 {
 	train_gemm(env, m, n, k, a, b, 2, c, half);
+}
+
+void
+vecx_train_gemm_fine(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+					 const float *a, const float *b, float *c, uint16_t *half)
+{
+	train_gemm(env, m, n, k, a, b, 0, c, half);
 }
 
 /* Principal directions are good to some percent at best anyway. */
@@ -107,6 +120,7 @@ train_take_off(float *row, const float *others, size_t nothers, size_t n)
 /* Rows that are made orthogonal to those before them together, and of these so many at once. */
 #define TRAIN_BLOCK		32
 #define TRAIN_BEFORE	256
+#define TRAIN_PASSES	2
 
 /* What a block is made orthogonal to: the rows before it, in half precision. */
 typedef struct TrainBefore
@@ -164,27 +178,28 @@ before_add(TrainBefore *b, const float *rows, size_t first, size_t count)
 
 /* Takes the parts of a block along the first so many rows off. */
 static void
-before_take_off(const TrainBefore *b, size_t first, float *block, size_t count, int parts)
+before_take_off(const TrainBefore *b, size_t first, float *block, size_t count)
 {
 	for (size_t part = 0; part < first; part += TRAIN_BEFORE)
 	{
 		size_t		nrows = rows_of_part(b, part);
 
-		vecx_kernels->gemm_rough(b->rows + part * b->n, nrows, b->n, block, count, parts, b->products);
-		vecx_kernels->gemm_rough(b->turned + part * b->n, b->n, nrows, b->products, count, parts, b->parts);
+		vecx_kernels->gemm_rough(b->rows + part * b->n, nrows, b->n, block, count, 2, b->products);
+		vecx_kernels->gemm_rough(b->turned + part * b->n, b->n, nrows, b->products, count, 2, b->parts);
 		for (size_t i = 0; i < count * b->n; i++)
 			block[i] -= b->parts[i];
 	}
 }
 
 /*
- * Gram-Schmidt, twice over when passes is 2, which makes it exact.  A row that turns
+ * Gram-Schmidt, twice over: products of rows are 2^-14 then, what half precision of those
+ * before leaves; once would leave much of them where rows nearly depend on others.  A row that turns
  * out to depend on those before it (constant columns, fewer sample rows than
  * directions) is replaced by a random one.
  */
 void
 vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t nrows,
-						  size_t n, int passes)
+						  size_t n)
 {
 	TrainBefore before;
 
@@ -196,20 +211,20 @@ vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, s
 		env->poll(env->arg);
 		for (size_t r = first; r < end; r++)
 			(void) train_normalise(rows + r * n, n, 0.0f);
-		for (int pass = 0; pass < passes; pass++)
-			before_take_off(&before, first, rows + first * n, end - first, passes);
+		for (int pass = 0; pass < TRAIN_PASSES; pass++)
+			before_take_off(&before, first, rows + first * n, end - first);
 		for (size_t r = first; r < end; r++)
 		{
 			float	   *row = rows + r * n;
 
-			for (int pass = 0; pass < passes; pass++)
+			for (int pass = 0; pass < TRAIN_PASSES; pass++)
 				train_take_off(row, rows + first * n, r - first, n);
 			while (!train_normalise(row, n, 1e-6f))
 			{
 				for (size_t i = 0; i < n; i++)
 					row[i] = (float) vecx_random_normal(rng);
 				(void) train_normalise(row, n, 0.0f);
-				for (int pass = 0; pass < passes; pass++)
+				for (int pass = 0; pass < TRAIN_PASSES; pass++)
 					train_take_off(row, rows, r, n);
 			}
 		}
@@ -310,13 +325,10 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 			(float) (int32_t) (vecx_random(&t->rng) >> 32) * 0x1p-31f;
 	for (int round = 0; round < rounds; round++)
 	{
-		bool		last = round == rounds - 1;
-
 		vecx_train_gemm_coarse(env, t->nrows, found, n, t->rows, dirs, proj, half);
 		vecx_train_transpose(proj, t->nrows, found, turned);
 		vecx_train_gemm_coarse(env, found, n, t->nrows, turned, t->columns, dirs, half);
-		vecx_train_orthonormalise(env, &t->rng, dirs, last ? ndims : found, n,
-								  last && !t->tries ? 2 : 1);
+		vecx_train_orthonormalise(env, &t->rng, dirs, round == rounds - 1 ? ndims : found, n);
 	}
 	vecx_train_free(env, t->dirs);
 	vecx_train_free(env, proj);

@@ -28,7 +28,10 @@ typedef struct VecxTrainer
 
 extern void *vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size);
 extern void vecx_train_free(const VecxTrainEnv *env, void *ptr);
-/* c[m][n] = a[m][k] b[n][k]^T; half is room for n * k.  Coarse: terms to 2^-7 of themselves. */
+/* c[m][n] = a[m][k] b[n][k]^T; half is room for n * k.  Of a's elements, beside what half
+ * precision leaves of b's, the last 2^-15 count if fine, the last 2^-7 not if coarse. */
+extern void vecx_train_gemm_fine(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
+								 const float *a, const float *b, float *c, uint16_t *half);
 extern void vecx_train_gemm_coarse(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
 								   const float *a, const float *b, float *c, uint16_t *half);
 extern void vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t k,
@@ -37,7 +40,7 @@ extern void vecx_train_gemm(const VecxTrainEnv *env, size_t m, size_t n, size_t 
 extern void vecx_train_transpose(const float *from, size_t nrows, size_t ncols, float *to);
 /* rows[nrows][n], in place */
 extern void vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows,
-									  size_t nrows, size_t n, int passes);
+									  size_t nrows, size_t n);
 
 /* Some vectors and others: code_pairs.c. */
 typedef struct VecxPairs

@@ -160,8 +160,9 @@ typedef struct VecxKernels
 	void		(*gemm_f16) (const uint16_t *m, size_t nrows, size_t n,
 							 const float *x, size_t nvecs, float *y);
 	/*
-	 * The same of finite numbers: each term may be wrong besides by 2^-7 of itself, or
-	 * 2^-15 if parts is 2, or by 2^-126 where it is smaller.
+	 * The same of numbers up to 3e38, roughly: each term may be wrong besides by 2^-7 of
+	 * itself, or 2^-15 if parts is 2, or by 2^-110 where it is smaller, and sums are of
+	 * n / 8 parts.
 	 */
 	void		(*gemm_rough) (const uint16_t *m, size_t nrows, size_t n,
 							   const float *x, size_t nvecs, int parts, float *y);
