@@ -253,8 +253,10 @@ extern char *bench_index_sql(const BenchRun *run, const BenchEngine *engine, con
 extern BenchCost bench_index_create(BenchRun *run, const BenchEngine *engine, PGconn *conn,
 									const char *table, const char *index);
 extern bool bench_built_already(BenchRun *run, const BenchEngine *e, const char *name);
-extern double bench_middle(double a, double b, double c);
-extern BenchCost bench_middle_cost(const BenchCost *of);
+/* A build of fewer seconds is made so many times: machines change their speed within seconds. */
+#define BENCH_SHORT_BUILD	2.0
+#define BENCH_SHORT_BUILDS	9
+extern BenchCost bench_middle_cost(BenchCost *of, int n);
 extern void bench_built_record(BenchRun *run, const BenchEngine *e, const char *name, BenchCost cost);
 extern bool bench_is_vecx(const BenchEngine *e);
 extern void bench_load(BenchRun *run, bool reload);

@@ -52,12 +52,13 @@ build_again(BenchRun *run, const BenchEngine *e, const char *setting)
 	return cost;
 }
 
-/* Seconds that two builds at once take, each by one process. */
-static double
+/* Two builds at once, each by one process; of what they take together the seconds. */
+static BenchCost
 build_both(BenchRun *run, const BenchEngine *e)
 {
 	PGconn	   *conn[2];
 	char	   *index[2];
+	BenchCost	cost = {0};
 	double		start;
 
 	printf("%s: two builds at once\n", run->set->name);
@@ -79,33 +80,34 @@ build_both(BenchRun *run, const BenchEngine *e)
 	}
 	for (int i = 0; i < 2; i++)
 		bench_await(conn[i]);
-	start = bench_seconds() - start;
+	cost.seconds = bench_seconds() - start;
 	for (int i = 0; i < 2; i++)
 	{
 		bench_exec(conn[i], "DROP INDEX %s", index[i]);
 		end_session(run, conn[i]);
 		free(index[i]);
 	}
-	return start;
+	return cost;
 }
 
 /* Each way in turn, so that a machine that becomes slower does so for all of them. */
 static void
 by_two_processes(BenchRun *run, BenchEngine *e)
 {
-	BenchCost	one[3];
-	BenchCost	two[3];
-	double		both[3];
+	BenchCost	one[BENCH_SHORT_BUILDS];
+	BenchCost	two[BENCH_SHORT_BUILDS];
+	BenchCost	both[BENCH_SHORT_BUILDS];
+	int			rounds = e->build.seconds < BENCH_SHORT_BUILD ? BENCH_SHORT_BUILDS : 3;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < rounds; i++)
 	{
 		one[i] = build_again(run, e, "SET max_parallel_maintenance_workers = 0");
 		two[i] = build_again(run, e, "SET max_parallel_maintenance_workers = 1");
 		both[i] = build_both(run, e);
 	}
-	e->builds.one = bench_middle_cost(one);
-	e->builds.two = bench_middle_cost(two);
-	e->builds.both = bench_middle(both[0], both[1], both[2]);
+	e->builds.one = bench_middle_cost(one, rounds);
+	e->builds.two = bench_middle_cost(two, rounds);
+	e->builds.both = bench_middle_cost(both, rounds).seconds;
 }
 
 /* Bytes that the build needs by the index's own estimate; 0 if it makes none. */

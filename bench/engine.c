@@ -12,9 +12,6 @@
 
 #include "bench.h"
 
-/* Seconds of a build that is made three times. */
-#define SHORT_BUILD		2.0
-
 static const BenchEngineDef engines[] = {
 	{"vecx", "vecx", "vecx", "vecx", "", "vecx.ef_search", false},
 	{"pgvector-64", "vector", "pgv", "hnsw", "m = 16, ef_construction = 64", "hnsw.ef_search", false},
@@ -242,23 +239,21 @@ index_stands(BenchRun *run, const BenchEngine *e)
 	return stands;
 }
 
-/* Of three the one in the middle. */
-double
-bench_middle(double a, double b, double c)
+static int
+compare_costs(const void *a, const void *b)
 {
-	double		low = a < b ? a : b;
-	double		high = a < b ? b : a;
+	double		x = ((const BenchCost *) a)->seconds;
+	double		y = ((const BenchCost *) b)->seconds;
 
-	return c < low ? low : c > high ? high : c;
+	return (x > y) - (x < y);
 }
 
-/* Of three builds the one whose time is in the middle. */
+/* Of n builds the one whose time is in the middle; sorts them. */
 BenchCost
-bench_middle_cost(const BenchCost *of)
+bench_middle_cost(BenchCost *of, int n)
 {
-	double		seconds = bench_middle(of[0].seconds, of[1].seconds, of[2].seconds);
-
-	return of[of[0].seconds == seconds ? 0 : of[1].seconds == seconds ? 1 : 2];
+	qsort(of, n, sizeof(BenchCost), compare_costs);
+	return of[n / 2];
 }
 
 static BenchCost
@@ -278,16 +273,16 @@ build_once(BenchRun *run, BenchEngine *e)
 static void
 build_one(BenchRun *run, BenchEngine *e)
 {
-	BenchCost	costs[3];
+	BenchCost	costs[BENCH_SHORT_BUILDS];
 
 	printf("%s: building the index of %s\n", run->set->name, e->def->name);
 	fflush(stdout);
 	costs[0] = build_once(run, e);
-	if (costs[0].seconds < SHORT_BUILD)
+	if (costs[0].seconds < BENCH_SHORT_BUILD)
 	{
-		costs[1] = build_once(run, e);
-		costs[2] = build_once(run, e);
-		costs[0] = bench_middle_cost(costs);
+		for (int i = 1; i < BENCH_SHORT_BUILDS; i++)
+			costs[i] = build_once(run, e);
+		costs[0] = bench_middle_cost(costs, BENCH_SHORT_BUILDS);
 	}
 	bench_built_record(run, e, e->table, costs[0]);
 	printf("%s: %s built in %.2f s (%.2f s of processor)\n", run->set->name, e->def->name,
