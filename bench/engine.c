@@ -270,38 +270,38 @@ build_once(BenchRun *run, BenchEngine *e)
 	return cost;
 }
 
-static void
-build_one(BenchRun *run, BenchEngine *e)
-{
-	BenchCost	costs[BENCH_SHORT_BUILDS];
-
-	printf("%s: building the index of %s\n", run->set->name, e->def->name);
-	fflush(stdout);
-	costs[0] = build_once(run, e);
-	if (costs[0].seconds < BENCH_SHORT_BUILD)
-	{
-		for (int i = 1; i < BENCH_SHORT_BUILDS; i++)
-			costs[i] = build_once(run, e);
-		costs[0] = bench_middle_cost(costs, BENCH_SHORT_BUILDS);
-	}
-	bench_built_record(run, e, e->table, costs[0]);
-	printf("%s: %s built in %.2f s (%.2f s of processor)\n", run->set->name, e->def->name,
-		   costs[0].seconds, costs[0].cpu);
-}
-
-/* Builds what is missing or was asked for, one after the other. */
+/* Builds what is missing or was asked for, in turn where it is short, so that a machine that
+ * becomes slower does so for all. */
 void
 bench_build(BenchRun *run)
 {
-	for (int i = 0; i < run->nengines; i++)
-	{
-		BenchEngine *e = &run->engine[i];
+	BenchCost	costs[BENCH_MAX_ENGINES][BENCH_SHORT_BUILDS];
+	int			n[BENCH_MAX_ENGINES] = {0};
 
-		if (!loaded(run, e->table))
-			bench_die("%s is not loaded", e->table);
-		if (e->rebuild || !index_stands(run, e))
-			build_one(run, e);
-	}
+	for (int round = 0; round < BENCH_SHORT_BUILDS; round++)
+		for (int i = 0; i < run->nengines; i++)
+		{
+			BenchEngine *e = &run->engine[i];
+
+			if (!loaded(run, e->table))
+				bench_die("%s is not loaded", e->table);
+			if (round == 0 ? !e->rebuild && index_stands(run, e) :
+				n[i] == 0 || costs[i][0].seconds >= BENCH_SHORT_BUILD)
+				continue;
+			printf("%s: building the index of %s\n", run->set->name, e->def->name);
+			fflush(stdout);
+			costs[i][n[i]++] = build_once(run, e);
+		}
+	for (int i = 0; i < run->nengines; i++)
+		if (n[i] > 0)
+		{
+			BenchEngine *e = &run->engine[i];
+			BenchCost	cost = bench_middle_cost(costs[i], n[i]);
+
+			bench_built_record(run, e, e->table, cost);
+			printf("%s: %s built in %.2f s (%.2f s of processor)\n", run->set->name, e->def->name,
+				   cost.seconds, cost.cpu);
+		}
 }
 
 static double
