@@ -26,7 +26,7 @@
 #define SAMPLE_PER_LIST		32
 
 /* Rows that are assigned and projected together. */
-#define ROW_BATCH			128
+#define ROW_BATCH			64
 
 struct VecxListsBuild
 {

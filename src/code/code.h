@@ -255,7 +255,8 @@ typedef struct VecxBasis
 } VecxBasis;
 
 /* Memory and progress for training.  alloc never returns NULL (it may longjmp);
- * poll is called at least every some 10 ms of work and may longjmp. */
+ * poll is called at least every some 10 ms of work, a second on a processor without SIMD, and
+ * may longjmp. */
 typedef struct VecxTrainEnv
 {
 	void	   *(*alloc) (void *arg, size_t nbytes);

@@ -15,7 +15,7 @@
 #define LIST_TWO_MATRICES	1
 #define LIST_TWO_BOOKS	2
 #define LIST_MAX_DIM	16384
-#define LIST_BATCH		128		/* vectors projected at once */
+#define LIST_BATCH		64		/* vectors projected at once */
 #define LIST_DEFAULT_BYTES	5120	/* of a block's codes, unless the user says */
 
 /* One in so many of PQ's columns may have entries of two bytes; no more once the rest is so much

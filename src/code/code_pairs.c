@@ -10,8 +10,11 @@
 
 #include "code_train.h"
 
-/* Rows multiplied at once, and those that the mean is taken of, about. */
+/* Rows multiplied at once: so many, but no more than have so many floats unless they are few. */
 #define PAIRS_BATCH		128
+#define PAIRS_FLOATS	((size_t) 256 * 1024)
+#define PAIRS_LEAST		16
+/* Rows that the mean is taken of, about. */
 #define PAIRS_MEAN		256
 /* Rows so many times as long as the median are far beyond the others. */
 #define PAIRS_FAR		10.0f
@@ -73,25 +76,34 @@ load_queries(const VecxPairs *pairs, const float *mean, float *x, uint16_t *half
 	}
 }
 
+static size_t
+batch_of(size_t dim)
+{
+	size_t		rows = PAIRS_FLOATS / dim;
+
+	return rows < PAIRS_LEAST ? PAIRS_LEAST : rows < PAIRS_BATCH ? rows : PAIRS_BATCH;
+}
+
 void
 vecx_pairs_init(VecxPairs *pairs, const VecxTrainEnv *env)
 {
 	size_t		dim = pairs->dim;
 	size_t		nqueries = pairs->nqueries;
+	size_t		batch = batch_of(dim);
 	float	   *mean = vecx_train_alloc(env, dim, sizeof(float));
-	float	   *x = vecx_train_alloc(env, PAIRS_BATCH * dim, sizeof(float));
+	float	   *x = vecx_train_alloc(env, batch * dim, sizeof(float));
 	uint16_t   *half = vecx_train_alloc(env, nqueries * dim, sizeof(uint16_t));
 	float	   *norm2 = vecx_train_alloc(env, 2 * nqueries, sizeof(float));
 	float	   *unit = norm2 + nqueries;
-	float	   *products = vecx_train_alloc(env, PAIRS_BATCH * nqueries, sizeof(float));
+	float	   *products = vecx_train_alloc(env, batch * nqueries, sizeof(float));
 	float		row_norm2[PAIRS_BATCH];
 
 	pairs->rough = vecx_train_alloc(env, nqueries * pairs->nrows, sizeof(float));
 	find_mean(pairs, mean);
 	load_queries(pairs, mean, x, half, norm2, unit);
-	for (size_t first = 0; first < pairs->nrows; first += PAIRS_BATCH)
+	for (size_t first = 0; first < pairs->nrows; first += batch)
 	{
-		size_t		count = pairs->nrows - first < PAIRS_BATCH ? pairs->nrows - first : PAIRS_BATCH;
+		size_t		count = pairs->nrows - first < batch ? pairs->nrows - first : batch;
 
 		env->poll(env->arg);
 		for (size_t i = 0; i < count; i++)

@@ -13,7 +13,7 @@
 #define JUDGED_QUERIES	64
 #define NEAREST			10
 #define LEAST_SPREAD	0.5f	/* of independent errors: what is measured is rough */
-#define BATCH			128		/* rows projected at once, and compared, while caches have them */
+#define BATCH			64		/* rows projected at once, and compared, while caches have them */
 
 struct VecxPqJudge
 {

@@ -20,7 +20,7 @@
 #define TRAIN_ROUNDS		3
 #define TRAIN_MORE_ROUNDS	2
 #define TRAIN_POLL_FLOPS	((size_t) 100 * 1000 * 1000)
-#define TRAIN_LEAST_ROWS	128
+#define TRAIN_LEAST_ROWS	32
 
 void *
 vecx_train_alloc(const VecxTrainEnv *env, size_t nelems, size_t size)
@@ -178,12 +178,13 @@ before_add(TrainBefore *b, const float *rows, size_t first, size_t count)
 
 /* Takes the parts of a block along the first so many rows off. */
 static void
-before_take_off(const TrainBefore *b, size_t first, float *block, size_t count)
+before_take_off(const TrainBefore *b, const VecxTrainEnv *env, size_t first, float *block, size_t count)
 {
 	for (size_t part = 0; part < first; part += TRAIN_BEFORE)
 	{
 		size_t		nrows = rows_of_part(b, part);
 
+		env->poll(env->arg);
 		vecx_kernels->gemm_rough(b->rows + part * b->n, nrows, b->n, block, count, 2, b->products);
 		vecx_kernels->gemm_rough(b->turned + part * b->n, b->n, nrows, b->products, count, 2, b->parts);
 		for (size_t i = 0; i < count * b->n; i++)
@@ -212,7 +213,7 @@ vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, s
 		for (size_t r = first; r < end; r++)
 			(void) train_normalise(rows + r * n, n, 0.0f);
 		for (int pass = 0; pass < TRAIN_PASSES; pass++)
-			before_take_off(&before, first, rows + first * n, end - first);
+			before_take_off(&before, env, first, rows + first * n, end - first);
 		for (size_t r = first; r < end; r++)
 		{
 			float	   *row = rows + r * n;
