@@ -132,7 +132,7 @@ load(VecxIndex *index, int number, BlockNumber first, Size nbytes, Binder bind)
 {
 	CacheEntry *entry = find_entry(index, number, first);
 	uint8	   *bytes;
-	Bound		bound;
+	Bound		bound = {0};
 
 	if (entry)
 	{
@@ -151,18 +151,26 @@ load(VecxIndex *index, int number, BlockNumber first, Size nbytes, Binder bind)
 	return entry->bound;
 }
 
+/* Raises what is wrong, or that what was bound is of another index. */
+static void
+must_fit(const VecxIndex *index, BlockNumber first, const char *wrong, uint32 dim, VecxMetric metric,
+		 const char *misfit)
+{
+	if (!wrong && (dim != index->meta.dim || metric != (VecxMetric) index->meta.metric))
+		wrong = misfit;
+	if (wrong)
+		VecxCorrupted(index->rel, first, wrong);
+}
+
 static void
 bind_model(VecxIndex *index, BlockNumber first, const uint8 *bytes, Size nbytes, Bound *bound)
 {
 	VecxBasis  *basis = &bound->basis;
 	const char *wrong = vecx_basis_bind(basis, bytes, nbytes);
 
-	if (wrong)
-		VecxCorrupted(index->rel, first, wrong);
-	if (basis->dim != index->meta.dim ||
-		basis->metric != (VecxMetric) index->meta.metric ||
-		vecx_sketch_size(basis) > index->meta.sketch_size)
-		VecxCorrupted(index->rel, first, "a model does not fit its index");
+	if (!wrong && vecx_sketch_size(basis) > index->meta.sketch_size)
+		wrong = "a model's sketches are larger than those of its index";
+	must_fit(index, first, wrong, basis->dim, basis->metric, "a model does not fit its index");
 }
 
 static void
@@ -180,10 +188,7 @@ bind_list_code(VecxIndex *index, BlockNumber first, const uint8 *bytes, Size nby
 	VecxListCode *code = &bound->list_code;
 	const char *wrong = vecx_list_code_bind(code, bytes, nbytes);
 
-	if (wrong)
-		VecxCorrupted(index->rel, first, wrong);
-	if (code->dim != index->meta.dim || code->metric != (VecxMetric) index->meta.metric)
-		VecxCorrupted(index->rel, first, "the lists' quantizer does not fit its index");
+	must_fit(index, first, wrong, code->dim, code->metric, "the lists' quantizer does not fit its index");
 }
 
 static void

@@ -6,13 +6,12 @@
  * A system gives a process the tiles only when it asks, for they make its saved
  * state larger; so it is asked when there is something to multiply.
  */
-#include "kernel_impl.h"
+#include "kernel_x86.h"
 
 #ifdef VECX_KERNEL_AMX
 
-#include <immintrin.h>
-
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,f16c,avx512bf16,amx-tile,amx-int8,amx-bf16")))
+#define TARGET \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-int8,amx-bf16,fma,f16c,popcnt")))
 
 /* arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) */
 #define ARCH_PRCTL		158
@@ -64,12 +63,6 @@ may_use_tiles(void)
 	return allowed;
 }
 
-VECX_KERNEL_INLINE TARGET __mmask64
-mask_of_rest(size_t n)
-{
-	return n >= TILE_BYTES ? ~(__mmask64) 0 : ((__mmask64) 1 << n) - 1;
-}
-
 /* Rows of a, tile by tile; what a row lacks to a whole tile is zero. */
 static TARGET void
 pack_rows(const uint8_t *a, size_t n, uint8_t *packed)
@@ -77,7 +70,7 @@ pack_rows(const uint8_t *a, size_t n, uint8_t *packed)
 	for (size_t tile = 0; tile < BLOCK_ROWS; tile += TILE_ROWS)
 		for (size_t at = 0; at < n; at += TILE_BYTES)
 			for (size_t row = tile; row < tile + TILE_ROWS; row++, packed += TILE_BYTES)
-				_mm512_store_si512(packed, _mm512_maskz_loadu_epi8(mask_of_rest(n - at), a + row * n + at));
+				_mm512_store_si512(packed, _mm512_maskz_loadu_epi8(mask64(n - at), a + row * n + at));
 }
 
 /* A square of 16 x 16 numbers, rows to columns: within lanes, then the lanes. */
@@ -130,7 +123,7 @@ pack_columns(const uint8_t *b, size_t n, uint8_t *packed)
 
 			VECX_KERNEL_UNROLL
 			for (size_t i = 0; i < TILE_ROWS; i++)
-				row[i] = _mm512_maskz_loadu_epi8(mask_of_rest(n - at), b + (tile + i) * n + at);
+				row[i] = _mm512_maskz_loadu_epi8(mask64(n - at), b + (tile + i) * n + at);
 			transpose(row);
 			VECX_KERNEL_UNROLL
 			for (size_t i = 0; i < TILE_ROWS; i++)
@@ -235,18 +228,12 @@ parts_of(__m512 low, __m512 high)
 	return parts;
 }
 
-VECX_KERNEL_INLINE TARGET __mmask16
-mask16_of_rest(size_t n)
-{
-	return n >= 16 ? 0xffff : (__mmask16) ((1u << n) - 1);
-}
-
 /* From n floats, and from n halves: beyond them are zeros. */
 VECX_KERNEL_INLINE TARGET Parts
 parts_of_floats(const float *x, size_t n)
 {
-	return parts_of(_mm512_maskz_loadu_ps(mask16_of_rest(n), x),
-					n <= 16 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask16_of_rest(n - 16), x + 16));
+	return parts_of(_mm512_maskz_loadu_ps(mask16(n), x),
+					n <= 16 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask16(n - 16), x + 16));
 }
 
 VECX_KERNEL_INLINE TARGET Parts
@@ -373,7 +360,7 @@ add_sums(const float *sums, float *y, size_t nvecs, size_t nrows, size_t stride,
 	for (size_t v = 0; v < nvecs; v++)
 		for (size_t at = 0; at < nrows; at += 16)
 		{
-			__mmask16	mask = mask16_of_rest(nrows - at);
+			__mmask16	mask = mask16(nrows - at);
 			__m512		sum = _mm512_load_ps(sums + v * BLOCK_ROWS + at);
 
 			if (before)

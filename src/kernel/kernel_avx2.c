@@ -577,12 +577,7 @@ gemm_f16(const uint16_t *m, size_t nrows, size_t n,
 		gemv_f16(m, nrows, n, x + v * n, y + v * nrows);
 }
 
-static void
-gemm_rough(const uint16_t *m, size_t nrows, size_t n, const float *x, size_t nvecs, int parts, float *y)
-{
-	(void) parts;
-	gemm_f16(m, nrows, n, x, nvecs, y);
-}
+VECX_KERNEL_ROUGH_BY(gemm_f16)
 
 const VecxKernels vecx_kernels_avx2 = {
 	.name = "avx2",

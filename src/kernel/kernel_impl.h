@@ -65,6 +65,15 @@ extern void vecx_gemm_rough_amx(const uint16_t *m, size_t nrows, size_t n,
 								const float *x, size_t nvecs, int parts, float *y);
 #endif
 
+/* gemm_rough of a table that has nothing faster than gemm_f16. */
+#define VECX_KERNEL_ROUGH_BY(exact) \
+	static void \
+	gemm_rough(const uint16_t *m, size_t nrows, size_t n, const float *x, size_t nvecs, int parts, float *y) \
+	{ \
+		(void) parts; \
+		exact(m, nrows, n, x, nvecs, y); \
+	}
+
 /* kernel_encode.c */
 #define VECX_KERNEL_ENCODE(set) \
 	extern void vecx_add_multiple_f32_##set(float *y, const float *x, float factor, size_t n); \

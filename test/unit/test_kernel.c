@@ -428,32 +428,56 @@ test_rounding(const VecxKernels *k)
 
 /* ---- matrices ---- */
 
+/* A matrix of halves and some vectors, and room for what they give. */
+typedef struct Products
+{
+	size_t		nrows;
+	size_t		n;
+	size_t		nvecs;
+	uint16_t   *m;
+	float	   *x;
+	float	   *y;
+} Products;
+
+static Products
+random_products(size_t nrows, size_t n, size_t nvecs, bool at_end)
+{
+	Products	p = {nrows, n, nvecs, place(ARENA_A, nrows * n * sizeof(uint16_t), at_end),
+	place(ARENA_B, nvecs * n * sizeof(float), at_end), place(ARENA_OUT, nvecs * nrows * sizeof(float), at_end)};
+
+	for (size_t i = 0; i < nrows * n; i++)
+		p.m[i] = nearest_half(random_signed());
+	for (size_t i = 0; i < nvecs * n; i++)
+		p.x[i] = random_signed();
+	memset(p.y, 0xff, nvecs * nrows * sizeof(float));
+	return p;
+}
+
+static double
+exact_product(const Products *p, size_t v, size_t r, double *magnitude)
+{
+	return naive(IP_F16, p->x + v * p->n, p->m + r * p->n, p->n, 0, 0, magnitude);
+}
+
 static bool
 products_agree(const VecxKernels *k, size_t nrows, size_t n, size_t nvecs, bool at_end)
 {
 	const VecxKernels *scalar = vecx_kernels_named("scalar");
-	uint16_t   *m = place(ARENA_A, nrows * n * sizeof(*m), at_end);
-	float	   *x = place(ARENA_B, nvecs * n * sizeof(*x), at_end);
-	float	   *y = place(ARENA_OUT, nvecs * nrows * sizeof(*y), at_end);
+	Products	p = random_products(nrows, n, nvecs, at_end);
 	float	   *one = place(ARENA_OUT2, nrows * sizeof(*one), at_end);
 	bool		good = true;
 
-	for (size_t i = 0; i < nrows * n; i++)
-		m[i] = nearest_half(random_signed());
-	for (size_t i = 0; i < nvecs * n; i++)
-		x[i] = random_signed();
-	memset(y, 0xff, nvecs * nrows * sizeof(*y));
-	k->gemm_f16(m, nrows, n, x, nvecs, y);
+	k->gemm_f16(p.m, nrows, n, p.x, nvecs, p.y);
 	for (size_t v = 0; v < nvecs; v++)
 	{
 		memset(one, 0xff, nrows * sizeof(*one));
-		k->gemv_f16(m, nrows, n, x + v * n, one);
+		k->gemv_f16(p.m, nrows, n, p.x + v * n, one);
 		/* A vector's image is the same alone and among others. */
-		good = good && (nrows == 0 || memcmp(one, y + v * nrows, nrows * sizeof(*one)) == 0);
+		good = good && (nrows == 0 || memcmp(one, p.y + v * nrows, nrows * sizeof(*one)) == 0);
 		for (size_t r = 0; r < nrows; r++)
 		{
 			double		magnitude;
-			double		exact = naive(IP_F16, x + v * n, m + r * n, n, 0, 0, &magnitude);
+			double		exact = exact_product(&p, v, r, &magnitude);
 
 			good = good && within_bound(one[r], (float) exact, k == scalar ? 0 : n, magnitude);
 		}
@@ -467,25 +491,18 @@ products_agree(const VecxKernels *k, size_t nrows, size_t n, size_t nvecs, bool 
 static bool
 rough_agrees(const VecxKernels *k, size_t nrows, size_t n, size_t nvecs, int parts, bool at_end)
 {
-	uint16_t   *m = place(ARENA_A, nrows * n * sizeof(*m), at_end);
-	float	   *x = place(ARENA_B, nvecs * n * sizeof(*x), at_end);
-	float	   *y = place(ARENA_OUT, nvecs * nrows * sizeof(*y), at_end);
+	Products	p = random_products(nrows, n, nvecs, at_end);
 	bool		good = true;
 
-	for (size_t i = 0; i < nrows * n; i++)
-		m[i] = nearest_half(random_signed());
-	for (size_t i = 0; i < nvecs * n; i++)
-		x[i] = random_signed();
-	memset(y, 0xff, nvecs * nrows * sizeof(*y));
-	k->gemm_rough(m, nrows, n, x, nvecs, parts, y);
+	k->gemm_rough(p.m, nrows, n, p.x, nvecs, parts, p.y);
 	for (size_t v = 0; v < nvecs; v++)
 		for (size_t r = 0; r < nrows; r++)
 		{
 			double		magnitude;
-			double		exact = naive(IP_F16, x + v * n, m + r * n, n, 0, 0, &magnitude);
+			double		exact = exact_product(&p, v, r, &magnitude);
 			double		bound = ((4 + (double) n / 16) * (double) FLT_EPSILON + (parts == 2 ? 0x1p-15 : 0x1p-7)) * magnitude;
 
-			good = good && fabs((double) y[v * nrows + r] - exact) <= bound;
+			good = good && fabs((double) p.y[v * nrows + r] - exact) <= bound;
 		}
 	if (!good)
 		NOTE("# %s: gemm_rough, %zu x %zu, %zu vectors, %d parts\n", k->name, nrows, n, nvecs, parts);
