@@ -96,6 +96,33 @@ build($team, 'cosine', what => 'v vector_cosine_ops');
 build($team, 'bits', what => "(binary_quantize(v)::bit($dim)) bit_hamming_ops");
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_ls_tmpdir()}), '0', 'no temporary file is left');
 
+# one leaf, whose members three processes share where memory has room for its distances three
+# times, two of them where for two, and else one works on
+$node->safe_psql('postgres', "CREATE TABLE leaf AS SELECT id, v::vector($dim) FROM items WHERE id <= 2500; ANALYZE leaf");
+my $mean_links = "SELECT mean_links FROM vecx_info('built')";
+build($alone, 'one leaf, alone', on => 'leaf');
+my $links = $node->safe_psql('postgres', $mean_links);
+foreach my $memory ('256MB', '60MB', '32MB')
+{
+	cmp_ok(build("$team; SET maintenance_work_mem = '$memory'", "one leaf, $memory", on => 'leaf'), '>', 0.98, "recall of one leaf, $memory");
+	my $of_team = $node->safe_psql('postgres', $mean_links);
+	cmp_ok(abs($of_team / $links - 1), '<', 0.02, "links of one leaf, $memory: $of_team, alone $links");
+	is(vertices(), '2500 2500 0', "vertices and rows of one leaf, $memory");
+	is($node->safe_psql('postgres', q{
+			SET enable_seqscan = off;
+			SELECT count(DISTINCT id) FROM (SELECT id FROM leaf ORDER BY v <-> (SELECT v FROM items WHERE id = 8000)) s}),
+		'2500', "all rows of one leaf, $memory");
+}
+# fewer rows than participants have buckets, equal ones, and none
+foreach my $rows (0, 1, 2, 40)
+{
+	$node->safe_psql('postgres', "TRUNCATE leaf; INSERT INTO leaf SELECT id, v FROM items WHERE id <= $rows;
+		INSERT INTO leaf SELECT 9000, (SELECT v FROM items WHERE id = 1) FROM generate_series(1, 20 * ($rows > 0)::int)");
+	build($team, "a leaf of $rows", on => 'leaf');
+	is(vertices(), $rows . ' ' . ($rows > 0 ? $rows + 20 : 0) . ' 0', "vertices and rows of a leaf of $rows");
+}
+$node->safe_psql('postgres', 'DROP TABLE leaf');
+
 # many copies of one vector, and pairs of equal ones read by different processes
 $node->safe_psql('postgres', q{
 	CREATE TABLE copies AS SELECT id, v FROM items WHERE id <= 2000;

@@ -1,7 +1,7 @@
 /*
  * test_train.c
  *    Proves what training is made of: orthonormal rows of any rank, roots of
- *    matrices, and the nearest by products, outliers and all.
+ *    matrices, the nearest by products, outliers and all, and projections of huge vectors.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -199,9 +199,40 @@ test_pairs(void)
 	free(x);
 }
 
+/* Vectors at the end of float's range, which rough products do not reach, among others. */
+static void
+test_huge(void)
+{
+	enum {ROWS = 48, VECS = 40, DIM = 64};
+	float	   *rows = zeroes(ROWS * DIM);
+	float	   *x = zeroes(VECS * DIM);
+	float	   *y = zeroes(VECS * ROWS);
+	float	   *exact = zeroes(VECS * ROWS);
+	uint16_t	m[ROWS * DIM];
+
+	for (size_t i = 0; i < ROWS * DIM; i++)
+		rows[i] = (float) random_normal();
+	vecx_kernels->f32_to_f16(rows, m, ROWS * DIM);
+	for (size_t i = 0; i < VECS * DIM; i++)
+		x[i] = (float) random_normal();
+	for (size_t i = 0; i < DIM; i++)
+		x[7 * DIM + i] = i == 3 ? FLT_MAX : 0.0f;
+	for (size_t r = 0; r < ROWS; r++)
+		m[r * DIM + 3] &= 0xbbff;	/* less than 1 */
+	vecx_project_rows(m, ROWS, DIM, x, VECS, y);
+	vecx_kernels->gemm_f16(m, ROWS, DIM, x, VECS, exact);
+	UNIT_CHECK(memcmp(y, exact, VECS * ROWS * sizeof(float)) == 0 && fabsf(y[7 * ROWS]) > 0.0f,
+			   "projections of the largest floats");
+	free(rows);
+	free(x);
+	free(y);
+	free(exact);
+}
+
 int
 main(void)
 {
+	test_huge();
 	test_orthonormal();
 	test_roots();
 	test_pairs();
