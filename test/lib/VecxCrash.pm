@@ -190,14 +190,16 @@ sub index_ids
 
 =head2 $some_answers
 
-A query for the ten rows nearest to each of seven queries.  A session that searches
-posting lists more often may keep their centroids; when it begins to depends on the
-length of the file, which may be longer than what is replayed of it.
+A query for the ten rows nearest to each of seven queries.  How many lists it reads is
+set, and a session that searches posting lists more often may keep their centroids: how many are
+read for a target, and when a session begins to keep centroids, depends on the length of the
+file, which after a crash may be longer than what is replayed of it.
 
 =cut
 
 our $some_answers = q{
 	SET enable_seqscan = off;
+	SET vecx.probes = 10;
 	SELECT q.id, array_agg(n.id) FROM queries q,
 		LATERAL (SELECT id FROM items ORDER BY v <-> q.v LIMIT 10) n WHERE q.id <= 7 GROUP BY 1 ORDER BY 1};
 
