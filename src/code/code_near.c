@@ -18,60 +18,6 @@
 /* Elements too many that a threshold may let pass. */
 #define NEAR_SLACK		4
 
-/* Integers in the order of the floats of those bits. */
-static inline int32_t
-ordered(int32_t bits)
-{
-	return bits ^ ((bits >> 31) & INT32_MAX);
-}
-
-static inline int32_t
-ordered_float(float x)
-{
-	int32_t		bits;
-
-	memcpy(&bits, &x, sizeof(bits));
-	return ordered(bits);
-}
-
-/* minima[n]: each the least of every n-th element of the row.  n is a multiple of 4. */
-static void
-fold(const float *row, size_t count, int32_t *minima, size_t n)
-{
-	size_t		at = 0;
-
-	for (size_t j = 0; j < n; j++)
-		minima[j] = INT32_MAX;
-	for (; at + n <= count; at += n)
-		for (size_t j = 0; j < n; j += 4)
-		{
-			VecxFourInts x = *(const VecxFourInts *) (const void *) (row + at + j);
-			VecxFourInts *m = (VecxFourInts *) (void *) (minima + j);
-			VecxFourInts less;
-
-			x ^= (x >> 31) & INT32_MAX;
-			less = x < *m;
-			*m = (x & less) | (*m & ~less);
-		}
-	for (size_t j = 0; at < count; at++, j++)
-	{
-		int32_t		x = ordered_float(row[at]);
-
-		minima[j] = x < minima[j] ? x : minima[j];
-	}
-}
-
-/* How many of the keys, a multiple of 4, do not exceed the limit. */
-static size_t
-count_within(const int32_t *keys, size_t n, int32_t limit)
-{
-	VecxFourInts hits = {0};
-
-	for (size_t j = 0; j < n; j += 4)
-		hits -= *(const VecxFourInts *) (const void *) (keys + j) <= limit;
-	return (size_t) (hits[0] + hits[1] + hits[2] + hits[3]);
-}
-
 /* A threshold that at least want of the minima do not exceed, and hardly more. */
 static int32_t
 find_threshold(const int32_t *minima, size_t n, size_t want)
@@ -89,7 +35,7 @@ find_threshold(const int32_t *minima, size_t n, size_t want)
 	while (high - low > 1)
 	{
 		int64_t		middle = low + (high - low) / 2;
-		size_t		hits = count_within(minima, n, (int32_t) middle);
+		size_t		hits = vecx_kernels->count_within(minima, n, (int32_t) middle);
 
 		if (hits < want)
 			low = middle;
@@ -110,11 +56,11 @@ sort_by_counting(const float *row, uint32_t *at, size_t n)
 	size_t		whole = (n + 3) / 4 * 4;
 
 	for (size_t i = 0; i < n; i++)
-		keys[i] = (int32_t) ((uint32_t) ordered_float(row[at[i]]) >> NEAR_BITS << NEAR_BITS | (uint32_t) i);
+		keys[i] = (int32_t) ((uint32_t) vecx_float_order(row[at[i]]) >> NEAR_BITS << NEAR_BITS | (uint32_t) i);
 	for (size_t i = n; i < whole; i++)
 		keys[i] = INT32_MAX;
 	for (size_t i = 0; i < n; i++)
-		sorted[count_within(keys, whole, keys[i]) - 1] = at[i];
+		sorted[vecx_kernels->count_within(keys, whole, keys[i]) - 1] = at[i];
 	memcpy(at, sorted, n * sizeof(uint32_t));
 }
 
@@ -135,9 +81,9 @@ sort_many(const float *row, uint32_t *at, size_t n)
 		}
 		for (size_t child = 2 * root + 1; child < end; child = 2 * root + 1)
 		{
-			if (child + 1 < end && ordered_float(row[at[child]]) < ordered_float(row[at[child + 1]]))
+			if (child + 1 < end && vecx_float_order(row[at[child]]) < vecx_float_order(row[at[child + 1]]))
 				child++;
-			if (ordered_float(row[at[child]]) <= ordered_float(row[moved]))
+			if (vecx_float_order(row[at[child]]) <= vecx_float_order(row[moved]))
 				break;
 			at[root] = at[child];
 			root = child;
@@ -151,21 +97,17 @@ vecx_least(const float *row, size_t count, size_t want, int32_t *room, uint32_t 
 {
 	size_t		group = count / (NEAR_SPREAD * want + 1);
 	size_t		nminima;
-	size_t		n = 0;
+	size_t		n;
 	int32_t		limit = INT32_MAX;
 
 	group = group < 1 ? 1 : group > NEAR_FOLD ? NEAR_FOLD : group;
 	nminima = (count / group + 3) / 4 * 4;
 	if (want < count)
 	{
-		fold(row, count, room, nminima);
+		vecx_kernels->fold_least(row, count, room, nminima);
 		limit = find_threshold(room, nminima, want);
 	}
-	for (size_t i = 0; i < count; i++)
-	{
-		at[n] = (uint32_t) i;
-		n += ordered_float(row[i]) <= limit;
-	}
+	n = vecx_kernels->positions_within(row, count, limit, at);
 	if (n <= NEAR_COUNTED)
 		sort_by_counting(row, at, n);
 	else

@@ -84,71 +84,6 @@ are_whole(const float *x, uint32_t n)
 	return true;
 }
 
-typedef int32_t FourInts __attribute__((vector_size(16), may_alias));
-typedef uint8_t FourBytes __attribute__((vector_size(4)));
-typedef double FourDoubles __attribute__((vector_size(32)));
-
-typedef struct SqSums
-{
-	FourInts	levels;
-	FourDoubles err2;			/* squares of what the levels leave */
-} SqSums;
-
-/* The levels of four elements. */
-static inline FourInts
-four_levels(VecxFour four, const VecxSqHead *head, float inverse, SqSums *sums)
-{
-	const VecxFour zero = {0.0f, 0.0f, 0.0f, 0.0f};
-	const VecxFour most = zero + 255.0f;
-	VecxFour	t = (four - head->offset) * inverse + 0.5f;
-	FourInts	inside = t > zero;
-	FourInts	level;
-	FourDoubles e;
-
-	t = (VecxFour) ((FourInts) t & inside);
-	inside = t < most;
-	t = (VecxFour) (((FourInts) t & inside) | ((FourInts) most & ~inside));
-	level = __builtin_convertvector(t, FourInts);
-	e = __builtin_convertvector(four, FourDoubles) -
-		((double) head->offset + (double) head->scale * __builtin_convertvector(level, FourDoubles));
-	sums->levels += level;
-	sums->err2 += e * e;
-	return level;
-}
-
-/* The levels of a vector, and what the head keeps of them. */
-static void
-make_levels(const float *x, uint32_t n, VecxSqHead *head, uint8_t *levels)
-{
-	float		inverse = head->scale > 0.0f ? 1.0f / head->scale : 0.0f;
-	SqSums		sums = {{0, 0, 0, 0}, {0.0, 0.0, 0.0, 0.0}};
-	uint32_t	whole = n / 4 * 4;
-
-	for (uint32_t i = 0; i < whole; i += 4)
-	{
-		VecxFour	four;
-		FourBytes	bytes;
-
-		memcpy(&four, x + i, sizeof(four));
-		bytes = __builtin_convertvector(four_levels(four, head, inverse, &sums), FourBytes);
-		memcpy(levels + i, &bytes, sizeof(bytes));
-	}
-	if (whole < n)
-	{
-		VecxFour	four = {head->offset, head->offset, head->offset, head->offset};
-		FourInts	level;
-
-		memcpy(&four, x + whole, (n - whole) * sizeof(float));
-		level = four_levels(four, head, inverse, &sums);
-		for (uint32_t k = 0; whole + k < n; k++)
-			levels[whole + k] = (uint8_t) level[k];
-	}
-	/* what stands for no element has level 0 */
-	head->sum = (uint32_t) (sums.levels[0] + sums.levels[1] + sums.levels[2] + sums.levels[3]);
-	head->err2 = vecx_finite(sums.err2[0] + sums.err2[1] + sums.err2[2] + sums.err2[3]);
-	head->sumsq = vecx_kernels->ip_u8u8(levels, levels, n);
-}
-
 void
 vecx_sq_encode(const VecxCoder *coder, const float *x, uint8_t *code)
 {
@@ -156,6 +91,7 @@ vecx_sq_encode(const VecxCoder *coder, const float *x, uint8_t *code)
 	uint8_t    *levels = code + sizeof(VecxSqHead);
 	float		min;
 	float		max;
+	double		err2;
 	VecxSqHead	head;
 
 	find_range(x, dim, &min, &max);
@@ -166,17 +102,32 @@ vecx_sq_encode(const VecxCoder *coder, const float *x, uint8_t *code)
 	head.scale = max - min <= 255.0f && are_whole(x, dim) ? 1.0f : (max - min) / 255.0f;
 	if (min == max || head.scale < FLT_MIN)
 		head.scale = 0.0f;
-	make_levels(x, dim, &head, levels);
+	head.sum = vecx_kernels->levels_sq8(x, dim, head.offset, head.scale,
+										head.scale > 0.0f ? 1.0f / head.scale : 0.0f, levels, &err2);
+	head.err2 = vecx_finite(err2);
+	head.sumsq = vecx_kernels->ip_u8u8(levels, levels, dim);
 	memcpy(code, &head, sizeof(head));
 }
+
+typedef uint8_t FourBytes __attribute__((vector_size(4)));
 
 void
 vecx_sq_decode(const VecxCoder *coder, const uint8_t *code, float *x)
 {
 	const uint8_t *levels = sq_levels(code);
 	VecxSqHead	head = sq_head(code);
+	uint32_t	whole = coder->dim / 4 * 4;
 
-	for (uint32_t i = 0; i < coder->dim; i++)
+	for (uint32_t i = 0; i < whole; i += 4)
+	{
+		FourBytes	four;
+		VecxFour	values;
+
+		memcpy(&four, levels + i, sizeof(four));
+		values = head.offset + head.scale * __builtin_convertvector(four, VecxFour);
+		memcpy(x + i, &values, sizeof(values));
+	}
+	for (uint32_t i = whole; i < coder->dim; i++)
 		x[i] = head.offset + head.scale * (float) levels[i];
 }
 

@@ -24,6 +24,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* A float as an integer of the same order: its bits, those beside the sign turned over below
+ * zero. */
+static inline int32_t
+vecx_float_order(float x)
+{
+	int32_t		bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return bits ^ ((bits >> 31) & INT32_MAX);
+}
 
 typedef struct VecxKernels
 {
@@ -79,6 +91,25 @@ typedef struct VecxKernels
 
 	/* y[i] += scale * (u[i] - 128) */
 	void		(*add_levels_u8) (float *y, const uint8_t *u, float scale, size_t n);
+
+	/*
+	 * The levels of SQ8: u[i] = (x[i] - offset) * inverse, cut off to 0 and 255 and rounded
+	 * to nearest even.  Returns their sum; *err2 is the sum of (x[i] - (offset + scale *
+	 * u[i]))^2, in double precision throughout.
+	 */
+	uint32_t	(*levels_sq8) (const float *x, size_t n, float offset, float scale, float inverse,
+							   uint8_t *u, double *err2);
+
+	/*
+	 * Of floats as vecx_float_order: minima[j] is the least of every n-th element from x[j] on,
+	 * INT32_MAX if there is none.  n is a multiple of 4.
+	 */
+	void		(*fold_least) (const float *x, size_t count, int32_t *minima, size_t n);
+	/* how many of n such integers, a multiple of 4, do not exceed the limit */
+	size_t		(*count_within) (const int32_t *keys, size_t n, int32_t limit);
+	/* positions of the elements that do not exceed it, ascending; returns how many.  at[count] is
+	 * overwritten */
+	size_t		(*positions_within) (const float *x, size_t count, int32_t limit, uint32_t *at);
 
 	/* bit strings of nbytes bytes */
 	uint64_t	(*hamming) (const uint8_t *a, const uint8_t *b, size_t nbytes);

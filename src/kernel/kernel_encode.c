@@ -120,6 +120,46 @@ vecx_levels_u8_avx512(const float *x, const float *centre, size_t n, float inver
 	return (uint32_t) _mm512_reduce_add_epi32(sum);
 }
 
+/* What levels leave of eight elements, squared. */
+VECX_KERNEL_INLINE TARGET_AVX512 __m512d
+left_avx512(__m256 x, __m256i level, __m512d offset, __m512d scale, __mmask8 mask, __m512d err2)
+{
+	__m512d		whole = _mm512_fmadd_pd(scale, _mm512_cvtepi32_pd(level), offset);
+	__m512d		e = _mm512_maskz_sub_pd(mask, _mm512_cvtps_pd(x), whole);
+
+	return _mm512_fmadd_pd(e, e, err2);
+}
+
+TARGET_AVX512 uint32_t
+vecx_levels_sq8_avx512(const float *x, size_t n, float offset, float scale, float inverse,
+					   uint8_t *u, double *err2)
+{
+	const __m512d offsets = _mm512_set1_pd((double) offset);
+	const __m512d scales = _mm512_set1_pd((double) scale);
+	__m512d		left[2] = {_mm512_setzero_pd(), _mm512_setzero_pd()};
+	__m512i		sum = _mm512_setzero_si512();
+
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__mmask16	mask = mask16(n - i);
+		__m512		some = _mm512_maskz_loadu_ps(mask, x + i);
+		__m512		t = _mm512_mul_ps(_mm512_sub_ps(some, _mm512_set1_ps(offset)), _mm512_set1_ps(inverse));
+		__m512i		level;
+
+		/* of a NaN and a number this is the second */
+		t = _mm512_min_ps(_mm512_max_ps(t, _mm512_setzero_ps()), _mm512_set1_ps(255.0f));
+		level = _mm512_maskz_cvtps_epi32(mask, t);
+		sum = _mm512_add_epi32(sum, level);
+		_mm512_mask_cvtepi32_storeu_epi8(u + i, mask, level);
+		left[0] = left_avx512(_mm512_castps512_ps256(some), _mm512_castsi512_si256(level), offsets, scales,
+							  (__mmask8) mask, left[0]);
+		left[1] = left_avx512(_mm512_extractf32x8_ps(some, 1), _mm512_extracti32x8_epi32(level, 1), offsets, scales,
+							  (__mmask8) (mask >> 8), left[1]);
+	}
+	*err2 = _mm512_reduce_add_pd(_mm512_add_pd(left[0], left[1]));
+	return (uint32_t) _mm512_reduce_add_epi32(sum);
+}
+
 /* Levels of a residual, as floats.  max and min return the second of a NaN and a
  * number, so that a NaN becomes the least level. */
 VECX_KERNEL_INLINE TARGET_AVX512 __m512
@@ -316,6 +356,48 @@ vecx_levels_u8_avx2(const float *x, const float *centre, size_t n, float inverse
 	return total + (uint32_t) reduce_epi32(sum);
 }
 
+/* What levels leave of four elements, squared. */
+VECX_KERNEL_INLINE TARGET_AVX2 __m256d
+left_avx2(__m128 x, __m128i level, __m256d offset, __m256d scale, __m256d err2)
+{
+	__m256d		e = _mm256_sub_pd(_mm256_cvtps_pd(x), _mm256_fmadd_pd(scale, _mm256_cvtepi32_pd(level), offset));
+
+	return _mm256_fmadd_pd(e, e, err2);
+}
+
+TARGET_AVX2 uint32_t
+vecx_levels_sq8_avx2(const float *x, size_t n, float offset, float scale, float inverse,
+					 uint8_t *u, double *err2)
+{
+	const __m256d offsets = _mm256_set1_pd((double) offset);
+	const __m256d scales = _mm256_set1_pd((double) scale);
+	__m256d		left[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+	__m256i		sum = _mm256_setzero_si256();
+	size_t		whole = n / 8 * 8;
+	uint32_t	rest = vecx_levels_sq8_scalar(x + whole, n - whole, offset, scale, inverse, u + whole, err2);
+	double		sums[4];
+
+	for (size_t i = 0; i < whole; i += 8)
+	{
+		__m256		eight = _mm256_loadu_ps(x + i);
+		__m256		t = _mm256_mul_ps(_mm256_sub_ps(eight, _mm256_set1_ps(offset)), _mm256_set1_ps(inverse));
+		__m256i		level;
+		__m128i		words;
+
+		t = _mm256_min_ps(_mm256_max_ps(t, _mm256_setzero_ps()), _mm256_set1_ps(255.0f));
+		level = _mm256_cvtps_epi32(t);
+		words = _mm_packus_epi32(_mm256_castsi256_si128(level), _mm256_extracti128_si256(level, 1));
+		sum = _mm256_add_epi32(sum, level);
+		_mm_storel_epi64((__m128i *) (u + i), _mm_packus_epi16(words, words));
+		left[0] = left_avx2(_mm256_castps256_ps128(eight), _mm256_castsi256_si128(level), offsets, scales, left[0]);
+		left[1] = left_avx2(_mm256_extractf128_ps(eight, 1), _mm256_extracti128_si256(level, 1), offsets, scales,
+							left[1]);
+	}
+	_mm256_storeu_pd(sums, _mm256_add_pd(left[0], left[1]));
+	*err2 += sums[0] + sums[1] + sums[2] + sums[3];
+	return rest + (uint32_t) reduce_epi32(sum);
+}
+
 VECX_KERNEL_INLINE TARGET_AVX2 __m256
 levels_avx2(__m256 r, __m256 inverse, size_t nplanes)
 {
@@ -503,6 +585,37 @@ vecx_levels_u8_neon(const float *x, const float *centre, size_t n, float inverse
 		total += u[i];
 	}
 	return total + (uint32_t) vaddvq_s32(sum);
+}
+
+uint32_t
+vecx_levels_sq8_neon(const float *x, size_t n, float offset, float scale, float inverse,
+					 uint8_t *u, double *err2)
+{
+	const float64x2_t offsets = vdupq_n_f64((double) offset);
+	float64x2_t left[2] = {vdupq_n_f64(0.0), vdupq_n_f64(0.0)};
+	uint32x4_t	sum = vdupq_n_u32(0);
+	size_t		whole = n / 4 * 4;
+	uint32_t	rest = vecx_levels_sq8_scalar(x + whole, n - whole, offset, scale, inverse, u + whole, err2);
+
+	for (size_t i = 0; i < whole; i += 4)
+	{
+		float32x4_t four = vld1q_f32(x + i);
+		float32x4_t t = vmulq_n_f32(vsubq_f32(four, vdupq_n_f32(offset)), inverse);
+		uint32x4_t	level = vcvtnq_u32_f32(vminnmq_f32(vmaxnmq_f32(t, vdupq_n_f32(0.0f)), vdupq_n_f32(255.0f)));
+		float32x4_t level_f = vcvtq_f32_u32(level);
+		float64x2_t e[2];
+
+		sum = vaddq_u32(sum, level);
+		for (size_t j = 0; j < 4; j++)
+			u[i + j] = (uint8_t) level[j];
+		e[0] = vsubq_f64(vcvt_f64_f32(vget_low_f32(four)),
+						 vfmaq_n_f64(offsets, vcvt_f64_f32(vget_low_f32(level_f)), (double) scale));
+		e[1] = vsubq_f64(vcvt_high_f64_f32(four), vfmaq_n_f64(offsets, vcvt_high_f64_f32(level_f), (double) scale));
+		left[0] = vfmaq_f64(left[0], e[0], e[0]);
+		left[1] = vfmaq_f64(left[1], e[1], e[1]);
+	}
+	*err2 += vaddvq_f64(vaddq_f64(left[0], left[1]));
+	return rest + vaddvq_u32(sum);
 }
 
 /* Levels of four elements as integers, which a NaN is the least of. */

@@ -81,17 +81,31 @@ extern void vecx_gemm_rough_amx(const uint16_t *m, size_t nrows, size_t n,
 	extern uint32_t vecx_levels_u8_##set(const float *x, const float *centre, size_t n, \
 										 float inverse, uint8_t *u); \
 	extern void vecx_add_levels_u8_##set(float *y, const uint8_t *u, float scale, size_t n); \
+	extern uint32_t vecx_levels_sq8_##set(const float *x, size_t n, float offset, float scale, \
+										  float inverse, uint8_t *u, double *err2); \
 	extern void vecx_sketch_encode_##set(const float *v, const float *x, size_t n, \
 										 size_t nplanes, size_t plane_bytes, float inverse, \
 										 uint8_t *planes, float sums[2]); \
 	extern void vecx_nearest16_##set(const float *books, const float *halves, const float *y, \
 									 size_t n, size_t m, uint8_t *codes)
+extern uint32_t vecx_levels_sq8_scalar(const float *x, size_t n, float offset, float scale,
+									   float inverse, uint8_t *u, double *err2);
 #ifdef VECX_KERNEL_X86
 VECX_KERNEL_ENCODE(avx2);
 VECX_KERNEL_ENCODE(avx512);
 #endif
 #ifdef VECX_KERNEL_NEON
 VECX_KERNEL_ENCODE(neon);
+#endif
+
+/* kernel_near.c */
+#define VECX_KERNEL_NEAR(set) \
+	extern void vecx_fold_least_##set(const float *x, size_t count, int32_t *minima, size_t n); \
+	extern size_t vecx_count_within_##set(const int32_t *keys, size_t n, int32_t limit); \
+	extern size_t vecx_positions_within_##set(const float *x, size_t count, int32_t limit, uint32_t *at)
+VECX_KERNEL_NEAR(scalar);
+#ifdef VECX_KERNEL_X86
+VECX_KERNEL_NEAR(avx512);
 #endif
 
 /* kernel_fht.c */

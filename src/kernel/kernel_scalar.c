@@ -311,6 +311,27 @@ levels_u8(const float *x, const float *centre, size_t n, float inverse, uint8_t 
 	return sum;
 }
 
+uint32_t
+vecx_levels_sq8_scalar(const float *x, size_t n, float offset, float scale, float inverse,
+					   uint8_t *u, double *err2)
+{
+	uint32_t	sum = 0;
+
+	*err2 = 0.0;
+	for (size_t i = 0; i < n; i++)
+	{
+		float		t = (x[i] - offset) * inverse;
+		double		e;
+
+		t = t > 0.0f ? t : 0.0f;
+		u[i] = (uint8_t) lrintf(t < 255.0f ? t : 255.0f);
+		sum += u[i];
+		e = (double) x[i] - ((double) offset + (double) scale * (double) u[i]);
+		*err2 += e * e;
+	}
+	return sum;
+}
+
 static uint32_t
 sketch_level(float r, float inverse, size_t nplanes)
 {
@@ -407,6 +428,10 @@ const VecxKernels vecx_kernels_scalar = {
 	.l1_f32u8 = l1_f32u8,
 	.levels_u8 = levels_u8,
 	.add_levels_u8 = add_levels_u8,
+	.levels_sq8 = vecx_levels_sq8_scalar,
+	.fold_least = vecx_fold_least_scalar,
+	.count_within = vecx_count_within_scalar,
+	.positions_within = vecx_positions_within_scalar,
 	.hamming = hamming,
 	.jaccard = jaccard,
 	.packed_dot = packed_dot,

@@ -471,6 +471,49 @@ test_levels(const VecxKernels *k)
 	UNIT_CHECK(good, "%s: levels_u8", k->name);
 }
 
+static void
+test_levels_sq8(const VecxKernels *k)
+{
+	bool		good = true;
+
+	for (size_t n = 0; n <= 200; n++)
+	{
+		float	   *x = place(ARENA_A, n * sizeof(float), n % 2 == 0);
+		uint8_t    *u = place(ARENA_OUT, n, true);
+		float		scale = n % 5 == 0 ? 0.0f : 0.01f * (float) (1 + n % 7);
+		float		offset = n % 3 == 0 ? 0.0f : -1.25f;
+		float		inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+		double		want_err2 = 0.0;
+		double		err2 = -1.0;
+		uint32_t	want_sum = 0;
+		uint32_t	sum;
+
+		random_elements(x, NULL, n, false);
+		/* ties, both ends, and far beyond them */
+		for (size_t i = 0; i < n; i++)
+			if (i % 3 > 0)
+				x[i] = offset + scale * (i % 3 == 1 ? (float) (i % 9) - 0.5f : 300.0f * (float) (i % 4) - 300.0f);
+		sum = k->levels_sq8(x, n, offset, scale, inverse, u, &err2);
+		for (size_t i = 0; i < n; i++)
+		{
+			float		t = fminf(fmaxf((x[i] - offset) * inverse, 0.0f), 255.0f);
+			double		e = (double) x[i] - ((double) offset + (double) scale * (double) u[i]);
+
+			good = good && u[i] == (uint8_t) lrintf(t);
+			want_sum += u[i];
+			want_err2 += e * e;
+		}
+		if (sum != want_sum || !(fabs(err2 - want_err2) <= 1e-13 * want_err2))
+			good = false;
+		if (!good)
+		{
+			NOTE("# %s: levels of %zu\n", k->name, n);
+			break;
+		}
+	}
+	UNIT_CHECK(good, "%s: levels_sq8", k->name);
+}
+
 /* The sum that nearest16 looks for the greatest of. */
 static double
 sum_of(const float *books, const float *halves, const float *y, size_t n, size_t m, size_t c, int code)
@@ -614,6 +657,7 @@ test_table(const VecxKernels *k)
 	test_differences(k);
 	test_multiples(k);
 	test_levels(k);
+	test_levels_sq8(k);
 	test_add_levels(k);
 	test_nearest16(k);
 	test_planes(k);

@@ -1,7 +1,7 @@
 /*
  * test_near.c
- *    Proves vecx_least against a full sort: all lengths, rows with many equal
- *    elements, with numbers below zero, and with no numbers.
+ *    Proves vecx_least against a full sort, and its kernels against plain loops: all
+ *    lengths, rows with many equal elements, with numbers below zero, and with no numbers.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "../../src/code/code.h"
-#include "unit.h"
-#include "unit_random.h"
+#include "unit_kernel.h"
 
 typedef enum Shape
 {
@@ -91,23 +90,65 @@ least_is_right(Shape shape, size_t count, size_t want)
 	return good;
 }
 
-int
-main(void)
+/* The kernels against what they are said to do; nothing beside their arrays is touched. */
+static bool
+kernels_are_right(const VecxKernels *k, Shape shape, size_t count, size_t n)
+{
+	float	   *row = place(ARENA_A, count * sizeof(float), count % 2 == 0);
+	int32_t    *minima = place(ARENA_OUT, n * sizeof(int32_t), true);
+	uint32_t   *at = place(ARENA_OUT2, count * sizeof(uint32_t), true);
+	int32_t		limit;
+	size_t		within = 0;
+	size_t		hits = 0;
+	bool		good = true;
+
+	for (size_t i = 0; i < count; i++)
+		row[i] = element(shape);
+	limit = count > 0 ? vecx_float_order(row[random64() % count]) : 0;
+	k->fold_least(row, count, minima, n);
+	for (size_t j = 0; j < n; j++)
+	{
+		int32_t		least = INT32_MAX;
+
+		for (size_t i = j; i < count; i += n)
+			least = vecx_float_order(row[i]) < least ? vecx_float_order(row[i]) : least;
+		good = good && minima[j] == least;
+		within += least <= limit;
+	}
+	good = good && k->count_within(minima, n, limit) == within;
+	within = k->positions_within(row, count, limit, at);
+	for (size_t i = 0; i < count; i++)
+		if (vecx_float_order(row[i]) <= limit)
+			good = good && hits < within && at[hits++] == i;
+	return good && hits == within;
+}
+
+static void
+test_table(const VecxKernels *k)
 {
 	const size_t wants[] = {1, 9, 33, 65, 401};
 
+	UNIT_CHECK(vecx_kernels_choose(k->name) == 0, "%s: is used", k->name);
 	for (int shape = 0; shape < NSHAPES; shape++)
 	{
 		bool		good = true;
 
+		for (size_t count = 0; good && count < 300; count++)
+			good = kernels_are_right(k, (Shape) shape, count, 4 * (1 + random64() % 30));
+		UNIT_CHECK(good, "%s: what lies within a limit of rows %s", k->name, shape_names[shape]);
 		for (size_t count = 0; count < 1700; count += count < 80 ? 1 : 37)
-			for (size_t w = 0; w < sizeof(wants) / sizeof(wants[0]); w++)
+			for (size_t w = 0; w < LENGTH(wants); w++)
 				if (good && !least_is_right((Shape) shape, count, wants[w]))
 				{
-					printf("# %zu of %zu\n", wants[w], count);
+					NOTE("# %zu of %zu\n", wants[w], count);
 					good = false;
 				}
-		UNIT_CHECK(good, "the least of rows %s", shape_names[shape]);
+		UNIT_CHECK(good, "%s: the least of rows %s", k->name, shape_names[shape]);
 	}
-	return unit_done();
+}
+
+int
+main(int argc, char **argv)
+{
+	return for_each_table(argc, argv, test_table);
 }
