@@ -25,9 +25,6 @@
 /* Rows of the sample for each list, at most. */
 #define SAMPLE_PER_LIST		32
 
-/* Rows that are assigned and projected together. */
-#define ROW_BATCH			64
-
 struct VecxListsBuild
 {
 	VecxIndex  *index;
@@ -53,14 +50,15 @@ struct VecxListsBuild
 	BlockNumber *heads;			/* of the lists; InvalidBlockNumber: empty */
 
 	/* rows on their way */
+	int			most_rows;		/* that are put into lists at once */
 	int			nbatch;
-	float	   *x;				/* [ROW_BATCH][dim] */
+	float	   *x;				/* [most_rows][dim] */
 	float	   *y;
-	ItemPointerData tids[ROW_BATCH];
-	uint8	   *filters;		/* [ROW_BATCH] */
+	ItemPointerData tids[VECX_MOST_AT_ONCE];
+	uint8	   *filters;		/* [most_rows] */
 	VecxPoints	points;
 	uint32		ncentres;		/* that are looked at for a row */
-	uint32		leaf[ROW_BATCH * VECX_REPLICA_CENTRES];	/* [ROW_BATCH][ncentres] */
+	uint32		leaf[VECX_MOST_AT_ONCE * VECX_REPLICA_CENTRES];	/* [most_rows][ncentres] */
 	float	   *room;
 	void	   *scratch;
 	VecxListItem *item;
@@ -101,6 +99,7 @@ VecxListsBuildBegin(VecxIndex *index, Relation heap, IndexInfo *info, const floa
 	b->cxt = CurrentMemoryContext;
 	b->row_cxt = AllocSetContextCreate(b->cxt, "vecx rows for lists", ALLOCSET_DEFAULT_SIZES);
 	b->tuples = tuples;
+	b->most_rows = VecxRowsAtOnce(index);
 	b->wanted = (uint32) VecxListsWanted(index->rel, &index->meta, tuples);
 	VecxTrainEnvInit(&b->env, b->cxt);
 	if (index->meta.metric == VECX_METRIC_IP || nsample == 0)
@@ -175,7 +174,7 @@ sample_table(VecxListsBuild *b)
 
 	b->sample_max = (Size) Max(rows, 1);
 	if (!options || options->auto_calibrate)
-		b->curve = VecxListCurveMake(b->index, ROW_BATCH);
+		b->curve = VecxListCurveMake(b->index, b->most_rows);
 	b->trainer = VecxListTrainerMake(b->index, b->sample_max);
 	b->work = palloc(sizeof(float) * vecx_cluster_point_bytes(dim));
 	vecx_cluster_alloc(&b->env, dim, b->sample_max, &b->sample);
@@ -228,7 +227,7 @@ make_centroids(VecxListsBuild *b)
 	code = &index->lists->code;
 	b->projected = MemoryContextAllocHuge(b->cxt, sizeof(float) * code->proj_floats * Max(n, 1));
 	b->heads = MemoryContextAllocHuge(b->cxt, sizeof(BlockNumber) * Max(n, 1));
-	b->scratch = palloc(vecx_list_scratch(code, ROW_BATCH));
+	b->scratch = palloc(vecx_list_scratch(code, b->most_rows));
 	for (uint32 i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -395,7 +394,7 @@ take_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 			   sizeof(float) * b->index->meta.dim);
 		add_to_tree(b, tid, values, isnull);
 		b->tids[b->nbatch++] = *tid;
-		if (b->nbatch == ROW_BATCH)
+		if (b->nbatch == b->most_rows)
 			flush_batch(b);
 	}
 	MemoryContextSwitchTo(old);
@@ -418,12 +417,12 @@ VecxListsBuildRead(VecxListsBuild *b, VecxLoader *loader)
 	code = &b->index->lists->code;
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VECX_PROGRESS_LISTS);
-	b->x = palloc(sizeof(float) * dim * ROW_BATCH);
-	b->y = palloc(sizeof(float) * code->proj_floats * ROW_BATCH);
-	b->filters = palloc0(b->index->filters->nbytes * ROW_BATCH + 1);
-	vecx_cluster_alloc(&b->env, dim, ROW_BATCH, &b->points);
+	b->x = palloc(sizeof(float) * dim * b->most_rows);
+	b->y = palloc(sizeof(float) * code->proj_floats * b->most_rows);
+	b->filters = palloc0(b->index->filters->nbytes * b->most_rows + 1);
+	vecx_cluster_alloc(&b->env, dim, b->most_rows, &b->points);
 	b->ncentres = b->index->lists->replicas > 1 ? VECX_REPLICA_CENTRES : 1;
-	b->room = palloc(sizeof(float) * vecx_clusters_room(&b->clusters, ROW_BATCH, b->ncentres));
+	b->room = palloc(sizeof(float) * vecx_clusters_room(&b->clusters, b->most_rows, b->ncentres));
 	b->item = palloc0(b->index->lists->item_bytes);
 	begin_sort(b);
 	heap_tuples = table_index_build_scan(b->heap, b->index->rel, b->info, true, true, take_row, b, NULL);

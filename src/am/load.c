@@ -14,6 +14,17 @@
 /* Vertices of one hash and code that are asked for their value, at most. */
 #define MAX_VERTICES_ASKED	16
 
+#define LEAST_ROWS_AT_ONCE	64
+
+/* Rows whose vectors are projected together: fewer where memory is short. */
+int
+VecxRowsAtOnce(const VecxIndex *index)
+{
+	Size		limit = (Size) maintenance_work_mem * 1024 / 64 / VecxVectorBytes(index);
+
+	return (int) vecx_rows_at_once(index->meta.dim, Min(Max(limit, LEAST_ROWS_AT_ONCE), VECX_MOST_AT_ONCE));
+}
+
 void
 VecxLoaderInit(VecxLoader *l, VecxIndex *index, Relation heap, VecxGraph *graph,
 			   VecxSpool *points, VecxSpool *keys, VecxPivots *pivots)
@@ -36,15 +47,16 @@ VecxLoaderInit(VecxLoader *l, VecxIndex *index, Relation heap, VecxGraph *graph,
 	l->side_row = palloc0(index->layout.row_size);
 	l->leaves_cap = 1024;
 	l->leaves = palloc(sizeof(uint16) * VECX_LEAVES_OF_VERTEX * l->leaves_cap);
-	l->batch_codes = palloc((Size) index->coder.nbytes * VECX_LOAD_BATCH);
-	l->batch_vecs = palloc(VecxVectorBytes(index) * VECX_LOAD_BATCH);
-	l->batch_y = palloc0(vecx_basis_proj_bytes(basis) * VECX_LOAD_BATCH);
-	l->batch_scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis, VECX_LOAD_BATCH) + 1);
+	l->most_rows = VecxRowsAtOnce(index);
+	l->batch_codes = palloc((Size) index->coder.nbytes * l->most_rows);
+	l->batch_vecs = palloc(VecxVectorBytes(index) * l->most_rows);
+	l->batch_y = palloc0(vecx_basis_proj_bytes(basis) * l->most_rows);
+	l->batch_scratch = palloc(sizeof(float) * vecx_basis_scratch_floats(basis, l->most_rows) + 1);
 	l->batch_points.nbytes = pivots->points.nbytes;
 	l->point = palloc(vecx_point_bytes(&index->coder, basis));
 	VecxTreeCellsOpen(index, &l->cells);
-	l->batch_points.heads = palloc(sizeof(VecxPointHead) * VECX_LOAD_BATCH);
-	l->batch_points.points = palloc(l->batch_points.nbytes * VECX_LOAD_BATCH);
+	l->batch_points.heads = palloc(sizeof(VecxPointHead) * l->most_rows);
+	l->batch_points.points = palloc(l->batch_points.nbytes * l->most_rows);
 }
 
 /* Computes and keeps the points, the leaves and the cells of the waiting vertices. */
@@ -92,7 +104,7 @@ add_vertex(VecxLoader *l, uint32 hash, const uint8 *code, bool findable)
 	uint32		vertex = VecxGraphAddVertex(l->graph, hash, code, findable);
 
 	memcpy(l->batch_codes + (Size) l->nbatch++ * l->index->coder.nbytes, code, l->index->coder.nbytes);
-	if (l->nbatch == VECX_LOAD_BATCH)
+	if (l->nbatch == l->most_rows)
 		flush_batch(l);
 	return vertex;
 }

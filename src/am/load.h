@@ -19,8 +19,6 @@ typedef struct VecxKnownValue
 	struct varlena *value;		/* NULL: unused */
 } VecxKnownValue;
 
-/* Vertices whose points are computed together. */
-#define VECX_LOAD_BATCH		64
 /* Bytes of rows that are no vertices; more lie in a file. */
 #define VECX_LOAD_SIDE_MEMORY	(256 * 1024)
 
@@ -49,6 +47,7 @@ typedef struct VecxLoader
 	uint8	   *filters;		/* of the row at hand */
 
 	/* vertices that still lack points */
+	int			most_rows;		/* that are waited for */
 	int			nbatch;
 	uint8	   *batch_codes;
 	char	   *batch_vecs;
@@ -58,6 +57,7 @@ typedef struct VecxLoader
 	uint8	   *point;
 } VecxLoader;
 
+extern int	VecxRowsAtOnce(const VecxIndex *index);
 extern void VecxLoaderInit(VecxLoader *loader, VecxIndex *index, Relation heap, VecxGraph *graph,
 						   VecxSpool *points, VecxSpool *keys, VecxPivots *pivots);
 extern void VecxLoaderRow(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive,

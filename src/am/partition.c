@@ -193,14 +193,15 @@ VecxPivotsAssign(VecxPivots *pivots, VecxMetric metric, const VecxPoints *batch,
 {
 	int			n = (int) pivots->points.count;
 
-	Assert(batch->count <= PIVOT_BATCH);
-	vecx_point_distances(metric, pivots->how, batch, 0, batch->count, &pivots->points, pivots->room);
 	for (Size i = 0; i < batch->count; i++)
 	{
-		const float *dist = pivots->room + i * n;
+		const float *dist = pivots->room + i % PIVOT_BATCH * n;
 		uint16	   *own = leaves + i * VECX_LEAVES_OF_VERTEX;
 		float		best[VECX_LEAVES_OF_VERTEX];
 
+		if (i % PIVOT_BATCH == 0)
+			vecx_point_distances(metric, pivots->how, batch, i, Min(PIVOT_BATCH, batch->count - i),
+								 &pivots->points, pivots->room);
 		for (int k = 0; k < VECX_LEAVES_OF_VERTEX; k++)
 		{
 			best[k] = FLT_MAX;

@@ -302,6 +302,10 @@ extern uint8_t *vecx_basis_train_rotation(const VecxTrainEnv *env, VecxMetric me
 /* Returns NULL, or what is wrong with the bytes (a static string). */
 extern const char *vecx_basis_bind(VecxBasis *basis, const uint8_t *bytes, size_t nbytes);
 
+/* Of nvecs vectors, how many are best projected at once. */
+#define VECX_MOST_AT_ONCE	256
+extern size_t vecx_rows_at_once(uint32_t dim, size_t nvecs);
+
 /* y = float32[pdims], or bytes [pdims / 8] for bit vectors.  scratch: float32
  * [vecx_basis_scratch_floats()] for as many vectors as there are (may be 0). */
 extern size_t vecx_basis_scratch_floats(const VecxBasis *basis, size_t nvecs);

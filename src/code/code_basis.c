@@ -13,8 +13,9 @@
 #define BASIS_VERSION	1
 #define BASIS_TRAINED	1
 #define BASIS_MAX_DIM	65536
-/* Vectors projected at once: what a block of the matrix is read for. */
-#define BASIS_BATCH		64
+/* Bytes of vectors that are projected at once, unless they are fewer than so many. */
+#define BYTES_AT_ONCE		((size_t) 1024 * 1024)
+#define LEAST_AT_ONCE		64
 /* Links that a vertex has, about, and bytes of a sketch with which as many as it may have fit a
  * page: the largest that is chosen by trying. */
 #define LINKS_OF_VERTEX	24
@@ -331,13 +332,23 @@ vecx_hadamard(uint32_t dim, uint64_t seed, const float *x, float *out, float *wo
 		out[i] = scale * work[(first + i * factor) & (length - 1)];
 }
 
+/* A matrix is made ready for products once for all of them. */
+size_t
+vecx_rows_at_once(uint32_t dim, size_t nvecs)
+{
+	size_t		rows = BYTES_AT_ONCE / (dim * sizeof(float) + 1);
+
+	rows = rows < LEAST_AT_ONCE ? LEAST_AT_ONCE : rows > VECX_MOST_AT_ONCE ? VECX_MOST_AT_ONCE : rows;
+	return nvecs < rows ? nvecs : rows;
+}
+
 size_t
 vecx_basis_scratch_floats(const VecxBasis *basis, size_t nvecs)
 {
 	if (basis->positions != NULL)
 		return 0;
 	return vecx_hadamard_floats(basis->dim) +
-		(nvecs < BASIS_BATCH ? nvecs : BASIS_BATCH) * ((size_t) basis->hdim + basis->ndims);
+		vecx_rows_at_once(basis->dim, nvecs) * ((size_t) basis->hdim + basis->ndims);
 }
 
 size_t
@@ -410,7 +421,7 @@ vecx_project_rows(const uint16_t *m, size_t nrows, size_t n, const float *x, siz
 		vecx_kernels->gemm_f16(m, nrows, n, x, nvecs, y);
 }
 
-/* At most BASIS_BATCH vectors. */
+/* As many vectors as vecx_rows_at_once says. */
 static void
 project_batch(const VecxBasis *basis, const float *vecs, size_t nvecs, float *y, float *scratch)
 {
@@ -448,8 +459,9 @@ vecx_basis_project_many(const VecxBasis *basis, const void *vecs, size_t nvecs,
 							   (float *) y + v * basis->pdims, scratch);
 		return;
 	}
-	for (size_t v = 0; v < nvecs; v += BASIS_BATCH)
-		project_batch(basis, (const float *) vecs + v * basis->dim,
-					  nvecs - v < BASIS_BATCH ? nvecs - v : BASIS_BATCH,
-					  (float *) y + v * basis->pdims, scratch);
+	for (size_t v = 0, n; v < nvecs; v += n)
+	{
+		n = vecx_rows_at_once(basis->dim, nvecs - v);
+		project_batch(basis, (const float *) vecs + v * basis->dim, n, (float *) y + v * basis->pdims, scratch);
+	}
 }

@@ -20,8 +20,6 @@
 #define JUDGE_QUERIES_WIDE	25
 #define JUDGE_NEIGHBOURS	32
 #define JUDGE_MAX_ROWS		1000
-/* Rows that are projected at once. */
-#define JUDGE_BATCH			64
 /* Of queries and vertices; every second row of the sample. */
 #define JUDGE_MIN_ROWS		100
 /* A vertex is the nearest row or this one of the nearest. */
@@ -177,10 +175,9 @@ judge_project(const VecxJudge *j, const VecxBasis *basis, const VecxJudgeRoom *r
 {
 	uint32_t	dim = j->t->dim;
 
-	for (uint32_t first = 0; first < j->nrows; first += JUDGE_BATCH)
+	for (uint32_t first = 0, n; first < j->nrows; first += n)
 	{
-		uint32_t	n = j->nrows - first < JUDGE_BATCH ? j->nrows - first : JUDGE_BATCH;
-
+		n = (uint32_t) vecx_rows_at_once(dim, j->nrows - first);
 		j->t->env->poll(j->t->env->arg);
 		for (uint32_t i = 0; i < n; i++)
 			memcpy(room->vecs + (size_t) i * dim, judge_row(j, first + i), dim * sizeof(float));
@@ -232,9 +229,9 @@ judge_score(const VecxJudge *j, VecxTrainer *t, uint32_t ndims, uint32_t nplanes
 		vecx_train_free(env, bytes);
 		return 0.0;
 	}
-	room.vecs = vecx_train_alloc(env, (size_t) JUDGE_BATCH * t->dim, sizeof(float));
+	room.vecs = vecx_train_alloc(env, vecx_rows_at_once(t->dim, j->nrows) * t->dim, sizeof(float));
 	room.proj = vecx_train_alloc(env, (size_t) j->nrows * basis.pdims, sizeof(float));
-	room.scratch = vecx_train_alloc(env, vecx_basis_scratch_floats(&basis, JUDGE_BATCH), sizeof(float));
+	room.scratch = vecx_train_alloc(env, vecx_basis_scratch_floats(&basis, j->nrows), sizeof(float));
 	room.sketches = vecx_train_alloc(env, JUDGE_NEIGHBOURS, vecx_sketch_size(&basis));
 	room.codes = vecx_train_alloc(env, basis.pdims, 1);
 	judge_project(j, &basis, &room);

@@ -15,7 +15,6 @@
 #define LIST_TWO_MATRICES	1
 #define LIST_TWO_BOOKS	2
 #define LIST_MAX_DIM	16384
-#define LIST_BATCH		64		/* vectors projected at once */
 #define LIST_DEFAULT_BYTES	5120	/* of a block's codes, unless the user says */
 
 /* One in so many of PQ's columns may have entries of two bytes; no more once the rest is so much
@@ -330,7 +329,7 @@ vecx_list_scratch(const VecxListCode *code, size_t nvecs)
 {
 	size_t		each = (size_t) code->hdim + 2 * (size_t) code->pdims + 512;
 
-	return ((nvecs < LIST_BATCH ? nvecs : LIST_BATCH) * each + vecx_hadamard_floats(code->dim)) * sizeof(float);
+	return (vecx_rows_at_once(code->dim, nvecs) * each + vecx_hadamard_floats(code->dim)) * sizeof(float);
 }
 
 void
@@ -342,7 +341,7 @@ vecx_list_reduce(const VecxListCode *code, const float *x, float *out, float *wo
 		vecx_hadamard(code->dim, code->seed, x, out, work);
 }
 
-/* At most LIST_BATCH vectors. */
+/* As many vectors as vecx_rows_at_once says. */
 static void
 project_batch(const VecxListCode *code, const float *x, size_t n, float *y, float *scratch)
 {
@@ -383,9 +382,11 @@ vecx_list_project_many(const VecxListCode *code, const float *x, size_t n, float
 		}
 		return;
 	}
-	for (size_t i = 0; i < n; i += LIST_BATCH)
-		project_batch(code, x + i * code->dim, n - i < LIST_BATCH ? n - i : LIST_BATCH,
-					  y + i * code->proj_floats, scratch);
+	for (size_t i = 0, some; i < n; i += some)
+	{
+		some = vecx_rows_at_once(code->dim, n - i);
+		project_batch(code, x + i * code->dim, some, y + i * code->proj_floats, scratch);
+	}
 }
 
 void
