@@ -371,6 +371,7 @@ extern Size VecxVectorBytes(const VecxIndex *index);
 extern VecxProbe *VecxProbeMake(VecxIndex *index, const void *vec);
 extern VecxProbe *VecxProbeMakeFromCode(VecxIndex *index, const uint8 *code);
 extern VecxProbeModel *VecxProbeForModel(VecxProbe *probe, uint8 number);
+extern void VecxProbeForModels(VecxProbe *probe);
 extern float VecxRecordEstimates(VecxProbe *probe, const VecxRecordData *rec,
 								 float nav, int32 *scratch, float *est);
 

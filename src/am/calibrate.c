@@ -6,8 +6,8 @@
  * The queries are vectors of the index, or given by the user (verify layer).
  * For stored ones all is done with codes, which costs one pass over the index
  * and no look at the table: their truth is the nearest vertices by code, and
- * they are hidden from themselves.  One search serves all levels of effort,
- * since a higher one goes on where a lower one ended.  Before that a narrow search
+ * they are hidden from themselves.  One search serves all levels of effort, for
+ * few rows and for many, since a wider one goes on where a narrower one ended.  Before that a narrow search
  * for each query tells how far the nearest are, by which efforts go.
  *
  * A curve is worth what its queries are worth.  So a level is judged by the
@@ -184,38 +184,82 @@ add_share(VecxLevelSum *sum, double share, double records)
 	sum->squares += share * share;
 }
 
-/* One query on one line of the curve.  What the probe is given for sketches lives
+/* A line of the curve for one query, while one search serves all lines. */
+typedef struct Line
+{
+	int			rows;			/* that it is about */
+	int			wanted;			/* as many as there are of them */
+	int			nlevels;
+	VecxLevelSum *sums;			/* of its levels */
+	Found		found;
+	int			level;			/* to be measured next */
+	VecxEffort	effort;			/* of it */
+	int			before;			/* width of the level before */
+	double		share;
+	double		records;
+} Line;
+
+/* Sets the effort of a line's next level. */
+static void
+set_level_effort(const VecxCurveSums *sums, Line *line)
+{
+	VecxCurvePoint point;
+
+	if (line->level == line->nlevels)
+		return;
+	VecxEffortOfLevel(line->level, line->rows, &point, &line->effort);
+	memcpy(line->effort.near, sums->t.near, sizeof(line->effort.near));
+	line->effort.width = VecxEffortWidth(&line->effort, line->found.near);
+	line->effort.spread = 1;
+}
+
+/* The line whose next level is narrowest; NULL if none has another. */
+static Line *
+narrowest(Line *lines, int n)
+{
+	Line	   *least = NULL;
+
+	for (Line *line = lines; line < lines + n; line++)
+		if (line->level < line->nlevels && (!least || line->effort.width < least->effort.width))
+			least = line;
+	return least;
+}
+
+/* One level of a line; the search has come to *width. */
+static void
+measure_level(VecxSearch *search, Line *line, int *width)
+{
+	const VecxEffort *effort = &line->effort;
+
+	if (line->share < 1 && (line->level == 0 || VecxSearchHasMore(search)))
+	{
+		*width = VecxEffortSearch(search, effort, *width);
+		if (line->level == 0)
+			*width = VecxEffortMakeSure(search, effort, *width);
+		line->share = Min((double) count_found(search, &line->found) / line->wanted, 1);
+		line->records = line->found.nseen;
+	}
+	else						/* who has found all there is will not lose it */
+		line->records *= Max((double) effort->width / line->before, 1);
+	line->before = effort->width;
+	add_share(&line->sums[line->level++], line->share, line->records);
+}
+
+/* One query on some lines of the curve.  What the probe is given for sketches lives
  * no longer than the search, as the copy of it here. */
 static void
-add_to_line(VecxCurveSums *sums, int line, VecxProbe probe, Found *found, int wanted)
+measure_lines(VecxCurveSums *sums, VecxProbe probe, Line *lines, int n)
 {
-	VecxSearch *search = begin_search(sums, &probe, found->stored);
+	VecxSearch *search = begin_search(sums, &probe, lines[0].found.stored);
 	int			width = 0;
-	double		share = 0;
-	double		records = 0;
-	int			before = 1;		/* width of the level before */
+	Line	   *line;
 
-	for (int level = 0; level < sums->t.nlevels[line]; level++)
+	for (int i = 0; i < n; i++)
+		set_level_effort(sums, &lines[i]);
+	while ((line = narrowest(lines, n)) != NULL)
 	{
-		VecxCurvePoint point;
-		VecxEffort	effort;
-
-		VecxEffortOfLevel(level, VecxCurveRows[line], &point, &effort);
-		memcpy(effort.near, sums->t.near, sizeof(effort.near));
-		effort.width = VecxEffortWidth(&effort, found->near);
-		effort.spread = 1;
-		if (share < 1 && (level == 0 || VecxSearchHasMore(search)))
-		{
-			width = VecxEffortSearch(search, &effort, width);
-			if (level == 0)
-				width = VecxEffortMakeSure(search, &effort, width);
-			share = Min((double) count_found(search, found) / wanted, 1);
-			records = found->nseen;
-		}
-		else					/* who has found all there is will not lose it */
-			records *= Max((double) effort.width / before, 1);
-		before = effort.width;
-		add_share(&sums->t.sums[line][level], share, records);
+		measure_level(search, line, &width);
+		set_level_effort(sums, line);
 	}
 	VecxSearchRelease(search);
 }
@@ -251,24 +295,30 @@ void
 VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored, float near,
 			 double *truth, int ntruth, VecxCurveMeasure measure, void *arg)
 {
+	Line		lines[VECX_CURVE_KS];
+	int			n = 0;
+	MemoryContext old;
+
 	if (ntruth == 0)
 		return;
 	qsort(truth, ntruth, sizeof(double), compare_distances);
 	for (int line = 0; line < VECX_CURVE_KS; line++)
 	{
 		int			wanted = Min(VecxCurveRows[line], ntruth);
-		MemoryContext old;
-		Found		found = {.stored = stored,.near = near,.reach = truth[wanted - 1],
-		.measure = measure,.arg = arg};
 
 		if (VecxCurveRows[line] >= MANY_ROWS && sums->t.nqueries >= sums->many_rows_queries)
 			continue;
-		vacuum_delay_point(false);
-		old = MemoryContextSwitchTo(sums->query_cxt);
-		add_to_line(sums, line, *probe, &found, wanted);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(sums->query_cxt);
+		lines[n++] = (Line) {
+			.rows = VecxCurveRows[line],.wanted = wanted,
+				.nlevels = sums->t.nlevels[line],.sums = sums->t.sums[line],.before = 1,
+				.found = {.stored = stored,.near = near,.reach = truth[wanted - 1],.measure = measure,.arg = arg}
+		};
 	}
+	vacuum_delay_point(false);
+	old = MemoryContextSwitchTo(sums->query_cxt);
+	measure_lines(sums, *probe, lines, n);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(sums->query_cxt);
 	if (++sums->t.nqueries == PILOT_QUERIES)
 		end_pilot(sums);
 }
@@ -548,6 +598,8 @@ VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share
 	for (int i = 0; i < n; i++)
 	{
 		hide_near_copies(index, &queries[i]);
+		/* for both searches for it */
+		VecxProbeForModels(queries[i].probe);
 		near[i] = VecxCurveLook(sums, *queries[i].probe, &queries[i].stored);
 	}
 	VecxCurveLooked(sums, near, n);

@@ -85,6 +85,14 @@ VecxProbeForModel(VecxProbe *probe, uint8 number)
 	return slot;
 }
 
+/* Prepares all models of the index. */
+void
+VecxProbeForModels(VecxProbe *probe)
+{
+	for (int i = 0; i < probe->index->nmodels; i++)
+		(void) VecxProbeForModel(probe, probe->index->models[i].number);
+}
+
 /*
  * Estimated distances of the probe to all neighbours of a record, given its
  * distance to the record itself.  est and scratch hold rec->nlinks numbers.

@@ -194,8 +194,8 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 	VecxFrontierClear(&search->frontier);
 	add_seeds(search, seeds, nseeds);
 	/* models are about links, and without a seed none will be followed */
-	for (int i = 0; i < search->index->nmodels && probe && nseeds > 0; i++)
-		VecxProbeForModel(probe, search->index->models[i].number);
+	if (probe && nseeds > 0)
+		VecxProbeForModels(probe);
 }
 
 /*

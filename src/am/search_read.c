@@ -298,8 +298,7 @@ VecxSearchStandIn(VecxSearch *search, VecxProbe *probe, VecxId self)
 
 	search->probe = probe;
 	search->level = 0;
-	for (int i = 0; i < index->nmodels; i++)
-		VecxProbeForModel(probe, index->models[i].number);
+	VecxProbeForModels(probe);
 	rec = lock_record(search, self);
 	if (!rec)
 		return;
