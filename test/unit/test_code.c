@@ -237,7 +237,7 @@ test_point(VecxCodeKind kind, uint32_t dim, double tolerance)
 	y = get(vecx_basis_proj_bytes(&basis));
 	again = get(vecx_basis_proj_bytes(&basis));
 	point = get(vecx_point_bytes(&coder, &basis));
-	scratch = get(sizeof(float) * vecx_basis_scratch_floats(&basis, 64));
+	scratch = get(sizeof(float) * vecx_basis_scratch_floats(&basis, VECX_MOST_AT_ONCE));
 	vecx_basis_project(&basis, row, y, scratch);
 	vecx_point_make(&coder, &basis, y, NULL, point);
 	vecx_point_read(&coder, &basis, point, again);

@@ -111,7 +111,7 @@ fill_blocks(const VecxListCode *code, Blocks *blocks)
 	blocks->factors = calloc(nblocks, sizeof(VecxListFactors));
 	blocks->extras = code->extra_bytes > 0 ? malloc((size_t) ROWS * code->extra_bytes) : NULL;
 	blocks->centres_y = malloc((size_t) LISTS * code->proj_floats * sizeof(float));
-	blocks->scratch = malloc(vecx_list_scratch(code, 64));
+	blocks->scratch = malloc(vecx_list_scratch(code, VECX_MOST_AT_ONCE));
 	blocks->same = true;
 	vecx_list_project_many(code, centres[0], LISTS, blocks->centres_y, blocks->scratch);
 	for (int r = ROWS - 1; r >= 0; r--)
@@ -350,7 +350,7 @@ test_kernels(void)
 static void
 push_query(const VecxListCode *code, const float *q, float by, float *out)
 {
-	void	   *scratch = get(vecx_list_scratch(code, 64));
+	void	   *scratch = get(vecx_list_scratch(code, VECX_MOST_AT_ONCE));
 	float	   *of_unit = get(sizeof(float) * code->proj_floats);
 	float	   *of_zero = get(sizeof(float) * code->proj_floats);
 	float		unit[DIM] = {0};
@@ -638,7 +638,7 @@ test_degenerate(void)
 				for (int d = 0; d < DIM; d++)
 					odd[r][d] = kind == 3 ? ldexpf((float) (r * d % 7 - 3), r - 20) : 1.0f;
 			bytes = train(VECX_LIST_PQ, 4, 24, training, VECX_METRIC_L2, &few, &code, &nbytes);
-			scratch = malloc(vecx_list_scratch(&code, 64));
+			scratch = malloc(vecx_list_scratch(&code, VECX_MOST_AT_ONCE));
 			vecx_list_project(&code, odd[0], y, scratch);
 			vecx_list_encode(&code, &centre, odd[0], y, &entry, scratch);
 			UNIT_CHECK(isfinite(code.spread) && vecx_list_entry_check(&code, &entry),

@@ -63,7 +63,7 @@ static void
 encode_rows(const VecxListCode *code)
 {
 	VecxListCentre c = {centre, centre_y};
-	void	   *scratch = get(vecx_list_scratch(code, 64));
+	void	   *scratch = get(vecx_list_scratch(code, VECX_MOST_AT_ONCE));
 	float	   *y = get(sizeof(float) * code->proj_floats);
 
 	for (int i = 0; i < ROWS; i++)

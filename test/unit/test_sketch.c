@@ -24,7 +24,7 @@ rotated_units(const VecxBasis *basis, float *m)
 {
 	size_t		n = basis->hdim;
 	float	   *x = get(n * sizeof(float));
-	float	   *scratch = get(vecx_basis_scratch_floats(basis, 64) * sizeof(float));
+	float	   *scratch = get(vecx_basis_scratch_floats(basis, VECX_MOST_AT_ONCE) * sizeof(float));
 
 	for (size_t i = 0; i < n; i++)
 	{
@@ -75,7 +75,7 @@ measure_sketches(const VecxBasis *basis, const float *rows, double *bias, double
 	VecxMetric	metric = basis->metric == VECX_METRIC_IP ? VECX_METRIC_IP : VECX_METRIC_L2;
 	float	   *y = get(2 * NQ * pdims * sizeof(float));
 	float	   *alone = get(pdims * sizeof(float));
-	float	   *scratch = get(vecx_basis_scratch_floats(basis, 64) * sizeof(float));
+	float	   *scratch = get(vecx_basis_scratch_floats(basis, VECX_MOST_AT_ONCE) * sizeof(float));
 	uint8_t    *sketches = get(NN * size);
 	int8_t	   *codes = get(pdims);
 	double	   *est = get(NQ * NN * sizeof(double));
@@ -320,7 +320,7 @@ test_agreement(void)
 	(void) vecx_basis_bind(&basis, bytes, nbytes);
 	one = get(64 * basis.pdims * sizeof(float));
 	other = get(64 * basis.pdims * sizeof(float));
-	scratch = get(vecx_basis_scratch_floats(&basis, 64) * sizeof(float));
+	scratch = get(vecx_basis_scratch_floats(&basis, VECX_MOST_AT_ONCE) * sizeof(float));
 	(void) vecx_kernels_choose("scalar");
 	vecx_basis_project_many(&basis, rows, 64, one, scratch);
 	(void) vecx_kernels_choose("auto");
