@@ -50,6 +50,9 @@ src/kernel/%.o src/code/%.o: CFLAGS += -Wconversion -Wno-sign-conversion
 # Nobody reads errno after a square root, nor waits for a signal of the processor:
 # without these, loops over floats are not made of vectors.
 src/kernel/%.o src/code/%.o: CFLAGS += -fno-math-errno -fno-trapping-math
+# At -O2, which PostgreSQL is usually built with, GCC makes vectors only of loops whose length
+# it knows.  The loops of training are of lengths that it does not.
+src/code/%.o: CFLAGS += -O3
 
 # PostgreSQL builds without --enable-depend know nothing of headers.
 $(OBJS) $(OBJS:.o=.bc): $(headers)

@@ -105,10 +105,8 @@ vecx_random_normal(uint64_t *state)
 	return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
 }
 
-/*
- * Loops that matter in training.  Compilers of PostgreSQL's usual -O2 leave them
- * scalar; four lanes are what every supported processor has at least.
- */
+/* For loops that compilers leave scalar: four lanes are what every supported processor has at
+ * least. */
 typedef float VecxFour __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t VecxFourInts __attribute__((vector_size(16), aligned(4), may_alias));
 typedef uint32_t VecxFourWords __attribute__((vector_size(16), aligned(4), may_alias));

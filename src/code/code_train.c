@@ -117,78 +117,82 @@ train_take_off(float *row, const float *others, size_t nothers, size_t n)
 									   -vecx_kernels->ip_f32(row, others + p * n, n), n);
 }
 
-/* Rows that are made orthogonal to those before them together, and of these so many at once. */
+/* Rows that are made orthogonal to each other one by one, and those after them that their parts
+ * are taken off at once. */
 #define TRAIN_BLOCK		32
-#define TRAIN_BEFORE	256
+#define TRAIN_AFTER		128
 #define TRAIN_PASSES	2
 
-/* What a block is made orthogonal to: the rows before it, in half precision. */
-typedef struct TrainBefore
+/* A block of orthonormal rows, in half precision. */
+typedef struct TrainBlock
 {
-	size_t		nrows;			/* of all */
 	size_t		n;
-	uint16_t   *rows;			/* [nrows][n], zeros beyond those that are ready */
-	uint16_t   *turned;			/* by TRAIN_BEFORE rows: [n][so many rows] */
-	float	   *products;		/* [TRAIN_BLOCK][TRAIN_BEFORE] */
-	float	   *parts;			/* [TRAIN_BLOCK][n] */
-} TrainBefore;
-
-static size_t
-rows_of_part(const TrainBefore *b, size_t first)
-{
-	return b->nrows - first < TRAIN_BEFORE ? b->nrows - first : TRAIN_BEFORE;
-}
+	uint16_t   *rows;			/* [TRAIN_BLOCK][n] */
+	uint16_t   *columns;		/* [n][so many rows] */
+	float	   *products;		/* [TRAIN_AFTER][TRAIN_BLOCK] */
+	float	   *parts;			/* [TRAIN_AFTER][n] */
+} TrainBlock;
 
 static void
-before_init(TrainBefore *b, const VecxTrainEnv *env, size_t nrows, size_t n)
+block_init(TrainBlock *b, const VecxTrainEnv *env, size_t n)
 {
-	b->nrows = nrows;
 	b->n = n;
-	b->rows = vecx_train_alloc(env, nrows * n, sizeof(uint16_t));
-	b->turned = vecx_train_alloc(env, nrows * n, sizeof(uint16_t));
-	b->products = vecx_train_alloc(env, TRAIN_BLOCK * TRAIN_BEFORE, sizeof(float));
-	b->parts = vecx_train_alloc(env, TRAIN_BLOCK * n, sizeof(float));
-	memset(b->rows, 0, nrows * n * sizeof(uint16_t));
-	memset(b->turned, 0, nrows * n * sizeof(uint16_t));
+	b->rows = vecx_train_alloc(env, TRAIN_BLOCK * n, sizeof(uint16_t));
+	b->columns = vecx_train_alloc(env, TRAIN_BLOCK * n, sizeof(uint16_t));
+	b->products = vecx_train_alloc(env, TRAIN_AFTER * TRAIN_BLOCK, sizeof(float));
+	b->parts = vecx_train_alloc(env, TRAIN_AFTER * n, sizeof(float));
 }
 
 static void
-before_free(const TrainBefore *b, const VecxTrainEnv *env)
+block_free(const TrainBlock *b, const VecxTrainEnv *env)
 {
 	vecx_train_free(env, b->rows);
-	vecx_train_free(env, b->turned);
+	vecx_train_free(env, b->columns);
 	vecx_train_free(env, b->products);
 	vecx_train_free(env, b->parts);
 }
 
-/* A block is ready. */
+/* Takes the parts along a block's rows off the rows after them. */
 static void
-before_add(TrainBefore *b, const float *rows, size_t first, size_t count)
+block_take_off(TrainBlock *b, const VecxTrainEnv *env, const float *block, size_t nblock, float *after, size_t nafter)
 {
-	vecx_kernels->f32_to_f16(rows + first * b->n, b->rows + first * b->n, count * b->n);
-	for (size_t r = first; r < first + count; r++)
-	{
-		size_t		part = r / TRAIN_BEFORE * TRAIN_BEFORE;
-		uint16_t   *to = b->turned + part * b->n + (r - part);
+	size_t		n = b->n;
 
-		for (size_t i = 0; i < b->n; i++)
-			to[i * rows_of_part(b, part)] = b->rows[r * b->n + i];
+	vecx_kernels->f32_to_f16(block, b->rows, nblock * n);
+	for (size_t i = 0; i < n; i++)
+		for (size_t r = 0; r < nblock; r++)
+			b->columns[i * nblock + r] = b->rows[r * n + i];
+	for (size_t first = 0, count; first < nafter; first += count)
+	{
+		float	   *rows = after + first * n;
+
+		count = nafter - first < TRAIN_AFTER ? nafter - first : TRAIN_AFTER;
+		env->poll(env->arg);
+		vecx_kernels->gemm_rough(b->rows, nblock, n, rows, count, 2, b->products);
+		vecx_kernels->gemm_rough(b->columns, n, nblock, b->products, count, 2, b->parts);
+		for (size_t i = 0; i < count * n; i++)
+			rows[i] -= b->parts[i];
 	}
 }
 
-/* Takes the parts of a block along the first so many rows off. */
+/* The rows from first on, less their parts along each other; those before, if one is no more
+ * than these, and is replaced by a random one. */
 static void
-before_take_off(const TrainBefore *b, const VecxTrainEnv *env, size_t first, float *block, size_t count)
+orthonormalise_block(uint64_t *rng, float *rows, size_t first, size_t count, size_t n)
 {
-	for (size_t part = 0; part < first; part += TRAIN_BEFORE)
+	for (size_t r = first; r < first + count; r++)
 	{
-		size_t		nrows = rows_of_part(b, part);
+		float	   *row = rows + r * n;
 
-		env->poll(env->arg);
-		vecx_kernels->gemm_rough(b->rows + part * b->n, nrows, b->n, block, count, 2, b->products);
-		vecx_kernels->gemm_rough(b->turned + part * b->n, b->n, nrows, b->products, count, 2, b->parts);
-		for (size_t i = 0; i < count * b->n; i++)
-			block[i] -= b->parts[i];
+		train_take_off(row, rows + first * n, r - first, n);
+		while (!train_normalise(row, n, 1e-6f))
+		{
+			for (size_t i = 0; i < n; i++)
+				row[i] = (float) vecx_random_normal(rng);
+			(void) train_normalise(row, n, 0.0f);
+			for (int pass = 0; pass < TRAIN_PASSES; pass++)
+				train_take_off(row, rows, r, n);
+		}
 	}
 }
 
@@ -202,36 +206,20 @@ void
 vecx_train_orthonormalise(const VecxTrainEnv *env, uint64_t *rng, float *rows, size_t nrows,
 						  size_t n)
 {
-	TrainBefore before;
+	TrainBlock	block;
 
-	before_init(&before, env, nrows, n);
-	for (size_t first = 0; first < nrows; first += TRAIN_BLOCK)
-	{
-		size_t		end = nrows - first < TRAIN_BLOCK ? nrows : first + TRAIN_BLOCK;
-
-		env->poll(env->arg);
-		for (size_t r = first; r < end; r++)
-			(void) train_normalise(rows + r * n, n, 0.0f);
-		for (int pass = 0; pass < TRAIN_PASSES; pass++)
-			before_take_off(&before, env, first, rows + first * n, end - first);
-		for (size_t r = first; r < end; r++)
+	block_init(&block, env, n);
+	for (size_t r = 0; r < nrows; r++)
+		(void) train_normalise(rows + r * n, n, 0.0f);
+	for (int pass = 0; pass < TRAIN_PASSES; pass++)
+		for (size_t first = 0, count; first < nrows; first += count)
 		{
-			float	   *row = rows + r * n;
-
-			for (int pass = 0; pass < TRAIN_PASSES; pass++)
-				train_take_off(row, rows + first * n, r - first, n);
-			while (!train_normalise(row, n, 1e-6f))
-			{
-				for (size_t i = 0; i < n; i++)
-					row[i] = (float) vecx_random_normal(rng);
-				(void) train_normalise(row, n, 0.0f);
-				for (int pass = 0; pass < TRAIN_PASSES; pass++)
-					train_take_off(row, rows, r, n);
-			}
+			count = nrows - first < TRAIN_BLOCK ? nrows - first : TRAIN_BLOCK;
+			env->poll(env->arg);
+			orthonormalise_block(rng, rows, first, count, n);
+			block_take_off(&block, env, rows + first * n, count, rows + (first + count) * n, nrows - first - count);
 		}
-		before_add(&before, rows, first, end - first);
-	}
-	before_free(&before, env);
+	block_free(&block, env);
 }
 
 /* Copies every step-th row, fewer if there are very many, through H. */
