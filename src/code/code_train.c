@@ -270,11 +270,13 @@ train_centre(VecxTrainer *t)
 		t->mean[i] = t->nrows > 0 ? (float) (sum[i] / (double) t->nrows) : 0.0f;
 	vecx_train_free(t->env, sum);
 	for (size_t r = 0; r < t->nrows; r++)
-		for (size_t i = 0; i < n; i++)
-		{
-			t->rows[r * n + i] -= t->mean[i];
-			max = fabsf(t->rows[r * n + i]) > max ? fabsf(t->rows[r * n + i]) : max;
-		}
+	{
+		float		far;
+
+		(void) vecx_kernels->l2sq_max_f32(t->rows + r * n, t->mean, n, &far);
+		max = far > max ? far : max;
+		vecx_kernels->add_multiple_f32(t->rows + r * n, t->mean, -1.0f, n);
+	}
 	t->varied = max > 0.0f;
 	if (!t->varied)
 		return;
