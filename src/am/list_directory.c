@@ -4,7 +4,7 @@
  *
  * A search of the graph opens one or two records for each list that it finds, some
  * pages apart.  Where an index has no more than some ten times as many lists as are to be
- * read, it costs less to compare the query with the codes of all.  A backend that has
+ * read, or a few hundred, it costs less to compare the query with the codes of all.  A backend that has
  * searched an index a number of times while its centroids stayed the same copies them.
  *
  * The metapage counts changes of the centroids: when a new one is there, before anything
@@ -32,8 +32,10 @@
 /* Each copy that was in vain has the next one wait for twice as many searches. */
 #define MOST_DOUBLED	10
 
-/* Lists that are compared with the query in the time it takes to find one in the graph. */
+/* Lists that are compared with the query in the time it takes to find one in the graph, and for
+ * how many such a search takes time before it has found any. */
 #define LISTS_A_HOP		64
+#define HOPS_ANYWAY		8
 
 typedef struct Directory
 {
@@ -203,7 +205,7 @@ VecxNearListsMake(VecxIndex *index, const VecxProbe *probe, const VecxProbe *rou
 	Directory  *d = find_directory(index);
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index->rel);
 	double		most = Min((double) most_lists(index),
-						   (double) probes * (route == probe ? LISTS_A_HOP : LISTS_A_HOP / 2));
+						   (double) (probes + HOPS_ANYWAY) * (route == probe ? LISTS_A_HOP : LISTS_A_HOP / 2));
 	VecxNearLists *near;
 
 	if ((d->cxt ? d->n : guess_lists(index, nblocks)) > most || !have_copy(index, d, nblocks) || d->n > most)

@@ -45,6 +45,7 @@ typedef struct CacheEntry
 	int			pins;
 	uint64		used;			/* tick of the last use */
 	uint8	   *bytes;			/* NULL: free entry */
+	void	   *rounded;		/* of a quantiser: what vecx_list_round_matrix has made of it */
 	Bound		bound;
 } CacheEntry;
 
@@ -98,6 +99,9 @@ free_entry(void)
 	{
 		pfree(oldest->bytes);
 		oldest->bytes = NULL;
+		if (oldest->rounded)
+			pfree(oldest->rounded);
+		oldest->rounded = NULL;
 	}
 	return oldest;
 }
@@ -238,8 +242,15 @@ VecxLoadCentre(VecxIndex *index)
 VecxListCode
 VecxLoadListCode(VecxIndex *index)
 {
-	return load(index, LIST_CODE_NUMBER, index->meta.list_code, index->meta.list_code_bytes,
-				bind_list_code).list_code;
+	BlockNumber first = index->meta.list_code;
+	VecxListCode code = load(index, LIST_CODE_NUMBER, first, index->meta.list_code_bytes, bind_list_code).list_code;
+	CacheEntry *entry = find_entry(index, LIST_CODE_NUMBER, first);
+
+	if (!entry || entry->rounded || vecx_list_rounded_bytes(&code) == 0)
+		return code;
+	entry->rounded = MemoryContextAllocHuge(TopMemoryContext, vecx_list_rounded_bytes(&code));
+	vecx_list_round_matrix(&entry->bound.list_code, entry->rounded);
+	return entry->bound.list_code;
 }
 
 /* The cells of the value tree, which live as long as the index is open; there are some. */

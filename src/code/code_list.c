@@ -653,9 +653,14 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 
 	query->spread = code->score_spread;
 	query->norm2 = vecx_finite((double) vecx_kernels->ip_f32(q, q, code->dim));
-	vecx_list_project(code, q, query->y, work);
-	if (code->proj_floats > code->pdims)
-		memcpy(query->y, query->y + code->pdims, code->pdims * sizeof(float));
+	if (code->query_rows.count > 0)
+		vecx_list_pq_project_query(code, q, query->y, work);
+	else
+	{
+		vecx_list_project(code, q, query->y, work);
+		if (code->proj_floats > code->pdims)
+			memcpy(query->y, query->y + code->pdims, code->pdims * sizeof(float));
+	}
 	float_tables(code, query->y, tables, least, least + code->ncolumns);
 	choose_step(code, query, least + code->ncolumns);
 	query->noise = query->delta * sqrtf((float) code->ncolumns / (code->quantizer == VECX_LIST_PQ ? 6.0f : 12.0f));

@@ -131,6 +131,7 @@ typedef struct VecxListCode
 	float		eta;			/* ANISOTROPIC: weight of the error along the vector */
 	const uint16_t *encode_matrix;	/* [pdims][hdim] half precision; NULL: RABITQ */
 	const uint16_t *query_matrix;	/* the same but for QUERY_AWARE */
+	VecxPoints	query_rows;		/* of query_matrix, in 8 bits; none: vecx_list_round_matrix */
 	const float *encode_books;	/* [pdims][1 << bits]: element i of each centroid */
 	const float *encode_halves; /* [ncolumns][1 << bits]: half of each's |C|^2 */
 	const float *score_books;	/* what codes stand for; may be encode_books */
@@ -159,6 +160,14 @@ extern uint8_t *vecx_list_code_train(const VecxTrainEnv *env, const VecxListOpti
 									 const VecxListSample *sample, size_t *nbytes);
 /* Returns NULL, or what is wrong with the bytes (a static string). */
 extern const char *vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes);
+/*
+ * Rounds the rows of the matrix that queries are projected by to 8 bits, in
+ * room[vecx_list_rounded_bytes()], 8-aligned, which is kept: what a query reads of it is half as
+ * much, and it is off by some 6e-4 of the product of lengths, where the codes of PQ are by 2e-2.
+ * Nothing, and no bytes, where there is none.
+ */
+extern size_t vecx_list_rounded_bytes(const VecxListCode *code);
+extern void vecx_list_round_matrix(VecxListCode *code, void *room);
 /* The sizes of what training would give, without that; good for nothing else.  Then those of a
  * training on so many rows, of which few have a smaller matrix. */
 extern void vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t dim,

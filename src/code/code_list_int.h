@@ -50,6 +50,9 @@ vecx_pq_products(const float *books, uint32_t entries, const float *y, uint32_t 
 	}
 }
 
+/* y[pdims] of a query by the rounded rows; work is vecx_list_scratch(code, 1). */
+extern void vecx_list_pq_project_query(const VecxListCode *code, const float *q, float *y, void *work);
+
 /* What a code stands for, as far as the factors of its entry need to know. */
 typedef struct VecxListShape
 {

@@ -145,6 +145,50 @@ vecx_list_pq_encode(const VecxListCode *code, const VecxListCentre *centre, cons
 	vecx_list_put_terms(code, &shape, entry);
 }
 
+size_t
+vecx_list_rounded_bytes(const VecxListCode *code)
+{
+	return code->quantizer != VECX_LIST_PQ ? 0 :
+		code->pdims * (sizeof(VecxPointHead) + (size_t) code->hdim) + code->hdim * sizeof(float);
+}
+
+void
+vecx_list_round_matrix(VecxListCode *code, void *room)
+{
+	VecxPoints *rows = &code->query_rows;
+	float	   *row;
+
+	if (code->quantizer != VECX_LIST_PQ)
+		return;
+	rows->nbytes = code->hdim;
+	rows->heads = room;
+	row = (float *) (void *) (rows->heads + code->pdims);
+	rows->points = (uint8_t *) (row + code->hdim);
+	for (; rows->count < code->pdims; rows->count++)
+	{
+		vecx_kernels->f16_to_f32(code->query_matrix + rows->count * code->hdim, row, code->hdim);
+		vecx_points_put(rows, rows->count, row, NULL);
+	}
+}
+
+void
+vecx_list_pq_project_query(const VecxListCode *code, const float *q, float *y, void *work)
+{
+	float	   *reduced = (float *) work + vecx_hadamard_floats(code->dim);
+	VecxPointHead head;
+	VecxPoints	query = {1, code->hdim, &head, (uint8_t *) (reduced + code->hdim)};
+
+	if (code->hdim != code->dim)
+	{
+		vecx_list_reduce(code, q, reduced, work);
+		q = reduced;
+	}
+	vecx_points_put(&query, 0, q, NULL);
+	vecx_point_distances(VECX_METRIC_L2, VECX_POINT_PRODUCT, &query, 0, 1, &code->query_rows, y);
+	for (uint32_t i = 0; i < code->pdims; i++)
+		y[i] = -y[i];
+}
+
 void
 vecx_list_pq_tables(const VecxListCode *code, const float *y, uint32_t column, float *table)
 {

@@ -490,6 +490,41 @@ test_tables(VecxListQuantizer quantizer, uint32_t bits, uint32_t m)
 	env_release(NULL, bytes);
 }
 
+/* Queries are projected by rounded rows of the matrix as by the matrix, but for what rounding leaves. */
+static void
+test_rounded(void)
+{
+	VecxListCode code;
+	VecxListCode rounded;
+	size_t		nbytes;
+	uint8_t    *bytes = train(VECX_LIST_PQ, 4, 24, VECX_PQ_KMEANS, VECX_METRIC_L2, &sample, &code, &nbytes);
+	void	   *room = get(vecx_list_rounded_bytes(&code));
+	void	   *scratch[2] = {get(vecx_list_query_bytes(&code)), get(vecx_list_query_bytes(&code))};
+	double		error = 0.0;
+	double		whole = 0.0;
+
+	rounded = code;
+	vecx_list_round_matrix(&rounded, room);
+	for (int q = 0; q < QUERIES; q++)
+	{
+		VecxListQuery exact;
+		VecxListQuery rough;
+
+		vecx_list_query_init(&code, &exact, queries[q], scratch[0]);
+		vecx_list_query_init(&rounded, &rough, queries[q], scratch[1]);
+		for (uint32_t i = 0; i < code.pdims; i++)
+		{
+			error += pow((double) (exact.y[i] - rough.y[i]), 2.0);
+			whole += pow((double) exact.y[i], 2.0);
+		}
+	}
+	UNIT_CHECK(error > 0.0 && sqrt(error / whole) < 0.02, "queries by rounded rows: %.4f off", sqrt(error / whole));
+	free(room);
+	free(scratch[0]);
+	free(scratch[1]);
+	env_release(NULL, bytes);
+}
+
 /* Few rows show few directions; fewer than anything can be learned from, as many as many do. */
 static void
 test_planned_dims(void)
@@ -677,6 +712,7 @@ main(void)
 	test_tables(VECX_LIST_PQ, 4, 23);
 	test_tables(VECX_LIST_PQ, 4, 96);
 	test_tables(VECX_LIST_PQ, 8, 7);
+	test_rounded();
 	test_planned_dims();
 	test_turned(4, 1);
 	test_turned(4, 15);
