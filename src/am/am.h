@@ -511,6 +511,8 @@ typedef struct VecxCurveSums VecxCurveSums;
 /* How many rows of a vertex are no farther than reach. */
 typedef int (*VecxCurveMeasure) (const VecxOpened *opened, double reach, void *arg);
 extern VecxCurveSums *VecxCurveBegin(VecxIndex *index);
+extern VecxCurveSums *VecxCurveBeginShare(VecxIndex *index, int nqueries, int nshares);
+extern const VecxCurveTotals *VecxCurveTotalsOf(const VecxCurveSums *sums);
 extern float VecxCurveLook(VecxCurveSums *sums, VecxProbe probe, const VecxStored *stored);
 extern void VecxCurveLooked(VecxCurveSums *sums, const float *near, int n);
 extern void VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored,

@@ -3,12 +3,12 @@
  *    Measures the curve: what share of the true nearest searches of growing
  *    effort find.
  *
- * The queries are vectors of the index, or given by the user (verify layer).
- * For stored ones all is done with codes, which costs one pass over the index
- * and no look at the table: their truth is the nearest vertices by code, and
+ * The queries are vectors of the index (curve_stored.c), or given by the user
+ * (verify layer).  For stored ones all is done with codes, which costs one pass over the
+ * index and no look at the table: their truth is the nearest vertices by code, and
  * they are hidden from themselves.  One search serves all levels of effort, for
- * few rows and for many, since a wider one goes on where a narrower one ended.  Before that a narrow search
- * for each query tells how far the nearest are, by which efforts go.
+ * few rows and for many, since a wider one goes on where a narrower one ended.  Before
+ * that a narrow search for each query tells how far the nearest are, by which efforts go.
  *
  * A curve is worth what its queries are worth.  So a level is judged by the
  * lower bound of what it found, and a curve from given queries is not replaced
@@ -20,18 +20,12 @@
 
 #include "commands/vacuum.h"
 #include "compat.h"
-#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "am/am.h"
-#include "am/heap.h"
-
-/* Stored vectors to search for: one in so many, lest measuring a small index takes
- * longer than building it. */
-#define STORED_SHARE		20
 
 /* Searches for many rows find about the same share each, and take long: for so many queries at
- * most, and for one in so many. */
+ * most, and, where they are vectors of the index, for one in so many. */
 #define MANY_ROWS			100
 #define MANY_ROWS_QUERIES	128
 #define MANY_ROWS_SHARE		5
@@ -41,11 +35,6 @@
 #define NEARLY_ALL			0.999
 /* ... of so many rows at least: of 32 a level that finds 19 in 20 may find all. */
 #define PILOT_ROWS			256
-
-/* A query's near copies: at most so many, and what comes next is so many times as
- * far in the squared distance. */
-#define MOST_COPIES			12
-#define COPIES_GAP			1.6f
 
 /* One-sided 90 % when none of n trials failed. */
 #define CONFIDENCE_NONE		2.3026
@@ -61,15 +50,6 @@ struct VecxCurveSums
 	int			many_rows_queries;	/* searches for many rows, at most */
 	VecxCurveTotals t;
 };
-
-/* A vertex as a query. */
-typedef struct StoredQuery
-{
-	VecxStored	stored;
-	VecxProbe  *probe;
-	VecxCandidate *nearest;		/* farthest first, as a heap */
-	int			nnearest;
-} StoredQuery;
 
 /* How many of the true nearest a search has found so far. */
 typedef struct Found
@@ -96,6 +76,22 @@ VecxCurveBegin(VecxIndex *index)
 	for (int i = 0; i < VECX_CURVE_KS; i++)
 		sums->t.nlevels[i] = VECX_CURVE_POINTS;
 	return sums;
+}
+
+/* The same for one of nshares shares of so many vectors of the index. */
+VecxCurveSums *
+VecxCurveBeginShare(VecxIndex *index, int nqueries, int nshares)
+{
+	VecxCurveSums *sums = VecxCurveBegin(index);
+
+	sums->many_rows_queries = Max(Min(MANY_ROWS_QUERIES, nqueries / MANY_ROWS_SHARE) / nshares, 1);
+	return sums;
+}
+
+const VecxCurveTotals *
+VecxCurveTotalsOf(const VecxCurveSums *sums)
+{
+	return &sums->t;
 }
 
 /* A search for a query, which is hidden from itself if it is of the index. */
@@ -377,244 +373,6 @@ VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices)
 	}
 	VecxMetaEdit(index, set_curve, &curve);
 	return true;
-}
-
-/* Vertices that are compared with all queries at once. */
-#define NEAREST_BATCH	64
-
-typedef struct NearestBatch
-{
-	VecxIndex  *index;
-	StoredQuery *queries;
-	int			nqueries;
-	VecxStored **by_hash;		/* the queries, as the next */
-	VecxCodeQueries set;
-	float	   *limits;			/* beyond these a vertex is none of a query's nearest */
-	int			n;				/* waiting vertices */
-	uint8	   *codes;
-	VecxId		ids[NEAREST_BATCH];
-	bool		hidden[NEAREST_BATCH];	/* from some query */
-	VecxCodePair *pairs;
-} NearestBatch;
-
-static void
-batch_init(NearestBatch *b, VecxIndex *index, StoredQuery *queries, int n)
-{
-	const VecxCodeQuery **codes = palloc(sizeof(VecxCodeQuery *) * n);
-
-	memset(b, 0, sizeof(NearestBatch));
-	b->index = index;
-	b->queries = queries;
-	b->nqueries = n;
-	b->by_hash = palloc(sizeof(VecxStored *) * n);
-	b->limits = palloc(sizeof(float) * n);
-	for (int i = 0; i < n; i++)
-	{
-		codes[i] = &queries[i].probe->code;
-		b->by_hash[i] = &queries[i].stored;
-		b->limits[i] = INFINITY;
-	}
-	vecx_code_queries_init(&b->set, &index->coder, codes, n, NEAREST_BATCH,
-						   palloc(vecx_code_queries_room(&index->coder, n, NEAREST_BATCH)));
-	qsort(b->by_hash, n, sizeof(VecxStored *), VecxStoredCompare);
-	b->codes = palloc((Size) index->coder.nbytes * NEAREST_BATCH);
-	b->pairs = palloc(sizeof(VecxCodePair) * n * NEAREST_BATCH);
-}
-
-/* Compares the waiting vertices with all queries. */
-static void
-batch_flush(NearestBatch *b)
-{
-	const VecxCoder *coder = &b->index->coder;
-	size_t		npairs = vecx_code_pairs(&b->set, b->codes, b->n, b->limits, b->pairs);
-
-	for (size_t i = 0; i < npairs; i++)
-	{
-		const VecxCodePair *pair = &b->pairs[i];
-		StoredQuery *q = &b->queries[pair->query];
-		VecxCandidate cand;
-
-		if (b->hidden[pair->code] && VecxIdSetContains(&q->stored.hidden, b->ids[pair->code]))
-			continue;
-		cand.id = b->ids[pair->code];
-		cand.est = vecx_code_rank(coder, &q->probe->code, b->codes + (Size) pair->code * coder->nbytes,
-								  pair->distance);
-		VecxKeepNearestCandidate(q->nearest, &q->nnearest, MANY_ROWS, cand);
-		/* L1 has another order than what searches go by */
-		if (q->nnearest == MANY_ROWS && b->index->spec->metric != VECX_METRIC_L1)
-			b->limits[pair->query] = q->nearest[0].est;
-	}
-	b->n = 0;
-}
-
-static void
-batch_add(VecxId id, VecxRecord rec, void *arg)
-{
-	NearestBatch *b = arg;
-	Size		nbytes = b->index->coder.nbytes;
-	bool		hidden = VecxStoredHide(b->index, b->by_hash, b->nqueries, id, rec);
-
-	if (rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
-		return;
-	memcpy(b->codes + b->n * nbytes, VecxRecordCode(&b->index->layout, rec), nbytes);
-	b->ids[b->n] = id;
-	b->hidden[b->n++] = hidden;
-	if (b->n == NEAREST_BATCH)
-		batch_flush(b);
-}
-
-/* What is near the queries, by codes; hides them from themselves. */
-static void
-find_nearest(VecxIndex *index, StoredQuery *queries, int n)
-{
-	NearestBatch batch;
-
-	batch_init(&batch, index, queries, n);
-	VecxForEachRecord(index, true, batch_add, &batch);
-	batch_flush(&batch);
-}
-
-/* Makes queries of every nshares-th of the sample, those that are still there; returns
- * their number. */
-static int
-make_queries(VecxIndex *index, const VecxCurveSample *sample, int share, int nshares, StoredQuery *queries)
-{
-	int			made = 0;
-
-	for (int i = share; i < sample->n; i += nshares)
-	{
-		StoredQuery *q = &queries[made];
-		Size		size;
-		VecxRecord	rec = VecxCopyRecord(index, sample->ids[i], &size);
-
-		if (!rec || rec->level != 0 || rec->hash != sample->hashes[i])
-			continue;
-		memset(q, 0, sizeof(StoredQuery));
-		q->stored.id = sample->ids[i];
-		q->stored.hash = rec->hash;
-		q->stored.code = VecxRecordCode(&index->layout, rec);
-		VecxIdSetInit(&q->stored.hidden, CurrentMemoryContext, RelationGetNumberOfBlocks(index->rel));
-		q->probe = VecxProbeMakeFromCode(index, q->stored.code);
-		q->nearest = palloc(sizeof(VecxCandidate) * MANY_ROWS);
-		made++;
-	}
-	return made;
-}
-
-/*
- * Hides near copies of a query as well: vectors that lie about it much nearer than
- * what comes next, as several versions of one text do.  They lead its search to where
- * a query that is nobody's copy has to find its own way.  A gap in the distances of
- * the nearest tells; where the metric has lengths in it, none does.
- */
-static void
-hide_near_copies(const VecxIndex *index, StoredQuery *q)
-{
-	VecxMetric	metric = index->spec->metric;
-	float		gap = metric == VECX_METRIC_L1 ? sqrtf(COPIES_GAP) : COPIES_GAP;
-	int			ncopies = 0;
-
-	qsort(q->nearest, q->nnearest, sizeof(VecxCandidate), VecxCompareCandidates);
-	if (metric == VECX_METRIC_IP)
-		return;
-	for (int i = 1; i <= MOST_COPIES && i < q->nnearest / 2; i++)
-		if (q->nearest[i].est > gap * q->nearest[i - 1].est)
-			ncopies = i;
-	for (int i = 0; i < ncopies; i++)
-		VecxIdSetAdd(&q->stored.hidden, q->nearest[i].id);
-	q->nearest += ncopies;
-	q->nnearest -= ncopies;
-}
-
-/* A vertex that was opened, by its code. */
-static int
-within_reach(const VecxOpened *opened, double reach, void *arg)
-{
-	return opened->rank <= reach;
-}
-
-/* Vertices to draw, within a quarter of maintenance_work_mem. */
-static int
-queries_to_draw(const VecxIndex *index)
-{
-	Size		each = sizeof(StoredQuery) + BLCKSZ * 2 + VecxVectorBytes(index) * 3 +
-		sizeof(VecxCandidate) * MANY_ROWS;
-
-	return (int) Min(Max((Size) VecxMaintenanceMemory() * 1024 / 4 / each, VECX_LEAST_QUERIES),
-					 VECX_STORED_QUERIES);
-}
-
-/* Keeps so many of the sampled vertices as an index of that size is worth; those
- * of a small one are in the order of its pages. */
-static int
-thin_out(VecxStored *sampled, int n, int64 vertices)
-{
-	int			kept = (int) Min(Max(vertices / STORED_SHARE, VECX_LEAST_QUERIES), n);
-
-	for (int i = 0; i < kept; i++)
-		sampled[i] = sampled[(int64) i * n / kept];
-	return kept;
-}
-
-/* Draws vectors of the index to measure with; if it was asked for, as many as there may
- * be. */
-void
-VecxCurveDraw(VecxIndex *index, bool asked, VecxCurveSample *sample)
-{
-	int			n = queries_to_draw(index);
-	VecxStored *sampled = palloc0(sizeof(VecxStored) * n);
-
-	VecxIndexRefresh(index);
-	n = VecxSampleVertices(index, sampled, n, &sample->vertices);
-	sample->n = asked ? n : thin_out(sampled, n, sample->vertices);
-	for (int i = 0; i < sample->n; i++)
-	{
-		sample->ids[i] = sampled[i].id;
-		sample->hashes[i] = sampled[i].hash;
-	}
-	pfree(sampled);
-}
-
-/* Searches for one of nshares shares of them. */
-void
-VecxCurveMeasureShare(VecxIndex *index, const VecxCurveSample *sample, int share, int nshares,
-					  VecxCurveTotals *totals)
-{
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-	StoredQuery *queries = palloc(sizeof(StoredQuery) * Max(sample->n, 1));
-	VecxCurveSums *sums;
-	float	   *near;
-	int			n;
-
-	VecxIndexRefresh(index);
-	sums = VecxCurveBegin(index);
-	sums->many_rows_queries = Max(Min(MANY_ROWS_QUERIES, sample->n / MANY_ROWS_SHARE) / nshares, 1);
-	n = make_queries(index, sample, share, nshares, queries);
-	near = palloc(sizeof(float) * Max(n, 1));
-	if (n > 0)
-		find_nearest(index, queries, n);
-	for (int i = 0; i < n; i++)
-	{
-		hide_near_copies(index, &queries[i]);
-		/* for both searches for it */
-		VecxProbeForModels(queries[i].probe);
-		near[i] = VecxCurveLook(sums, *queries[i].probe, &queries[i].stored);
-	}
-	VecxCurveLooked(sums, near, n);
-	for (int i = 0; i < n; i++)
-	{
-		StoredQuery *q = &queries[i];
-		double		truth[MANY_ROWS];
-
-		for (int j = 0; j < q->nnearest; j++)
-			truth[j] = q->nearest[j].est;
-		VecxCurveAdd(sums, q->probe, &q->stored, near[i], truth, q->nnearest, within_reach, NULL);
-	}
-	*totals = sums->t;
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
 }
 
 /* Makes the curve of what all shares found: of the levels that none gave up. */
