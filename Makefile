@@ -52,7 +52,8 @@ src/kernel/%.o src/code/%.o: CFLAGS += -Wconversion -Wno-sign-conversion
 src/kernel/%.o src/code/%.o: CFLAGS += -fno-math-errno -fno-trapping-math
 # At -O2, which PostgreSQL is usually built with, GCC makes vectors only of loops whose length
 # it knows.  The loops of training are of lengths that it does not.
-src/code/%.o: CFLAGS += -O3
+loops_as_vectors := $(if $(filter -O2,$(CFLAGS)),-O3)
+src/code/%.o: CFLAGS += $(loops_as_vectors)
 
 # PostgreSQL builds without --enable-depend know nothing of headers.
 $(OBJS) $(OBJS:.o=.bc): $(headers)

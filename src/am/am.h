@@ -429,6 +429,8 @@ extern void VecxSearchSort(VecxSearch *search);
 extern int	VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds);
 extern void VecxSearchBegin(VecxSearch *search, VecxProbe *probe);
 extern bool VecxSearchIsAstray(VecxSearch *search);
+extern bool VecxSearchIsElsewhere(const VecxSearch *search);
+extern void VecxSearchBySteps(VecxSearch *search);
 extern void VecxSearchElsewhere(VecxSearch *search);
 extern void VecxSearchSweep(VecxSearch *search, BlockNumber blkno);
 extern bool VecxSearchSweepAll(VecxSearch *search, int most);

@@ -227,7 +227,10 @@ measure_level(VecxSearch *search, Line *line, int *width)
 {
 	const VecxEffort *effort = &line->effort;
 
-	if (line->share < 1 && (line->level == 0 || VecxSearchHasMore(search)))
+	int			nopened;
+
+	(void) VecxSearchOpened(search, &nopened);
+	if (line->share < 1 && (line->level == 0 || nopened > line->found.nseen || VecxSearchHasMore(search)))
 	{
 		*width = VecxEffortSearch(search, effort, *width);
 		if (line->level == 0)
@@ -241,23 +244,49 @@ measure_level(VecxSearch *search, Line *line, int *width)
 	add_share(&line->sums[line->level++], line->share, line->records);
 }
 
-/* One query on some lines of the curve.  What the probe is given for sketches lives
- * no longer than the search, as the copy of it here. */
+/*
+ * A search for all lines, until they are measured, or it went astray at the first level of
+ * one: from there it is that line's.
+ */
 static void
-measure_lines(VecxCurveSums *sums, VecxProbe probe, Line *lines, int n)
+measure_together(VecxCurveSums *sums, VecxSearch *search, Line *lines, int n)
 {
-	VecxSearch *search = begin_search(sums, &probe, lines[0].found.stored);
 	int			width = 0;
 	Line	   *line;
 
+	VecxSearchBySteps(search);
 	for (int i = 0; i < n; i++)
+	{
+		lines[i].found.nseen = 0;
 		set_level_effort(sums, &lines[i]);
+	}
 	while ((line = narrowest(lines, n)) != NULL)
 	{
+		vacuum_delay_point(false);
 		measure_level(search, line, &width);
 		set_level_effort(sums, line);
+		if (VecxSearchIsElsewhere(search))
+		{
+			lines = line;
+			n = 1;
+		}
 	}
-	VecxSearchRelease(search);
+}
+
+/* One query on some lines of the curve.  What the probe is given for sketches lives
+ * no longer than the searches, as the copy of it here. */
+static void
+measure_lines(VecxCurveSums *sums, VecxProbe probe, Line *lines, int n)
+{
+	for (int i = 0; i < n; i++)
+		set_level_effort(sums, &lines[i]);
+	while (narrowest(lines, n) != NULL)
+	{
+		VecxSearch *search = begin_search(sums, &probe, lines[0].found.stored);
+
+		measure_together(sums, search, lines, n);
+		VecxSearchRelease(search);
+	}
 }
 
 /* Gives up levels beyond one that finds all. */
@@ -310,7 +339,6 @@ VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored, fl
 				.found = {.stored = stored,.near = near,.reach = truth[wanted - 1],.measure = measure,.arg = arg}
 		};
 	}
-	vacuum_delay_point(false);
 	old = MemoryContextSwitchTo(sums->query_cxt);
 	measure_lines(sums, *probe, lines, n);
 	MemoryContextSwitchTo(old);

@@ -194,6 +194,9 @@ queries_to_draw(const VecxIndex *index)
 	Size		each = sizeof(StoredQuery) + BLCKSZ * 2 + VecxVectorBytes(index) * 3 +
 		sizeof(VecxCandidate) * MOST_NEAREST;
 
+	/* what it is in the models' sketches */
+	for (int i = 0; i < index->nmodels; i++)
+		each += vecx_basis_proj_bytes(&index->models[i].basis) + index->models[i].basis.pdims;
 	return (int) Min(Max((Size) VecxMaintenanceMemory() * 1024 / 4 / each, VECX_LEAST_QUERIES),
 					 VECX_STORED_QUERIES);
 }

@@ -190,6 +190,7 @@ extern void VecxListsWriteUntrained(VecxIndex *index, ForkNumber fork);
 
 /* model.c */
 extern VecxListCode VecxLoadListCode(VecxIndex *index);
+extern VecxListRounded VecxRoundListCode(VecxIndex *index, const VecxListCode *code);
 
 /* list_page.c */
 extern void VecxListsCheckSupport(Relation index, const VecxOpSpec *spec, const VecxMetaPageData *meta);

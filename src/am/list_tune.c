@@ -187,6 +187,7 @@ VecxListQueryInit(VecxIndex *index, VecxListQuery *query, const float *x, void *
 
 	if (tuning && tuning->nbytes[VECX_TUNE_BOOKS] > 0)
 		vecx_score_use(&index->lists->code, &tuning->books, &scoring);
+	scoring.rounded = VecxRoundListCode(index, &index->lists->code);
 	vecx_list_query_init(&scoring, query, x, scratch);
 }
 

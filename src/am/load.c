@@ -14,15 +14,13 @@
 /* Vertices of one hash and code that are asked for their value, at most. */
 #define MAX_VERTICES_ASKED	16
 
-#define LEAST_ROWS_AT_ONCE	64
-
 /* Rows whose vectors are projected together: fewer where memory is short. */
 int
 VecxRowsAtOnce(const VecxIndex *index)
 {
 	Size		limit = (Size) maintenance_work_mem * 1024 / 64 / VecxVectorBytes(index);
 
-	return (int) vecx_rows_at_once(index->meta.dim, Min(Max(limit, LEAST_ROWS_AT_ONCE), VECX_MOST_AT_ONCE));
+	return (int) vecx_rows_at_once(index->meta.dim, Min(Max(limit, VECX_LEAST_AT_ONCE), VECX_MOST_AT_ONCE));
 }
 
 void

@@ -20,7 +20,9 @@
 #include "am/list.h"
 #include "am/vtree.h"
 
-#define VECX_MODEL_CACHE_SIZE	32	/* a model up to VECX_BASIS_MAX_BYTES, a quantizer up to 16 times that */
+/* Entries: a model up to VECX_BASIS_MAX_BYTES, a quantiser up to 16 times that, and for searches a
+ * quarter more. */
+#define VECX_MODEL_CACHE_SIZE	32
 
 /* What the cache knows others by than models, which have numbers from 1 to 255. */
 #define CENTRE_NUMBER		0
@@ -45,7 +47,8 @@ typedef struct CacheEntry
 	int			pins;
 	uint64		used;			/* tick of the last use */
 	uint8	   *bytes;			/* NULL: free entry */
-	void	   *rounded;		/* of a quantiser: what vecx_list_round_matrix has made of it */
+	VecxListRounded rounded;	/* of a quantiser, if there is */
+	void	   *room;			/* of that */
 	Bound		bound;
 } CacheEntry;
 
@@ -99,9 +102,9 @@ free_entry(void)
 	{
 		pfree(oldest->bytes);
 		oldest->bytes = NULL;
-		if (oldest->rounded)
-			pfree(oldest->rounded);
-		oldest->rounded = NULL;
+		if (oldest->room)
+			pfree(oldest->room);
+		oldest->room = NULL;
 	}
 	return oldest;
 }
@@ -242,15 +245,26 @@ VecxLoadCentre(VecxIndex *index)
 VecxListCode
 VecxLoadListCode(VecxIndex *index)
 {
-	BlockNumber first = index->meta.list_code;
-	VecxListCode code = load(index, LIST_CODE_NUMBER, first, index->meta.list_code_bytes, bind_list_code).list_code;
-	CacheEntry *entry = find_entry(index, LIST_CODE_NUMBER, first);
+	return load(index, LIST_CODE_NUMBER, index->meta.list_code, index->meta.list_code_bytes,
+				bind_list_code).list_code;
+}
 
-	if (!entry || entry->rounded || vecx_list_rounded_bytes(&code) == 0)
-		return code;
-	entry->rounded = MemoryContextAllocHuge(TopMemoryContext, vecx_list_rounded_bytes(&code));
-	vecx_list_round_matrix(&entry->bound.list_code, entry->rounded);
-	return entry->bound.list_code;
+/* What searches use of it, made when one does for the first time: good as long as the quantiser,
+ * which was loaded. */
+VecxListRounded
+VecxRoundListCode(VecxIndex *index, const VecxListCode *code)
+{
+	CacheEntry *entry = find_entry(index, LIST_CODE_NUMBER, index->meta.list_code);
+	Size		nbytes = vecx_list_rounded_bytes(code);
+
+	if (!entry || nbytes == 0)
+		return (VecxListRounded) {0};
+	if (!entry->room)
+	{
+		entry->room = MemoryContextAllocHuge(TopMemoryContext, nbytes);
+		vecx_list_round_matrix(code, entry->room, &entry->rounded);
+	}
+	return entry->rounded;
 }
 
 /* The cells of the value tree, which live as long as the index is open; there are some. */

@@ -185,6 +185,8 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 	search->closed = false;
 	search->nworst = search->nopened = 0;
 	search->width = 1;
+	search->elsewhere = false;
+	search->spent = 0;
 	if (search->worst_cap < 1)
 	{
 		search->worst_cap = 64;
@@ -267,7 +269,7 @@ too_many_hops(const VecxSearch *search, int64 hops)
 void
 VecxSearchRun(VecxSearch *search, int width)
 {
-	int64		hops = 0;
+	int64		hops = search->steps ? search->spent : 0;
 	VecxId		id;
 
 	if (width > search->worst_cap)
@@ -291,6 +293,14 @@ VecxSearchRun(VecxSearch *search, int width)
 		VecxSearchHop(search, id);
 		hops++;
 	}
+	search->spent = hops;
+}
+
+/* Has the next runs open no more together than the widest of them would by itself. */
+void
+VecxSearchBySteps(VecxSearch *search)
+{
+	search->steps = true;
 }
 
 /* True if every record that can be reached has been opened, and none is kept. */
@@ -478,6 +488,15 @@ VecxSearchElsewhere(VecxSearch *search)
 		search->most_records += other->nrecords;
 	MemoryContextDelete(cxt);
 	add_seeds(search, seeds, nseeds);
+	search->elsewhere = true;
+	search->spent = 0;
+}
+
+/* Whether it has done so since its start. */
+bool
+VecxSearchIsElsewhere(const VecxSearch *search)
+{
+	return search->elsewhere;
 }
 
 /* Puts back what was opened before and taken aside. */

@@ -303,6 +303,7 @@ extern uint8_t *vecx_basis_train_rotation(const VecxTrainEnv *env, VecxMetric me
 extern const char *vecx_basis_bind(VecxBasis *basis, const uint8_t *bytes, size_t nbytes);
 
 /* Of nvecs vectors, how many are best projected at once. */
+#define VECX_LEAST_AT_ONCE	64
 #define VECX_MOST_AT_ONCE	256
 extern size_t vecx_rows_at_once(uint32_t dim, size_t nvecs);
 

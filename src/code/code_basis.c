@@ -13,9 +13,8 @@
 #define BASIS_VERSION	1
 #define BASIS_TRAINED	1
 #define BASIS_MAX_DIM	65536
-/* Bytes of vectors that are projected at once, unless they are fewer than so many. */
+/* Bytes of vectors that are projected at once, but for the least number. */
 #define BYTES_AT_ONCE		((size_t) 1024 * 1024)
-#define LEAST_AT_ONCE		64
 /* Links that a vertex has, about, and bytes of a sketch with which as many as it may have fit a
  * page: the largest that is chosen by trying. */
 #define LINKS_OF_VERTEX	24
@@ -336,9 +335,10 @@ vecx_hadamard(uint32_t dim, uint64_t seed, const float *x, float *out, float *wo
 size_t
 vecx_rows_at_once(uint32_t dim, size_t nvecs)
 {
-	size_t		rows = BYTES_AT_ONCE / (dim * sizeof(float) + 1);
+	/* whole blocks of tile registers */
+	size_t		rows = BYTES_AT_ONCE / ((dim > 0 ? dim : 1) * sizeof(float)) / 32 * 32;
 
-	rows = rows < LEAST_AT_ONCE ? LEAST_AT_ONCE : rows > VECX_MOST_AT_ONCE ? VECX_MOST_AT_ONCE : rows;
+	rows = rows < VECX_LEAST_AT_ONCE ? VECX_LEAST_AT_ONCE : rows > VECX_MOST_AT_ONCE ? VECX_MOST_AT_ONCE : rows;
 	return nvecs < rows ? nvecs : rows;
 }
 

@@ -649,13 +649,12 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 	float	   *tables = query->y + 2 * code->pdims;
 	float	   *least = tables + entries * code->ncolumns;
 	float		scale;
+	float		rounding = 0.0f;
 	double		bias = 0.0;
 
 	query->spread = code->score_spread;
 	query->norm2 = vecx_finite((double) vecx_kernels->ip_f32(q, q, code->dim));
-	if (code->query_rows.count > 0)
-		vecx_list_pq_project_query(code, q, query->y, work);
-	else
+	if (!vecx_list_pq_project_query(code, q, query->norm2, query->y, &rounding, work))
 	{
 		vecx_list_project(code, q, query->y, work);
 		if (code->proj_floats > code->pdims)
@@ -664,6 +663,7 @@ vecx_list_query_init(const VecxListCode *code, VecxListQuery *query, const float
 	float_tables(code, query->y, tables, least, least + code->ncolumns);
 	choose_step(code, query, least + code->ncolumns);
 	query->noise = query->delta * sqrtf((float) code->ncolumns / (code->quantizer == VECX_LIST_PQ ? 6.0f : 12.0f));
+	query->noise = sqrtf(query->noise * query->noise + rounding * rounding);
 	scale = query->delta >= FLT_MIN ? 1.0f / query->delta : 0.0f;
 	for (uint32_t c = 0; c < code->ncolumns; c++)
 	{

@@ -105,6 +105,14 @@ extern const char *vecx_pq_training_name(VecxPqTraining training);
  * 1. A quantiser, trained.  Its serialised form is self-describing, versioned,
  * in the machine's byte order; bind makes it usable in place.
  */
+/* The matrix that queries are projected by, its rows rounded to 8 bits. */
+typedef struct VecxListRounded
+{
+	VecxPoints	rows;			/* none: the matrix itself is used */
+	float		step2;			/* mean square of their steps */
+	float		coded;			/* root mean square length of what codes stand for */
+} VecxListRounded;
+
 typedef struct VecxListCode
 {
 	VecxListQuantizer quantizer;
@@ -131,7 +139,7 @@ typedef struct VecxListCode
 	float		eta;			/* ANISOTROPIC: weight of the error along the vector */
 	const uint16_t *encode_matrix;	/* [pdims][hdim] half precision; NULL: RABITQ */
 	const uint16_t *query_matrix;	/* the same but for QUERY_AWARE */
-	VecxPoints	query_rows;		/* of query_matrix, in 8 bits; none: vecx_list_round_matrix */
+	VecxListRounded rounded;	/* query_matrix in 8 bits, if it is to be used */
 	const float *encode_books;	/* [pdims][1 << bits]: element i of each centroid */
 	const float *encode_halves; /* [ncolumns][1 << bits]: half of each's |C|^2 */
 	const float *score_books;	/* what codes stand for; may be encode_books */
@@ -162,12 +170,14 @@ extern uint8_t *vecx_list_code_train(const VecxTrainEnv *env, const VecxListOpti
 extern const char *vecx_list_code_bind(VecxListCode *code, const uint8_t *bytes, size_t nbytes);
 /*
  * Rounds the rows of the matrix that queries are projected by to 8 bits, in
- * room[vecx_list_rounded_bytes()], 8-aligned, which is kept: what a query reads of it is half as
- * much, and it is off by some 6e-4 of the product of lengths, where the codes of PQ are by 2e-2.
- * Nothing, and no bytes, where there is none.
+ * room[vecx_list_rounded_bytes()], 8-aligned, which is kept; of a code that has rounded set
+ * to the result, a query reads half as much.  Its projection is off by some 4e-4 of its length,
+ * which counts as noise; where that is more than a small part of the error that PQ makes, as of
+ * vectors that are far longer than what their lists leave of them, the matrix itself is used.
+ * No bytes where there is no matrix.
  */
 extern size_t vecx_list_rounded_bytes(const VecxListCode *code);
-extern void vecx_list_round_matrix(VecxListCode *code, void *room);
+extern void vecx_list_round_matrix(const VecxListCode *code, void *room, VecxListRounded *rounded);
 /* The sizes of what training would give, without that; good for nothing else.  Then those of a
  * training on so many rows, of which few have a smaller matrix. */
 extern void vecx_list_code_plan(const VecxListOptions *options, VecxMetric metric, uint32_t dim,

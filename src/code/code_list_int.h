@@ -50,8 +50,11 @@ vecx_pq_products(const float *books, uint32_t entries, const float *y, uint32_t 
 	}
 }
 
-/* y[pdims] of a query by the rounded rows; work is vecx_list_scratch(code, 1). */
-extern void vecx_list_pq_project_query(const VecxListCode *code, const float *q, float *y, void *work);
+/* y[pdims] of a query of that square by the rounded rows, and the standard deviation of what that
+ * leaves out of estimates; false if there are none, or they are too rough.  work is
+ * vecx_list_scratch(code, 1). */
+extern bool vecx_list_pq_project_query(const VecxListCode *code, const float *q, float norm2, float *y,
+									   float *noise, void *work);
 
 /* What a code stands for, as far as the factors of its entry need to know. */
 typedef struct VecxListShape

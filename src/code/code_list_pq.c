@@ -152,41 +152,70 @@ vecx_list_rounded_bytes(const VecxListCode *code)
 		code->pdims * (sizeof(VecxPointHead) + (size_t) code->hdim) + code->hdim * sizeof(float);
 }
 
-void
-vecx_list_round_matrix(VecxListCode *code, void *room)
+/* What codes stand for, in length, if all entries of a column are as frequent. */
+static float
+coded_length(const VecxListCode *code)
 {
-	VecxPoints *rows = &code->query_rows;
+	size_t		n = (size_t) code->ncolumns << code->bits;
+	double		sum = 0.0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += 2.0 * (double) code->encode_halves[i];
+	return (float) sqrt(fmin(sum / (double) (1u << code->bits), (double) FLT_MAX));
+}
+
+void
+vecx_list_round_matrix(const VecxListCode *code, void *room, VecxListRounded *rounded)
+{
+	VecxPoints *rows = &rounded->rows;
+	double		step2 = 0.0;
 	float	   *row;
 
-	if (code->quantizer != VECX_LIST_PQ)
-		return;
+	rows->count = code->pdims;
 	rows->nbytes = code->hdim;
 	rows->heads = room;
 	row = (float *) (void *) (rows->heads + code->pdims);
 	rows->points = (uint8_t *) (row + code->hdim);
-	for (; rows->count < code->pdims; rows->count++)
+	for (size_t i = 0; i < rows->count; i++)
 	{
-		vecx_kernels->f16_to_f32(code->query_matrix + rows->count * code->hdim, row, code->hdim);
-		vecx_points_put(rows, rows->count, row, NULL);
+		vecx_kernels->f16_to_f32(code->query_matrix + i * code->hdim, row, code->hdim);
+		vecx_points_put(rows, i, row, NULL);
+		step2 += (double) rows->heads[i].scale * rows->heads[i].scale / (double) rows->count;
 	}
+	rounded->step2 = (float) step2;
+	rounded->coded = coded_length(code);
 }
 
-void
-vecx_list_pq_project_query(const VecxListCode *code, const float *q, float *y, void *work)
+/* PQ is off by some 2e-2 of the square of what its codes stand for; rounding may be by so much. */
+#define ROUNDED_MOST	5e-3f
+
+bool
+vecx_list_pq_project_query(const VecxListCode *code, const float *q, float norm2, float *y,
+						   float *noise, void *work)
 {
+	const VecxListRounded *rounded = &code->rounded;
 	float	   *reduced = (float *) work + vecx_hadamard_floats(code->dim);
 	VecxPointHead head;
 	VecxPoints	query = {1, code->hdim, &head, (uint8_t *) (reduced + code->hdim)};
+	float		error;
 
+	if (rounded->rows.count == 0)
+		return false;
 	if (code->hdim != code->dim)
 	{
 		vecx_list_reduce(code, q, reduced, work);
 		q = reduced;
 	}
 	vecx_points_put(&query, 0, q, NULL);
-	vecx_point_distances(VECX_METRIC_L2, VECX_POINT_PRODUCT, &query, 0, 1, &code->query_rows, y);
+	/* what is rounded to a step is off by the root of a twelfth of it */
+	error = sqrtf((head.scale * head.scale + norm2 * rounded->step2) / 12.0f);
+	if (!(error <= ROUNDED_MOST * rounded->coded))
+		return false;
+	*noise = error * rounded->coded;
+	vecx_point_distances(VECX_METRIC_L2, VECX_POINT_PRODUCT, &query, 0, 1, &rounded->rows, y);
 	for (uint32_t i = 0; i < code->pdims; i++)
 		y[i] = -y[i];
+	return true;
 }
 
 void

@@ -122,6 +122,9 @@ train_take_off(float *row, const float *others, size_t nothers, size_t n)
 #define TRAIN_BLOCK		32
 #define TRAIN_AFTER		128
 #define TRAIN_PASSES	2
+/* Less than that of a row's square is no more than what half precision leaves of those before it,
+ * twice 2^-11 of its length at most. */
+#define TRAIN_LEAST_NORM2	2e-6f
 
 /* A block of orthonormal rows, in half precision. */
 typedef struct TrainBlock
@@ -185,7 +188,7 @@ orthonormalise_block(uint64_t *rng, float *rows, size_t first, size_t count, siz
 		float	   *row = rows + r * n;
 
 		train_take_off(row, rows + first * n, r - first, n);
-		while (!train_normalise(row, n, 1e-6f))
+		while (!train_normalise(row, n, TRAIN_LEAST_NORM2))
 		{
 			for (size_t i = 0; i < n; i++)
 				row[i] = (float) vecx_random_normal(rng);

@@ -490,7 +490,26 @@ test_tables(VecxListQuantizer quantizer, uint32_t bits, uint32_t m)
 	env_release(NULL, bytes);
 }
 
-/* Queries are projected by rounded rows of the matrix as by the matrix, but for what rounding leaves. */
+/* Two initialised queries: whether the projections are the same, and how far they are apart. */
+static bool
+compare_projections(const VecxListCode *code, const VecxListQuery *exact, const VecxListQuery *rough,
+					double *error, double *whole)
+{
+	bool		same = true;
+
+	for (uint32_t i = 0; i < code->pdims; i++)
+	{
+		same = same && exact->y[i] == rough->y[i];
+		*error += pow((double) (exact->y[i] - rough->y[i]), 2.0);
+		*whole += pow((double) exact->y[i], 2.0);
+	}
+	return same;
+}
+
+/*
+ * Queries are projected by rounded rows of the matrix as by the matrix, but for what rounding
+ * leaves, which is noise that they know of; not if they are so long that it is too much.
+ */
 static void
 test_rounded(void)
 {
@@ -502,23 +521,38 @@ test_rounded(void)
 	void	   *scratch[2] = {get(vecx_list_query_bytes(&code)), get(vecx_list_query_bytes(&code))};
 	double		error = 0.0;
 	double		whole = 0.0;
+	double		noise = 0.0;
+	double		off;
+	double		unused = 0.0;
+	bool		noisier = true;
+	bool		same = true;
 
 	rounded = code;
-	vecx_list_round_matrix(&rounded, room);
+	vecx_list_round_matrix(&code, room, &rounded.rounded);
 	for (int q = 0; q < QUERIES; q++)
 	{
+		float		far[DIM];
 		VecxListQuery exact;
 		VecxListQuery rough;
 
 		vecx_list_query_init(&code, &exact, queries[q], scratch[0]);
 		vecx_list_query_init(&rounded, &rough, queries[q], scratch[1]);
-		for (uint32_t i = 0; i < code.pdims; i++)
-		{
-			error += pow((double) (exact.y[i] - rough.y[i]), 2.0);
-			whole += pow((double) exact.y[i], 2.0);
-		}
+		noisier = noisier && !compare_projections(&code, &exact, &rough, &error, &whole) &&
+			rough.noise > exact.noise;
+		noise += pow((double) rough.noise, 2.0) - pow((double) exact.noise, 2.0);
+		for (int d = 0; d < DIM; d++)
+			far[d] = queries[q][d] + 1000.0f;
+		vecx_list_query_init(&code, &exact, far, scratch[0]);
+		vecx_list_query_init(&rounded, &rough, far, scratch[1]);
+		same = same && compare_projections(&code, &exact, &rough, &unused, &unused) && rough.noise == exact.noise;
 	}
-	UNIT_CHECK(error > 0.0 && sqrt(error / whole) < 0.02, "queries by rounded rows: %.4f off", sqrt(error / whole));
+	off = sqrt(error / whole);
+	/* along a direction, of what codes stand for the length */
+	error = sqrt(error / code.pdims) * (double) rounded.rounded.coded;
+	noise = sqrt(noise);
+	UNIT_CHECK(noisier && off < 0.02, "rounded rows are %.4f off, and make noise", off);
+	UNIT_CHECK(noise > 0.6 * error && noise < 1.6 * error, "as much as they are off: %.4g and %.4g", noise, error);
+	UNIT_CHECK(same, "queries far from zero have the matrix itself");
 	free(room);
 	free(scratch[0]);
 	free(scratch[1]);

@@ -79,6 +79,28 @@ test_orthonormal(void)
 	}
 }
 
+/* What half precision leaves of a row that equals one of a block before is the most where all
+ * elements are halfway between two halves. */
+static void
+test_equal_rows(void)
+{
+	const size_t nrows = 66;
+	double		most = 0.0;
+
+	for (size_t n = 1000; n < 1050; n++)
+	{
+		float	   *rows = zeroes(nrows * n);
+		uint64_t	rng = n;
+
+		for (size_t i = 0; i < nrows * n; i++)
+			rows[i] = 1.0f;
+		vecx_train_orthonormalise(&env, &rng, rows, nrows, n);
+		most = fmax(most, skewness(rows, nrows, n));
+		free(rows);
+	}
+	UNIT_CHECK(most < 0.005, "rows that are all equal: %g", most);
+}
+
 /* |root inverse - 1| of a matrix with one eigenvalue so many times the others. */
 static bool
 roots_fit(size_t n, double spread, double *error)
@@ -234,6 +256,7 @@ main(void)
 {
 	test_huge();
 	test_orthonormal();
+	test_equal_rows();
 	test_roots();
 	test_pairs();
 	UNIT_CHECK(blocks_out == 0, "all memory was released");
