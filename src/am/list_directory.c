@@ -3,9 +3,9 @@
  *    All centroids of an index with posting lists in a backend's memory.
  *
  * A search of the graph opens one or two records for each list that it finds, some
- * pages apart.  Where an index has no more than some ten times as many lists as are to be
- * read, or a few hundred, it costs less to compare the query with the codes of all.  A backend that has
- * searched an index a number of times while its centroids stayed the same copies them.
+ * pages apart.  Where an index has no more than 64 times as many lists as are to be read, or
+ * a few hundred, it costs less to compare the query with the codes of all.  A backend that
+ * has searched an index a number of times while its centroids stayed the same copies them.
  *
  * The metapage counts changes of the centroids: when a new one is there, before anything
  * leads to it; when a split has marked the old ones dead; and before the lists of those
