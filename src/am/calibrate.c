@@ -226,7 +226,6 @@ static void
 measure_level(VecxSearch *search, Line *line, int *width)
 {
 	const VecxEffort *effort = &line->effort;
-
 	int			nopened;
 
 	(void) VecxSearchOpened(search, &nopened);
@@ -249,17 +248,14 @@ measure_level(VecxSearch *search, Line *line, int *width)
  * one: from there it is that line's.
  */
 static void
-measure_together(VecxCurveSums *sums, VecxSearch *search, Line *lines, int n)
+measure_together(const VecxCurveSums *sums, VecxSearch *search, Line *lines, int n)
 {
 	int			width = 0;
 	Line	   *line;
 
 	VecxSearchBySteps(search);
 	for (int i = 0; i < n; i++)
-	{
 		lines[i].found.nseen = 0;
-		set_level_effort(sums, &lines[i]);
-	}
 	while ((line = narrowest(lines, n)) != NULL)
 	{
 		vacuum_delay_point(false);
