@@ -429,7 +429,6 @@ extern void VecxSearchSort(VecxSearch *search);
 extern int	VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds);
 extern void VecxSearchBegin(VecxSearch *search, VecxProbe *probe);
 extern bool VecxSearchIsAstray(VecxSearch *search);
-extern bool VecxSearchIsElsewhere(const VecxSearch *search);
 extern void VecxSearchBySteps(VecxSearch *search);
 extern void VecxSearchElsewhere(VecxSearch *search);
 extern void VecxSearchSweep(VecxSearch *search, BlockNumber blkno);
@@ -459,7 +458,7 @@ extern int	VecxWidestBatch(void);
 extern float VecxEffortLook(VecxSearch *search);
 extern int	VecxEffortWidth(const VecxEffort *effort, float near);
 extern int	VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width);
-extern int	VecxEffortMakeSure(VecxSearch *search, const VecxEffort *effort, int width);
+extern bool VecxEffortMakeSure(VecxSearch *search, const VecxEffort *effort, int *width);
 
 /* sample.c: stored vectors as queries, hidden from their own searches */
 typedef struct VecxStored

@@ -221,11 +221,12 @@ narrowest(Line *lines, int n)
 	return least;
 }
 
-/* One level of a line; the search has come to *width. */
-static void
+/* One level of a line; the search has come to *width.  Returns whether it went astray at it. */
+static bool
 measure_level(VecxSearch *search, Line *line, int *width)
 {
 	const VecxEffort *effort = &line->effort;
+	bool		astray = false;
 	int			nopened;
 
 	(void) VecxSearchOpened(search, &nopened);
@@ -233,7 +234,7 @@ measure_level(VecxSearch *search, Line *line, int *width)
 	{
 		*width = VecxEffortSearch(search, effort, *width);
 		if (line->level == 0)
-			*width = VecxEffortMakeSure(search, effort, *width);
+			astray = VecxEffortMakeSure(search, effort, width);
 		line->share = Min((double) count_found(search, &line->found) / line->wanted, 1);
 		line->records = line->found.nseen;
 	}
@@ -241,6 +242,7 @@ measure_level(VecxSearch *search, Line *line, int *width)
 		line->records *= Max((double) effort->width / line->before, 1);
 	line->before = effort->width;
 	add_share(&line->sums[line->level++], line->share, line->records);
+	return astray;
 }
 
 /*
@@ -259,13 +261,12 @@ measure_together(const VecxCurveSums *sums, VecxSearch *search, Line *lines, int
 	while ((line = narrowest(lines, n)) != NULL)
 	{
 		vacuum_delay_point(false);
-		measure_level(search, line, &width);
-		set_level_effort(sums, line);
-		if (VecxSearchIsElsewhere(search))
+		if (measure_level(search, line, &width))
 		{
 			lines = line;
 			n = 1;
 		}
+		set_level_effort(sums, line);
 	}
 }
 

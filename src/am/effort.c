@@ -477,15 +477,16 @@ VecxEffortSearch(VecxSearch *search, const VecxEffort *effort, int width)
 }
 
 /*
- * The same once the first batch is found, if that went astray: by what it found, or
- * because hardly any query of the curve has its nearest so far away.
+ * The same once the first batch is found, of that width, if it went astray: by what it found, or
+ * because hardly any query of the curve has its nearest so far away.  Returns whether it did.
  */
-int
-VecxEffortMakeSure(VecxSearch *search, const VecxEffort *effort, int width)
+bool
+VecxEffortMakeSure(VecxSearch *search, const VecxEffort *effort, int *width)
 {
 	if (VecxSearchIsRare(search) || VecxSearchPastLimit(search) ||
 		(near_of(search) <= effort->near[VECX_CURVE_NEAR - 1] && !VecxSearchIsAstray(search)))
-		return width;
+		return false;
 	VecxSearchElsewhere(search);
-	return VecxEffortSearch(search, effort, width);
+	*width = VecxEffortSearch(search, effort, *width);
+	return true;
 }

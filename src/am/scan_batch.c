@@ -150,7 +150,8 @@ search_batch(VecxScan *so)
 		int			width = so->filter ? search_filtered(so) :
 			VecxEffortSearch(so->search, &so->effort, 0);
 
-		so->width = so->counts.width = VecxEffortMakeSure(so->search, &so->effort, width);
+		(void) VecxEffortMakeSure(so->search, &so->effort, &width);
+		so->width = so->counts.width = width;
 	}
 	else
 		VecxSearchRun(so->search, next_width(so));

@@ -185,7 +185,6 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 	search->closed = false;
 	search->nworst = search->nopened = 0;
 	search->width = 1;
-	search->elsewhere = false;
 	search->spent = 0;
 	if (search->worst_cap < 1)
 	{
@@ -488,15 +487,7 @@ VecxSearchElsewhere(VecxSearch *search)
 		search->most_records += other->nrecords;
 	MemoryContextDelete(cxt);
 	add_seeds(search, seeds, nseeds);
-	search->elsewhere = true;
 	search->spent = 0;
-}
-
-/* Whether it has done so since its start. */
-bool
-VecxSearchIsElsewhere(const VecxSearch *search)
-{
-	return search->elsewhere;
 }
 
 /* Puts back what was opened before and taken aside. */

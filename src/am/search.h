@@ -48,7 +48,6 @@ struct VecxSearch
 
 	int64		nhops;			/* pages read for a record, or a group of them */
 	bool		steps;			/* runs are steps to a wider one, as which they count */
-	bool		elsewhere;		/* it goes on from other places, too */
 	int64		spent;			/* hops of the runs so far that count for the next */
 	int64		nrecords;		/* read, on all levels and by sweeps */
 	int64		ntested;		/* of them by the filter */

@@ -95,6 +95,13 @@ vecx_random_order(uint64_t *state, uint32_t *numbers, uint32_t n)
 	}
 }
 
+/* Evenly spread over [-1, 1]. */
+static inline float
+vecx_random_signed(uint64_t *state)
+{
+	return (float) (int32_t) (vecx_random(state) >> 32) * 0x1p-31f;
+}
+
 /* Standard normal, by Box and Muller. */
 static inline double
 vecx_random_normal(uint64_t *state)

@@ -101,10 +101,6 @@ typedef struct VecxListOptions
 extern uint32_t vecx_list_most_m(uint32_t dim);
 extern const char *vecx_pq_training_name(VecxPqTraining training);
 
-/*
- * 1. A quantiser, trained.  Its serialised form is self-describing, versioned,
- * in the machine's byte order; bind makes it usable in place.
- */
 /* The matrix that queries are projected by, its rows rounded to 8 bits. */
 typedef struct VecxListRounded
 {
@@ -113,6 +109,10 @@ typedef struct VecxListRounded
 	float		coded;			/* root mean square length of what codes stand for */
 } VecxListRounded;
 
+/*
+ * 1. A quantiser, trained.  Its serialised form is self-describing, versioned,
+ * in the machine's byte order; bind makes it usable in place.
+ */
 typedef struct VecxListCode
 {
 	VecxListQuantizer quantizer;

@@ -94,7 +94,7 @@ vecx_pq_find_directions(VecxPqTrainer *t)
 	uint32_t   *order = vecx_train_alloc(env, p, sizeof(uint32_t));
 
 	for (size_t i = 0; i < p * h; i++)
-		dirs[i] = (float) (int32_t) (vecx_random(&t->rng) >> 32) * 0x1p-31f;
+		dirs[i] = vecx_random_signed(&t->rng);
 	for (int round = 0; round < PQ_DIRECTION_ROUNDS; round++)
 	{
 		vecx_train_gemm_coarse(env, p, h, h, dirs, m, product, half);

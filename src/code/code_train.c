@@ -315,8 +315,7 @@ train_directions(VecxTrainer *t, uint32_t ndims)
 		vecx_train_transpose(t->rows, t->nrows, n, t->columns);
 	}
 	for (size_t i = 0; i < ndims * n; i++)
-		dirs[i] = i < t->ndirs * n ? t->dirs[i] :
-			(float) (int32_t) (vecx_random(&t->rng) >> 32) * 0x1p-31f;
+		dirs[i] = i < t->ndirs * n ? t->dirs[i] : vecx_random_signed(&t->rng);
 	for (int round = 0; round < rounds; round++)
 	{
 		vecx_train_gemm_coarse(env, t->nrows, found, n, t->rows, dirs, proj, half);

@@ -125,7 +125,10 @@ search_hidden(VecxQuerySet *set, VecxQuery *query, VecxNearest *found)
 	while (found->n < found->k && !VecxSearchExhausted(search))
 	{
 		if (width == 0)
-			width = VecxEffortMakeSure(search, &effort, VecxEffortSearch(search, &effort, 0));
+		{
+			width = VecxEffortSearch(search, &effort, 0);
+			(void) VecxEffortMakeSure(search, &effort, &width);
+		}
 		else
 			VecxSearchRun(search, Max(returned, width));
 		returned += take_batch(set, query, search, VecxSearchThreshold(search), found);

@@ -65,6 +65,8 @@ my $out = in_session($node, 'warm', found(7, 1, 4000) . $hops . $warm . $hops);
 my @hops = $out =~ /^hops=(\d+)$/mg;
 cmp_ok($hops[0], '>', 0, 'the first search goes through the graph');
 is($hops[1], 0, 'later ones do not');
+$out = in_session($node, 'few', "SET vecx.probes = 2;\n" . $warm . $hops);
+like($out, qr/^hops=0$/m, 'nor do those that read few lists');
 
 # Rows of a kind of their own come, their lists are split; they go, and lists with them, and
 # other rows come to be where these were.

@@ -476,8 +476,9 @@ test_levels_sq8(const VecxKernels *k)
 {
 	bool		good = true;
 
-	for (size_t n = 0; n <= 200; n++)
+	for (size_t length = 0; length <= 200 + LENGTH(long_lengths); length++)
 	{
+		size_t		n = length <= 200 ? length : long_lengths[length - 201];
 		float	   *x = place(ARENA_A, n * sizeof(float), n % 2 == 0);
 		uint8_t    *u = place(ARENA_OUT, n, true);
 		float		scale = n % 5 == 0 ? 0.0f : 0.01f * (float) (1 + n % 7);
