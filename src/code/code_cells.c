@@ -22,8 +22,12 @@
 #define PICKED			8
 
 static const float recalls[VECX_CELLS_RECALLS] = {0.80f, 0.90f, 0.95f, 0.97f, 0.99f};
-/* What is missed is missed in three ways, by cells, sketches and codes: a fifth of it by cells. */
-#define MISSED_BY_CELLS	0.2f
+/*
+ * What is missed is missed in three ways, by cells, sketches and codes: so much of it by cells.
+ * Were it a fifth, it would be more where all that matches is far: then those within reach are
+ * at their cells' rims, of which the sample's neighbours have few.
+ */
+#define MISSED_BY_CELLS	0.05f
 /* What share of the sample is farther from its centre than what is like it. */
 #define UNLIKE			0.01
 

@@ -185,9 +185,11 @@ test_cells(VecxMetric metric, uint32_t dim, uint32_t bits)
 		UNIT_CHECK(read < 0.7, "%s, %u dims: %.3f of the rows are not all", metric_names[metric], dim, read);
 	}
 	vecx_code_query_init(&coder, &query, rows, scratch);
+	cells.head.cosine[0][0] = 0.5f;
 	if (metric != VECX_METRIC_IP)
-		UNIT_CHECK(vecx_cells_cosine(&cells, &coder, &query, 0.8, 0.0f) >= 1.0f &&
-				   vecx_cells_cosine(&cells, &coder, &query, 0.8, cells.head.reach[0]) < 1.0f,
+		UNIT_CHECK(fabsf(vecx_cells_cosine(&cells, &coder, &query, 0.8, cells.head.reach[0]) - 0.5f) < 1e-3f &&
+				   fabsf(vecx_cells_cosine(&cells, &coder, &query, 0.8, cells.head.reach[0] / 2.0f) - 0.75f) < 1e-3f &&
+				   vecx_cells_cosine(&cells, &coder, &query, 0.8, 0.0f) >= 1.0f,
 				   "%s, %u dims: what is as good as the query itself may lie where that does", metric_names[metric], dim);
 	test_scales(&coder, &cells, rows, far, scratch);
 	test_broken(&coder, bytes, nbytes);
