@@ -96,10 +96,25 @@ CREATE INDEX t_v ON t USING vecx (v vector_l1_ops, tag);
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t WHERE tag = 1 ORDER BY v <+> around(5, -1, 0.4)) s;
 SELECT vecx_check('t_v', true);
 
+-- where nearly all that is near a query matches the graph finds it, elsewhere the tree
+CREATE TABLE kinds AS SELECT i AS id, i % 12 AS kind, around(i % 12, i, 0.4)::vector(32) AS v FROM generate_series(1, 18000) i;
+CREATE INDEX kinds_v ON kinds USING vecx (v vector_l2_ops, kind);
+ANALYZE kinds;
+CREATE FUNCTION by_tree(kind int, place int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM id FROM kinds k WHERE k.kind = by_tree.kind ORDER BY v <-> around(place, -1, 0.4) LIMIT 10;
+	RETURN (SELECT l.by_tree FROM vecx_last_scan() l);
+END $$;
+SELECT count(*) FILTER (WHERE by_tree(p, p)) <= 4 AS own, count(*) FILTER (WHERE by_tree((p + 5) % 12, p)) >= 8 AS other
+FROM generate_series(0, 11) p;
+SELECT found('kind = $1 % 12', '<->', 'kinds', 'around($1 % 12, -$1, 0.4)') >= 90 AS own,
+	found('kind = ($1 + 5) % 12', '<->', 'kinds', 'around($1 % 12, -$1, 0.4)') >= 85 AS other;
+DROP TABLE kinds;
+
 -- equal rows have nothing to tell apart
 CREATE TABLE same AS SELECT i AS id, i % 2 AS tag, around(1, 1, 1)::vector(32) AS v FROM generate_series(1, 6000) i;
 CREATE INDEX same_v ON same USING vecx (v vector_l2_ops, tag);
 SELECT count(*) FROM (SELECT id FROM same WHERE tag = 1 ORDER BY v <-> around(1, 2, 1)) s;
 SELECT vecx_check('same_v', true);
 DROP TABLE t, same;
-DROP FUNCTION around, found, entries_read;
+DROP FUNCTION around, found, entries_read, by_tree;

@@ -255,6 +255,7 @@ extern VecxTreeNear *VecxTreeNearMake(VecxIndex *index, const VecxTreeNeed *need
 									  int wanted);
 extern double VecxTreeNearShare(const VecxTreeNear *near);
 extern bool VecxTreeNearList(VecxTreeNear *near);
+extern double VecxTreeNearShareThere(VecxTreeNear *near, const VecxCodeQuery *query, double all);
 extern void VecxTreeNearFree(VecxTreeNear *near);
 extern bool VecxTreeNearNext(VecxTreeNear *near, const VecxCodeQuery *query, float reach,
 							 VecxTreeWalk *walk);
@@ -276,6 +277,7 @@ extern double VecxTreeScanShare(const VecxTreeScan *scan);
 extern double VecxTreeScanCost(VecxTreeScan *scan, int rows, double most);
 extern int64 VecxTreeScanRead(const VecxTreeScan *scan);
 extern int	VecxTreeScanWidth(const VecxIndex *index, const VecxEffort *effort);
+extern double VecxTreeScanShareThere(VecxTreeScan *scan);
 extern bool VecxTreeScanMayHaveNearer(VecxTreeScan *scan, float reach);
 extern bool VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted);
 

@@ -26,8 +26,9 @@
 /* Nor does it pay if more of them than that are likely to be read in the end: each stretch of leaves
  * is a way down memory of its own. */
 #define MOST_SHARE			0.3
-/* Entries whose cosines tell something. */
+/* Entries whose cosines tell something, of those that are looked at: every so many. */
 #define LEAST_SEEN			50
+#define SEEN_STEP			4
 
 typedef struct Leaf
 {
@@ -276,11 +277,63 @@ make_queue(VecxTreeNear *near, const VecxCodeQuery *query)
 	order_leaves(near, query, vecx_cells_reach(&near->cells, coder, query, near->wanted, near->passing));
 }
 
-/* Takes note of entries that were read: of their cells and distances. */
+/* Of the need's entries those in cells with needs up to a cosine, if the cells of a leaf have as
+ * many as each other. */
+static double
+entries_within(const VecxTreeNear *near, float cosine)
+{
+	uint32		ncells = near->cells.head.count;
+	double		leaves = 0;
+
+	for (int i = 0; i < near->nleaves; i++)
+	{
+		const Leaf *leaf = &near->leaves[i];
+		uint32		last = Min(leaf->end.place, ncells - 1);
+		int			within = 0;
+
+		if (leaf->first.value != leaf->end.value || leaf->first.place >= ncells)
+			continue;
+		for (uint32 cell = leaf->first.place; cell <= last; cell++)
+			within += near->needed[cell] <= cosine;
+		leaves += (double) within / (leaf->end.place - leaf->first.place + 1);
+	}
+	return leaves * near->count / Max(near->nleaves, 1);
+}
+
+/*
+ * Which share of the rows near a query the need's entries are, of so many in all, as far as cells
+ * tell: of those as near as the rows wanted would be, if all were.
+ */
+double
+VecxTreeNearShareThere(VecxTreeNear *near, const VecxCodeQuery *query, double all)
+{
+	const VecxCoder *coder = &near->index->tree_coder;
+	uint32		ncells = near->cells.head.count;
+	int			within = 0;
+	float		reach;
+	float		cosine;
+
+	if (near->queue == NULL)
+		make_queue(near, query);
+	if (near->unlike)
+		return 0;
+	reach = vecx_cells_reach(&near->cells, coder, query, near->wanted, all);
+	cosine = vecx_cells_cosine(&near->cells, coder, query, near->recall, reach);
+	for (uint32 cell = 0; cell < ncells; cell++)
+	{
+		near->needed[cell] = (near->mean[cell] - reach) / near->deviation[cell];
+		within += near->needed[cell] <= cosine;
+	}
+	if (within == 0)
+		return 0;
+	return Min(entries_within(near, cosine) * ncells / (within * all), 1);
+}
+
+/* Takes note of entries that were read, of some: of their cells and distances. */
 void
 VecxTreeNearSee(VecxTreeNear *near, const uint16 *cells, const float *dist, int n)
 {
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i += SEEN_STEP)
 	{
 		double		cosine;
 

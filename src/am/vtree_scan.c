@@ -40,7 +40,9 @@ struct VecxTreeScan
 	const VecxProbe *probe;
 	VecxCodeQuery query;
 	bool		scores;			/* by sketches */
-	bool		offered;		/* all entries, once; then there is a query, too */
+	bool		has_query;
+	bool		offered;		/* all entries, once */
+	double		vertices;		/* in the index */
 	float		errors;			/* by how many of its errors a sketch may be nearer */
 	int			nneeds;
 	VecxTreeNeed *needs;		/* the one with the fewest entries first */
@@ -145,7 +147,7 @@ VecxTreeScanMake(VecxIndex *index, const VecxFilterQuery *filter, const VecxProb
 	scan->needs = VecxTreeNeeds(index, filter, scan->walk, &scan->nneeds, &scan->at_hand);
 	if (!scan->needs)
 		return NULL;
-	vertices = count_vertices(index);
+	vertices = scan->vertices = count_vertices(index);
 	VecxTreeShares(scan->needs, scan->nneeds, vertices);
 	scan->share = 1;
 	scan->scores = !scan->needs[0].exact || scan->needs[0].count > VECX_TREE_TOO_FEW_TO_SCORE;
@@ -194,6 +196,27 @@ VecxTreeScanCost(VecxTreeScan *scan, int rows, double most)
 	if (cost_of_reading(scan) < most)
 		(void) reads_near(scan);
 	return cost_of_reading(scan);
+}
+
+/* The query that sketches are scored with. */
+static const VecxCodeQuery *
+query_of(VecxTreeScan *scan)
+{
+	if (!scan->has_query)
+		vecx_code_query_init(&scan->index->tree_coder, &scan->query, scan->probe->vec,
+							 palloc(vecx_code_query_scratch(&scan->index->tree_coder)));
+	scan->has_query = true;
+	return &scan->query;
+}
+
+/* The share of the vertices near the query that is expected to match, as far as cells tell; 0: they
+ * do not. */
+double
+VecxTreeScanShareThere(VecxTreeScan *scan)
+{
+	if (!reads_near(scan))
+		return 0;
+	return VecxTreeNearShareThere(scan->near, query_of(scan), scan->vertices) * scan->matching;
 }
 
 /* Entries that were read so far. */
@@ -384,9 +407,8 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wante
 {
 	if (scan->has_allowed && scan->allowed.cxt == NULL)
 		find_allowed(scan);
-	if (scan->scores && !scan->offered)
-		vecx_code_query_init(&scan->index->tree_coder, &scan->query, scan->probe->vec,
-							 palloc(vecx_code_query_scratch(&scan->index->tree_coder)));
+	if (scan->scores)
+		(void) query_of(scan);
 	scan->asks_opened = scan->offered ||
 		(double) VecxSearchVisited(search) * OPENED_TO_ASK > scan->needs[0].count;
 	scan->offered = true;
