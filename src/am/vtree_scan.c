@@ -405,18 +405,22 @@ VecxTreeScanMayHaveNearer(VecxTreeScan *scan, float reach)
 bool
 VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wanted)
 {
+	bool		by_cells;
+
 	if (scan->has_allowed && scan->allowed.cxt == NULL)
 		find_allowed(scan);
 	if (scan->scores)
 		(void) query_of(scan);
-	scan->asks_opened = scan->offered ||
-		(double) VecxSearchVisited(search) * OPENED_TO_ASK > scan->needs[0].count;
-	scan->offered = true;
 	/* what was forgotten may be of leaves that were read */
 	if (scan->near && VecxSearchForgot(search))
 	{
 		VecxTreeNearFree(scan->near);
 		scan->near = NULL;
 	}
-	return reads_near(scan) ? offer_near(scan, search, reach, wanted) : offer_all(scan, search);
+	by_cells = reads_near(scan);
+	/* which has leaves read once */
+	scan->asks_opened = (scan->offered && !by_cells) ||
+		(double) VecxSearchVisited(search) * OPENED_TO_ASK > scan->needs[0].count;
+	scan->offered = true;
+	return by_cells ? offer_near(scan, search, reach, wanted) : offer_all(scan, search);
 }
