@@ -310,11 +310,12 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 #define VECX_ANY_RATIO	(PG_UINT16_MAX / 256.0)
 
 /*
- * Lists that have room for so many rows are all read: that takes less than what a query
+ * So few lists, with room for so many rows, are all read: that takes no more than what a query
  * costs besides, and a curve of a few lists cannot tell how many of them a query needs that
  * lies unlike the rows.  Of 655 rows in three lists a third of the indexes found 46 to 65 of
  * 70 rows near to rows that had been deleted.
  */
+#define READ_ALL_LISTS	16
 #define READ_ALL_ROWS	1500
 
 /*
@@ -344,9 +345,10 @@ grow_place(const VecxMetaPageData *meta, BlockNumber nblocks, Place *place)
 	double		more = pow(growth, Min(Max(share + GROWTH_ANYWAY, LEAST_GROWTH), MOST_GROWTH));
 	double		lists = ceil(meta->curve.vertices * growth);
 
-	if (lists * meta->list_rows <= READ_ALL_ROWS)
+	if (lists <= READ_ALL_LISTS && lists * meta->list_rows <= READ_ALL_ROWS)
 	{
-		*place = (Place) {Max(place->multiple, lists), VECX_ANY_RATIO, Max(place->records, lists)};
+		/* of which each has a page at least */
+		*place = (Place) {VecxListPagesAmong(nblocks, meta), VECX_ANY_RATIO, Max(place->records, lists)};
 		return;
 	}
 	place->multiple *= more;

@@ -262,7 +262,7 @@ is_dense_there(VecxScan *so)
 #define AFTER_WIDTH		2
 
 /*
- * The same where the tree has little to read; else with the graph, for as long as that
+ * Starts by the tree where that has little to read; else with the graph, for as long as that
  * goes well: near the query far more rows may pass than elsewhere.
  */
 static void

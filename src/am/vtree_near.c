@@ -26,9 +26,10 @@
 /* Nor does it pay if more of them than that are likely to be read in the end: each stretch of leaves
  * is a way down memory of its own. */
 #define MOST_SHARE			0.3
-/* Entries whose cosines tell something, of those that are looked at: every so many. */
-#define LEAST_SEEN			50
+/* Every so many of the entries that are read are looked at; from so many of these on their cosines
+ * tell something. */
 #define SEEN_STEP			4
+#define LEAST_SEEN			20
 
 typedef struct Leaf
 {
@@ -277,10 +278,10 @@ make_queue(VecxTreeNear *near, const VecxCodeQuery *query)
 	order_leaves(near, query, vecx_cells_reach(&near->cells, coder, query, near->wanted, near->passing));
 }
 
-/* Of the need's entries those in cells with needs up to a cosine, if the cells of a leaf have as
- * many as each other. */
+/* Of the need's entries those in cells within reach, if all leaves have as many, and the cells of
+ * one, what is in none among them, as many as each other. */
 static double
-entries_within(const VecxTreeNear *near, float cosine)
+entries_within(const VecxTreeNear *near, const bool *within)
 {
 	uint32		ncells = near->cells.head.count;
 	double		leaves = 0;
@@ -288,28 +289,30 @@ entries_within(const VecxTreeNear *near, float cosine)
 	for (int i = 0; i < near->nleaves; i++)
 	{
 		const Leaf *leaf = &near->leaves[i];
-		uint32		last = Min(leaf->end.place, ncells - 1);
-		int			within = 0;
+		uint32		last = Min(leaf->end.place, ncells);
+		int			n = 0;
 
 		if (leaf->first.value != leaf->end.value || leaf->first.place >= ncells)
 			continue;
-		for (uint32 cell = leaf->first.place; cell <= last; cell++)
-			within += near->needed[cell] <= cosine;
-		leaves += (double) within / (leaf->end.place - leaf->first.place + 1);
+		for (uint32 cell = leaf->first.place; cell < Min(last + 1, ncells); cell++)
+			n += within[cell];
+		leaves += (double) n / (last - leaf->first.place + 1);
 	}
 	return leaves * near->count / Max(near->nleaves, 1);
 }
 
 /*
- * Which share of the rows near a query the need's entries are, of so many in all, as far as cells
- * tell: of those as near as the rows wanted would be, if all were.
+ * Which share of the rows near a query the need's entries are, of so many rows in all, as far as
+ * cells tell, which are taken to have as many rows as each other: in cells within the reach that
+ * would find the rows wanted if all rows were entries.
  */
 double
 VecxTreeNearShareThere(VecxTreeNear *near, const VecxCodeQuery *query, double all)
 {
 	const VecxCoder *coder = &near->index->tree_coder;
 	uint32		ncells = near->cells.head.count;
-	int			within = 0;
+	bool		within[VECX_CELLS_MOST];
+	int			n = 0;
 	float		reach;
 	float		cosine;
 
@@ -321,12 +324,10 @@ VecxTreeNearShareThere(VecxTreeNear *near, const VecxCodeQuery *query, double al
 	cosine = vecx_cells_cosine(&near->cells, coder, query, near->recall, reach);
 	for (uint32 cell = 0; cell < ncells; cell++)
 	{
-		near->needed[cell] = (near->mean[cell] - reach) / near->deviation[cell];
-		within += near->needed[cell] <= cosine;
+		within[cell] = near->mean[cell] - reach <= cosine * near->deviation[cell];
+		n += within[cell];
 	}
-	if (within == 0)
-		return 0;
-	return Min(entries_within(near, cosine) * ncells / (within * all), 1);
+	return n == 0 ? 0 : Min(entries_within(near, within) * ncells / (n * all), 1);
 }
 
 /* Takes note of entries that were read, of some: of their cells and distances. */

@@ -41,7 +41,7 @@ struct VecxTreeScan
 	VecxCodeQuery query;
 	bool		scores;			/* by sketches */
 	bool		has_query;
-	bool		offered;		/* all entries, once */
+	bool		offered;		/* entries, once */
 	double		vertices;		/* in the index */
 	float		errors;			/* by how many of its errors a sketch may be nearer */
 	int			nneeds;
@@ -418,7 +418,7 @@ VecxTreeScanOffer(VecxTreeScan *scan, VecxSearch *search, float reach, int wante
 		scan->near = NULL;
 	}
 	by_cells = reads_near(scan);
-	/* which has leaves read once */
+	/* by cells each leaf is read once */
 	scan->asks_opened = (scan->offered && !by_cells) ||
 		(double) VecxSearchVisited(search) * OPENED_TO_ASK > scan->needs[0].count;
 	scan->offered = true;
