@@ -133,6 +133,9 @@ extern VecxSpool *VecxParallelLinks(VecxParallel *parallel, VecxWork *work);
 extern void VecxParallelCalibrate(VecxParallel *parallel, VecxWork *work);
 extern void VecxParallelEnd(VecxParallel *parallel);
 
+/* parallel_workers.c: as many as may help, 0 to VECX_MAX_PARTICIPANTS - 1 */
+extern int	VecxWantedWorkers(Relation heap, IndexInfo *info);
+
 /* parallel_plan.c */
 extern uint32 VecxPlanWrite(const VecxPlan *plan, SharedFileSet *files);
 extern void VecxPlanRead(SharedFileSet *files, uint32 nblocks, VecxPlan *plan);

@@ -25,9 +25,6 @@
 #include "catalog/index.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
-#include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
-#include "optimizer/paths.h"
 #include "pgstat.h"
 #include "storage/condition_variable.h"
 #include "tcop/tcopprot.h"
@@ -132,59 +129,6 @@ VecxTeamLogPages(const VecxTeam *team, Relation rel)
 		log_newpage_range(rel, MAIN_FORKNUM, first, end, true);
 }
 
-/* ---- how many workers ---- */
-
-static bool
-is_safe(IndexInfo *info)
-{
-	PlannerInfo *root = makeNode(PlannerInfo);
-
-	/* as plan_create_index_workers does it */
-	root->parse = makeNode(Query);
-	root->parse->commandType = CMD_SELECT;
-	root->glob = makeNode(PlannerGlobal);
-	return is_parallel_safe(root, (Node *) info->ii_Expressions) &&
-		is_parallel_safe(root, (Node *) info->ii_Predicate);
-}
-
-static uint64
-table_blocks(Relation heap)
-{
-	uint64		blocks = RelationGetNumberOfBlocks(heap);
-
-	if (OidIsValid(heap->rd_rel->reltoastrelid))
-	{
-		Relation	toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);
-
-		blocks += RelationGetNumberOfBlocks(toast);
-		table_close(toast, AccessShareLock);
-	}
-	return blocks;
-}
-
-/*
- * Workers to ask for.  PostgreSQL plans them for its own B-trees only, by the
- * size of the table without TOAST, which is where large vectors are.
- */
-static int
-wanted_workers(Relation heap, IndexInfo *info)
-{
-	int			most = Min(max_parallel_maintenance_workers, VECX_MAX_PARTICIPANTS - 1);
-	int			asked = RelationGetParallelWorkers(heap, -1);
-	int			workers = 0;
-
-	if (most <= 0 || asked == 0 || IsParallelWorker() || IsInParallelMode() ||
-		heap->rd_rel->relpersistence == RELPERSISTENCE_TEMP || !is_safe(info))
-		return 0;
-	if (asked > 0)
-		return Min(asked, most);
-	/* as PostgreSQL does it for scans: one, and another each time it is thrice as large */
-	for (uint64 blocks = table_blocks(heap);
-		 blocks >= Max((uint64) min_parallel_table_scan_size, 1) && workers < most; blocks /= 3)
-		workers++;
-	return workers;
-}
-
 /* ---- the leader's side ---- */
 
 static void
@@ -269,7 +213,7 @@ VecxParallel *
 VecxParallelBegin(Relation heap, Relation index, IndexInfo *info, VecxPivots *pivots,
 				  VecxTeam *team)
 {
-	int			nworkers = wanted_workers(heap, info);
+	int			nworkers = VecxWantedWorkers(heap, info);
 	VecxParallel *p;
 	Size		scan_size;
 
