@@ -41,10 +41,8 @@ static const VecxDescent usual = {.last = 8,.upper = 1};
  */
 static const VecxDescent quick = {.last = 2,.upper = 1};
 static const VecxDescent careful = {.last = 16,.upper = 16};
-/* How many times farther from the query than from each other the nearest are then, of which so many
- * are looked at. */
+/* How many times farther from the query than from each other the nearest are then. */
 #define ASTRAY			1.5f
-#define ASTRAY_RANK		10
 
 /*
  * Hops of one run at most, when as many records as the width says are found.
@@ -183,7 +181,7 @@ VecxSearchStart(VecxSearch *search, VecxProbe *probe, int level,
 	search->probe = probe;
 	search->level = level;
 	search->closed = false;
-	search->nworst = search->nopened = 0;
+	search->nworst = search->nopened = search->nnear = 0;
 	search->width = 1;
 	search->spent = 0;
 	if (search->worst_cap < 1)
@@ -429,24 +427,35 @@ VecxSearchBegin(VecxSearch *search, VecxProbe *probe)
 	VecxSearchStart(search, probe, 0, seeds, nseeds);
 }
 
-/* The nearest of what was opened, and the last of so many nearest: NULL if there are none. */
-static void
-find_ends(const VecxSearch *search, const VecxOpened **nearest, const VecxOpened **last)
+/*
+ * The nearest that were opened at the base, farthest first of these; returns their number.  What
+ * fails the filter tells where the search is as well as what passes: nothing else may be near
+ * where it is wrong.
+ */
+static int
+nearest_opened(const VecxSearch *search, VecxCandidate *heap)
 {
-	VecxCandidate heap[ASTRAY_RANK];
 	int			n = 0;
-	int			first = 0;
 
-	for (int i = 0; i < search->nopened; i++)
+	if (search->filter)
 	{
-		VecxCandidate cand = {search->opened[i].nav, (VecxId) i};
-
-		VecxKeepNearestCandidate(heap, &n, ASTRAY_RANK, cand);
-		if (search->opened[i].nav < search->opened[first].nav)
-			first = i;
+		memcpy(heap, search->near, sizeof(VecxCandidate) * search->nnear);
+		return search->nnear;
 	}
-	*nearest = n > 0 ? &search->opened[first] : NULL;
-	*last = n > 1 ? &search->opened[heap[0].id] : NULL;
+	for (int i = 0; i < search->nopened; i++)
+		if (!search->opened[i].dead)
+			VecxKeepNearestCandidate(heap, &n, VECX_NEAR_RANK,
+									 (VecxCandidate) {search->opened[i].nav, search->opened[i].id});
+	return n;
+}
+
+/* How far away the nearest are, the last of so many of them. */
+float
+VecxSearchNear(const VecxSearch *search)
+{
+	VecxCandidate heap[VECX_NEAR_RANK];
+
+	return nearest_opened(search, heap) > 0 ? heap[0].est : INFINITY;
 }
 
 /*
@@ -458,13 +467,20 @@ find_ends(const VecxSearch *search, const VecxOpened **nearest, const VecxOpened
 bool
 VecxSearchIsAstray(VecxSearch *search)
 {
-	const VecxOpened *nearest;
-	const VecxOpened *last;
+	VecxCandidate heap[VECX_NEAR_RANK];
+	VecxCandidate nearest;
+	int			n;
 
 	if (search->closed || !can_be_astray(search) || search->index->meta.entry_level == 0)
 		return false;
-	find_ends(search, &nearest, &last);
-	return !last || nearest->nav > ASTRAY * VecxSearchBetween(search, nearest->id, last->id);
+	n = nearest_opened(search, heap);
+	if (n < 2)
+		return true;
+	nearest = heap[0];
+	for (int i = 1; i < n; i++)
+		if (heap[i].est < nearest.est)
+			nearest = heap[i];
+	return nearest.est > ASTRAY * VecxSearchBetween(search, nearest.id, heap[0].id);
 }
 
 /* Has the search go on from where a wider way down leads as well. */

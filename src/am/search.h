@@ -36,6 +36,8 @@ struct VecxSearch
 	VecxOpened *opened;
 	int			nopened;
 	int			opened_cap;
+	VecxCandidate near[VECX_NEAR_RANK]; /* heap of the nearest at the base, if a filter passes over some */
+	int			nnear;
 
 	Buffer		buf;			/* pinned page of the last hop */
 	bool		cold;			/* a page had to be read from disk */

@@ -361,6 +361,8 @@ open_record(VecxSearch *search, VecxId id)
 	}
 	LockBuffer(search->buf, BUFFER_LOCK_UNLOCK);
 	drop_failing(search, first);
+	if (search->filter && search->level == 0 && !dead)
+		VecxKeepNearestCandidate(search->near, &search->nnear, VECX_NEAR_RANK, (VecxCandidate) {nav, id});
 
 	if (!dead && search->nopened > first)
 		VecxSearchAddWorst(search, nav);
