@@ -69,6 +69,39 @@ SELECT count(*), min(id % 5) FROM (SELECT id FROM far_t WHERE far = 1
 SELECT count(*) FROM (SELECT id FROM far_t WHERE far = 1 ORDER BY v <-> (SELECT v FROM far_t WHERE id = 20)) s;
 SELECT count(*) FROM (SELECT id FROM far_t WHERE far = 2 ORDER BY v <-> (SELECT v FROM far_t WHERE id = 20)) s;
 
+-- rows that pass in other places than the query's: those that were not read are not known of
+CREATE FUNCTION normal(n int, size float8) RETURNS vector LANGUAGE sql VOLATILE AS
+	'SELECT array_agg(size * (random() + random() + random() + random() - 2) + 0 * n)::vector FROM generate_series(1, 32)';
+CREATE TABLE centers AS SELECT i AS place, normal(i, 5)::vector(32) AS v FROM generate_series(0, 39) i;
+CREATE TABLE apart_t AS SELECT i AS id, i % 40 AS place, (c.v + normal(i, 3.5))::vector(32) AS v
+	FROM generate_series(1, 12000) i JOIN centers c ON c.place = i % 40;
+CREATE INDEX apart_idx ON apart_t USING vecx (v, place) WITH (structure = lists);
+ANALYZE apart_t;
+CREATE FUNCTION apart_test(condition text, OUT recall text) LANGUAGE plpgsql AS $$
+DECLARE
+	search text := format('SELECT ARRAY(SELECT id FROM apart_t WHERE %s ORDER BY v <-> $2 LIMIT 10)', condition);
+	query apart_t;
+	truth int[];
+	ids int[];
+	hits int := 0;
+BEGIN
+	FOR query IN SELECT * FROM apart_t WHERE id % 199 = 0 LOOP
+		SET LOCAL enable_indexscan = off;
+		SET LOCAL enable_seqscan = on;
+		SET LOCAL enable_sort = on;
+		EXECUTE search INTO truth USING query.place, query.v;
+		SET LOCAL enable_indexscan = on;
+		SET LOCAL enable_seqscan = off;
+		SET LOCAL enable_sort = off;
+		EXECUTE search INTO ids USING query.place, query.v;
+		hits := hits + cardinality(ARRAY(SELECT unnest(ids) INTERSECT SELECT unnest(truth)));
+	END LOOP;
+	recall := CASE WHEN hits >= 390 THEN 'good' ELSE hits || ' of 600' END;
+END $$;
+SELECT c, t.* FROM unnest(ARRAY['place = $1', 'place <> $1', 'place <> $1 AND place >= 20', 'place <> $1 AND place BETWEEN 5 AND 9']) c, apart_test(c) t;
+DROP TABLE centers, apart_t;
+DROP FUNCTION normal, apart_test;
+
 -- conditions alone, with a range, with other orders of rows
 SET enable_sort = on;
 SELECT (SELECT count(*) FROM lists_t WHERE v <-> (SELECT v FROM lists_t WHERE id = 77) < 3.5 AND share < 500) >= 0.95 *

@@ -333,6 +333,7 @@ extern VecxListScan *VecxListScanMake(VecxIndex *index, MemoryContext cxt, VecxS
 									  bool strict);
 extern double VecxListScanPassing(const VecxListScan *ls);
 extern double VecxListScanRank(const VecxListScan *ls, int64 k);
+extern bool VecxListScanStillFinds(const VecxListScan *ls);
 extern void VecxListScanForget(VecxListScan *ls);
 extern bool VecxListScanWiden(VecxListScan *ls, int probes, float ratio);
 extern int	VecxListScanProbes(const VecxListScan *ls);

@@ -368,6 +368,22 @@ VecxListScanRank(const VecxListScan *ls, int64 k)
 	return Max(rank, (double) k);
 }
 
+/*
+ * Whether more than a third of the nearest rows that pass are in the second half of the lists
+ * that were read, so that there may be nearer ones in others.  The curve cannot tell where
+ * those are that pass elsewhere than near the query: of the rows nearer than they are those
+ * that were not read do not count in their rank.
+ */
+bool
+VecxListScanStillFinds(const VecxListScan *ls)
+{
+	int			late = 0;
+
+	for (int i = 0; i < ls->npassed; i++)
+		late += ls->passed[i].id >= (VecxId) (ls->nread + 1) / 2;
+	return ls->seen && late * 3 > ls->npassed;
+}
+
 /* That will not be asked any more. */
 void
 VecxListScanForget(VecxListScan *ls)
@@ -399,7 +415,7 @@ VecxListScanWiden(VecxListScan *ls, int probes, float ratio)
 int
 VecxListScanProbes(const VecxListScan *ls)
 {
-	return ls->probes;
+	return Max(ls->probes, ls->nread);
 }
 
 /* And how many times as far as the nearest they may be. */

@@ -16,6 +16,9 @@
 #define PAGE_READ		1
 #define LIST_FOLLOWED	2
 
+/* Of the nearest rows that pass a filter so many tell where these come from. */
+#define VECX_PASSED_NEAR	20
+
 struct VecxListScan
 {
 	VecxIndex  *index;
@@ -80,6 +83,9 @@ struct VecxListScan
 	float	   *seen;
 	int			nseen;
 	int			seen_cap;
+	VecxCandidate passed[VECX_PASSED_NEAR]; /* heap of the nearest that pass, with the number of
+											 * lists read before */
+	int			npassed;
 	bool		cold;			/* a page had to be read from disk */
 	int64		lists_read;
 	int64		rows_read;

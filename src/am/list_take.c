@@ -10,6 +10,7 @@
 #include "executor/instrument.h"
 #include "miscadmin.h"
 
+#include "am/heap.h"
 #include "am/list_scan.h"
 
 /* Tests the rows of a block; false if none passes. */
@@ -28,10 +29,15 @@ test_block(VecxListScan *ls, const void *rows, int n)
 	return any;
 }
 
-/* Notes the distances of the rows of a block, as long as there is room for all. */
+/* Notes the distances of the rows of a block, as long as there is room for all, and which lists
+ * the nearest that pass are in. */
 static void
 note_seen(VecxListScan *ls, int n)
 {
+	for (int i = 0; i < n; i++)
+		if (ls->pass[i] != VECX_PASS_NO)
+			VecxKeepNearestCandidate(ls->passed, &ls->npassed, VECX_PASSED_NEAR,
+									 (VecxCandidate) {ls->est[i], (VecxId) ls->nread});
 	if (ls->nseen + n > ls->seen_cap)
 	{
 		if ((Size) ls->seen_cap * 2 * sizeof(float) > (Size) work_mem * 1024 / 4)

@@ -13,6 +13,7 @@
 
 #include "access/relscan.h"
 #include "miscadmin.h"
+#include "utils/float.h"
 
 #include "am/scan.h"
 
@@ -124,6 +125,17 @@ VecxScanStartLists(IndexScanDesc scan, VecxScan *so)
 	VecxScanStartGraph(so);
 }
 
+/* Lets the effort be half as many lists more than were read. */
+static void
+read_on(VecxScan *so, int probes)
+{
+	VecxEffort *effort = &so->effort;
+
+	effort->width = Max(effort->width, (int) Min((int64) probes + probes / 2 + 1, VECX_MAX_PROBES));
+	effort->ratio = get_float4_infinity();
+	effort->records = Max(effort->records, (float) effort->width * so->index->lists->list_entries);
+}
+
 /*
  * The first lists were read: reads as many as it takes for the rows that pass, a few at a
  * time, because their places are known better by each.  False if the rows are looked up
@@ -139,6 +151,8 @@ widen(IndexScanDesc scan, VecxScan *so)
 		double		rank = VecxListScanRank(so->lists, wanted);
 
 		VecxProbesOfShare(so->index->rel, &so->index->meta, wanted, (double) wanted / rank, &so->effort);
+		if (VecxListScanStillFinds(so->lists))
+			read_on(so, probes);
 		if (so->may_look_up && so->otherwise < cost_of_lists(so, lists_of_effort(so) - probes) &&
 			look_up(scan, so))
 			return false;
