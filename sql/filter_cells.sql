@@ -109,6 +109,12 @@ SELECT count(*) FILTER (WHERE by_tree(p, p)) <= 4 AS own, count(*) FILTER (WHERE
 FROM generate_series(0, 11) p;
 SELECT found('kind = $1 % 12', '<->', 'kinds', 'around($1 % 12, -$1, 0.4)') >= 90 AS own,
 	found('kind = ($1 + 5) % 12', '<->', 'kinds', 'around($1 % 12, -$1, 0.4)') >= 85 AS other;
+-- searches go by L2 where the operator is L1: the farther the rows, the less it tells
+DROP INDEX kinds_v;
+CREATE INDEX kinds_l1 ON kinds USING vecx (v vector_l1_ops, kind);
+ANALYZE kinds;
+SELECT found('kind = ($1 + 5) % 12', '<+>', 'kinds', 'around($1 % 12, -$1, 0.4)') >= 90 AS other,
+	found('kind BETWEEN 3 AND 7', '<+>', 'kinds', 'around(8 + $1 % 4, -$1, 0.4)') >= 90 AS range;
 DROP TABLE kinds;
 
 -- equal rows have nothing to tell apart

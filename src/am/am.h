@@ -246,6 +246,9 @@ typedef struct VecxCandidate
 	VecxId		id;
 } VecxCandidate;
 
+/* So many of the nearest that a search found tell whether it is in the right place. */
+#define VECX_NEAR_RANK	10
+
 /* A record that a search opened. */
 typedef struct VecxOpened
 {
@@ -273,6 +276,13 @@ typedef struct VecxSearch VecxSearch;
  * an error that a code knows nothing of.
  */
 #define VecxIsHashed(index)		((index)->meta.value_dim != (index)->meta.dim)
+
+/* Whether what searches go by is another distance than the operator's: hashed values', or L2. */
+static inline bool
+VecxCodesTellLittle(const VecxMetaPageData *meta)
+{
+	return meta->value_dim != meta->dim || meta->metric == VECX_METRIC_L1;
+}
 
 /* range.c: scans that end at a distance */
 typedef struct VecxRange
@@ -428,6 +438,7 @@ extern void VecxSearchKeepOpened(VecxSearch *search, int count);
 extern void VecxSearchSort(VecxSearch *search);
 extern int	VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds);
 extern void VecxSearchBegin(VecxSearch *search, VecxProbe *probe);
+extern float VecxSearchNear(const VecxSearch *search);
 extern bool VecxSearchIsAstray(VecxSearch *search);
 extern void VecxSearchBySteps(VecxSearch *search);
 extern void VecxSearchElsewhere(VecxSearch *search);

@@ -235,8 +235,7 @@ VecxTreeScanWidth(const VecxIndex *index, const VecxEffort *effort)
 {
 	int			width = effort->rows + effort->rows / 4 + 4;
 
-	if (VecxIsHashed(index) || index->spec->metric == VECX_METRIC_L1 ||
-		index->coder.kind >= VECX_CODE_RABITQ1)
+	if (VecxCodesTellLittle(&index->meta) || index->coder.kind >= VECX_CODE_RABITQ1)
 		width = Max(width, effort->width);
 	return Min(width, Max(VecxWidestBatch(), effort->rows));
 }
