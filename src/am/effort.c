@@ -289,7 +289,7 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 	if (VecxCodesTellLittle(meta))
 	{
 		VecxEffortChoose(index, meta, wanted, effort);
-		least = effort->width * MORE_FAR_AWAY;
+		least = Min(effort->width * MORE_FAR_AWAY, Max(VecxWidestBatch(), effort->width));
 	}
 	VecxEffortChoose(index, meta, (int64) Min((double) wanted / share, 1e9), effort);
 	if (vecx_ef_search == 0)
