@@ -151,7 +151,7 @@ widen(IndexScanDesc scan, VecxScan *so)
 		double		rank = VecxListScanRank(so->lists, wanted);
 
 		VecxProbesOfShare(so->index->rel, &so->index->meta, wanted, (double) wanted / rank, &so->effort);
-		if (VecxListScanStillFinds(so->lists))
+		if (vecx_probes == 0 && VecxListScanStillFinds(so->lists))
 			read_on(so, probes);
 		if (so->may_look_up && so->otherwise < cost_of_lists(so, lists_of_effort(so) - probes) &&
 			look_up(scan, so))
