@@ -60,8 +60,8 @@ CREATE INDEX shells_v ON shells USING vecx (v vector_l2_ops, shell);
 ANALYZE shells;
 SELECT found('shell = 1', '<->', 'shells', 'around(1 + $1 % 12, -$1, 0.8)') >= 90 AS innermost,
 	found('shell = 12', '<->', 'shells', 'around(1 + $1 % 12, -$1, 0.8)') >= 90 AS outermost;
--- of 1,500 entries of a shell
-SELECT min(few.entries) BETWEEN 100 AND 1000 AS a_part, max(few.entries) <= 1500 AS all_at_most FROM generate_series(1, 12) q, LATERAL entries_read(q) few(entries);
+-- of 1,500 entries of a shell, but for a query that goes by the graph
+SELECT min(nullif(few.entries, 0)) BETWEEN 100 AND 1000 AS a_part, max(few.entries) <= 1500 AS all_at_most FROM generate_series(1, 12) q, LATERAL entries_read(q) few(entries);
 DROP TABLE shells;
 SELECT by_tree FROM vecx_last_scan();
 -- everything, once, without a LIMIT and with a great one
