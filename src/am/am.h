@@ -275,13 +275,14 @@ typedef struct VecxSearch VecxSearch;
  * Whether codes stand for hashed values.  Their distances are estimates with
  * an error that a code knows nothing of.
  */
-#define VecxIsHashed(index)		((index)->meta.value_dim != (index)->meta.dim)
+#define VecxMetaIsHashed(meta)	((meta)->value_dim != (meta)->dim)
+#define VecxIsHashed(index)		VecxMetaIsHashed(&(index)->meta)
 
 /* Whether what searches go by is another distance than the operator's: hashed values', or L2. */
 static inline bool
 VecxCodesTellLittle(const VecxMetaPageData *meta)
 {
-	return meta->value_dim != meta->dim || meta->metric == VECX_METRIC_L1;
+	return VecxMetaIsHashed(meta) || meta->metric == VECX_METRIC_L1;
 }
 
 /* range.c: scans that end at a distance */

@@ -275,9 +275,9 @@ VecxEffortChoose(Relation index, const VecxMetaPageData *meta, int64 rows, VecxE
 /*
  * The same of a search in which a filter lets a share pass.  The rows wanted are
  * among the nearest rows / share, and to find these takes an effort of which the
- * same share passes: the rarer what passes, the fewer of it need be found; but as many as
- * without a filter where codes tell little of distances.  How far those are depends on the
- * filter, and does not tell how hard the query is.
+ * same share passes: the rarer what passes, the fewer of it need be found, but where codes
+ * tell little of distances.  How far those are depends on the filter, and does not tell how
+ * hard the query is.
  */
 void
 VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, double share,

@@ -289,14 +289,14 @@ entries_within(const VecxTreeNear *near, const bool *within)
 	for (int i = 0; i < near->nleaves; i++)
 	{
 		const Leaf *leaf = &near->leaves[i];
-		uint32		last = Min(leaf->end.place, ncells);
+		int			places = 0;
 		int			n = 0;
 
-		if (leaf->first.value != leaf->end.value || leaf->first.place >= ncells)
+		if (leaf->first.value != leaf->end.value)
 			continue;
-		for (uint32 cell = leaf->first.place; cell < Min(last + 1, ncells); cell++)
-			n += within[cell];
-		leaves += (double) n / (last - leaf->first.place + 1);
+		for (uint32 cell = leaf->first.place; cell <= leaf->end.place && cell <= ncells; cell++, places++)
+			n += cell < ncells && within[cell];
+		leaves += n > 0 ? (double) n / places : 0;
 	}
 	return leaves * near->count / Max(near->nleaves, 1);
 }
