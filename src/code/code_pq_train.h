@@ -49,7 +49,7 @@ vecx_pq_row_number(const VecxListSample *sample, size_t nrows, size_t i)
 	return i * sample->nrows / nrows;
 }
 
-/* code_pq_train.c */
+/* code_pq_rows.c */
 extern void vecx_pq_find_mean(const VecxTrainEnv *env, const VecxListCode *code,
 							  const VecxListSample *sample, size_t nrows, float *mean);
 
@@ -62,6 +62,10 @@ typedef enum VecxPqRows
 #define PQ_BATCH			512		/* rows projected at once */
 
 extern void vecx_pq_rows(VecxPqTrainer *t, VecxPqRows what, size_t first, size_t n, float *rows);
+extern void vecx_pq_measure_scale(VecxPqTrainer *t);
+/* Makes t->y, and says what share of the rows' squared lengths it has. */
+extern void vecx_pq_project_rows(VecxPqTrainer *t);
+/* Makes t->x_y. */
 extern void vecx_pq_project_vectors(VecxPqTrainer *t);
 
 /*
@@ -74,6 +78,8 @@ extern size_t vecx_pq_query_row(const VecxPqTrainer *t, size_t q, size_t n);
 extern const float *vecx_pq_query(const VecxPqTrainer *t, size_t q, size_t n);
 /* Projections of at most so many queries, [*nqueries][pdims]. */
 extern float *vecx_pq_project_queries(VecxPqTrainer *t, size_t most, size_t *nqueries);
+
+/* code_pq_train.c */
 extern void vecx_pq_halves(VecxPqTrainer *t);
 extern void vecx_pq_assign_rows(VecxPqTrainer *t);
 extern void vecx_pq_move_centroids(VecxPqTrainer *t, const float *y);
