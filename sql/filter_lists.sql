@@ -77,14 +77,14 @@ CREATE TABLE apart_t AS SELECT i AS id, i % 40 AS place, (c.v + normal(i, 3.5)):
 	FROM generate_series(1, 12000) i JOIN centers c ON c.place = i % 40;
 CREATE INDEX apart_idx ON apart_t USING vecx (v, place) WITH (structure = lists);
 ANALYZE apart_t;
-CREATE FUNCTION apart_test(condition text, OUT recall text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION apart_test(condition text, OUT hits int) LANGUAGE plpgsql AS $$
 DECLARE
 	search text := format('SELECT ARRAY(SELECT id FROM apart_t WHERE %s ORDER BY v <-> $2 LIMIT 10)', condition);
 	query apart_t;
 	truth int[];
 	ids int[];
-	hits int := 0;
 BEGIN
+	hits := 0;
 	FOR query IN SELECT * FROM apart_t WHERE id % 199 = 0 LOOP
 		SET LOCAL enable_indexscan = off;
 		SET LOCAL enable_seqscan = on;
@@ -96,9 +96,11 @@ BEGIN
 		EXECUTE search INTO ids USING query.place, query.v;
 		hits := hits + cardinality(ARRAY(SELECT unnest(ids) INTERSECT SELECT unnest(truth)));
 	END LOOP;
-	recall := CASE WHEN hits >= 390 THEN 'good' ELSE hits || ' of 600' END;
 END $$;
-SELECT c, t.* FROM unnest(ARRAY['place = $1', 'place <> $1', 'place <> $1 AND place >= 20', 'place <> $1 AND place BETWEEN 5 AND 9']) c, apart_test(c) t;
+SELECT c, CASE WHEN hits >= 460 THEN 'good' ELSE hits || ' of 600' END AS recall FROM unnest(ARRAY['place = $1', 'place <> $1', 'place <> $1 AND place >= 20', 'place <> $1 AND place BETWEEN 5 AND 9']) c, apart_test(c) t;
+-- the same of conditions that the index does not know: it reads on as rows fail them
+SELECT CASE WHEN sum(hits) >= 1130 THEN 'good' ELSE sum(hits) || ' of 1200' END AS recall
+	FROM unnest(ARRAY['(id + $1) % 10 = 0', '(id + $1) % 10 = 5']) c, apart_test(c) t;
 DROP TABLE centers, apart_t;
 DROP FUNCTION normal, apart_test;
 

@@ -507,8 +507,8 @@ typedef struct VecxCurveTotals
 {
 	int			nqueries;
 	float		near[VECX_CURVE_NEAR];	/* ascending distances of their nearest */
-	int			nlevels[VECX_CURVE_KS];
-	VecxLevelSum sums[VECX_CURVE_KS][VECX_CURVE_POINTS];
+	int			nlevels[VECX_CURVE_FEW_KS];
+	VecxLevelSum sums[VECX_CURVE_FEW_KS][VECX_CURVE_POINTS];
 } VecxCurveTotals;
 
 /* Stored vectors to search for. */

@@ -73,7 +73,7 @@ VecxCurveBegin(VecxIndex *index)
 	sums->query_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx curve of a query",
 											ALLOCSET_DEFAULT_SIZES);
 	sums->many_rows_queries = MANY_ROWS_QUERIES;
-	for (int i = 0; i < VECX_CURVE_KS; i++)
+	for (int i = 0; i < VECX_CURVE_FEW_KS; i++)
 		sums->t.nlevels[i] = VECX_CURVE_POINTS;
 	return sums;
 }
@@ -290,7 +290,7 @@ measure_lines(VecxCurveSums *sums, VecxProbe probe, Line *lines, int n)
 static void
 end_pilot(VecxCurveSums *sums)
 {
-	for (int line = 0; line < VECX_CURVE_KS; line++)
+	for (int line = 0; line < VECX_CURVE_FEW_KS; line++)
 		for (int level = 0; level < sums->t.nlevels[line]; level++)
 		{
 			const VecxLevelSum *sum = &sums->t.sums[line][level];
@@ -317,14 +317,14 @@ void
 VecxCurveAdd(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored, float near,
 			 double *truth, int ntruth, VecxCurveMeasure measure, void *arg)
 {
-	Line		lines[VECX_CURVE_KS];
+	Line		lines[VECX_CURVE_FEW_KS];
 	int			n = 0;
 	MemoryContext old;
 
 	if (ntruth == 0)
 		return;
 	qsort(truth, ntruth, sizeof(double), compare_distances);
-	for (int line = 0; line < VECX_CURVE_KS; line++)
+	for (int line = 0; line < VECX_CURVE_FEW_KS; line++)
 	{
 		int			wanted = Min(VecxCurveRows[line], ntruth);
 
@@ -377,7 +377,7 @@ VecxCurveStore(VecxCurveSums *sums, uint8 source, int64 vertices)
 	curve.source = source;
 	curve.model = index->meta.current_model;
 	memcpy(curve.near, sums->t.near, sizeof(curve.near));
-	for (int line = 0; line < VECX_CURVE_KS; line++)
+	for (int line = 0; line < VECX_CURVE_FEW_KS; line++)
 	{
 		uint16		before = 0;
 
@@ -414,7 +414,7 @@ VecxCurveStoreTotals(VecxIndex *index, const VecxCurveSample *sample, const Vecx
 		/* quantiles of the shares' quantiles: nearly those of all, if the shares are not small */
 		for (int j = 0; j < VECX_CURVE_NEAR; j++)
 			sums->t.near[j] += totals[i].near[j] * totals[i].nqueries / Max(sums->t.nqueries, 1);
-		for (int line = 0; line < VECX_CURVE_KS; line++)
+		for (int line = 0; line < VECX_CURVE_FEW_KS; line++)
 		{
 			sums->t.nlevels[line] = Min(sums->t.nlevels[line], totals[i].nlevels[line]);
 			for (int level = 0; level < VECX_CURVE_POINTS; level++)

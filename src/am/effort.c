@@ -40,7 +40,7 @@
 #define SPREAD_WORTH	0.35
 
 /* How many rows the curve's lines are about. */
-const int	VecxCurveRows[VECX_CURVE_KS] = {1, 10, 100};
+const int	VecxCurveRows[VECX_CURVE_KS] = {1, 10, 100, 1000};
 
 /*
  * The levels of effort.  The spreads are those that found most among as many records
@@ -107,6 +107,13 @@ misses(double share)
 	return Max(1 - share, 0.5 / PG_UINT16_MAX);
 }
 
+/* The last line of a curve. */
+static int
+last_line(const VecxCurveData *curve)
+{
+	return curve->npoints[VECX_CURVE_KS - 1] > 0 ? VECX_CURVE_KS - 1 : VECX_CURVE_FEW_KS - 1;
+}
+
 /* A place on a line of the curve, or between two lines. */
 typedef struct Place
 {
@@ -164,7 +171,7 @@ find_place(const VecxCurveData *curve, int64 rows, double target, int *line)
 	Place		place;
 	int			i = 0;
 
-	while (i < VECX_CURVE_KS - 1 && rows > VecxCurveRows[i])
+	while (i < last_line(curve) && rows > VecxCurveRows[i])
 		i++;
 	place = read_line(curve->points[i], curve->npoints[i], target);
 	*line = i;
@@ -207,7 +214,7 @@ VecxCurveIsValid(const VecxCurveData *curve)
 		return false;
 	for (int i = 0; i < VECX_CURVE_KS; i++)
 	{
-		if (curve->npoints[i] < 1 || curve->npoints[i] > VECX_CURVE_POINTS)
+		if ((curve->npoints[i] < 1 && i < VECX_CURVE_FEW_KS) || curve->npoints[i] > VECX_CURVE_POINTS)
 			return false;
 		for (int j = 0; j < curve->npoints[i]; j++)
 		{
@@ -330,22 +337,44 @@ VecxEffortOfShare(Relation index, const VecxMetaPageData *meta, int64 rows, doub
 #define READ_ALL_LISTS	16
 #define READ_ALL_ROWS	1500
 
+/* Lists that a ball of rows meets, which has so many times what is in one: as many as cells of a
+ * grid in that many dimensions meet a ball of the volume, about. */
+static double
+lists_of_ball(double volume, double dims)
+{
+	return pow(1 + pow(volume, 1 / dims), dims);
+}
+
+/* Most dimensions that lists are thought to divide. */
+#define MOST_DIMS	32
+
 /*
- * Lists to read for more rows than the curve's last line is about.  From line to line
- * their number grows by a power of the rows; far out by the rows themselves, since a
- * ball that is large has whole lists within.
+ * Lists to read for more rows than the curve's last line is about.  What that line says tells in
+ * how many dimensions lists lie around a query, from which follows how many more a larger ball
+ * meets.  For 3,000 rows of which 1,000 had been measured it says 23, 65 and 52 lists, where .95
+ * took 23, 50 and 42 of 293, 168 and 81 (Fashion-MNIST, SIFT, clusters).
  */
 static double
 probes_beyond(const VecxMetaPageData *meta, int64 rows, double target)
 {
-	const int	last = VECX_CURVE_KS - 1;
 	const VecxCurveData *curve = &meta->curve;
-	double		few = read_line(curve->points[last - 1], curve->npoints[last - 1], target).records;
-	double		many = read_line(curve->points[last], curve->npoints[last], target).records;
-	double		growth = (double) rows / VecxCurveRows[last];
-	double		power = log(many / few) / log((double) VecxCurveRows[last] / VecxCurveRows[last - 1]);
+	int			last = last_line(curve);
+	double		known = read_line(curve->points[last], curve->npoints[last], target).records;
+	double		lo = 1;
+	double		hi = MOST_DIMS;
 
-	return Max(many * pow(growth, Min(Max(power, 0.5), 1)), (double) rows / meta->list_rows);
+	for (int i = 0; i < 20; i++)
+	{
+		double		dims = (lo + hi) / 2;
+
+		if (lists_of_ball((double) VecxCurveRows[last] / meta->list_rows, dims) < known)
+			lo = dims;
+		else
+			hi = dims;
+	}
+	known *= lists_of_ball((double) rows / meta->list_rows, lo) /
+		lists_of_ball((double) VecxCurveRows[last] / meta->list_rows, lo);
+	return Max(known, (double) rows / meta->list_rows);
 }
 
 /* Makes a place of the curve that of an index that has grown since. */

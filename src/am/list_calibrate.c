@@ -31,9 +31,15 @@
 /* Pages that are looked at for each of them, at most. */
 #define TRIES			20
 
-/* Nearest rows that the curve is about, and those by codes among which they are. */
+/* Nearest rows that most of the curve is about, and those by codes among which they are. */
 #define NEAREST_ROWS	100
 #define KEPT			600
+
+/* Its last line takes some queries only, and goes by codes alone; of entries of rows in several lists
+ * some more are kept. */
+#define MANY_ROWS			1000
+#define MANY_ROWS_KEPT		2000
+#define MANY_ROWS_QUERIES	32
 
 /* Share of maintenance_work_mem for the codes of all centroids. */
 #define CODES_SHARE		2
@@ -60,10 +66,18 @@ typedef struct Lists
 /* A row that may be among the nearest. */
 typedef struct Near
 {
-	float		lower;
+	float		est;			/* its distance, or the least that it may have */
 	uint32		list;
 	ItemPointerData tid;
 } Near;
+
+/* Those that are nearest. */
+typedef struct NearRows
+{
+	Near	   *rows;			/* a heap, the farthest first */
+	int			n;
+	int			most;			/* that are kept; 0: none are wanted */
+} NearRows;
 
 typedef struct ListQuery
 {
@@ -72,8 +86,8 @@ typedef struct ListQuery
 	VecxListQuery query;
 	float	   *nav;			/* [lists] */
 	float	   *order;			/* [lists]: what they are read by: nav, unless queries are moved */
-	Near	   *near;			/* [KEPT]; a heap, the farthest first */
-	int			nnear;
+	NearRows	near;			/* by the least distance that they may have */
+	NearRows	many;			/* by the distance that codes say */
 } ListQuery;
 
 static void
@@ -132,16 +146,24 @@ find_lists(VecxIndex *index, Lists *lists)
 	return true;
 }
 
-/* Bytes that a query needs. */
+/* Bytes that a query needs, if it looks for many rows as some do. */
 static Size
 query_bytes(const VecxIndex *index, const Lists *lists)
 {
 	return vecx_list_query_bytes(&index->lists->code) + 2 * sizeof(float) * lists->n + sizeof(ListQuery) +
-		sizeof(Near) * KEPT;
+		sizeof(Near) * (KEPT + MANY_ROWS_KEPT);
 }
 
 static void
-prepare_query(VecxIndex *index, const Lists *lists, ListQuery *q)
+alloc_near(NearRows *near, int most)
+{
+	near->rows = palloc(sizeof(Near) * Max(most, 1));
+	near->n = 0;
+	near->most = most;
+}
+
+static void
+prepare_query(VecxIndex *index, const Lists *lists, ListQuery *q, bool many)
 {
 	const VecxCoder *coder = &index->coder;
 	void	   *scratch = palloc(vecx_code_query_scratch(coder));
@@ -164,12 +186,12 @@ prepare_query(VecxIndex *index, const Lists *lists, ListQuery *q)
 			q->order[i] = vecx_code_distance(coder, &code, lists->codes + (Size) i * coder->nbytes);
 	}
 	pfree(scratch);
-	q->near = palloc(sizeof(Near) * KEPT);
-	q->nnear = 0;
+	alloc_near(&q->near, KEPT);
+	alloc_near(&q->many, many ? MANY_ROWS_KEPT : 0);
 }
 
-#define LOWER(item)		((item).lower)
-VECX_DEFINE_KEEP_LEAST(keep_near, Near, LOWER);
+#define ESTIMATE(item)		((item).est)
+VECX_DEFINE_KEEP_LEAST(keep_near, Near, ESTIMATE);
 
 /* Compares the rows of a page of a list with a query. */
 static void
@@ -197,8 +219,12 @@ see_page(VecxIndex *index, const Lists *lists, Page page, uint32 list, ListQuery
 			Near		row = {est[i] - VECX_LIST_SIGMAS * sigma[i], list, entry->tid};
 
 			/* those that go with the next VACUUM are not to be counted on */
-			if (!VecxListRowIsLeft(entry))
-				keep_near(q->near, &q->nnear, KEPT, row);
+			if (VecxListRowIsLeft(entry))
+				continue;
+			keep_near(q->near.rows, &q->near.n, q->near.most, row);
+			row.est = est[i];
+			if (q->many.most > 0)
+				keep_near(q->many.rows, &q->many.n, q->many.most, row);
 		}
 	}
 }
@@ -238,10 +264,10 @@ compare_tids(const void *a, const void *b)
 }
 
 static int
-compare_lower(const void *a, const void *b)
+compare_estimates(const void *a, const void *b)
 {
-	float		x = ((const Near *) a)->lower;
-	float		y = ((const Near *) b)->lower;
+	float		x = ((const Near *) a)->est;
+	float		y = ((const Near *) b)->est;
 
 	return (x > y) - (x < y);
 }
@@ -269,29 +295,30 @@ rank_lists(const Lists *lists, const ListQuery *q, float *nav, uint32 *place)
 /* Makes one of the entries of each row, in the list that comes first; drops the query's
  * own row.  The list is its place from now on. */
 static void
-unite_entries(ListQuery *q, const uint32 *place)
+unite_entries(NearRows *near, ItemPointer own, const uint32 *place)
 {
 	int			n = 0;
 
-	for (int i = 0; i < q->nnear; i++)
-		q->near[i].list = place[q->near[i].list];
-	qsort(q->near, q->nnear, sizeof(Near), compare_tids);
-	for (int i = 0; i < q->nnear; i++)
+	for (int i = 0; i < near->n; i++)
+		near->rows[i].list = place[near->rows[i].list];
+	qsort(near->rows, near->n, sizeof(Near), compare_tids);
+	for (int i = 0; i < near->n; i++)
 	{
-		Near	   *row = &q->near[i];
+		Near	   *row = &near->rows[i];
+		Near	   *last = n > 0 ? &near->rows[n - 1] : NULL;
 
-		if (ItemPointerIsValid(&q->tid) && ItemPointerEquals(&row->tid, &q->tid))
+		if (ItemPointerIsValid(own) && ItemPointerEquals(&row->tid, own))
 			continue;
-		if (n > 0 && ItemPointerEquals(&row->tid, &q->near[n - 1].tid))
+		if (last && ItemPointerEquals(&row->tid, &last->tid))
 		{
-			q->near[n - 1].lower = Min(q->near[n - 1].lower, row->lower);
-			q->near[n - 1].list = Min(q->near[n - 1].list, row->list);
+			last->est = Min(last->est, row->est);
+			last->list = Min(last->list, row->list);
 		}
 		else
-			q->near[n++] = *row;
+			near->rows[n++] = *row;
 	}
-	q->nnear = n;
-	qsort(q->near, n, sizeof(Near), compare_lower);
+	near->n = n;
+	qsort(near->rows, n, sizeof(Near), compare_estimates);
 }
 
 /* The distance of a row by its value; false if it cannot be seen. */
@@ -315,29 +342,40 @@ find_nearest(VecxIndex *index, VecxExact *exact, ListQuery *q, MemoryContext row
 	VecxCandidate nearest[NEAREST_ROWS + 1];	/* negative distance, and place */
 	int			n = 0;
 
-	for (int i = 0; i < q->nnear; i++)
+	for (int i = 0; i < q->near.n; i++)
 	{
+		Near	   *row = &q->near.rows[i];
 		MemoryContext old;
 		float		distance;
 		bool		found;
 
-		if (n == NEAREST_ROWS && q->near[i].lower > -nearest[0].est)
+		if (n == NEAREST_ROWS && row->est > -nearest[0].est)
 			break;
 		CHECK_FOR_INTERRUPTS();
 		old = MemoryContextSwitchTo(row_cxt);
-		found = find_distance(index, exact, q->x, &q->near[i].tid, &distance);
+		found = find_distance(index, exact, q->x, &row->tid, &distance);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(row_cxt);
 		if (!found || (n == NEAREST_ROWS && distance >= -nearest[0].est))
 			continue;
 		if (n == NEAREST_ROWS)
 			(void) VecxHeapPop(nearest, &n);
-		VecxHeapPush(nearest, &n, (VecxCandidate) {-distance, q->near[i].list});
+		VecxHeapPush(nearest, &n, (VecxCandidate) {-distance, row->list});
 	}
 	VecxExactReset(exact);
 	qsort(nearest, n, sizeof(VecxCandidate), VecxCompareCandidates);
 	for (int i = 0; i < n; i++)
 		places[i] = nearest[n - 1 - i].id;
+	return n;
+}
+
+/* The places of rows that come after the nearest by what codes say; returns how many there are of
+ * these and the nearest. */
+static int
+add_many(const ListQuery *q, uint32 *places, int n)
+{
+	for (; n >= NEAREST_ROWS && n < Min(MANY_ROWS, q->many.n); n++)
+		places[n] = q->many.rows[n].list;
 	return n;
 }
 
@@ -350,16 +388,17 @@ measure(VecxIndex *index, VecxExact *exact, Lists *lists, VecxProbeSums *sums, L
 	uint32	   *place = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * Max(lists->n, 1));
 
 	for (int i = 0; i < n; i++)
-		prepare_query(index, lists, &queries[i]);
+		prepare_query(index, lists, &queries[i], i < MANY_ROWS_QUERIES);
 	see_rows(index, lists, queries, n);
 	for (int i = 0; i < n; i++)
 	{
-		uint32		places[NEAREST_ROWS];
+		uint32		places[MANY_ROWS];
 		int			nlists = rank_lists(lists, &queries[i], nav, place);
 		int			nrows;
 
-		unite_entries(&queries[i], place);
-		nrows = find_nearest(index, exact, &queries[i], row_cxt, places);
+		unite_entries(&queries[i].near, &queries[i].tid, place);
+		unite_entries(&queries[i].many, &queries[i].tid, place);
+		nrows = add_many(&queries[i], places, find_nearest(index, exact, &queries[i], row_cxt, places));
 		if (nrows > 0)
 			VecxProbeSumsAdd(sums, nav, nlists, places, nrows);
 	}

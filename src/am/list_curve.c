@@ -20,16 +20,20 @@
 /* Queries, at most, and at least for a curve. */
 #define MOST_QUERIES	128
 
-/* The nearest rows of a query that are kept: what the curve's last line is about. */
-#define MANY_ROWS		100
+/* The nearest rows of a query that are kept, and of some queries: what the curve's last lines are
+ * about. */
+#define FEW_ROWS			100
+#define MANY_ROWS			1000
+#define MANY_ROWS_QUERIES	32
 
 typedef struct CurveQuery
 {
 	ItemPointerData tid;
 	float	   *x;
 	int			n;
-	VecxCandidate nearest[MANY_ROWS + 1];	/* the negative distance, and the place in lists */
-	uint32	   *lists;			/* [MANY_ROWS][replicas] */
+	int			most;
+	VecxCandidate *nearest;		/* [most + 1]: the negative distance, and the place in lists */
+	uint32	   *lists;			/* [most][replicas] */
 } CurveQuery;
 
 struct VecxListCurve
@@ -80,8 +84,9 @@ VecxListCurveAddQuery(VecxListCurve *c, ItemPointer tid, const float *x, const f
 	query = &c->queries[at];
 	if (at == c->nqueries)
 	{
-		c->nqueries++;
-		query->lists = MemoryContextAlloc(c->cxt, sizeof(uint32) * MANY_ROWS * c->index->meta.list_replicas);
+		query->most = c->nqueries++ < MANY_ROWS_QUERIES ? MANY_ROWS : FEW_ROWS;
+		query->nearest = MemoryContextAlloc(c->cxt, sizeof(VecxCandidate) * (query->most + 1));
+		query->lists = MemoryContextAlloc(c->cxt, sizeof(uint32) * query->most * c->index->meta.list_replicas);
 		query->x = MemoryContextAlloc(c->cxt, bytes);
 	}
 	query->tid = *tid;
@@ -97,7 +102,7 @@ keep_nearest(CurveQuery *query, const ItemPointerData *tid, float distance, cons
 			 int replicas, uint32 nlists)
 {
 	VecxCandidate row = {-distance, (VecxId) query->n};
-	bool		full = query->n == MANY_ROWS;
+	bool		full = query->n == query->most;
 
 	/* nearly all rows are too far for most queries */
 	if ((full && row.est <= query->nearest[0].est) ||

@@ -23,6 +23,9 @@ static const float ratios[] = {
 /* Numbers of lists that are tried. */
 #define NUMBERS		32
 
+/* Queries that the line of most rows takes: they have many rows each. */
+#define LEAST_OF_MANY_ROWS	8
+
 /* What the bounds of the estimates leave out of what is read. */
 #define LOST_BY_CODES	0.003
 
@@ -38,7 +41,7 @@ struct VecxProbeSums
 {
 	VecxIndex  *index;
 	uint32		nlists;
-	int			nqueries;
+	int			nqueries[VECX_CURVE_KS];
 	uint16		numbers[NUMBERS];
 	int			nnumbers;
 	Sum			sums[VECX_CURVE_KS][NUMBERS][lengthof(ratios)];
@@ -68,9 +71,61 @@ lists_read(uint32 nlists, uint32 number, uint32 within)
 	return Min(Min(number, Max(within, VecxLeastProbes(number))), nlists);
 }
 
+static int
+compare_places(const void *a, const void *b)
+{
+	uint32		x = *(const uint32 *) a;
+	uint32		y = *(const uint32 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* How many of n places, in order, come before one. */
+static int
+places_before(const uint32 *places, int n, uint32 end)
+{
+	int			lo = 0;
+
+	while (lo < n)
+	{
+		int			mid = (lo + n) / 2;
+
+		if (places[mid] < end)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	return lo;
+}
+
+/* Adds a query to a line; within is how many lists are within each ratio. */
+static void
+add_to_line(VecxProbeSums *sums, int line, const uint32 *within, uint32 nlists, const uint32 *place, int nrows)
+{
+	int			n = Min(VecxCurveRows[line], nrows);
+	uint32	   *sorted = palloc(sizeof(uint32) * n);
+
+	memcpy(sorted, place, sizeof(uint32) * n);
+	qsort(sorted, n, sizeof(uint32), compare_places);
+	sums->nqueries[line]++;
+	for (int i = 0; i < sums->nnumbers; i++)
+		for (int r = 0; r < lengthof(ratios); r++)
+		{
+			Sum		   *sum = &sums->sums[line][i][r];
+			uint32		read = lists_read(nlists, sums->numbers[i], within[r]);
+			double		share = (double) places_before(sorted, n, read) / n * (1 - LOST_BY_CODES);
+
+			sum->share += share;
+			sum->squares += share * share;
+			sum->lists += read;
+		}
+	pfree(sorted);
+}
+
 /*
  * Adds a query: nav are the distances of all lists, nearest first; place, in the order
- * of the rows' distances, says where in it the nearest list with the row is.
+ * of the rows' distances, says where in it the nearest list with the row is.  Rows beyond those
+ * that the few lines are about are for the last one alone, whose order does not matter.
  */
 void
 VecxProbeSumsAdd(VecxProbeSums *sums, const float *nav, uint32 nlists, const uint32 *place, int nrows)
@@ -85,24 +140,10 @@ VecxProbeSumsAdd(VecxProbeSums *sums, const float *nav, uint32 nlists, const uin
 		while (within[r] < nlists && nav[within[r]] <= limit)
 			within[r]++;
 	}
-	sums->nqueries++;
-	for (int line = 0; line < VECX_CURVE_KS; line++)
-		for (int i = 0; i < sums->nnumbers; i++)
-			for (int r = 0; r < lengthof(ratios); r++)
-			{
-				Sum		   *sum = &sums->sums[line][i][r];
-				uint32		read = lists_read(nlists, sums->numbers[i], within[r]);
-				int			n = Min(VecxCurveRows[line], nrows);
-				int			hits = 0;
-				double		share;
-
-				for (int row = 0; row < n; row++)
-					hits += place[row] < read;
-				share = (double) hits / n * (1 - LOST_BY_CODES);
-				sum->share += share;
-				sum->squares += share * share;
-				sum->lists += read;
-			}
+	for (int line = 0; line < VECX_CURVE_FEW_KS; line++)
+		add_to_line(sums, line, within, nlists, place, nrows);
+	if (nrows > VecxCurveRows[VECX_CURVE_FEW_KS - 1])
+		add_to_line(sums, VECX_CURVE_KS - 1, within, nlists, place, nrows);
 }
 
 static double
@@ -126,7 +167,7 @@ cheapest(const VecxProbeSums *sums, int line, double share, int *number, int *ra
 		{
 			const Sum  *sum = &sums->sums[line][i][r];
 
-			if ((best && sum->lists >= best->lists) || lower_bound(sum, sums->nqueries) < share)
+			if ((best && sum->lists >= best->lists) || lower_bound(sum, sums->nqueries[line]) < share)
 				continue;
 			best = sum;
 			*number = i;
@@ -143,8 +184,9 @@ static int
 fill_line(const VecxProbeSums *sums, int line, VecxCurvePoint *points)
 {
 	const Sum  *all = &sums->sums[line][sums->nnumbers - 1][lengthof(ratios) - 1];
-	double		most = lower_bound(all, sums->nqueries);
-	double		least = Min(lower_bound(&sums->sums[line][0][0], sums->nqueries), most);
+	int			nqueries = sums->nqueries[line];
+	double		most = lower_bound(all, nqueries);
+	double		least = Min(lower_bound(&sums->sums[line][0][0], nqueries), most);
 	int			n = 0;
 
 	for (int i = 0; i < VECX_CURVE_POINTS; i++)
@@ -160,9 +202,9 @@ fill_line(const VecxProbeSums *sums, int line, VecxCurvePoint *points)
 			continue;
 		point->multiple = sums->numbers[number];
 		point->spread = (uint16) Min(ratios[ratio] * 256, PG_UINT16_MAX);
-		point->mean = (uint16) (sum->share / sums->nqueries * PG_UINT16_MAX);
-		point->lower = (uint16) (lower_bound(sum, sums->nqueries) * PG_UINT16_MAX);
-		point->records = (uint16) Min(ceil(sum->lists / sums->nqueries), PG_UINT16_MAX);
+		point->mean = (uint16) (sum->share / nqueries * PG_UINT16_MAX);
+		point->lower = (uint16) (lower_bound(sum, nqueries) * PG_UINT16_MAX);
+		point->records = (uint16) Min(ceil(sum->lists / nqueries), PG_UINT16_MAX);
 		if (n == 0 || point->lower > point[-1].lower)
 			n++;
 	}
@@ -176,6 +218,22 @@ set_curve(VecxMetaPageData *meta, void *arg)
 	meta->curve.model = meta->current_model;
 }
 
+/* The line that is about most rows, if it was measured; else as it was, if lists are as they were. */
+static void
+set_last_line(const VecxProbeSums *sums, VecxCurveData *curve)
+{
+	const VecxCurveData *before = &sums->index->meta.curve;
+	const int	last = VECX_CURVE_KS - 1;
+
+	if (sums->nqueries[last] >= LEAST_OF_MANY_ROWS)
+		curve->npoints[last] = (uint8) fill_line(sums, last, curve->points[last]);
+	else if (VecxCurveIsValid(before) && before->vertices == curve->vertices)
+	{
+		curve->npoints[last] = before->npoints[last];
+		memcpy(curve->points[last], before->points[last], sizeof(curve->points[last]));
+	}
+}
+
 /* Makes a curve of the sums and puts it into the index; false, and nothing changes,
  * if there were too few queries. */
 bool
@@ -183,15 +241,16 @@ VecxProbeSumsStore(VecxProbeSums *sums, uint8 source)
 {
 	VecxCurveData curve;
 
-	if (sums->nqueries < VECX_LEAST_QUERIES)
+	if (sums->nqueries[0] < VECX_LEAST_QUERIES)
 		return false;
 	memset(&curve, 0, sizeof(curve));
-	for (int line = 0; line < VECX_CURVE_KS; line++)
+	for (int line = 0; line < VECX_CURVE_FEW_KS; line++)
 		curve.npoints[line] = (uint8) fill_line(sums, line, curve.points[line]);
 	curve.vertices = sums->nlists;
 	curve.nblocks = RelationGetNumberOfBlocks(sums->index->rel);
-	curve.queries = (uint16) Min(sums->nqueries, PG_UINT16_MAX);
+	curve.queries = (uint16) Min(sums->nqueries[0], PG_UINT16_MAX);
 	curve.source = source;
+	set_last_line(sums, &curve);
 	VecxMetaEdit(sums->index, set_curve, &curve);
 	return true;
 }

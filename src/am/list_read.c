@@ -293,6 +293,30 @@ is_at_a_loss(VecxListScan *ls)
 }
 
 /*
+ * As many rows have left as lists were read for: lets it be twice as many, and as many lists as
+ * these take.  Where a filter passes over others, rows that leave stand for more.
+ */
+static void
+allow_more(VecxListScan *ls)
+{
+	VecxEffort	effort;
+
+	ls->allowed *= 2;
+	if (vecx_probes == 0 && vecx_probe_ratio == 0 && VecxCurveIsValid(&ls->index->meta.curve))
+	{
+		double		rows = ls->filter ? (double) ls->allowed / VecxListScanPassing(ls) : (double) ls->allowed;
+
+		VecxProbesChoose(ls->index->rel, &ls->index->meta, (int64) Min(rows, 1e9), &effort);
+		(void) VecxListScanWiden(ls, effort.width, effort.ratio);
+		return;
+	}
+	/* what was too far away for the first rows has been left out */
+	ls->probes = isinf(ls->ratio) ? ls->probes : Min(ls->probes, ls->nread);
+	ls->probes = (int) Min((int64) ls->probes + ls->probes / 2 + 1, INT_MAX / 2);
+	ls->ratio = ls->limit = INFINITY;
+}
+
+/*
  * Reads as many lists as there should have been read when so many rows have left,
  * or until memory is full, or more rows were read than may be.  And until a row waits,
  * unless the caller has others to give.  False if no row is waiting then: there is no
@@ -302,13 +326,7 @@ bool
 VecxListScanFill(VecxListScan *ls, int64 rows_given, bool others)
 {
 	while (rows_given >= ls->allowed)
-	{
-		ls->allowed *= 2;
-		/* what was too far away for the first rows has been left out */
-		ls->probes = isinf(ls->ratio) ? ls->probes : Min(ls->probes, ls->nread);
-		ls->probes = (int) Min((int64) ls->probes + ls->probes / 2 + 1, INT_MAX / 2);
-		ls->ratio = ls->limit = INFINITY;
-	}
+		allow_more(ls);
 	while (ls->nread < ls->probes || (VecxWaitingCount(&ls->waiting) == 0 && !others))
 	{
 		bool		have = VecxWaitingCount(&ls->waiting) > 0 || others;

@@ -14,7 +14,7 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#define VECX_FORMAT_VERSION		4
+#define VECX_FORMAT_VERSION		5
 #define VECX_MAGIC				0x56454358	/* "VECX" */
 #define VECX_PAGE_ID			0xFFB2	/* last two bytes of a page, for dump tools */
 #define VECX_META_BLKNO			0
@@ -197,7 +197,8 @@ typedef struct VecxCurvePoint
 	uint16		records;		/* opened at the base, on average */
 } VecxCurvePoint;
 
-#define VECX_CURVE_KS			3	/* 1, 10 and 100 rows: VecxCurveRows */
+#define VECX_CURVE_KS			4	/* 1, 10, 100 and, of posting lists, 1,000 rows: VecxCurveRows */
+#define VECX_CURVE_FEW_KS		3	/* lines that every curve has */
 #define VECX_CURVE_POINTS		16
 #define VECX_CURVE_NEAR			16
 
@@ -209,8 +210,8 @@ typedef struct VecxCurveData
 	uint16		queries;		/* that were searched for */
 	uint8		source;			/* VECX_CURVE_xxx */
 	uint8		model;			/* number of the current model then */
-	uint8		npoints[VECX_CURVE_KS];
-	uint8		unused[5];
+	uint8		npoints[VECX_CURVE_KS]; /* of the last line 0, if it was not measured */
+	uint8		unused[4];
 	VecxCurvePoint points[VECX_CURVE_KS][VECX_CURVE_POINTS];
 	float4		near[VECX_CURVE_NEAR];	/* how far the queries' nearest were; see effort.c */
 } VecxCurveData;
@@ -273,8 +274,8 @@ StaticAssertDecl(sizeof(VecxRowEntry) == 8, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRecordData) == 32, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxRowSegmentData) == 12, "on-disk size is frozen");
 StaticAssertDecl(sizeof(VecxModelSlot) == 16, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxCurveData) == 568, "on-disk size is frozen");
-StaticAssertDecl(sizeof(VecxMetaPageData) == 784, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxCurveData) == 728, "on-disk size is frozen");
+StaticAssertDecl(sizeof(VecxMetaPageData) == 944, "on-disk size is frozen");
 
 /*
  * Reading.  These raise ERRCODE_INDEX_CORRUPTED, with the block in the detail,

@@ -61,9 +61,9 @@ check_meta(Check *c)
 		(!VecxCurveIsValid(&meta->curve) || meta->curve.source < VECX_CURVE_STORED ||
 		 meta->curve.source > VECX_CURVE_GIVEN))
 		VecxDamage(rel, VECX_META_BLKNO, InvalidOffsetNumber,
-				   "the curve of recall has values out of range", "source=%u points=%u,%u,%u",
+				   "the curve of recall has values out of range", "source=%u points=%u,%u,%u,%u",
 				   meta->curve.source, meta->curve.npoints[0], meta->curve.npoints[1],
-				   meta->curve.npoints[2]);
+				   meta->curve.npoints[2], meta->curve.npoints[3]);
 	if ((meta->rows_tail != InvalidBlockNumber &&
 		 (meta->rows_tail == VECX_META_BLKNO || meta->rows_tail >= c->nblocks)) ||
 		(meta->upper_tail != InvalidBlockNumber &&

@@ -207,7 +207,7 @@ vecx_calibrate(PG_FUNCTION_ARGS)
 	VecxRefuseRecovery("vecx_calibrate()", "A standby gets what its primary has measured.");
 	PreventCommandIfReadOnly("vecx_calibrate()");
 	memset(&set, 0, sizeof(set));
-	set.k = VecxCurveRows[VECX_CURVE_KS - 1];
+	set.k = VecxCurveRows[VECX_CURVE_FEW_KS - 1];
 	set.least_queries = VECX_LEAST_QUERIES;
 	set.most_queries = given ? GIVEN_QUERIES : STORED_QUERIES;
 	set.cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration",

@@ -24,8 +24,8 @@ my %meta = (
 	code_offset => [ 66, 'S' ], links_offset => [ 74, 'S' ], link_size => [ 76, 'S' ],
 	model_first => [ 120, 'L' ], current_model => [ 152, 'C' ], entry_level => [ 153, 'C' ],
 	entry => [ 156, 'L' ], side_head => [ 160, 'L' ], side_tail => [ 164, 'L' ], upper_tail => [ 172, 'L' ],
-	centre => [ 176, 'L' ], tune => [ 780, 'L' ], tune_bytes => [ 784, 'L' ], lists_made => [ 792, 'L' ],
-	curve_spread => [ 210, 'S' ], curve_near => [ 688, 'L' ]);
+	centre => [ 176, 'L' ], tune => [ 940, 'L' ], tune_bytes => [ 944, 'L' ], lists_made => [ 952, 'L' ],
+	curve_spread => [ 210, 'S' ], curve_near => [ 848, 'L' ]);
 my %record = (
 	flags => [ 0, 'C' ], level => [ 1, 'C' ], model => [ 2, 'C' ], nrows => [ 3, 'C' ],
 	nlinks => [ 4, 'S' ], link_cap => [ 6, 'S' ], generation => [ 8, 'L' ], hash => [ 12, 'L' ],

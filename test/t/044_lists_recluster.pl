@@ -138,7 +138,7 @@ my $path = index_path($node, 'wide_v');
 without_checksums($node);
 $node->stop;
 load($path);
-put(24 + 772, 'L', 1);	# lists_unsettled
+put(24 + 932, 'L', 1);	# lists_unsettled
 store($path);
 $node->start;
 my $warning;

@@ -14,7 +14,7 @@ use VecxTest;
 my $tree = 7;
 
 # Where fields are: see src/am/page.h and src/am/vtree.h.
-my $root_at = 24 + 728;
+my $root_at = 24 + 888;
 my %head = (value => [ 0, 'Q' ], level => [ 16, 'S' ], count => [ 18, 'S' ], size => [ 20, 'S' ], zero => [ 22, 'S' ]);
 my %entry = (value => [ 0, 'Q' ], id => [ 8, 'L' ], column => [ 12, 'S' ], place => [ 14, 'S' ], child => [ 16, 'L' ]);
 
@@ -81,7 +81,7 @@ my @cases = (
 	[ 'value lost', qr/a row's value is not in the value tree/, sub { e(leaf(1), 3, 'value', e(leaf(1), 3, 'value') + 1) } ],
 	[ 'cell', qr/not at its vertex's cell/, sub { e(leaf(1), 3, 'place', e(leaf(1), 3, 'place') ^ 1) } ],
 	[ 'no cells', qr/the value tree cannot have cells/, sub { put($root_at + 52, 'L', 0xffffffff) } ],
-	[ 'fewer cells', qr/cells are not as long as they should be/, sub { put($root_at - 598, 'S', get($root_at - 598, 'S') - 1) } ],
+	[ 'fewer cells', qr/cells are not as long as they should be/, sub { put($root_at - 758, 'S', get($root_at - 758, 'S') - 1) } ],
 
 	# no damage
 	[ 'page unknown above', undef, \&forget_last ],
