@@ -308,7 +308,7 @@ remove_rows(VecxVacuum *v)
 				remember_block(&v->vertices, blkno);
 			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_LIST && v->index->lists)
 				unused = VecxListVacuumPage(v->index, buf, v->callback, v->arg, &v->live, &v->removed);
-			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER)
+			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER && !unused)
 				remember_block(&v->uppers, blkno);
 		}
 		UnlockReleaseBuffer(buf);

@@ -30,7 +30,8 @@ set_reached(VecxVacuum *v, VecxId id)
 		v->reached[VecxIdBlock(id) - v->window] |= UINT64CONST(1) << VecxIdOffset(id);
 }
 
-/* Marks the upper records of dead vertices. */
+/* Marks the upper records of dead vertices.  What was an empty UPPER page may have become one of
+ * VERTEX records since. */
 static void
 mark_uppers(VecxVacuum *v)
 {
@@ -50,7 +51,7 @@ mark_uppers(VecxVacuum *v)
 			Size		size;
 			VecxRecord	rec = VecxGetRecord(index, change.page, VecxIdMake(v->uppers.blocks[i], off), &size);
 
-			if (!rec || !VecxIdSetContains(&v->dead, rec->base))
+			if (!rec || rec->level == 0 || !VecxIdSetContains(&v->dead, rec->base))
 				continue;
 			changed |= (rec->flags & VECX_RECORD_DEAD) == 0;
 			rec->flags |= VECX_RECORD_DEAD;
