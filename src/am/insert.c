@@ -488,9 +488,13 @@ vecxinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation 
 	VecxIndex  *index = VecxIndexOpen(rel, cxt);
 	BlockNumber before = RelationGetNumberOfBlocks(rel);
 
-	/* a scan may find the row, whatever it asked for */
-	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
 	insert_row(index, heap, values, isnull, tid);
+
+	/*
+	 * A scan might have found the row, whatever it asked for.  One that did not meet the entry has
+	 * its predicate lock by now: before the entry was there others might have begun after the check.
+	 */
+	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
 	if (RelationGetNumberOfBlocks(rel) > before)
 		VecxMaybeTrain(index, VECX_INSERT_TRAIN_ROWS);
 	MemoryContextSwitchTo(old);
