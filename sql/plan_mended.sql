@@ -42,6 +42,47 @@ DROP OPERATOR FAMILY mended_flag_ops USING vecx;
 DROP OPERATOR && (int, int);
 DROP FUNCTION mended_shares;
 
+-- a worker was given a scan that is ordered by the distance from an outer row, which it does not know
+CREATE TABLE mended_d AS SELECT i AS id, i % 1000 AS tenant, ARRAY[i % 97, i % 89, i % 83]::vector(3) AS v FROM generate_series(1, 20000) i;
+CREATE INDEX ON mended_d USING vecx (v, tenant);
+CREATE TABLE mended_o AS SELECT i AS id, i % 20000 AS doc FROM generate_series(1, 100000) i;
+CREATE TABLE mended_q AS SELECT i AS id, ARRAY[i * 10, i, 1]::vector(3) AS v FROM generate_series(1, 3) i;
+ANALYZE mended_d, mended_o, mended_q;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET enable_nestloop = off;
+SET enable_bitmapscan = off;
+RESET enable_seqscan;
+RESET enable_sort;
+SELECT q.id, (SELECT o.id FROM mended_d d JOIN mended_o o ON o.doc = d.id WHERE d.tenant = 3 ORDER BY d.v <-> q.v, o.id LIMIT 1)
+	FROM mended_q q ORDER BY q.id;
+DO $$
+DECLARE
+	node text;
+	plan text := '';
+BEGIN
+	FOR node IN EXPLAIN (COSTS OFF)
+		SELECT (SELECT o.id FROM mended_d d JOIN mended_o o ON o.doc = d.id WHERE d.tenant = 3 ORDER BY d.v <-> q.v, o.id LIMIT 1) FROM mended_q q
+	LOOP
+		plan := plan || node || E'\n';
+	END LOOP;
+	-- a Gather there may be, but not above the scan by distance
+	ASSERT plan !~ 'Gather.*Order By: \(v <-> ', plan;
+END $$;
+SET enable_indexscan = off;
+SELECT q.id, (SELECT o.id FROM mended_d d JOIN mended_o o ON o.doc = d.id WHERE d.tenant = 3 ORDER BY d.v <-> q.v, o.id LIMIT 1)
+	FROM mended_q q ORDER BY q.id;
+RESET enable_indexscan;
+SET enable_seqscan = off;
+SET enable_sort = off;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET enable_nestloop;
+RESET enable_bitmapscan;
+DROP TABLE mended_d, mended_o, mended_q;
+
 -- a long list of values could not be cancelled
 CREATE TABLE mended_values AS SELECT array_agg(i) AS a FROM generate_series(1000001, 6000001) i;
 SET statement_timeout = '300ms';

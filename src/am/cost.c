@@ -519,6 +519,9 @@ vecxcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	List	   *ors = or_clauses(root, path);
 	ListCell   *lc;
 
+	/* PostgreSQL does not look at what orders a scan when it says whether a worker may run it: a
+	 * query of an outer row is not known there */
+	path->path.parallel_safe &= is_parallel_safe(root, (Node *) path->indexorderbys);
 	*selectivity = 1.0;
 	*correlation = 0.0;
 	*pages = info->pages;
