@@ -660,8 +660,16 @@ extern VecxOpened *VecxSearchForLinks(VecxSearch *search, VecxProbe *probe, int 
 extern VecxNeighbour *VecxChooseNeighbours(VecxIndex *index, VecxId self, int level,
 										   const VecxOpened *opened, int nopened, int *count);
 extern void VecxProjectNeighbours(VecxIndex *index, VecxNeighbour *neighbours, int n);
+/* What a full record gives up for a new link, beyond one that the new link makes needless. */
+typedef enum VecxLinkForce
+{
+	VECX_LINK_OFFERED,			/* one that is longer, and surely not the last that leads there */
+	VECX_LINK_WANTED,			/* any such */
+	VECX_LINK_NEEDED			/* any */
+} VecxLinkForce;
+
 extern int	VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int nlinked,
-						 int first, int count, bool force);
+						 int first, int count, VecxLinkForce force);
 extern void VecxLinkBackSurely(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours,
 							   int nlinked, int n);
 

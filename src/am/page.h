@@ -111,7 +111,12 @@ typedef struct VecxRecordData
 	uint16		link_cap;		/* links there is room for */
 	uint32		generation;		/* random stamp, another after reuse of the id */
 	uint32		hash;			/* of the vector as the user gave it */
-	VecxId		down;			/* record one level below, or 0 at level 0 */
+	union
+	{
+		VecxId		down;		/* record one level below */
+		uint32		sole;		/* at level 0: which of the first 32 links are to stay, since few
+								 * others lead where they do */
+	};
 	union
 	{
 		VecxId		base;		/* level 0 record of the vertex */
@@ -122,6 +127,22 @@ typedef struct VecxRecordData
 } VecxRecordData;
 
 typedef VecxRecordData *VecxRecord;
+
+#define VECX_SOLE_LINKS			32
+
+/* Whether a link is to stay. */
+static inline bool
+VecxLinkIsSole(const VecxRecordData *rec, int link)
+{
+	return rec->level == 0 && link < VECX_SOLE_LINKS && (rec->sole >> link & 1) != 0;
+}
+
+static inline void
+VecxLinkSetSole(VecxRecordData *rec, int link, bool sole)
+{
+	if (rec->level == 0 && link < VECX_SOLE_LINKS)
+		rec->sole = (rec->sole & ~((uint32) 1 << link)) | (uint32) sole << link;
+}
 
 #define VECX_RECORD_DEAD		0x01	/* no row left; VACUUM is removing it */
 

@@ -220,6 +220,8 @@ VecxReplaceLinks(VecxIndex *index, VecxId id, VecxRecord before, VecxRecord afte
 		rec = VecxGetRecord(index, change.page, id, &size);
 		rec->model = after->model;
 		rec->nlinks = after->nlinks;
+		if (rec->level == 0)
+			rec->sole = after->sole;
 		memcpy(VecxRecordLink(&index->layout, rec, 0), VecxRecordLink(&index->layout, after, 0),
 			   (Size) after->nlinks * index->layout.link_size);
 		VecxPageCommit(&change);

@@ -192,6 +192,8 @@ place_links(Repair *r, VecxRecord after, const int *chosen, int nchosen)
 						   VecxRecordLink(&index->layout, after, i));
 	}
 	after->nlinks = (uint16) nchosen;
+	for (int i = 0; i < VECX_SOLE_LINKS; i++)
+		VecxLinkSetSole(after, i, i < nchosen && slots[i]->slot >= 0 && VecxLinkIsSole(r->rec, slots[i]->slot));
 	after->model = index->meta.current_model;
 }
 
@@ -286,8 +288,8 @@ compare_neighbours(const void *a, const void *b)
 }
 
 /*
- * Gives a base record that no other links to a link from one of those that it
- * links to itself, the nearest that will.  Allocates in the current context.
+ * Gives a base record that no other links to links from those that it links to
+ * itself.  Allocates in the current context.
  */
 void
 VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id)
@@ -297,7 +299,6 @@ VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id)
 	VecxProbe  *probe;
 	VecxNeighbour *neighbours;
 	int			n = 0;
-	bool		linked = false;
 
 	if (!rec || rec->level != 0 || (rec->flags & VECX_RECORD_DEAD))
 		return;
@@ -322,10 +323,7 @@ VecxAdoptOrphan(VecxIndex *index, VecxCodeCache *cache, VecxId id)
 		n++;
 	}
 	qsort(neighbours, n, sizeof(VecxNeighbour), compare_neighbours);
-	for (int i = 0; i < n && !linked; i++)
-		linked = VecxLinkBack(probe, id, neighbours, n, i, 1, false) > 0;
-	for (int i = 0; i < n && !linked; i++)
-		linked = VecxLinkBack(probe, id, neighbours, n, i, 1, true) > 0;
+	VecxLinkBackSurely(probe, id, neighbours, n, n);
 }
 
 static bool
@@ -333,6 +331,16 @@ is_chosen(const VecxNeighbour *neighbours, int n, VecxId id)
 {
 	for (int i = 0; i < n; i++)
 		if (neighbours[i].id == id)
+			return true;
+	return false;
+}
+
+/* Whether a link of a record that leads there is to stay. */
+static bool
+has_sole_link(VecxIndex *index, const VecxRecordData *rec, VecxId id)
+{
+	for (int i = 0; i < Min(rec->nlinks, VECX_SOLE_LINKS); i++)
+		if (VecxLinkIsSole(rec, i) && VecxLinkId(VecxRecordLink(&index->layout, rec, i)) == id)
 			return true;
 	return false;
 }
@@ -350,11 +358,15 @@ record_with_links(VecxIndex *index, VecxRecord rec, Size size, VecxProbe *probe,
 	int			nlinks = Min(n, rec->link_cap);
 
 	memcpy(after, rec, size);
+	after->sole = 0;
 	for (int i = 0; i < nlinks; i++)
+	{
 		VecxEncodeLink(index, &pm->basis, neighbours[i].id, pm->proj, neighbours[i].proj,
 					   probe->code.norm2, neighbours[i].dist,
 					   VecxPopcount(index, neighbours[i].norm2),
 					   VecxRecordLink(&index->layout, after, i));
+		VecxLinkSetSole(after, i, has_sole_link(index, rec, neighbours[i].id));
+	}
 	for (int i = 0; i < rec->nlinks && nlinks < rec->link_cap &&
 		 rec->model == index->meta.current_model; i++)
 	{
@@ -362,7 +374,10 @@ record_with_links(VecxIndex *index, VecxRecord rec, Size size, VecxProbe *probe,
 
 		if (!is_chosen(neighbours, n, VecxLinkId(link)) &&
 			!VecxIdSetContains(dead, VecxLinkId(link)))
+		{
+			VecxLinkSetSole(after, nlinks, VecxLinkIsSole(rec, i));
 			memcpy(VecxRecordLink(&index->layout, after, nlinks++), link, index->layout.link_size);
+		}
 	}
 	after->nlinks = (uint16) nlinks;
 	after->model = index->meta.current_model;

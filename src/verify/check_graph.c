@@ -193,8 +193,9 @@ check_fields(VecxGraphCheck *g, Size size)
 		damage(g, "a vector's code is not one", NULL);
 	if (rec->level == 0 && rec->cell > index->meta.tree_ncells)
 		damage(g, "a vertex is in a cell that does not exist", "cell=%u", rec->cell);
-	if ((rec->level == 0) != (rec->down == VECX_INVALID_ID) ||
-		(rec->level > 0 && rec->base == VECX_INVALID_ID))
+	if (rec->level == 0 && rec->nlinks < VECX_SOLE_LINKS && rec->sole >> rec->nlinks != 0)
+		damage(g, "a record is to keep links that it does not have", "links=%u kept=%08x", rec->nlinks, rec->sole);
+	if (rec->level > 0 && (rec->down == VECX_INVALID_ID || rec->base == VECX_INVALID_ID))
 		damage(g, "a record's level does not fit its way down", "level=%u down=%08x base=%08x",
 			   rec->level, rec->down, rec->base);
 }

@@ -153,6 +153,7 @@ my @cases = (
 	[ 'sketch bits', qr/a sketch is not that of its neighbour/, sub { my $at = link_at(vertex(), 2) + 8; put($at, 'L', get($at, 'L') ^ 0xffffffff) } ],
 	[ 'sketch above', qr/a sketch is not that of its neighbour/, sub { my $at = link_at(upper(), 1) + 8; put($at, 'L', get($at, 'L') ^ 0xffffffff) } ],
 
+	[ 'links to stay', qr/a record is to keep links that it does not have/, sub { rec(vertex(), 'down', 0x80000000) } ],
 	[ 'number of links', qr/a record has more links than room/, sub { rec(vertex(), 'nlinks', rec(vertex(), 'link_cap') + 1) } ],
 	[ 'many links', qr/a record has more links than room/, sub { rec(vertex(), 'nlinks', 65535) } ],
 	[ 'room for links', $damaged, sub { rec(vertex(), 'link_cap', rec(vertex(), 'link_cap') ^ 1) } ],
