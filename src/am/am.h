@@ -573,6 +573,7 @@ typedef struct VecxExact VecxExact;
 extern void VecxCheckTid(Relation heap, Relation index, ItemPointer tid);
 extern VecxExact *VecxExactMake(Relation heap, Relation index, Snapshot snapshot);
 extern void VecxExactOnlyLive(VecxExact *exact);
+extern void VecxExactMissingOk(VecxExact *exact);
 extern struct TupleTableSlot *VecxExactFind(VecxExact *exact, ItemPointer tid);
 extern bool VecxExactValue(VecxExact *exact, Datum *value);
 extern bool VecxExactFetch(VecxExact *exact, ItemPointer tid, Datum *value, bool *isnull);

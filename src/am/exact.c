@@ -29,6 +29,7 @@ struct VecxExact
 	TupleTableSlot *slot;
 	IndexInfo  *info;
 	bool		only_live;		/* see VecxExactOnlyLive */
+	bool		missing_ok;		/* see VecxExactMissingOk */
 	ExprState  *predicate;		/* of a partial index, once it was asked for */
 	bool		all_dead;		/* whether the last fetch found it so */
 	VecxToast  *toast;			/* once a value was out of line */
@@ -41,7 +42,7 @@ struct VecxExact
  * outlives the transaction that has an active snapshot here, and those that the
  * active snapshot sees, as the row that the command at hand is updating; not
  * the ones that another transaction is inserting, which may abort and be
- * vacuumed meanwhile.
+ * vacuumed meanwhile.  Values that are missing all the same count as NULL.
  */
 VecxExact *
 VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
@@ -52,6 +53,7 @@ VecxExactMake(Relation heap, Relation index, Snapshot snapshot)
 	exact->index = index;
 	InitDirtySnapshot(exact->dirty);
 	exact->snapshot = snapshot ? snapshot : &exact->dirty;
+	exact->missing_ok = snapshot == NULL;
 	exact->fetch = table_index_fetch_begin(heap);
 	exact->slot = table_slot_create(heap, NULL);
 	exact->info = BuildIndexInfo(index);
@@ -147,7 +149,17 @@ VecxExactOnlyLive(VecxExact *exact)
 	exact->only_live = true;
 }
 
-/* The value itself in place of a pointer to it. */
+/*
+ * For those who look at rows that nobody asked for: a value out of line that is damaged, or that
+ * VACUUM of the TOAST table has just removed, counts as NULL.
+ */
+void
+VecxExactMissingOk(VecxExact *exact)
+{
+	exact->missing_ok = true;
+}
+
+/* The value itself in place of a pointer to it, or a null pointer. */
 static Datum
 read_out_of_line(VecxExact *exact, Datum value)
 {
@@ -163,7 +175,7 @@ read_out_of_line(VecxExact *exact, Datum value)
 		exact->toast = VecxToastOpen(exact->heap->rd_rel->reltoastrelid);
 		MemoryContextSwitchTo(old);
 	}
-	return PointerGetDatum(VecxToastRead(exact->toast, pointer));
+	return PointerGetDatum(VecxToastRead(exact->toast, pointer, exact->missing_ok));
 }
 
 /* Finds a row by an index entry's TID; NULL if the snapshot sees no version of it. */
@@ -190,8 +202,11 @@ VecxExactValue(VecxExact *exact, Datum *value)
 
 	ResetPerTupleExprContext(exact->estate);
 	FormIndexDatum(exact->info, exact->slot, exact->estate, values, isnulls);
-	*value = isnulls[0] ? values[0] : read_out_of_line(exact, values[0]);
-	return !isnulls[0];
+	if (isnulls[0])
+		return false;
+	/* values of an index are never passed by value */
+	*value = read_out_of_line(exact, values[0]);
+	return DatumGetPointer(*value) != NULL;
 }
 
 /* Both; false if the snapshot sees no version of the row. */

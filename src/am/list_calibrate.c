@@ -511,6 +511,7 @@ VecxListCalibrateIfChanged(VecxIndex *index, bool in_vacuum)
 	/* who analyzes or vacuums has it locked */
 	heap = table_open(IndexGetRelation(RelationGetRelid(index->rel), false), NoLock);
 	exact = VecxExactMake(heap, index->rel, in_vacuum ? NULL : GetActiveSnapshot());
+	VecxExactMissingOk(exact);
 	if (in_vacuum)
 		VecxExactOnlyLive(exact);
 	nsampled = VecxListSampleRows(index, tids, STORED_QUERIES);

@@ -17,14 +17,17 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/heaptoast.h"
 #include "access/table.h"
+#include "access/toast_internals.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "compat.h"
 #include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
 
 #include "am/toast.h"
 
@@ -301,12 +304,47 @@ VecxToastOpen(Oid relid)
 	return toast;
 }
 
+/* Reads a whole value by the index; false if a chunk is missing, or not as it should be. */
+static bool
+read_by_index(VecxToast *toast, Reading *reading)
+{
+	TupleDesc	desc = RelationGetDescr(toast->rel);
+	Relation   *indexes;
+	int			nindexes;
+	int			valid = toast_open_indexes(toast->rel, AccessShareLock, &indexes, &nindexes);
+	bool		right = true;
+	bool		isnull;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(reading->id));
+	scan = systable_beginscan_ordered(toast->rel, indexes[valid], &toast->snapshot, 1, &key);
+	while (right && (tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+		right = DatumGetInt32(fastgetattr(tuple, 2, desc, &isnull)) == reading->seq &&
+			take_chunk(reading, (struct varlena *) DatumGetPointer(fastgetattr(tuple, 3, desc, &isnull)));
+	systable_endscan_ordered(scan);
+	toast_close_indexes(indexes, nindexes, AccessShareLock);
+	return right && reading->left == 0;
+}
+
+/* The bytes of a value that is out of line, as they are there. */
+static void
+begin_reading(const struct varatt_external *external, struct varlena *value, Reading *reading)
+{
+	reading->id = external->va_valueid;
+	reading->seq = 0;
+	reading->left = VARATT_EXTERNAL_GET_EXTSIZE(*external);
+	reading->to = VARDATA(value);
+}
+
 /*
  * The value of a pointer, not compressed, allocated in the current context; by
- * PostgreSQL's own way where this one does not serve.
+ * PostgreSQL's own way where this one does not serve.  NULL, and no error, if chunks are
+ * missing and that may be.
  */
 struct varlena *
-VecxToastRead(VecxToast *toast, struct varlena *pointer)
+VecxToastRead(VecxToast *toast, struct varlena *pointer, bool missing_ok)
 {
 	struct varatt_external external;
 	struct varlena *value;
@@ -316,19 +354,20 @@ VecxToastRead(VecxToast *toast, struct varlena *pointer)
 	if (toast->nblocks == 0 || external.va_toastrelid != RelationGetRelid(toast->rel) ||
 		toast->rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		return detoast_attr(pointer);
-	reading.id = external.va_valueid;
-	reading.seq = 0;
-	reading.left = VARATT_EXTERNAL_GET_EXTSIZE(external);
-	value = palloc(reading.left + VARHDRSZ);
+	value = palloc(VARATT_EXTERNAL_GET_EXTSIZE(external) + VARHDRSZ);
 	if (VARATT_EXTERNAL_IS_COMPRESSED(external))
-		SET_VARSIZE_COMPRESSED(value, reading.left + VARHDRSZ);
+		SET_VARSIZE_COMPRESSED(value, VARATT_EXTERNAL_GET_EXTSIZE(external) + VARHDRSZ);
 	else
-		SET_VARSIZE(value, reading.left + VARHDRSZ);
-	reading.to = VARDATA(value);
+		SET_VARSIZE(value, VARATT_EXTERNAL_GET_EXTSIZE(external) + VARHDRSZ);
+	begin_reading(&external, value, &reading);
 	if (!read_value(toast, &reading))
 	{
-		pfree(value);
-		return detoast_attr(pointer);
+		begin_reading(&external, value, &reading);
+		if (!missing_ok || !read_by_index(toast, &reading))
+		{
+			pfree(value);
+			return missing_ok ? NULL : detoast_attr(pointer);
+		}
 	}
 	return VARATT_EXTERNAL_IS_COMPRESSED(external) ? detoast_attr(value) : value;
 }

@@ -9,7 +9,7 @@
 
 typedef struct VecxToast VecxToast;
 extern VecxToast *VecxToastOpen(Oid relid);
-extern struct varlena *VecxToastRead(VecxToast *toast, struct varlena *pointer);
+extern struct varlena *VecxToastRead(VecxToast *toast, struct varlena *pointer, bool missing_ok);
 extern void VecxToastClose(VecxToast *toast);
 
 #endif							/* VECX_TOAST_H */
