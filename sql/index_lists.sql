@@ -290,3 +290,18 @@ DROP TABLE many;
 DROP TABLE few;
 DROP TABLE made, grown, nothing;
 DROP FUNCTION lists_test, made_vector;
+
+-- pages of lists that were emptied are free after the next VACUUM, though no row dies
+CREATE TABLE emptied AS SELECT i AS id, ARRAY[random(), random(), random(), random()]::vector(4) AS v FROM generate_series(1, 4000) i;
+CREATE INDEX emptied_v ON emptied USING vecx (v) WITH (structure = lists, list_rows = 64);
+DELETE FROM emptied;
+VACUUM emptied;
+SELECT txid_current() > 0 AS later;
+VACUUM emptied;
+SELECT txid_current() > 0 AS later;
+VACUUM emptied;
+SELECT lists, bytes_list, bytes_free > 0 AS free FROM vecx_info('emptied_v');
+SELECT vecx_check('emptied_v', true);
+INSERT INTO emptied SELECT i AS id, ARRAY[random(), random(), random(), random()]::vector(4) AS v FROM generate_series(1, 1000) i;
+SELECT vecx_check('emptied_v', true);
+DROP TABLE emptied;

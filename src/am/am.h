@@ -598,6 +598,7 @@ extern int	VecxRowsCopy(const VecxIndex *index, const VecxFilterQuery *filter,
 						 const VecxRowEntry *from, int nrows, VecxRowEntry *to);
 extern int	VecxRowsReadSegment(VecxIndex *index, const VecxFilterQuery *filter, VecxId owner,
 								VecxId *segment, VecxRowEntry *rows, XLogRecPtr *lsn);
+extern void VecxRowsCheckSteps(VecxIndex *index, VecxId segment, uint64 steps);
 extern bool VecxRowsFindPassing(VecxIndex *index, const VecxFilterQuery *filter, VecxId owner,
 								VecxId *segment);
 typedef struct VecxTreeDropped VecxTreeDropped;
@@ -632,6 +633,7 @@ typedef struct VecxSideScan
 	VecxRowEntry *rows;			/* NULL: none read yet */
 	int			at;
 	int			count;
+	BlockNumber steps;			/* pages read in this pass */
 } VecxSideScan;
 
 extern void VecxSideScanStart(VecxSideScan *side, VecxIndex *index,

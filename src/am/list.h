@@ -407,6 +407,7 @@ extern void VecxListNotesInit(VecxListNotes *notes);
 extern void VecxListNote(VecxListNotes *notes, VecxIndex *index, VecxId centroid, BlockNumber head,
 						 const VecxListState *state);
 extern bool VecxListsWantVacuum(VecxIndex *index);
+extern void VecxListsClosed(VecxIndex *index, uint32 closed);
 extern void VecxListsVacuumed(VecxIndex *index, uint32 closed);
 extern void VecxListTendNoted(VecxIndex *index, VecxListNotes *notes);
 extern bool VecxListReadCentroid(VecxIndex *index, const VecxListRef *list, float *centre);

@@ -183,6 +183,19 @@ VecxListsWantVacuum(VecxIndex *index)
 }
 
 static void
+add_closed(VecxMetaPageData *meta, void *arg)
+{
+	meta->lists_closed += Min(*(uint32 *) arg, PG_UINT32_MAX - meta->lists_closed);
+}
+
+/* So many have pages that VACUUM has yet to free. */
+void
+VecxListsClosed(VecxIndex *index, uint32 closed)
+{
+	VecxMetaEdit(index, add_closed, &closed);
+}
+
+static void
 forget_closed(VecxMetaPageData *meta, void *arg)
 {
 	meta->lists_closed -= Min(meta->lists_closed, *(uint32 *) arg);

@@ -28,8 +28,10 @@
 #define LEAST_PART		32
 #define MOST_TRIES		8
 
-/* Lists whose rows are read in any case, by their usual length. */
+/* Lists whose rows are read in any case, and at most, by their usual length: while they are written
+ * nobody can interrupt. */
 #define USUAL_LISTS		8
+#define MOST_LISTS		64
 
 /* Lists that one is split into, at most. */
 #define MAX_PARTS		64
@@ -130,7 +132,7 @@ most_rows(const VecxLists *lists)
 		2 * sizeof(ItemPointerData);
 
 	return (int) Min(Max((Size) VecxMaintenanceMemory() * 1024 / each, (Size) lists->list_entries * USUAL_LISTS),
-					 INT_MAX / 2);
+					 Min((Size) lists->list_entries * MOST_LISTS, INT_MAX / 2));
 }
 
 /* Copies the row entries of a closed list. */

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "utils/snapmgr.h"
 
 #include "am/list.h"
@@ -190,41 +191,70 @@ VecxListTend(VecxIndex *index, BlockNumber head, VecxListState *state)
 	return finished;
 }
 
+/* Whether a page, which is locked, is one of a closed list without rows. */
+static bool
+is_of_empty_list(VecxIndex *index, Page page, BlockNumber blkno, BlockNumber head)
+{
+	VecxListPage header = VecxListGetPage(index, page, blkno);
+
+	/* a VACUUM that was cancelled may have come so far before: then it may be a page of something
+	 * else by now */
+	return header && header->head == head && header->nrows == 0 &&
+		(blkno != head || (header->flags & VECX_LIST_CLOSED));
+}
+
+/* Stamps a page of such a list, if it is one. */
+static void
+stamp_page(VecxIndex *index, BlockNumber blkno, BlockNumber head, uint64 now)
+{
+	Buffer		buf = VecxPinPage(index->rel, blkno);
+
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	if (is_of_empty_list(index, BufferGetPage(buf), blkno, head))
+	{
+		VecxPageChange change;
+		VecxListPage header;
+
+		VecxPageBegin(&change, index->rel, buf, index->mode, false);
+		header = VecxListPageHeader(change.page);
+		header->flags &= ~VECX_LIST_LEAVING;
+		header->stamp = now;
+		VecxPageCommit(&change);
+	}
+	UnlockReleaseBuffer(buf);
+}
+
 /*
  * No insert and no search that begins now leads to this closed and empty list:
- * stamps its pages.
+ * stamps its pages, the first one last.  Who is cancelled meanwhile leaves a chain that the next
+ * VACUUM finds by it, as far as no page of it is of something else.
  */
 void
 VecxListRetire(VecxIndex *index, BlockNumber head)
 {
 	uint64		now = VecxListStampNow();
-	BlockNumber steps = RelationGetNumberOfBlocks(index->rel);
-	BlockNumber blkno = head;
+	BlockNumber most = RelationGetNumberOfBlocks(index->rel);
+	List	   *chain = NIL;
 
-	while (blkno != InvalidBlockNumber && steps-- > 0)
+	for (BlockNumber blkno = head; blkno != InvalidBlockNumber && list_length(chain) < most;)
 	{
 		Buffer		buf = VecxPinPage(index->rel, blkno);
-		VecxListPage header;
+		BlockNumber next = InvalidBlockNumber;
 
 		CHECK_FOR_INTERRUPTS();
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		header = VecxListGetPage(index, BufferGetPage(buf), blkno);
-		/* a VACUUM that was cancelled may have come so far before: then they may be
-		 * pages of something else by now */
-		if (!header || header->head != head || header->nrows > 0 ||
-			(blkno == head && !(header->flags & VECX_LIST_CLOSED)))
-			blkno = InvalidBlockNumber;
-		else
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		if (is_of_empty_list(index, BufferGetPage(buf), blkno, head))
 		{
-			VecxPageChange change;
-
-			VecxPageBegin(&change, index->rel, buf, index->mode, false);
-			header = VecxListPageHeader(change.page);
-			header->flags &= ~VECX_LIST_LEAVING;
-			header->stamp = now;
-			blkno = VecxPageGetOpaque(change.page)->next;
-			VecxPageCommit(&change);
+			next = VecxPageGetOpaque(BufferGetPage(buf))->next;
+			chain = lappend_oid(chain, blkno);
 		}
 		UnlockReleaseBuffer(buf);
+		blkno = next;
 	}
+	for (int i = list_length(chain) - 1; i >= 0; i--)
+	{
+		CHECK_FOR_INTERRUPTS();
+		stamp_page(index, list_nth_oid(chain, i), head, now);
+	}
+	list_free(chain);
 }

@@ -114,17 +114,20 @@ static CacheEntry *
 keep(VecxIndex *index, int number, BlockNumber first, const uint8 *bytes, Size nbytes)
 {
 	CacheEntry *entry = free_entry();
+	uint8	   *copy;
 
 	if (!entry)
 		return NULL;
+	/* first: if it fails, no pin must be left of an entry that is not in use */
+	copy = MemoryContextAlloc(TopMemoryContext, nbytes);
 	entry->seed = index->meta.seed;
 	entry->locator = index->rel->rd_locator;
 	entry->number = number;
 	entry->first = first;
 	entry->pins = 0;
-	/* both may fail: others find it only then, and by then the caller has bound it */
+	/* others find it only when it has bytes, and by then the caller has bound it */
 	pin(entry, index->cxt);
-	entry->bytes = memcpy(MemoryContextAlloc(TopMemoryContext, nbytes), bytes, nbytes);
+	entry->bytes = memcpy(copy, bytes, nbytes);
 	return entry;
 }
 

@@ -112,6 +112,12 @@ has_kind(Page page)
 	return !PageIsNew(page) && PageGetSpecialSize(page) == MAXALIGN(sizeof(VecxPageOpaqueData));
 }
 
+bool
+VecxPageHasKind(Page page, uint8 kind)
+{
+	return has_kind(page) && VecxPageGetOpaque(page)->kind == kind;
+}
+
 /*
  * The record at a line pointer, provided that it lies within the page and is
  * at least min_size bytes long with as many links as it claims.  A NULL is no
@@ -289,6 +295,8 @@ VecxPageIsFree(Page page)
 
 	if (PageIsNew(page))
 		return true;
+	if (!has_kind(page))
+		return false;
 	kind = VecxPageGetOpaque(page)->kind;
 	return (kind == VECX_PAGE_VERTEX || kind == VECX_PAGE_UPPER || kind == VECX_PAGE_ROWS) &&
 		VecxPageIsEmpty(page);

@@ -370,6 +370,7 @@ VecxLastVertex(Page page)
 /* Whether a page of items has none. */
 extern bool VecxPageIsEmpty(Page page);
 extern bool VecxPageIsFree(Page page);
+extern bool VecxPageHasKind(Page page, uint8 kind);
 
 /* Where an item of that size would go on a page, or InvalidOffsetNumber. */
 extern OffsetNumber VecxPageFindRoom(Page page, Size size);

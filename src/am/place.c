@@ -79,7 +79,7 @@ try_page(VecxIndex *index, Buffer buf, uint8 kind, const void *item, Size size, 
 {
 	BlockNumber blkno = BufferGetBlockNumber(buf);
 	Page		page = BufferGetPage(buf);
-	bool		same = !PageIsNew(page) && VecxPageGetOpaque(page)->kind == kind;
+	bool		same = VecxPageHasKind(page, kind);
 	bool		init = !same && VecxPageIsFree(page);
 	OffsetNumber off = InvalidOffsetNumber;
 	VecxPageChange change;

@@ -61,7 +61,7 @@ VecxProbeForModel(VecxProbe *probe, uint8 number)
 
 	for (int i = 0; i < VECX_MAX_MODELS; i++)
 	{
-		if (probe->models[i].number == number)
+		if (number != 0 && probe->models[i].number == number)
 			return &probe->models[i];
 		if (!slot && probe->models[i].number == 0)
 			slot = &probe->models[i];

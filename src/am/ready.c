@@ -53,6 +53,7 @@ VecxCursorNext(VecxRowCursor *cursor, ItemPointer tid, bool *recheck)
 			return false;
 		}
 		CHECK_FOR_INTERRUPTS();
+		VecxRowsCheckSteps(cursor->index, cursor->segment, cursor->steps++);
 		if (!cursor->rows)
 			cursor->rows = MemoryContextAlloc(cursor->cxt,
 											  sizeof(VecxRowEntry) * VECX_SEGMENT_MAX_ROWS);

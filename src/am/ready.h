@@ -20,6 +20,7 @@ typedef struct VecxRowCursor
 	VecxId		segment;		/* to read when rows are used up */
 	VecxRowEntry *rows;
 	int			nrows;
+	uint64		steps;			/* segments read */
 	VecxId		item;			/* record or segment that rows come from */
 	XLogRecPtr	lsn;			/* of its page then */
 } VecxRowCursor;

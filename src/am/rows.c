@@ -43,8 +43,8 @@ changed_segment(VecxIndex *index, VecxPageChange *change, VecxId segment)
 }
 
 /* Raises when a chain has more steps than the index can have items. */
-static void
-check_steps(VecxIndex *index, VecxId segment, uint64 steps)
+void
+VecxRowsCheckSteps(VecxIndex *index, VecxId segment, uint64 steps)
 {
 	if (steps > (uint64) RelationGetNumberOfBlocks(index->rel) * VECX_MAX_ITEMS)
 		VecxCorrupted(index->rel, VecxIdBlock(segment), "a vertex's row segments form a circle");
@@ -83,7 +83,7 @@ append_to_chain(VecxIndex *index, VecxId owner, VecxId tail, const VecxRowEntry 
 		UnlockReleaseBuffer(buf);
 		if (next == VECX_INVALID_ID)
 			return false;
-		check_steps(index, next, steps);
+		VecxRowsCheckSteps(index, next, steps);
 		tail = next;
 	}
 }
@@ -206,7 +206,7 @@ append_segment(VecxIndex *index, Buffer buf, VecxRecord rec, VecxId id, VecxId a
 		UnlockReleaseBuffer(seg_buf);
 		if (next == VECX_INVALID_ID)
 			break;
-		check_steps(index, next, steps);
+		VecxRowsCheckSteps(index, next, steps);
 		last = next;
 	}
 	if (last != VECX_INVALID_ID)
@@ -322,11 +322,12 @@ VecxRowsFindPassing(VecxIndex *index, const VecxFilterQuery *filter, VecxId owne
 	VecxRowEntry rows[VECX_SEGMENT_MAX_ROWS];
 	XLogRecPtr	lsn;
 
-	while (*segment != VECX_INVALID_ID)
+	for (uint64 steps = 0; *segment != VECX_INVALID_ID; steps++)
 	{
 		VecxId		next = *segment;
 
 		CHECK_FOR_INTERRUPTS();
+		VecxRowsCheckSteps(index, next, steps);
 		if (VecxRowsReadSegment(index, filter, owner, &next, rows, &lsn) > 0)
 			return true;
 		*segment = next;
@@ -408,7 +409,7 @@ VecxSegmentsVacuum(VecxIndex *index, VecxId owner, VecxId head,
 		has_room |= kept < seg->cap;
 		pfree(rows);
 		UnlockReleaseBuffer(buf);
-		check_steps(index, head, steps);
+		VecxRowsCheckSteps(index, head, steps);
 		head = next;
 	}
 	return live;

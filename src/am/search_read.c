@@ -130,8 +130,9 @@ drop_failing(VecxSearch *search, int first)
 static bool
 is_prepared(const VecxProbe *probe, uint8 number)
 {
+	/* 0 is of a slot that is not in use */
 	for (int i = 0; i < VECX_MAX_MODELS; i++)
-		if (probe->models[i].number == number)
+		if (number != 0 && probe->models[i].number == number)
 			return true;
 	return false;
 }

@@ -256,10 +256,12 @@ VecxSideScanNext(VecxSideScan *side, ItemPointer tid, bool *recheck)
 			if (side->pass == VECX_ROW_NULL)
 				return false;
 			side->pass = VECX_ROW_NULL;
+			side->steps = 0;
 			side->next = side->index->meta.side_head;
 			if (side->next == InvalidBlockNumber)
 				return false;
 		}
+		check_steps(side->index, side->next, side->steps++);
 		if (!side->rows)
 			side->rows = MemoryContextAlloc(side->cxt, VECX_PAGE_CAPACITY);
 		side->next = VecxSideRead(side->index, side->next, side->rows, &side->count);

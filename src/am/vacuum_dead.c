@@ -92,10 +92,13 @@ list_of_dead(VecxVacuum *v, VecxId id, bool take)
 	return head;
 }
 
-/* Retires the lists of dead centroids, and takes them from those. */
+/* Retires the lists of dead centroids, and takes them from those.  Their pages are free after the
+ * next VACUUM, which is to come though it may find no dead row. */
 static void
 retire_lists(VecxVacuum *v)
 {
+	uint32		retired = 0;
+
 	for (BlockNumber blkno = VecxIdSetNextBlock(&v->dead, 0); blkno != InvalidBlockNumber;
 		 blkno = VecxIdSetNextBlock(&v->dead, blkno + 1))
 		for (OffsetNumber off = FirstOffsetNumber; off <= VECX_MAX_ITEMS; off++)
@@ -110,7 +113,10 @@ retire_lists(VecxVacuum *v)
 				continue;
 			VecxListRetire(v->index, head);
 			(void) list_of_dead(v, id, true);
+			retired++;
 		}
+	if (retired > 0)
+		VecxListsClosed(v->index, retired);
 }
 
 /* Ids of the records on a page that link to a dead one. */

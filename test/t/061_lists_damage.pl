@@ -97,6 +97,26 @@ foreach my $i (0 .. $#cases)
 			"DELETE FROM $table WHERE id % 3 = 0; VACUUM $table");
 	}
 }
+
+# A value out of line that cannot be read is an error for who asks for it, and for nobody else.
+make_table($node, 'long', rows => 240, dim => 700, clusters => 6);
+$node->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION pg_surgery;
+	CREATE TABLE torn (id int, v vector(700));
+	ALTER TABLE torn ALTER v SET STORAGE EXTERNAL;
+	INSERT INTO torn SELECT id, v FROM long WHERE id <= 120;
+	CREATE INDEX torn_v ON torn USING vecx (v) WITH (structure = lists, list_rows = 32)});
+my $toast = $node->safe_psql('postgres', q{SELECT reltoastrelid::regclass FROM pg_class WHERE relname = 'torn'});
+my $tids = $node->safe_psql('postgres', "SELECT array_agg(ctid) FROM (SELECT ctid FROM $toast WHERE chunk_seq = 0 ORDER BY chunk_id LIMIT 3) s");
+$node->safe_psql('postgres', "SELECT heap_force_kill('$toast', '$tids'::tid[])");
+like(outcome($node, 'SELECT count(l2_norm(v)) FROM torn'), qr/unexpected chunk number|missing chunk/, 'values are torn');
+is(outcome($node, "INSERT INTO torn SELECT id + $_, v FROM long"), '00000 ', "rows come beside torn values, $_") foreach 1000, 2000, 3000;
+is(outcome($node, 'DELETE FROM torn WHERE id % 7 = 1 AND id > 1000'), '00000 ', 'rows go');
+is(outcome($node, 'VACUUM torn'), '00000 ', 'VACUUM beside torn values');
+is(outcome($node, 'ANALYZE torn'), '00000 ', 'ANALYZE beside torn values');
+like(outcome($node, "SELECT vecx_check('torn_v')"), qr/^00000/, 'the index is whole');
+cmp_ok($node->safe_psql('postgres', q{SELECT lists FROM vecx_info('torn_v')}), '>', 12, 'lists were split');
 $node->stop;
 
 done_testing();
