@@ -149,6 +149,13 @@ SET vecx.enable_paths = off;
 SELECT * FROM compare('v <-> (SELECT v FROM q) < 1.5');
 SELECT * FROM compare('v <->@ ROW((SELECT v FROM q), 1.5)::vector_ball');
 
+-- a column of vectors of several dimensions: its statistics are not asked, which would raise an error
+CREATE TABLE mixed AS SELECT 3 AS model, ARRAY[random(), random(), random()]::vector AS v FROM generate_series(1, 300) i;
+INSERT INTO mixed SELECT 2, ARRAY[random(), random()]::vector FROM generate_series(1, 300) i;
+ANALYZE mixed;
+SELECT count(*) FROM mixed WHERE model = 3 AND v <->@ ROW('[0,0,0]', 2)::vector_ball;
+DROP TABLE mixed;
+
 DROP VIEW q, guarded;
 DROP TABLE t;
 DROP FUNCTION compare, blocks;

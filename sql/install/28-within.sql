@@ -1,5 +1,10 @@
 -- Search within a distance: value <->@ (center, radius), and so for each distance.
 
+CREATE FUNCTION within_sel(internal, oid, internal, integer) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'vecx_within_sel'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION within_sel(internal, oid, internal, integer) IS 'share of rows that are within a distance, for the planner';
+
 CREATE TYPE vector_ball AS (center vector, radius double precision);
 COMMENT ON TYPE vector_ball IS 'all that lies within a radius of a center';
 
@@ -9,7 +14,7 @@ CREATE FUNCTION l2_within(vector, vector_ball) RETURNS boolean
 COMMENT ON FUNCTION l2_within(vector, vector_ball) IS 'whether the Euclidean distance to the center is at most the radius';
 CREATE OPERATOR <->@ (
 	LEFTARG = vector, RIGHTARG = vector_ball, FUNCTION = l2_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <->@ (vector, vector_ball) IS 'Euclidean distance to the center is at most the radius';
 
@@ -19,7 +24,7 @@ CREATE FUNCTION ip_within(vector, vector_ball) RETURNS boolean
 COMMENT ON FUNCTION ip_within(vector, vector_ball) IS 'whether the negative inner product to the center is at most the radius';
 CREATE OPERATOR <#>@ (
 	LEFTARG = vector, RIGHTARG = vector_ball, FUNCTION = ip_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <#>@ (vector, vector_ball) IS 'negative inner product to the center is at most the radius';
 
@@ -29,7 +34,7 @@ CREATE FUNCTION cosine_within(vector, vector_ball) RETURNS boolean
 COMMENT ON FUNCTION cosine_within(vector, vector_ball) IS 'whether the cosine distance to the center is at most the radius';
 CREATE OPERATOR <=>@ (
 	LEFTARG = vector, RIGHTARG = vector_ball, FUNCTION = cosine_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <=>@ (vector, vector_ball) IS 'cosine distance to the center is at most the radius';
 
@@ -39,7 +44,7 @@ CREATE FUNCTION cosine_within_or_nan(vector, vector_ball) RETURNS boolean
 COMMENT ON FUNCTION cosine_within_or_nan(vector, vector_ball) IS 'whether the cosine distance to the center is at most the radius, or NaN';
 CREATE OPERATOR <=>@^ (
 	LEFTARG = vector, RIGHTARG = vector_ball, FUNCTION = cosine_within_or_nan,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <=>@^ (vector, vector_ball) IS 'cosine distance to the center is at most the radius, or NaN';
 
@@ -49,7 +54,7 @@ CREATE FUNCTION l1_within(vector, vector_ball) RETURNS boolean
 COMMENT ON FUNCTION l1_within(vector, vector_ball) IS 'whether the taxicab distance to the center is at most the radius';
 CREATE OPERATOR <+>@ (
 	LEFTARG = vector, RIGHTARG = vector_ball, FUNCTION = l1_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <+>@ (vector, vector_ball) IS 'taxicab distance to the center is at most the radius';
 
@@ -62,7 +67,7 @@ CREATE FUNCTION l2_within(halfvec, halfvec_ball) RETURNS boolean
 COMMENT ON FUNCTION l2_within(halfvec, halfvec_ball) IS 'whether the Euclidean distance to the center is at most the radius';
 CREATE OPERATOR <->@ (
 	LEFTARG = halfvec, RIGHTARG = halfvec_ball, FUNCTION = l2_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <->@ (halfvec, halfvec_ball) IS 'Euclidean distance to the center is at most the radius';
 
@@ -72,7 +77,7 @@ CREATE FUNCTION ip_within(halfvec, halfvec_ball) RETURNS boolean
 COMMENT ON FUNCTION ip_within(halfvec, halfvec_ball) IS 'whether the negative inner product to the center is at most the radius';
 CREATE OPERATOR <#>@ (
 	LEFTARG = halfvec, RIGHTARG = halfvec_ball, FUNCTION = ip_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <#>@ (halfvec, halfvec_ball) IS 'negative inner product to the center is at most the radius';
 
@@ -82,7 +87,7 @@ CREATE FUNCTION cosine_within(halfvec, halfvec_ball) RETURNS boolean
 COMMENT ON FUNCTION cosine_within(halfvec, halfvec_ball) IS 'whether the cosine distance to the center is at most the radius';
 CREATE OPERATOR <=>@ (
 	LEFTARG = halfvec, RIGHTARG = halfvec_ball, FUNCTION = cosine_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <=>@ (halfvec, halfvec_ball) IS 'cosine distance to the center is at most the radius';
 
@@ -92,7 +97,7 @@ CREATE FUNCTION cosine_within_or_nan(halfvec, halfvec_ball) RETURNS boolean
 COMMENT ON FUNCTION cosine_within_or_nan(halfvec, halfvec_ball) IS 'whether the cosine distance to the center is at most the radius, or NaN';
 CREATE OPERATOR <=>@^ (
 	LEFTARG = halfvec, RIGHTARG = halfvec_ball, FUNCTION = cosine_within_or_nan,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <=>@^ (halfvec, halfvec_ball) IS 'cosine distance to the center is at most the radius, or NaN';
 
@@ -102,7 +107,7 @@ CREATE FUNCTION l1_within(halfvec, halfvec_ball) RETURNS boolean
 COMMENT ON FUNCTION l1_within(halfvec, halfvec_ball) IS 'whether the taxicab distance to the center is at most the radius';
 CREATE OPERATOR <+>@ (
 	LEFTARG = halfvec, RIGHTARG = halfvec_ball, FUNCTION = l1_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <+>@ (halfvec, halfvec_ball) IS 'taxicab distance to the center is at most the radius';
 
@@ -115,7 +120,7 @@ CREATE FUNCTION l2_within(sparsevec, sparsevec_ball) RETURNS boolean
 COMMENT ON FUNCTION l2_within(sparsevec, sparsevec_ball) IS 'whether the Euclidean distance to the center is at most the radius';
 CREATE OPERATOR <->@ (
 	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = l2_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <->@ (sparsevec, sparsevec_ball) IS 'Euclidean distance to the center is at most the radius';
 
@@ -125,7 +130,7 @@ CREATE FUNCTION ip_within(sparsevec, sparsevec_ball) RETURNS boolean
 COMMENT ON FUNCTION ip_within(sparsevec, sparsevec_ball) IS 'whether the negative inner product to the center is at most the radius';
 CREATE OPERATOR <#>@ (
 	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = ip_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <#>@ (sparsevec, sparsevec_ball) IS 'negative inner product to the center is at most the radius';
 
@@ -135,7 +140,7 @@ CREATE FUNCTION cosine_within(sparsevec, sparsevec_ball) RETURNS boolean
 COMMENT ON FUNCTION cosine_within(sparsevec, sparsevec_ball) IS 'whether the cosine distance to the center is at most the radius';
 CREATE OPERATOR <=>@ (
 	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = cosine_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <=>@ (sparsevec, sparsevec_ball) IS 'cosine distance to the center is at most the radius';
 
@@ -145,7 +150,7 @@ CREATE FUNCTION cosine_within_or_nan(sparsevec, sparsevec_ball) RETURNS boolean
 COMMENT ON FUNCTION cosine_within_or_nan(sparsevec, sparsevec_ball) IS 'whether the cosine distance to the center is at most the radius, or NaN';
 CREATE OPERATOR <=>@^ (
 	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = cosine_within_or_nan,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <=>@^ (sparsevec, sparsevec_ball) IS 'cosine distance to the center is at most the radius, or NaN';
 
@@ -155,7 +160,7 @@ CREATE FUNCTION l1_within(sparsevec, sparsevec_ball) RETURNS boolean
 COMMENT ON FUNCTION l1_within(sparsevec, sparsevec_ball) IS 'whether the taxicab distance to the center is at most the radius';
 CREATE OPERATOR <+>@ (
 	LEFTARG = sparsevec, RIGHTARG = sparsevec_ball, FUNCTION = l1_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <+>@ (sparsevec, sparsevec_ball) IS 'taxicab distance to the center is at most the radius';
 
@@ -168,7 +173,7 @@ CREATE FUNCTION hamming_within(bitvector, bitvector_ball) RETURNS boolean
 COMMENT ON FUNCTION hamming_within(bitvector, bitvector_ball) IS 'whether the Hamming distance to the center is at most the radius';
 CREATE OPERATOR <~>@ (
 	LEFTARG = bitvector, RIGHTARG = bitvector_ball, FUNCTION = hamming_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <~>@ (bitvector, bitvector_ball) IS 'Hamming distance to the center is at most the radius';
 
@@ -178,7 +183,7 @@ CREATE FUNCTION jaccard_within(bitvector, bitvector_ball) RETURNS boolean
 COMMENT ON FUNCTION jaccard_within(bitvector, bitvector_ball) IS 'whether the Jaccard distance to the center is at most the radius';
 CREATE OPERATOR <%>@ (
 	LEFTARG = bitvector, RIGHTARG = bitvector_ball, FUNCTION = jaccard_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <%>@ (bitvector, bitvector_ball) IS 'Jaccard distance to the center is at most the radius';
 
@@ -191,7 +196,7 @@ CREATE FUNCTION hamming_within(bit, bit_ball) RETURNS boolean
 COMMENT ON FUNCTION hamming_within(bit, bit_ball) IS 'whether the Hamming distance to the center is at most the radius';
 CREATE OPERATOR <~>@ (
 	LEFTARG = bit, RIGHTARG = bit_ball, FUNCTION = hamming_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <~>@ (bit, bit_ball) IS 'Hamming distance to the center is at most the radius';
 
@@ -201,7 +206,7 @@ CREATE FUNCTION jaccard_within(bit, bit_ball) RETURNS boolean
 COMMENT ON FUNCTION jaccard_within(bit, bit_ball) IS 'whether the Jaccard distance to the center is at most the radius';
 CREATE OPERATOR <%>@ (
 	LEFTARG = bit, RIGHTARG = bit_ball, FUNCTION = jaccard_within,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = within_sel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR <%>@ (bit, bit_ball) IS 'Jaccard distance to the center is at most the radius';
 

@@ -26,6 +26,7 @@
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
 #include "utils/syscache.h"
 
 #include "am/am.h"
@@ -226,4 +227,27 @@ VecxRangeClauses(PlannerInfo *root, IndexOptInfo *index)
 			result = lappend(result, clause);
 	}
 	return result;
+}
+
+/*
+ * within_sel(internal, oid, internal, integer): the share of a column's values that are in a ball, by
+ * its statistics; but for a column that may have values of other dimensions, for which the operator
+ * would raise an error.
+ */
+PG_FUNCTION_INFO_V1(vecx_within_sel);
+Datum
+vecx_within_sel(PG_FUNCTION_ARGS)
+{
+	PlannerInfo *root = (PlannerInfo *) PG_GETARG_POINTER(0);
+	List	   *args = (List *) PG_GETARG_POINTER(2);
+	VariableStatData variable;
+	Node	   *other;
+	bool		is_left;
+	bool		declared;
+
+	if (!get_restriction_variable(root, args, PG_GETARG_INT32(3), &variable, &other, &is_left))
+		PG_RETURN_FLOAT8(DEFAULT_MATCHING_SEL);
+	declared = is_left && variable.atttypmod >= 0;
+	ReleaseVariableStats(variable);
+	return declared ? matchingsel(fcinfo) : Float8GetDatum(DEFAULT_MATCHING_SEL);
 }
