@@ -414,6 +414,27 @@ can_be_astray(const VecxSearch *search)
 	return search->index->meta.metric != VECX_METRIC_IP && !search->index->lists;
 }
 
+/* What the widest searches of a curve find, for one row and for ten, or else an index falls short. */
+#define REACHED		0.95
+
+/*
+ * Whether the curve of a graph by inner products ends too low.  Its vertices link to the longest of
+ * their group, hardly to other groups, and no distance tells that a search went astray: where there are
+ * a few groups far apart, some searches may not meet one of them.
+ */
+static bool
+falls_short(const VecxIndex *index)
+{
+	const VecxCurveData *curve = &index->meta.curve;
+
+	if (index->lists || index->meta.metric != VECX_METRIC_IP || !VecxCurveIsValid(curve))
+		return false;
+	for (int line = 0; line < 2; line++)
+		if (curve->points[line][curve->npoints[line] - 1].lower < REACHED * PG_UINT16_MAX)
+			return true;
+	return false;
+}
+
 /*
  * Begins a search at the base, where a short way down leads.  Whoever has found what
  * the search can find should ask whether it went astray.
@@ -422,7 +443,8 @@ void
 VecxSearchBegin(VecxSearch *search, VecxProbe *probe)
 {
 	VecxId		seeds[VECX_MAX_SEEDS];
-	int			nseeds = descend(search, probe, 0, can_be_astray(search) ? quick : usual, seeds);
+	VecxDescent way = can_be_astray(search) ? quick : falls_short(search->index) ? careful : usual;
+	int			nseeds = descend(search, probe, 0, way, seeds);
 
 	VecxSearchStart(search, probe, 0, seeds, nseeds);
 }
