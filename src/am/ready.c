@@ -23,6 +23,7 @@ VecxCursorStart(VecxRowCursor *cursor, VecxIndex *index, const VecxFilterQuery *
 	cursor->segment = vertex->chain;
 	cursor->rows = NULL;
 	cursor->nrows = 0;
+	cursor->steps = 0;
 	cursor->item = vertex->id;
 	cursor->lsn = vertex->lsn;
 }
