@@ -439,6 +439,7 @@ extern void VecxSearchKeepOpened(VecxSearch *search, int count);
 extern void VecxSearchSort(VecxSearch *search);
 extern int	VecxSearchDescend(VecxSearch *search, VecxProbe *probe, int level, VecxId *seeds);
 extern void VecxSearchBegin(VecxSearch *search, VecxProbe *probe);
+extern void VecxSearchBeginMeasured(VecxSearch *search, VecxProbe *probe);
 extern float VecxSearchNear(const VecxSearch *search);
 extern bool VecxSearchIsAstray(VecxSearch *search);
 extern void VecxSearchBySteps(VecxSearch *search);

@@ -105,7 +105,7 @@ begin_search(VecxCurveSums *sums, VecxProbe *probe, const VecxStored *stored)
 		VecxSearchHide(search, &stored->hidden);
 		VecxSearchStandIn(search, probe, stored->id);
 	}
-	VecxSearchBegin(search, probe);
+	VecxSearchBeginMeasured(search, probe);
 	return search;
 }
 

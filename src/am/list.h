@@ -425,7 +425,7 @@ extern void VecxListsReach(VecxIndex *index, const VecxIdSet *dead);
 
 /* list_vacuum.c */
 extern bool VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callback,
-							   void *arg, int64 *live, int64 *removed);
+							   void *arg, int64 *live, int64 *removed, bool *waits);
 extern bool VecxListTend(VecxIndex *index, BlockNumber head, VecxListState *state);
 extern void VecxListLook(VecxIndex *index, BlockNumber head, VecxListState *state);
 extern void VecxListRetire(VecxIndex *index, BlockNumber head);

@@ -146,12 +146,12 @@ find_lists(VecxIndex *index, Lists *lists)
 	return true;
 }
 
-/* Bytes that a query needs, if it looks for many rows as some do. */
+/* Bytes that a query needs, but for the many rows of some. */
 static Size
 query_bytes(const VecxIndex *index, const Lists *lists)
 {
 	return vecx_list_query_bytes(&index->lists->code) + 2 * sizeof(float) * lists->n + sizeof(ListQuery) +
-		sizeof(Near) * (KEPT + MANY_ROWS_KEPT);
+		sizeof(Near) * KEPT;
 }
 
 static void
@@ -379,16 +379,16 @@ add_many(const ListQuery *q, uint32 *places, int n)
 	return n;
 }
 
-/* Adds so many queries, for which all lists are read. */
+/* Adds so many queries, for which all lists are read; some of them for many rows. */
 static void
-measure(VecxIndex *index, VecxExact *exact, Lists *lists, VecxProbeSums *sums, ListQuery *queries, int n)
+measure(VecxIndex *index, VecxExact *exact, Lists *lists, VecxProbeSums *sums, ListQuery *queries, int n, int nmany)
 {
 	MemoryContext row_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx row of a list", ALLOCSET_DEFAULT_SIZES);
 	float	   *nav = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * Max(lists->n, 1));
 	uint32	   *place = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * Max(lists->n, 1));
 
 	for (int i = 0; i < n; i++)
-		prepare_query(index, lists, &queries[i], i < MANY_ROWS_QUERIES);
+		prepare_query(index, lists, &queries[i], i < nmany);
 	see_rows(index, lists, queries, n);
 	for (int i = 0; i < n; i++)
 	{
@@ -417,12 +417,14 @@ VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *const *x, con
 	MemoryContext pass_cxt = AllocSetContextCreate(CurrentMemoryContext, "vecx calibration", ALLOCSET_DEFAULT_SIZES);
 	Lists		lists;
 	VecxProbeSums *sums;
+	Size		memory = (Size) VecxMaintenanceMemory() * 1024 / QUERIES_SHARE;
+	int			nmany = (int) Min(memory / 2 / (sizeof(Near) * MANY_ROWS_KEPT), MANY_ROWS_QUERIES);
 	int			at_once;
 
 	if (!find_lists(index, &lists))
 		return false;
 	sums = VecxProbeSumsMake(index, (uint32) Max(lists.n, 1));
-	at_once = (int) Max((Size) VecxMaintenanceMemory() * 1024 / QUERIES_SHARE / query_bytes(index, &lists), 1);
+	at_once = (int) Max((memory - nmany * sizeof(Near) * MANY_ROWS_KEPT) / query_bytes(index, &lists), 1);
 	if (n > VECX_LEAST_QUERIES)
 		n = (int) Min(n, Max((int64) at_once * MOST_PASSES, VECX_LEAST_QUERIES));
 	for (int i = 0; i < n; i++)
@@ -437,7 +439,7 @@ VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *const *x, con
 	{
 		MemoryContext old = MemoryContextSwitchTo(pass_cxt);
 
-		measure(index, exact, &lists, sums, queries + first, Min(at_once, n - first));
+		measure(index, exact, &lists, sums, queries + first, Min(at_once, n - first), nmany);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(pass_cxt);
 	}

@@ -39,11 +39,12 @@ forget_leaving(VecxIndex *index, Buffer buf)
 
 /*
  * VACUUM of one page, which is exclusively locked.  True if it was of a list that
- * is gone and is free now: the caller tells the free space map.
+ * is gone and is free now: the caller tells the free space map.  *waits becomes true if it
+ * will be, but for an old snapshot.
  */
 bool
 VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callback, void *arg,
-				   int64 *live, int64 *removed)
+				   int64 *live, int64 *removed, bool *waits)
 {
 	Page		page = BufferGetPage(buf);
 	VecxListPage header = VecxListGetPage(index, page, BufferGetBlockNumber(buf));
@@ -57,7 +58,10 @@ VecxListVacuumPage(VecxIndex *index, Buffer buf, IndexBulkDeleteCallback callbac
 	if (VecxListIsRetired(header))
 	{
 		if (!GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(header->stamp)))
+		{
+			*waits = true;
 			return false;
+		}
 		VecxListFreePage(index, buf);
 		return true;
 	}

@@ -182,15 +182,19 @@ renew_links(VecxIndex *index, VecxCodeCache *cache, VecxRecord rec, VecxId id,
 		VecxEncodeLink(index, basis, target, pv, other.proj, self.norm2,
 					   vecx_code_distance(&index->coder, &query, other.code),
 					   VecxPopcount(index, other.norm2),
-					   VecxRecordLink(&index->layout, rec, kept++));
+					   VecxRecordLink(&index->layout, rec, kept));
+		VecxLinkSetSole(rec, kept++, VecxLinkIsSole(rec, i));
 	}
+	for (int i = kept; i < rec->nlinks; i++)
+		VecxLinkSetSole(rec, i, false);
 	rec->nlinks = (uint16) kept;
 }
 
 static bool
 same_links(VecxIndex *index, VecxRecord a, VecxRecord b)
 {
-	if (a->generation != b->generation || a->nlinks != b->nlinks || a->model != b->model)
+	if (a->generation != b->generation || a->nlinks != b->nlinks || a->model != b->model ||
+		(a->level == 0 && a->sole != b->sole))
 		return false;
 	for (int i = 0; i < a->nlinks; i++)
 		if (VecxLinkId(VecxRecordLink(&index->layout, a, i)) !=

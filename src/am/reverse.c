@@ -327,8 +327,8 @@ VecxLinkBack(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours, int n
 	return lb.taken;
 }
 
-/* Has a neighbour keep its link to a base record, if it has one. */
-static void
+/* Has a neighbour keep its link to a base record; false if it has none. */
+static bool
 keep_link(VecxIndex *index, const VecxNeighbour *n, VecxId id)
 {
 	Buffer		buf = VecxReadBuffer(index->rel, VecxIdBlock(n->id));
@@ -341,13 +341,14 @@ keep_link(VecxIndex *index, const VecxNeighbour *n, VecxId id)
 	rec = VecxGetRecord(index, BufferGetPage(buf), n->id, &size);
 	if (rec && rec->level == 0 && rec->generation == n->generation)
 		slot = find_link(index, rec, id);
-	if (slot >= 0)
+	if (slot >= 0 && slot < VECX_SOLE_LINKS && !VecxLinkIsSole(rec, slot))
 	{
 		VecxPageBegin(&change, index->rel, buf, index->mode, false);
 		VecxLinkSetSole(VecxGetRecord(index, change.page, n->id, &size), slot, true);
 		VecxPageCommit(&change);
 	}
 	UnlockReleaseBuffer(buf);
+	return slot >= 0;
 }
 
 /*
@@ -368,6 +369,8 @@ VecxLinkBackSurely(VecxProbe *probe, VecxId id, const VecxNeighbour *neighbours,
 		taken = VecxLinkBack(probe, id, neighbours, nlinked, i, 1, VECX_LINK_WANTED);
 	for (int i = 0; i < n && taken == 0; i++)
 		taken = VecxLinkBack(probe, id, neighbours, nlinked, i, 1, VECX_LINK_NEEDED);
-	for (int i = 0; i < n && taken <= FEW_WAYS_IN && neighbours[i].level == 0; i++)
-		keep_link(probe->index, &neighbours[i], id);
+	if (taken > FEW_WAYS_IN)
+		return;
+	for (int i = 0; i < n && taken > 0 && neighbours[i].level == 0; i++)
+		taken -= keep_link(probe->index, &neighbours[i], id);
 }

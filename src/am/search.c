@@ -430,9 +430,19 @@ falls_short(const VecxIndex *index)
 	if (index->lists || index->meta.metric != VECX_METRIC_IP || !VecxCurveIsValid(curve))
 		return false;
 	for (int line = 0; line < 2; line++)
-		if (curve->points[line][curve->npoints[line] - 1].lower < REACHED * PG_UINT16_MAX)
+		if (curve->points[line][curve->npoints[line] - 1].mean < REACHED * PG_UINT16_MAX)
 			return true;
 	return false;
+}
+
+static void
+begin(VecxSearch *search, VecxProbe *probe, bool wide)
+{
+	VecxId		seeds[VECX_MAX_SEEDS];
+	VecxDescent way = can_be_astray(search) ? quick : wide ? careful : usual;
+	int			nseeds = descend(search, probe, 0, way, seeds);
+
+	VecxSearchStart(search, probe, 0, seeds, nseeds);
 }
 
 /*
@@ -442,11 +452,15 @@ falls_short(const VecxIndex *index)
 void
 VecxSearchBegin(VecxSearch *search, VecxProbe *probe)
 {
-	VecxId		seeds[VECX_MAX_SEEDS];
-	VecxDescent way = can_be_astray(search) ? quick : falls_short(search->index) ? careful : usual;
-	int			nseeds = descend(search, probe, 0, way, seeds);
+	begin(search, probe, falls_short(search->index));
+}
 
-	VecxSearchStart(search, probe, 0, seeds, nseeds);
+/* The same of a search that is measured for a curve: whatever the one before says, so that two of
+ * them do not take turns. */
+void
+VecxSearchBeginMeasured(VecxSearch *search, VecxProbe *probe)
+{
+	begin(search, probe, false);
 }
 
 /*

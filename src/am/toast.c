@@ -313,7 +313,6 @@ read_by_index(VecxToast *toast, Reading *reading)
 	int			nindexes;
 	int			valid = toast_open_indexes(toast->rel, AccessShareLock, &indexes, &nindexes);
 	bool		right = true;
-	bool		isnull;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -321,8 +320,15 @@ read_by_index(VecxToast *toast, Reading *reading)
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(reading->id));
 	scan = systable_beginscan_ordered(toast->rel, indexes[valid], &toast->snapshot, 1, &key);
 	while (right && (tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
-		right = DatumGetInt32(fastgetattr(tuple, 2, desc, &isnull)) == reading->seq &&
-			take_chunk(reading, (struct varlena *) DatumGetPointer(fastgetattr(tuple, 3, desc, &isnull)));
+	{
+		bool		no_seq;
+		bool		no_data;
+		Datum		seq = fastgetattr(tuple, 2, desc, &no_seq);
+		Datum		data = fastgetattr(tuple, 3, desc, &no_data);
+
+		right = !no_seq && !no_data && DatumGetInt32(seq) == reading->seq &&
+			take_chunk(reading, (struct varlena *) DatumGetPointer(data));
+	}
 	systable_endscan_ordered(scan);
 	toast_close_indexes(indexes, nindexes, AccessShareLock);
 	return right && reading->left == 0;
@@ -351,6 +357,8 @@ VecxToastRead(VecxToast *toast, struct varlena *pointer, bool missing_ok)
 	Reading		reading;
 
 	VARATT_EXTERNAL_GET_POINTER(external, pointer);
+	if (toast->nblocks == 0 && missing_ok)
+		return NULL;
 	if (toast->nblocks == 0 || external.va_toastrelid != RelationGetRelid(toast->rel) ||
 		toast->rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		return detoast_attr(pointer);

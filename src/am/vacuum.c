@@ -307,7 +307,7 @@ remove_rows(VecxVacuum *v)
 			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_VERTEX && !unused)
 				remember_block(&v->vertices, blkno);
 			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_LIST && v->index->lists)
-				unused = VecxListVacuumPage(v->index, buf, v->callback, v->arg, &v->live, &v->removed);
+				unused = VecxListVacuumPage(v->index, buf, v->callback, v->arg, &v->live, &v->removed, &v->waits);
 			else if (VecxPageGetOpaque(page)->kind == VECX_PAGE_UPPER && !unused)
 				remember_block(&v->uppers, blkno);
 		}
@@ -363,7 +363,8 @@ vecxbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	VecxIndexRefresh(v.index);
 	if (v.index->meta.lists_unsettled)
 		VecxListsSettle(v.index);
-	if (closed > 0)
+	/* pages that wait for a snapshot are the next VACUUM's */
+	if (closed > 0 && !v.waits)
 		VecxListsVacuumed(v.index, closed);
 	VecxTrainUnlock(v.index);
 

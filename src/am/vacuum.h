@@ -40,6 +40,7 @@ typedef struct VecxVacuum
 	int64		removed;
 	VecxVacuumBlocks uppers;	/* UPPER pages */
 	VecxVacuumBlocks vertices;	/* VERTEX pages, of an index with posting lists */
+	bool		waits;			/* a page of a list is not free yet, since a snapshot is old */
 	bool		hurry;			/* others wait for a lock: no cost delay */
 	VecxId		best;			/* a live record of the highest level there is */
 	int			best_level;

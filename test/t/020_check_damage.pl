@@ -131,7 +131,7 @@ my @cases = (
 		$file .= substr($file, (pages('model'))[0] * $page_size, $page_size);
 		put($at + 24 + 12, 'L', 0);
 		meta_put('tune', $at / $page_size);
-		meta_put('tune_bytes', 600);
+		meta_put('tune_bytes', 760);
 	} ],
 	[ 'lists of a graph', qr/the metapage counts lists of a graph/, sub { meta_put('lists_made', 1) } ],
 	[ 'curve: spread', qr/the curve of recall has values out of range/, sub { meta_put('curve_spread', 255) } ],

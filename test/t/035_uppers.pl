@@ -23,7 +23,7 @@ $node->safe_psql('postgres', 'VACUUM items');
 $node->safe_psql('postgres', 'SELECT add_rows(1, 200); DELETE FROM items WHERE id % 2 = 0');
 
 my $vacuum = IPC::Run::start(
-	[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SET vacuum_cost_limit = 100', '-c', 'SET vacuum_cost_delay = 5', '-c', 'VACUUM items' ]);
+	[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SET vacuum_cost_limit = 20', '-c', 'SET vacuum_cost_delay = 5', '-c', 'VACUUM items' ]);
 ok($node->poll_query_until('postgres', q{SELECT index_vacuum_count = 0 AND phase = 'vacuuming indexes' FROM pg_stat_progress_vacuum}),
 	'VACUUM looks at the index');
 $node->safe_psql('postgres', 'SELECT add_rows(1000, 1500)');
