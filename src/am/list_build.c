@@ -40,6 +40,9 @@ struct VecxListsBuild
 	VecxPoints	sample;
 	Size		sample_max;
 	double		sample_seen;	/* rows of the blocks sampled */
+	bool		holds_out;		/* the curve's queries are not of the sample: */
+	bool		by_block;		/* rows of some blocks, or some rows of all blocks */
+	bool		held_out;		/* this block is one */
 	float	   *work;
 	VecxListCurve *curve;		/* NULL: not to be measured */
 	VecxListTrainer *trainer;	/* NULL: the quantiser looks at no rows */
@@ -111,6 +114,21 @@ VecxListsBuildBegin(VecxIndex *index, Relation heap, IndexInfo *info, const floa
 	return b;
 }
 
+/*
+ * The curve's queries are one in so many of what is sampled, which nothing is learned from, unless all
+ * of the table is.  Of clusters that are smaller than a list those that are in the sample come to have
+ * a centroid near by, others do not: of 400 clusters of 30 rows the curve of the sample's own rows
+ * promised .99 where .76 were found.  Where enough blocks are sampled whole ones are held out, since
+ * rows that are stored together may be alike.
+ */
+#define HELD_OUT	8
+
+static bool
+is_held_out(uint64 number)
+{
+	return number % HELD_OUT == HELD_OUT / 2;
+}
+
 static void
 sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
 {
@@ -119,17 +137,22 @@ sample_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 	VecxInput	input;
 
 	b->sample_seen++;
-	if (isnull[0] || b->sample.count == b->sample_max)
+	if (b->holds_out && !b->by_block)
+		b->held_out = is_held_out((uint64) b->sample_seen);
+	if (isnull[0] || (!b->held_out && b->sample.count == b->sample_max))
 		return;
 	old = MemoryContextSwitchTo(b->row_cxt);
 	VecxPrepareInput(b->index, values[0], &input);
 	if (input.kind == VECX_INPUT_OK)
 	{
-		if (b->curve)
+		if (b->curve && b->held_out == b->holds_out)
 			VecxListCurveAddQuery(b->curve, tid, input.vec, b->mean, b->work);
-		if (b->trainer)
-			VecxListTrainerOffer(b->trainer, input.vec);
-		vecx_cluster_put(&b->sample, b->sample.count++, b->index->meta.dim, b->mean, input.vec, b->work);
+		if (!b->held_out)
+		{
+			if (b->trainer)
+				VecxListTrainerOffer(b->trainer, input.vec);
+			vecx_cluster_put(&b->sample, b->sample.count++, b->index->meta.dim, b->mean, input.vec, b->work);
+		}
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(b->row_cxt);
@@ -170,26 +193,32 @@ sample_table(VecxListsBuild *b)
 						   (double) (memory / bytes));
 	VecxOptions *options = (VecxOptions *) b->index->rel->rd_options;
 	BlockNumber nread = 0;
+	BlockNumber wanted;
 	BlockSamplerData blocks;
 
 	b->sample_max = (Size) Max(rows, 1);
+	wanted = (BlockNumber) Min(ceil(1.1 * nblocks * rows / Max(b->tuples, 1)) + 1, nblocks);
+	b->holds_out = wanted < nblocks;
+	b->by_block = wanted >= 2 * HELD_OUT;
+	if (b->holds_out)
+		wanted = Min(wanted + wanted / HELD_OUT + 1, nblocks);
 	if (!options || options->auto_calibrate)
 		b->curve = VecxListCurveMake(b->index, b->most_rows);
 	b->trainer = VecxListTrainerMake(b->index, b->sample_max);
 	b->work = palloc(sizeof(float) * vecx_cluster_point_bytes(dim));
 	vecx_cluster_alloc(&b->env, dim, b->sample_max, &b->sample);
 	b->sample.count = 0;
-	BlockSampler_Init(&blocks, nblocks,
-					  (int) Min(ceil(1.1 * nblocks * rows / Max(b->tuples, 1)) + 1, nblocks),
-					  (uint32) b->index->meta.seed);
+	BlockSampler_Init(&blocks, nblocks, (int) wanted, (uint32) b->index->meta.seed);
 	while (BlockSampler_HasMore(&blocks))
 	{
 		CHECK_FOR_INTERRUPTS();
+		b->held_out = b->holds_out && b->by_block && is_held_out(nread);
 		table_index_build_range_scan(b->heap, b->index->rel, b->info, false,
 									 !b->info->ii_Concurrent, false,
 									 BlockSampler_Next(&blocks), 1, sample_row, b, NULL);
 		nread++;
 	}
+	b->holds_out = b->held_out = false;
 	look_for_one(b, nblocks);
 	/* better than what is known of a table that was never analyzed */
 	b->tuples = b->sample_seen * nblocks / Max(nread, 1);
