@@ -355,11 +355,10 @@ VecxToastRead(VecxToast *toast, struct varlena *pointer, bool missing_ok)
 	struct varatt_external external;
 	struct varlena *value;
 	Reading		reading;
+	bool		found;
 
 	VARATT_EXTERNAL_GET_POINTER(external, pointer);
-	if (toast->nblocks == 0 && missing_ok)
-		return NULL;
-	if (toast->nblocks == 0 || external.va_toastrelid != RelationGetRelid(toast->rel) ||
+	if (external.va_toastrelid != RelationGetRelid(toast->rel) ||
 		toast->rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		return detoast_attr(pointer);
 	value = palloc(VARATT_EXTERNAL_GET_EXTSIZE(external) + VARHDRSZ);
@@ -368,14 +367,16 @@ VecxToastRead(VecxToast *toast, struct varlena *pointer, bool missing_ok)
 	else
 		SET_VARSIZE(value, VARATT_EXTERNAL_GET_EXTSIZE(external) + VARHDRSZ);
 	begin_reading(&external, value, &reading);
-	if (!read_value(toast, &reading))
+	found = toast->nblocks > 0 && read_value(toast, &reading);
+	if (!found && missing_ok)
 	{
 		begin_reading(&external, value, &reading);
-		if (!missing_ok || !read_by_index(toast, &reading))
-		{
-			pfree(value);
-			return missing_ok ? NULL : detoast_attr(pointer);
-		}
+		found = read_by_index(toast, &reading);
+	}
+	if (!found)
+	{
+		pfree(value);
+		return missing_ok ? NULL : detoast_attr(pointer);
 	}
 	return VARATT_EXTERNAL_IS_COMPRESSED(external) ? detoast_attr(value) : value;
 }
