@@ -130,9 +130,10 @@ drop_failing(VecxSearch *search, int first)
 static bool
 is_prepared(const VecxProbe *probe, uint8 number)
 {
-	/* 0 is of a slot that is not in use */
+	if (number == 0)			/* of a slot that is not in use */
+		return false;
 	for (int i = 0; i < VECX_MAX_MODELS; i++)
-		if (number != 0 && probe->models[i].number == number)
+		if (probe->models[i].number == number)
 			return true;
 	return false;
 }
