@@ -114,53 +114,53 @@ vecx_pq_measure_scale(VecxPqTrainer *t)
 	t->scale = norm2 >= (double) FLT_MIN ? (float) sqrt(norm2) : 1.0f;
 }
 
-/* y of all rows, and what share of their squared lengths it has. */
-void
-vecx_pq_project_rows(VecxPqTrainer *t)
+/* y[n][pdims] of all rows; the sums of squared lengths of what was projected, and of y. */
+static void
+project_all(VecxPqTrainer *t, VecxPqRows what, float *y, double *all, double *kept)
 {
 	size_t		h = t->code->hdim;
 	size_t		p = t->code->pdims;
 	float	   *rows = vecx_train_alloc(t->env, PQ_BATCH * h, sizeof(float));
 	uint16_t   *half = vecx_train_alloc(t->env, p * h, sizeof(uint16_t));
-	double		all = 0.0;
-	double		kept = 0.0;
 
+	*all = 0.0;
+	*kept = 0.0;
 	for (size_t i = 0; i < t->nrows; i += PQ_BATCH)
 	{
 		size_t		n = t->nrows - i < PQ_BATCH ? t->nrows - i : PQ_BATCH;
-		float	   *y = t->y + i * p;
 
-		vecx_pq_rows(t, VECX_PQ_RESIDUALS, i, n, rows);
-		vecx_train_gemm(t->env, n, p, h, rows, t->matrix, y, half);
-		all += (double) vecx_kernels->ip_f32(rows, rows, n * h);
-		kept += (double) vecx_kernels->ip_f32(y, y, n * p);
+		vecx_pq_rows(t, what, i, n, rows);
+		vecx_train_gemm(t->env, n, p, h, rows, t->matrix, y + i * p, half);
+		*all += (double) vecx_kernels->ip_f32(rows, rows, n * h);
+		*kept += (double) vecx_kernels->ip_f32(y + i * p, y + i * p, n * p);
 	}
-	t->code->energy = all > 0.0 ? (float) fmin(kept / all, 1.0) : 1.0f;
 	vecx_train_free(t->env, rows);
 	vecx_train_free(t->env, half);
+}
+
+/* y of all rows, and what share of their squared lengths it has. */
+void
+vecx_pq_project_rows(VecxPqTrainer *t)
+{
+	double		all;
+	double		kept;
+
+	project_all(t, VECX_PQ_RESIDUALS, t->y, &all, &kept);
+	t->code->energy = all > 0.0 ? (float) fmin(kept / all, 1.0) : 1.0f;
 }
 
 /* Makes t->x_y. */
 void
 vecx_pq_project_vectors(VecxPqTrainer *t)
 {
-	size_t		h = t->code->hdim;
-	size_t		p = t->code->pdims;
-	float	   *rows = vecx_train_alloc(t->env, PQ_BATCH * h, sizeof(float));
-	uint16_t   *half = vecx_train_alloc(t->env, p * h, sizeof(uint16_t));
+	size_t		n = t->nrows * t->code->pdims;
+	double		all;
+	double		kept;
 
-	t->x_y = vecx_train_alloc(t->env, t->nrows * p, sizeof(float));
-	for (size_t i = 0; i < t->nrows; i += PQ_BATCH)
-	{
-		size_t		n = t->nrows - i < PQ_BATCH ? t->nrows - i : PQ_BATCH;
-
-		vecx_pq_rows(t, VECX_PQ_CENTRES, i, n, rows);
-		vecx_train_gemm(t->env, n, p, h, rows, t->matrix, t->x_y + i * p, half);
-	}
-	for (size_t i = 0; i < t->nrows * p; i++)
+	t->x_y = vecx_train_alloc(t->env, n, sizeof(float));
+	project_all(t, VECX_PQ_CENTRES, t->x_y, &all, &kept);
+	for (size_t i = 0; i < n; i++)
 		t->x_y[i] += t->y[i];
-	vecx_train_free(t->env, rows);
-	vecx_train_free(t->env, half);
 }
 
 size_t
