@@ -411,6 +411,7 @@ extern void VecxIdSetClear(VecxIdSet *set);
 extern bool VecxIdSetAdd(VecxIdSet *set, VecxId id);
 extern bool VecxIdSetContains(const VecxIdSet *set, VecxId id);
 extern uint64 VecxIdSetCount(const VecxIdSet *set);
+extern int	VecxCompareUint32(const void *a, const void *b);
 
 /* search.c, search_read.c */
 extern VecxSearch *VecxSearchMake(VecxIndex *index, MemoryContext cxt, bool keep_codes);
@@ -664,6 +665,7 @@ extern VecxOpened *VecxSearchForLinks(VecxSearch *search, VecxProbe *probe, int 
 extern VecxNeighbour *VecxChooseNeighbours(VecxIndex *index, VecxId self, int level,
 										   const VecxOpened *opened, int nopened, int *count);
 extern void VecxProjectNeighbours(VecxIndex *index, VecxNeighbour *neighbours, int n);
+
 /* What a full record gives up for a new link, beyond one that the new link makes needless. */
 typedef enum VecxLinkForce
 {

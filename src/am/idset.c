@@ -119,11 +119,12 @@ VecxIdSetInitBitmap(VecxIdSet *set, MemoryContext cxt, BlockNumber index_blocks)
 	bitmap_reach(set, index_blocks);
 }
 
-static int
-compare_ids(const void *a, const void *b)
+/* For qsort of uint32, which ids are, too. */
+int
+VecxCompareUint32(const void *a, const void *b)
 {
-	VecxId		x = *(const VecxId *) a;
-	VecxId		y = *(const VecxId *) b;
+	uint32		x = *(const uint32 *) a;
+	uint32		y = *(const uint32 *) b;
 
 	return (x > y) - (x < y);
 }
@@ -138,7 +139,7 @@ sort_ids(VecxIdSet *set)
 	for (uint32 i = 0; i < set->nslots; i++)
 		if (set->slots[i])
 			set->sorted[n++] = set->slots[i];
-	qsort(set->sorted, n, sizeof(VecxId), compare_ids);
+	qsort(set->sorted, n, sizeof(VecxId), VecxCompareUint32);
 }
 
 /*

@@ -71,15 +71,6 @@ lists_read(uint32 nlists, uint32 number, uint32 within)
 	return Min(Min(number, Max(within, VecxLeastProbes(number))), nlists);
 }
 
-static int
-compare_places(const void *a, const void *b)
-{
-	uint32		x = *(const uint32 *) a;
-	uint32		y = *(const uint32 *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* How many of n places, in order, come before one. */
 static int
 places_before(const uint32 *places, int n, uint32 end)
@@ -106,7 +97,7 @@ add_to_line(VecxProbeSums *sums, int line, const uint32 *within, uint32 nlists, 
 	uint32	   *sorted = palloc(sizeof(uint32) * n);
 
 	memcpy(sorted, place, sizeof(uint32) * n);
-	qsort(sorted, n, sizeof(uint32), compare_places);
+	qsort(sorted, n, sizeof(uint32), VecxCompareUint32);
 	sums->nqueries[line]++;
 	for (int i = 0; i < sums->nnumbers; i++)
 		for (int r = 0; r < lengthof(ratios); r++)
