@@ -40,7 +40,7 @@
 #define SPREAD_WORTH	0.35
 
 /* How many rows the curve's lines are about. */
-const int	VecxCurveRows[VECX_CURVE_KS] = {1, 10, 100, 1000};
+const int	VecxCurveRows[VECX_CURVE_KS] = {1, 10, VECX_CURVE_FEW_ROWS, VECX_CURVE_MANY_ROWS};
 
 /*
  * The levels of effort.  The spreads are those that found most among as many records
@@ -360,6 +360,8 @@ probes_beyond(const VecxMetaPageData *meta, int64 rows, double target)
 	const VecxCurveData *curve = &meta->curve;
 	int			last = last_line(curve);
 	double		known = read_line(curve->points[last], curve->npoints[last], target).records;
+	double		measured = (double) VecxCurveRows[last] / meta->list_rows;
+	double		wanted = (double) rows / meta->list_rows;
 	double		lo = 1;
 	double		hi = MOST_DIMS;
 
@@ -367,14 +369,13 @@ probes_beyond(const VecxMetaPageData *meta, int64 rows, double target)
 	{
 		double		dims = (lo + hi) / 2;
 
-		if (lists_of_ball((double) VecxCurveRows[last] / meta->list_rows, dims) < known)
+		if (lists_of_ball(measured, dims) < known)
 			lo = dims;
 		else
 			hi = dims;
 	}
-	known *= lists_of_ball((double) rows / meta->list_rows, lo) /
-		lists_of_ball((double) VecxCurveRows[last] / meta->list_rows, lo);
-	return Max(known, (double) rows / meta->list_rows);
+	known *= lists_of_ball(wanted, lo) / lists_of_ball(measured, lo);
+	return Max(known, wanted);
 }
 
 /* Makes a place of the curve that of an index that has grown since. */

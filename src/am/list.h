@@ -238,6 +238,11 @@ extern void VecxListRefine(VecxListRefiner *refiner, uint32 reference, const Ite
 						   float product, float *lower, float *upper);
 
 /* list_probes.c: how many lists to read */
+
+/* Queries of a build's curve, at most, and of any curve's last line. */
+#define VECX_LIST_BUILD_QUERIES		128
+#define VECX_LIST_MANY_ROWS_QUERIES	32
+
 typedef struct VecxProbeSums VecxProbeSums;
 extern VecxProbeSums *VecxProbeSumsMake(VecxIndex *index, uint32 nlists);
 extern void VecxProbeSumsAdd(VecxProbeSums *sums, const float *nav, uint32 nlists,

@@ -31,15 +31,12 @@
 /* Pages that are looked at for each of them, at most. */
 #define TRIES			20
 
-/* Nearest rows that most of the curve is about, and those by codes among which they are. */
-#define NEAREST_ROWS	100
+/* Nearest rows by codes, among which those are that most of the curve is about. */
 #define KEPT			600
 
 /* Its last line takes some queries only, and goes by codes alone; of entries of rows in several lists
  * some more are kept. */
-#define MANY_ROWS			1000
 #define MANY_ROWS_KEPT		2000
-#define MANY_ROWS_QUERIES	32
 
 /* Share of maintenance_work_mem for the codes of all centroids. */
 #define CODES_SHARE		2
@@ -339,7 +336,7 @@ find_distance(VecxIndex *index, VecxExact *exact, const float *x, ItemPointer ti
 static int
 find_nearest(VecxIndex *index, VecxExact *exact, ListQuery *q, MemoryContext row_cxt, uint32 *places)
 {
-	VecxCandidate nearest[NEAREST_ROWS + 1];	/* negative distance, and place */
+	VecxCandidate nearest[VECX_CURVE_FEW_ROWS + 1];	/* negative distance, and place */
 	int			n = 0;
 
 	for (int i = 0; i < q->near.n; i++)
@@ -349,16 +346,16 @@ find_nearest(VecxIndex *index, VecxExact *exact, ListQuery *q, MemoryContext row
 		float		distance;
 		bool		found;
 
-		if (n == NEAREST_ROWS && row->est > -nearest[0].est)
+		if (n == VECX_CURVE_FEW_ROWS && row->est > -nearest[0].est)
 			break;
 		CHECK_FOR_INTERRUPTS();
 		old = MemoryContextSwitchTo(row_cxt);
 		found = find_distance(index, exact, q->x, &row->tid, &distance);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(row_cxt);
-		if (!found || (n == NEAREST_ROWS && distance >= -nearest[0].est))
+		if (!found || (n == VECX_CURVE_FEW_ROWS && distance >= -nearest[0].est))
 			continue;
-		if (n == NEAREST_ROWS)
+		if (n == VECX_CURVE_FEW_ROWS)
 			(void) VecxHeapPop(nearest, &n);
 		VecxHeapPush(nearest, &n, (VecxCandidate) {-distance, row->list});
 	}
@@ -374,7 +371,7 @@ find_nearest(VecxIndex *index, VecxExact *exact, ListQuery *q, MemoryContext row
 static int
 add_many(const ListQuery *q, uint32 *places, int n)
 {
-	for (; n >= NEAREST_ROWS && n < Min(MANY_ROWS, q->many.n); n++)
+	for (; n >= VECX_CURVE_FEW_ROWS && n < Min(VECX_CURVE_MANY_ROWS, q->many.n); n++)
 		places[n] = q->many.rows[n].list;
 	return n;
 }
@@ -392,7 +389,7 @@ measure(VecxIndex *index, VecxExact *exact, Lists *lists, VecxProbeSums *sums, L
 	see_rows(index, lists, queries, n);
 	for (int i = 0; i < n; i++)
 	{
-		uint32		places[MANY_ROWS];
+		uint32		places[VECX_CURVE_MANY_ROWS];
 		int			nlists = rank_lists(lists, &queries[i], nav, place);
 		int			nrows;
 
@@ -418,7 +415,7 @@ VecxListCalibrate(VecxIndex *index, VecxExact *exact, const float *const *x, con
 	Lists		lists;
 	VecxProbeSums *sums;
 	Size		memory = (Size) VecxMaintenanceMemory() * 1024 / QUERIES_SHARE;
-	int			nmany = (int) Min(memory / 2 / (sizeof(Near) * MANY_ROWS_KEPT), MANY_ROWS_QUERIES);
+	int			nmany = (int) Min(memory / 2 / (sizeof(Near) * MANY_ROWS_KEPT), VECX_LIST_MANY_ROWS_QUERIES);
 	int			at_once;
 
 	if (!find_lists(index, &lists))

@@ -17,21 +17,12 @@
 #include "am/list.h"
 #include "am/load.h"
 
-/* Queries, at most, and at least for a curve. */
-#define MOST_QUERIES	128
-
-/* The nearest rows of a query that are kept, and of some queries: what the curve's last lines are
- * about. */
-#define FEW_ROWS			100
-#define MANY_ROWS			1000
-#define MANY_ROWS_QUERIES	32
-
 typedef struct CurveQuery
 {
 	ItemPointerData tid;
 	float	   *x;
 	int			n;
-	int			most;
+	int			most;			/* nearest rows that are kept */
 	VecxCandidate *nearest;		/* [most + 1]: the negative distance, and the place in lists */
 	uint32	   *lists;			/* [most][replicas] */
 } CurveQuery;
@@ -60,10 +51,10 @@ VecxListCurveMake(VecxIndex *index, int rows)
 	c->cxt = CurrentMemoryContext;
 	pg_prng_seed(&c->random, index->meta.seed);
 	c->how = index->meta.metric == VECX_METRIC_IP ? VECX_POINT_PRODUCT : VECX_POINT_L2SQ;
-	c->queries = palloc0(sizeof(CurveQuery) * MOST_QUERIES);
-	c->room = palloc(sizeof(float) * rows * MOST_QUERIES);
+	c->queries = palloc0(sizeof(CurveQuery) * VECX_LIST_BUILD_QUERIES);
+	c->room = palloc(sizeof(float) * rows * VECX_LIST_BUILD_QUERIES);
 	VecxTrainEnvInit(&env, c->cxt);
-	vecx_cluster_alloc(&env, index->meta.dim, MOST_QUERIES, &c->points);
+	vecx_cluster_alloc(&env, index->meta.dim, VECX_LIST_BUILD_QUERIES, &c->points);
 	c->points.count = 0;
 	return c;
 }
@@ -77,14 +68,14 @@ VecxListCurveAddQuery(VecxListCurve *c, ItemPointer tid, const float *x, const f
 	uint32		at = c->offered++;
 	CurveQuery *query;
 
-	if (at >= MOST_QUERIES)
+	if (at >= VECX_LIST_BUILD_QUERIES)
 		at = (uint32) pg_prng_uint64_range(&c->random, 0, at);
-	if (at >= MOST_QUERIES)
+	if (at >= VECX_LIST_BUILD_QUERIES)
 		return;
 	query = &c->queries[at];
 	if (at == c->nqueries)
 	{
-		query->most = c->nqueries++ < MANY_ROWS_QUERIES ? MANY_ROWS : FEW_ROWS;
+		query->most = c->nqueries++ < VECX_LIST_MANY_ROWS_QUERIES ? VECX_CURVE_MANY_ROWS : VECX_CURVE_FEW_ROWS;
 		query->nearest = MemoryContextAlloc(c->cxt, sizeof(VecxCandidate) * (query->most + 1));
 		query->lists = MemoryContextAlloc(c->cxt, sizeof(uint32) * query->most * c->index->meta.list_replicas);
 		query->x = MemoryContextAlloc(c->cxt, bytes);
@@ -195,7 +186,7 @@ VecxListCurveStore(VecxListCurve *c, const uint8 *codes, const BlockNumber *head
 	VecxCandidate *order = MemoryContextAllocHuge(c->cxt, sizeof(VecxCandidate) * Max(nlists, 1));
 	float	   *nav = MemoryContextAllocHuge(c->cxt, sizeof(float) * Max(nlists, 1));
 	uint32	   *place = MemoryContextAllocHuge(c->cxt, sizeof(uint32) * Max(nlists, 1));
-	uint32		places[MANY_ROWS];
+	uint32		places[VECX_CURVE_MANY_ROWS];
 	VecxProbeSums *sums = VecxProbeSumsMake(c->index, nlists);
 
 	for (int q = 0; q < c->nqueries; q++)

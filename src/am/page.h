@@ -220,6 +220,8 @@ typedef struct VecxCurvePoint
 
 #define VECX_CURVE_KS			4	/* 1, 10, 100 and, of posting lists, 1,000 rows: VecxCurveRows */
 #define VECX_CURVE_FEW_KS		3	/* lines that every curve has */
+#define VECX_CURVE_FEW_ROWS		100	/* of the last of these */
+#define VECX_CURVE_MANY_ROWS	1000	/* of the last of posting lists */
 #define VECX_CURVE_POINTS		16
 #define VECX_CURVE_NEAR			16
 
