@@ -318,3 +318,19 @@ CREATE INDEX small_v ON small_clusters USING vecx (v) WITH (structure = lists);
 SELECT CASE WHEN r > 0.92 THEN 'good' ELSE r::text END AS recall FROM vecx_recall('small_v', queries => 'small_asked', samples => 400) r;
 DROP TABLE small_centers, small_clusters, small_asked;
 DROP FUNCTION normal_vector;
+
+-- tables of few rows have a curve, too, and so have those of which little memory lets little be sampled
+CREATE FUNCTION curve_queries(nrows int, memory text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	n bigint;
+BEGIN
+	PERFORM set_config('maintenance_work_mem', memory, true);
+	CREATE TABLE few_rows AS SELECT (array_fill(0::real, ARRAY[63]) || i::real)::vector(64) AS v FROM generate_series(1, nrows) i;
+	CREATE INDEX few_rows_v ON few_rows USING vecx (v vector_l2_ops) WITH (structure = lists);
+	SELECT max(queries) INTO n FROM vecx_curve('few_rows_v');
+	DROP TABLE few_rows;
+	RETURN n;
+END $$;
+SELECT nrows, memory, curve_queries(nrows, memory) >= 96 AS has_curve
+	FROM (VALUES (100), (500), (1000), (3000)) t(nrows), (VALUES ('1MB'), ('64MB')) m(memory) ORDER BY nrows, memory;
+DROP FUNCTION curve_queries;

@@ -42,7 +42,7 @@ struct VecxListsBuild
 	double		sample_seen;	/* rows of the blocks sampled */
 	bool		holds_out;		/* the curve's queries are not of the sample: */
 	bool		by_block;		/* rows of some blocks, or some rows of all blocks */
-	bool		held_out;		/* this block is one */
+	bool		held_out;		/* the block, or the row, is one of these */
 	float	   *work;
 	VecxListCurve *curve;		/* NULL: not to be measured */
 	VecxListTrainer *trainer;	/* NULL: the quantiser looks at no rows */
@@ -189,26 +189,27 @@ sample_table(VecxListsBuild *b)
 	uint32		dim = b->index->meta.dim;
 	Size		bytes = vecx_cluster_point_bytes(dim) + sizeof(VecxPointHead);
 	Size		memory = (Size) maintenance_work_mem * 1024 / SAMPLE_SHARE;
-	double		rows = Min(Max((double) SAMPLE_PER_LIST * b->wanted, VecxListTrainRows(b->index)),
-						   (double) (memory / bytes));
+	double		least = Max(HELD_OUT * VECX_LIST_BUILD_QUERIES, VecxListTrainRows(b->index));
+	double		rows = Min(Max((double) SAMPLE_PER_LIST * b->wanted, least), (double) (memory / bytes));
 	VecxOptions *options = (VecxOptions *) b->index->rel->rd_options;
 	BlockNumber nread = 0;
-	BlockNumber wanted;
+	BlockNumber nsampled;
 	BlockSamplerData blocks;
 
 	b->sample_max = (Size) Max(rows, 1);
-	wanted = (BlockNumber) Min(ceil(1.1 * nblocks * rows / Max(b->tuples, 1)) + 1, nblocks);
-	b->holds_out = wanted < nblocks;
-	b->by_block = wanted >= 2 * HELD_OUT;
+	nsampled = (BlockNumber) Min(ceil(1.1 * nblocks * rows / Max(b->tuples, 1)) + 1, nblocks);
+	/* of too few there would be no curve */
+	b->holds_out = nsampled < nblocks && rows >= 2 * HELD_OUT * VECX_LEAST_QUERIES;
+	b->by_block = nsampled >= 2 * HELD_OUT;
 	if (b->holds_out)
-		wanted = Min(wanted + wanted / HELD_OUT + 1, nblocks);
+		nsampled = Min(nsampled + nsampled / HELD_OUT + 1, nblocks);
 	if (!options || options->auto_calibrate)
 		b->curve = VecxListCurveMake(b->index, b->most_rows);
 	b->trainer = VecxListTrainerMake(b->index, b->sample_max);
 	b->work = palloc(sizeof(float) * vecx_cluster_point_bytes(dim));
 	vecx_cluster_alloc(&b->env, dim, b->sample_max, &b->sample);
 	b->sample.count = 0;
-	BlockSampler_Init(&blocks, nblocks, (int) wanted, (uint32) b->index->meta.seed);
+	BlockSampler_Init(&blocks, nblocks, (int) nsampled, (uint32) b->index->meta.seed);
 	while (BlockSampler_HasMore(&blocks))
 	{
 		CHECK_FOR_INTERRUPTS();
